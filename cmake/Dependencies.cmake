@@ -1,0 +1,30 @@
+# Every third-party library, by Debian's package (tools/packages.txt), as an imported target.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(CURL REQUIRED)
+find_package(OpenSSL REQUIRED)
+find_package(ZLIB REQUIRED)
+find_package(SQLite3 REQUIRED)
+find_package(nlohmann_json REQUIRED)
+find_package(spdlog REQUIRED)
+find_package(fmt REQUIRED)
+find_package(pugixml REQUIRED)
+find_package(yaml-cpp REQUIRED)
+find_package(CLI11 REQUIRED)
+find_package(Boost 1.81 REQUIRED)  # headers only: Beast and Asio
+pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
+pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
+pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
+pkg_check_modules(BLOSC REQUIRED IMPORTED_TARGET blosc)
+pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5)
+pkg_check_modules(FUSE REQUIRED fuse3)
+
+# libfuse is linked statically, so that nothing needs to be installed on the user's machine.
+find_library(FUSE_STATIC NAMES libfuse3.a REQUIRED)
+add_library(fuse3_static INTERFACE)
+target_include_directories(fuse3_static SYSTEM INTERFACE ${FUSE_INCLUDE_DIRS})
+target_link_libraries(fuse3_static INTERFACE ${FUSE_STATIC} Threads::Threads dl)
+
+if(SEAMOUNT_TESTS)
+  find_package(GTest REQUIRED)
+endif()

@@ -1,0 +1,119 @@
+#include <gtest/gtest.h>
+
+#include <random>
+
+#include "base/bytes.h"
+#include "base/checksum.h"
+#include "base/clock.h"
+#include "base/encoding.h"
+#include "base/result.h"
+#include "base/text.h"
+
+namespace seamount::base {
+namespace {
+
+Result<int> Half(int n) {
+  if (n % 2 != 0) return InvalidArgument("odd");
+  return n / 2;
+}
+
+Result<int> Quarter(int n) {
+  SEAMOUNT_TRY_ASSIGN(const int half, Half(n));
+  SEAMOUNT_TRY_ASSIGN(const int quarter, Half(half));
+  return quarter;
+}
+
+TEST(ResultTest, TryPassesValuesAndErrors) {
+  EXPECT_EQ(*Quarter(8), 2);
+  const auto failed = Quarter(6);
+  ASSERT_FALSE(failed);
+  EXPECT_EQ(failed.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(failed.error().Wrap("halving 6").ToString(), "InvalidArgument: halving 6: odd");
+}
+
+TEST(ChecksumTest, KnownAnswers) {
+  EXPECT_EQ(Crc32c(AsBytes("123456789")), 0xE3069283u);  // RFC 3720's check value
+  EXPECT_EQ(Crc32c({}), 0u);
+  EXPECT_EQ(Crc32cToBase64(Crc32c(AsBytes("hello"))), "mnG7TA==");  // as gsutil hash prints it
+  EXPECT_EQ(*Crc32cFromBase64("mnG7TA=="), Crc32c(AsBytes("hello")));
+}
+
+// A bit-at-a-time implementation of the definition.
+uint32_t NaiveCrc32c(std::span<const std::byte> data) {
+  uint32_t crc = ~0u;
+  for (const std::byte b : data) {
+    crc ^= std::to_integer<uint32_t>(b);
+    for (int i = 0; i < 8; ++i) crc = (crc & 1) ? (crc >> 1) ^ 0x82F63B78u : crc >> 1;
+  }
+  return ~crc;
+}
+
+TEST(ChecksumTest, AgreesWithTheDefinitionWholeContinuedAndCombined) {
+  const unsigned seed = std::random_device{}();
+  SCOPED_TRACE(testing::Message() << "seed " << seed);
+  std::mt19937 random(seed);
+  for (const size_t size : {1, 7, 8, 63, 1000, 24576, 24577, 100'000}) {
+    Buffer buffer(size);
+    for (auto& b : buffer.span()) b = static_cast<std::byte>(random());
+    const Bytes data(std::move(buffer));
+    const size_t cut = random() % size;
+    const auto head = data.Slice(0, cut).span();
+    const auto tail = data.Slice(cut, size - cut).span();
+    const uint32_t expected = NaiveCrc32c(data.span());
+    EXPECT_EQ(Crc32c(data.span()), expected) << size;
+    EXPECT_EQ(Crc32c(tail, Crc32c(head)), expected) << size << " cut at " << cut;
+    EXPECT_EQ(Crc32cCombine(Crc32c(head), Crc32c(tail), tail.size()), expected) << size << " cut at " << cut;
+  }
+}
+
+TEST(EncodingTest, Base64) {
+  EXPECT_EQ(Base64Encode(AsBytes("fo")), "Zm8=");
+  EXPECT_EQ(Base64UrlEncode(AsBytes("\xfb\xff")), "-_8");
+  const auto decoded = Base64Decode("-_8=");
+  ASSERT_TRUE(decoded);
+  EXPECT_EQ(decoded->size(), 2u);
+  EXPECT_FALSE(Base64Decode("a"));
+  EXPECT_FALSE(Base64Decode("ab c"));
+}
+
+TEST(EncodingTest, Percent) {
+  EXPECT_EQ(PercentEncode("a/b c~é"), "a%2Fb%20c~%C3%A9");
+  EXPECT_EQ(*PercentDecode("a%2Fb%20c~%C3%A9"), "a/b c~é");
+  EXPECT_FALSE(PercentDecode("%2"));
+  EXPECT_FALSE(PercentDecode("%zz"));
+}
+
+TEST(TextTest, Sizes) {
+  EXPECT_EQ(FormatBytes(1536), "1.5 KiB");
+  EXPECT_EQ(*ParseBytes("1.5 GiB"), 3ULL << 29);
+  EXPECT_EQ(*ParseBytes("64k"), 65536u);
+  EXPECT_EQ(*ParseBytes("512"), 512u);
+  for (const char* bad : {"", "x", "-1", "5q", "5 GiBB", "1e30", "nan"}) EXPECT_FALSE(ParseBytes(bad)) << bad;
+}
+
+TEST(TextTest, NearestName) {
+  const std::vector<std::string> names = {"uwnd", "vwnd", "time"};
+  EXPECT_EQ(NearestName("uwind", names), "uwnd");
+  EXPECT_EQ(NearestName("temperature", names), std::nullopt);
+  EXPECT_EQ(NameHint("temperature", names), ", there are: uwnd, vwnd, time");
+}
+
+TEST(BytesTest, SlicesShareTheBlock) {
+  const Bytes whole = Bytes::Copy("abcdef");
+  const Bytes part = whole.Slice(2, 3);
+  EXPECT_EQ(part.view(), "cde");
+  EXPECT_EQ(part.data(), whole.data() + 2);
+}
+
+TEST(FakeClockTest, SleepingMovesIt) {
+  FakeClock clock;
+  const auto before = clock.Now();
+  EXPECT_TRUE(clock.SleepFor(std::chrono::seconds(5), {}));
+  EXPECT_EQ(clock.Now() - before, std::chrono::seconds(5));
+  std::stop_source stop;
+  stop.request_stop();
+  EXPECT_FALSE(clock.SleepFor(std::chrono::seconds(5), stop.get_token()));
+}
+
+}  // namespace
+}  // namespace seamount::base

@@ -1,0 +1,104 @@
+#include "exec/progress.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <atomic>
+#include <chrono>
+#include <condition_variable>
+#include <cstdio>
+#include <mutex>
+#include <thread>
+
+#include "base/text.h"
+
+namespace seamount::exec {
+namespace {
+using Clock = std::chrono::steady_clock;
+constexpr auto kQuiet = std::chrono::seconds(2);         // shorter work shows nothing
+constexpr auto kFrame = std::chrono::milliseconds(100);  // on a terminal
+constexpr auto kLogInterval = std::chrono::seconds(10);  // in a log file
+constexpr int kBarWidth = 30;
+}  // namespace
+
+struct Progress::State {
+  std::string label;
+  uint64_t total = 0;
+  bool unit_bytes = false;
+  bool terminal = false;
+  bool shown = false;
+  Clock::time_point start = Clock::now();
+  std::atomic<uint64_t> done = 0;
+  std::mutex mutex;
+  std::condition_variable wake;
+  bool closing = false;
+  std::thread thread;
+
+  std::string Amount(uint64_t n) const { return unit_bytes ? base::FormatBytes(n) : std::to_string(n); }
+
+  std::string Line() const {
+    const uint64_t now = done.load();
+    const auto elapsed = Clock::now() - start;
+    std::string line = label + " ";
+    if (total > 0) {
+      const double share = std::min(1.0, static_cast<double>(now) / static_cast<double>(total));
+      const int filled = static_cast<int>(share * kBarWidth);
+      line += "[" + std::string(static_cast<size_t>(filled), '#') +
+              std::string(static_cast<size_t>(kBarWidth - filled), '.') + "] " +
+              std::to_string(static_cast<int>(share * 100)) + "% ";
+    }
+    line += Amount(now);
+    if (total > 0) line += " of " + Amount(total);
+    const double seconds = std::chrono::duration<double>(elapsed).count();
+    if (unit_bytes && seconds > 0) {
+      line += ", " + base::FormatBytes(static_cast<uint64_t>(static_cast<double>(now) / seconds)) + "/s";
+    }
+    line += ", " + base::FormatDuration(elapsed);
+    return line;
+  }
+
+  void Draw() {
+    if (terminal) {
+      std::fprintf(stderr, "\r\033[K%s", Line().c_str());
+    } else {
+      std::fprintf(stderr, "%s\n", Line().c_str());
+    }
+    std::fflush(stderr);
+    shown = true;
+  }
+
+  void Loop() {
+    std::unique_lock lock(mutex);
+    auto next = start + kQuiet;
+    while (!wake.wait_until(lock, next, [&] { return closing; })) {
+      Draw();
+      next = Clock::now() + (terminal ? Clock::duration(kFrame) : Clock::duration(kLogInterval));
+    }
+  }
+};
+
+Progress::Progress(std::string label, uint64_t total, bool unit_bytes, bool enabled)
+    : state_(std::make_unique<State>()) {
+  state_->label = std::move(label);
+  state_->total = total;
+  state_->unit_bytes = unit_bytes;
+  state_->terminal = isatty(STDERR_FILENO) == 1;
+  if (enabled) state_->thread = std::thread([this] { state_->Loop(); });
+}
+
+Progress::~Progress() {
+  if (!state_->thread.joinable()) return;
+  {
+    std::scoped_lock lock(state_->mutex);
+    state_->closing = true;
+  }
+  state_->wake.notify_all();
+  state_->thread.join();
+  if (!state_->shown) return;
+  state_->Draw();
+  if (state_->terminal) std::fputs("\n", stderr);
+}
+
+void Progress::Add(uint64_t amount) { state_->done += amount; }
+
+}  // namespace seamount::exec

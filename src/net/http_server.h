@@ -1,0 +1,71 @@
+// An HTTP/1.1 server behind a small interface; Boost.Beast stays in beast_http_server.cc.
+// One thread per connection, blocking: the handlers are short, connections are few hundreds, and sendfile does the
+// rest.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <span>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+#include "net/http_client.h"
+
+namespace seamount::net {
+
+struct ServerRequest {
+  std::string method;
+  std::string target;  // as sent: path?query, percent-encoded
+  Headers headers;
+  std::string peer_address;
+  // Reads the next part of the body; 0 at its end. Errors when the client went away or broke framing.
+  std::function<Result<size_t>(std::span<std::byte> into)> read_body;
+  std::optional<uint64_t> content_length;  // absent: chunked
+};
+
+// What is sent after the handler returns. At most one of body, file.
+struct ServerResponse {
+  int status = 200;
+  Headers headers;  // Content-Length, Date and Connection are added
+  Bytes body;
+  struct FileRange {
+    int fd = -1;  // closed after sending
+    uint64_t offset = 0;
+    uint64_t length = 0;
+  };
+  std::optional<FileRange> file;  // sent with sendfile(2) where there is no TLS
+  bool close_connection = false;
+  // Called once the response was handed to the kernel or failed: (bytes of body sent).
+  std::function<void(uint64_t)> on_sent;
+};
+
+class HttpHandler {
+ public:
+  virtual ~HttpHandler() = default;
+  // Called from many threads at once. Must not throw.
+  virtual ServerResponse Handle(ServerRequest& request) = 0;
+};
+
+struct HttpServerOptions {
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;                 // 0: any free one
+  std::string tls_certificate_file;  // both or neither
+  std::string tls_key_file;
+  uint64_t max_header_bytes = 64 << 10;
+  base::Duration idle_timeout = std::chrono::seconds(120);
+  int max_connections = 1024;
+};
+
+class HttpServer {
+ public:
+  virtual ~HttpServer() = default;  // stops and joins
+  virtual uint16_t port() const = 0;
+  // Stops accepting, lets requests in progress end (at most grace), closes the rest.
+  virtual void Stop(base::Duration grace) = 0;
+};
+
+// Listening when it returns. The handler outlives the server.
+Result<std::unique_ptr<HttpServer>> StartHttpServer(const HttpServerOptions& options, HttpHandler& handler);
+
+}  // namespace seamount::net

@@ -1,0 +1,134 @@
+// Store: a flat map from keys to immutable objects, as buckets offer it. Everything above speaks this interface;
+// drivers (memory, file, gcs) and decorators (retry, limit, cache, prefix, trace, pinned) implement it.
+//
+// Contract, checked for every driver and decorator by store/testing/conformance.h:
+// - Calls block, may come from any number of threads, and honour CallContext (Cancelled on stop, Unavailable past the
+//   deadline). Parallelism is a thread pool above.
+// - Keys are UTF-8, 1..1024 bytes, without NUL, CR or LF; '/' means nothing to a store except as List's delimiter.
+//   A bad key is InvalidArgument.
+// - Absence is a value: Read and Stat return nullopt, Delete returns false. Copy and Compose of an absent source, and
+//   anything in a bucket that does not exist, are NotFound.
+// - A generation names one content of one key. It is opaque, never zero, and changes with every overwrite.
+//   if_generation makes a call conditional; a mismatch is PreconditionFailed (Read/Stat of an absent object included),
+//   and nothing was changed. kAbsent ("must not exist") makes a Write or Copy create only.
+// - Writes are atomic and strongly consistent: a reader sees the old object or the whole new one, and once a Write has
+//   returned, every later Read, Stat and List sees it.
+// - A Read of a whole object verifies its CRC32C; a mismatch is DataLoss. Writes send theirs.
+// - A call that returned Unavailable may or may not have happened.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/byte_source.h"
+
+namespace seamount::store {
+
+using Generation = uint64_t;
+// As if_generation of Write, Copy, Compose: the key must not exist.
+inline constexpr Generation kAbsent = 0;
+
+struct ObjectInfo {
+  std::string key;
+  uint64_t size_bytes = 0;
+  Generation generation = 0;
+  std::optional<uint32_t> crc32c;  // of the whole; every driver here fills it in
+  base::SystemTime updated;        // when this generation was written
+  std::string content_type;
+  std::map<std::string, std::string> metadata;  // user metadata, without any x-goog-meta- prefix
+};
+
+// Bytes [offset, offset + length) of an object; parts beyond its end are left out of the answer. A range that begins at
+// or past the end is not an error: it reads nothing.
+struct ByteRange {
+  uint64_t offset = 0;
+  std::optional<uint64_t> length;  // to the end if absent
+};
+
+struct ReadOptions {
+  std::optional<ByteRange> range;  // the whole object if absent
+  std::optional<Generation> if_generation;
+};
+
+struct ReadResult {
+  ObjectInfo info;  // key, size_bytes (of the whole object) and generation are always set; the rest where known
+  Bytes data;
+};
+
+struct WriteOptions {
+  std::optional<Generation> if_generation;
+  std::string content_type = "application/octet-stream";
+  std::map<std::string, std::string> metadata;
+};
+
+struct DeleteOptions {
+  std::optional<Generation> if_generation;
+};
+
+struct ListOptions {
+  std::string prefix;
+  std::string delimiter;     // empty: flat. Usually "/": keys beyond it are folded into prefixes
+  std::string start_offset;  // only keys >= start_offset
+  std::string page_token;    // from the page before
+  int max_results = 1000;    // objects and prefixes together; a page may hold fewer, even none, and not be the last
+};
+
+struct ListPage {
+  std::vector<ObjectInfo> objects;    // in byte order of keys
+  std::vector<std::string> prefixes;  // in byte order; each ends with the delimiter
+  std::string next_page_token;        // empty: this was the last page
+};
+
+struct CopyOptions {
+  std::optional<Generation> if_generation;  // of the destination
+  std::optional<Generation> if_source_generation;
+  // Replaces user metadata and content type; kept from the source if absent. Copying a key onto itself with new
+  // metadata is how metadata is changed (the generation changes too).
+  std::optional<std::map<std::string, std::string>> metadata;
+};
+
+struct ComposeSource {
+  std::string key;
+  std::optional<Generation> if_generation;
+};
+
+// Most sources in one Compose, as GCS has it.
+inline constexpr size_t kMaxComposeSources = 32;
+
+class Store {
+ public:
+  virtual ~Store() = default;
+  virtual Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
+                                                 const CallContext& context) = 0;
+  // Absent objects are nullopt.
+  virtual Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) = 0;
+  virtual Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
+                                   const CallContext& context) = 0;
+  // True when an object was deleted, false when there was none.
+  virtual Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) = 0;
+  virtual Result<ListPage> List(const ListOptions& options, const CallContext& context) = 0;
+  virtual Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
+                                  const CallContext& context) = 0;
+  // Concatenates 1..32 objects of the same store into one, on the server. options.metadata and content_type apply.
+  virtual Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
+                                     const WriteOptions& options, const CallContext& context) = 0;
+};
+
+// InvalidArgument, naming the key, unless it is one that every store takes.
+Result<void> CheckKey(const std::string& key);
+
+// Every object and prefix of a listing, over all its pages. For listings known to be small enough to hold.
+Result<ListPage> ListAll(Store& store, ListOptions options, const CallContext& context);
+
+}  // namespace seamount::store
+
+namespace seamount {
+using store::Store;
+}  // namespace seamount

@@ -1,0 +1,85 @@
+// A Zarr array (v2 or v3) over a Store.
+//
+// How it works: Open reads the metadata document once. A chunk is found by arithmetic (ChunkLocation); in a sharded
+// array the chunk here is the inner one, found through the shard's index, which is read once and kept. Fetching (bytes
+// from the store) and decoding (bytes to numbers) are separate calls, because the loader schedules them on different
+// threads and decodes straight into a batch; ReadRegion/WriteRegion put them together for everybody else.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/bytes.h"
+#include "exec/thread_pool.h"
+#include "store/store.h"
+#include "zarr/metadata.h"
+
+namespace seamount::zarr {
+
+using Index = std::vector<uint64_t>;
+
+// A hyper-rectangle: origin and shape, one entry per dimension, in elements.
+struct Box {
+  Index origin;
+  Index shape;
+};
+
+// Where a chunk's encoded bytes lie. Absent chunks (never written, or empty in a shard) hold fill values.
+struct ChunkLocation {
+  std::string key;                        // relative to the store
+  std::optional<store::ByteRange> range;  // the whole object if absent
+};
+
+// Thread-safe. All element buffers are C order, native byte order, dense.
+class Array {
+ public:
+  // path: the array's prefix in the store, without trailing '/'. NotFound when there is no zarr.json/.zarray there.
+  static Result<std::unique_ptr<Array>> Open(std::shared_ptr<Store> store, std::string path,
+                                             const CallContext& context);
+  // Writes the metadata document, only if none is there unless `overwrite` (which does not delete old chunks).
+  static Result<std::unique_ptr<Array>> Create(std::shared_ptr<Store> store, std::string path, ArrayMetadata metadata,
+                                               bool overwrite, const CallContext& context);
+  ~Array();
+
+  const ArrayMetadata& metadata() const;
+  const std::string& path() const;
+  // Chunks per dimension (inner chunks where sharded).
+  const Index& grid_shape() const;
+  size_t chunk_bytes() const;  // of one decoded chunk; edge chunks are stored whole
+
+  // nullopt: absent. Reads the shard's index the first time one of its chunks is asked for.
+  Result<std::optional<ChunkLocation>> Locate(std::span<const uint64_t> chunk, const CallContext& context);
+  // The encoded bytes of one chunk; nullopt: absent.
+  Result<std::optional<Bytes>> Fetch(std::span<const uint64_t> chunk, const CallContext& context);
+  // Decodes to exactly chunk_bytes(). DataLoss names the chunk's key. No I/O.
+  Result<void> Decode(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const;
+  // Fills a chunk-sized (or smaller) buffer with the fill value.
+  void Fill(std::span<std::byte> into) const;
+
+  // Encodes one storage unit (a chunk, or a whole shard of them) from a dense buffer of its full shape. No I/O.
+  Result<Bytes> EncodeUnit(std::span<const std::byte> elements) const;
+  // The unit's object key: `unit` counts storage units, not inner chunks.
+  std::string UnitKey(std::span<const uint64_t> unit) const;
+  // Chunk shape, or shard shape where sharded.
+  const Index& unit_shape() const;
+  Result<void> WriteUnit(std::span<const uint64_t> unit, std::span<const std::byte> elements,
+                         const CallContext& context);
+
+  // Any box within the shape; `pool` (may be null) reads chunks in parallel. into.size() must match.
+  Result<void> ReadRegion(const Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
+                          const CallContext& context);
+  // Any box; units touched only partly are read first.
+  Result<void> WriteRegion(const Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
+                           const CallContext& context);
+
+ private:
+  struct State;
+  explicit Array(std::unique_ptr<State> state);
+  std::unique_ptr<State> state_;
+};
+
+}  // namespace seamount::zarr

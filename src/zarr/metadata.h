@@ -1,0 +1,67 @@
+// The metadata documents of Zarr v3 (zarr.json) and v2 (.zarray, .zattrs, .zgroup), parsed into one form.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/bytes.h"
+#include "base/result.h"
+
+namespace seamount::zarr {
+
+enum class DataType {
+  kBool,
+  kInt8,
+  kInt16,
+  kInt32,
+  kInt64,
+  kUInt8,
+  kUInt16,
+  kUInt32,
+  kUInt64,
+  kFloat16,
+  kFloat32,
+  kFloat64,
+  kComplex64,
+  kComplex128
+};
+size_t SizeOf(DataType type);
+std::string_view NameOf(DataType type);  // the v3 name: "float32"
+Result<DataType> DataTypeFromName(std::string_view v3_name);
+
+// One codec with its configuration, as v3 spells it: name "blosc", configuration_json {"cname":"zstd",…}.
+struct CodecSpec {
+  std::string name;
+  std::string configuration_json = "{}";
+};
+
+struct ArrayMetadata {
+  int format = 3;  // 3 or 2
+  DataType data_type = DataType::kFloat32;
+  std::vector<uint64_t> shape;
+  std::vector<uint64_t> chunk_shape;                 // the unit of decoding: the inner chunk where sharded
+  std::optional<std::vector<uint64_t>> shard_shape;  // v3 only; a multiple of chunk_shape
+  std::vector<CodecSpec> codecs;  // of the chunk, array→bytes→bytes, without sharding_indexed; empty: plain bytes
+  Bytes fill_value;               // one element, native byte order
+  std::vector<std::string> dimension_names;  // empty, or one per dimension. v2: _ARRAY_DIMENSIONS
+  std::string attributes_json = "{}";        // an object, dimension names left out
+  char separator = '/';
+};
+
+// Codec chains for writing, by the names people use: "none", "zstd", "zstd:3", "blosc-lz4", "blosc-zstd:1", "gzip:5",
+// each with a trailing crc32c where `checksum`. InvalidArgument names those there are.
+Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, DataType type, bool checksum);
+
+Result<ArrayMetadata> ParseArrayMetadataV3(std::string_view zarr_json);
+Result<ArrayMetadata> ParseArrayMetadataV2(std::string_view zarray, std::string_view zattrs);
+std::string SerializeArrayMetadataV3(const ArrayMetadata& metadata);
+struct V2Documents {
+  std::string zarray;
+  std::string zattrs;
+};
+Result<V2Documents> SerializeArrayMetadataV2(const ArrayMetadata& metadata);
+
+}  // namespace seamount::zarr
