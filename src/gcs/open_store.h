@@ -1,0 +1,40 @@
+// The one visible place where a store is put together from its driver and decorators.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/store.h"
+
+namespace seamount::gcs {
+
+// What a person can say about a store: the flags of every command that touches a bucket, and of the Python package.
+struct StoreConfig {
+  // Empty: STORAGE_EMULATOR_HOST if set, else https://storage.googleapis.com.
+  std::string endpoint;
+  // Service-account key file. Empty: what is found on the machine (auth/credentials.h says where and in which order).
+  std::string key_file;
+  bool anonymous = false;
+  // How long transient errors are retried before they are returned.
+  base::Duration retry_deadline = std::chrono::seconds(60);
+  // Block cache on disk, shared by all users of the directory. Empty: none.
+  std::string cache_dir;
+  uint64_t cache_bytes = 0;
+};
+
+struct Url {
+  std::string scheme;  // "gs", "file", "memory"
+  std::string bucket;  // of gs://; empty otherwise
+  std::string path;    // prefix without leading or trailing '/'; the directory for file://
+};
+// gs://bucket[/prefix], file:///dir. InvalidArgument says what was expected.
+Result<Url> ParseUrl(const std::string& url);
+
+// Trace(Cache(Retry(GcsStore))) on gs://bucket[/prefix], the prefix taken off by a decorator; file:// without cache.
+Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConfig& config);
+
+}  // namespace seamount::gcs
