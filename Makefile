@@ -1,0 +1,58 @@
+# Every target sets up what it needs on a bare Debian 12 (git and make are enough); a second run starts at once.
+#   make demo    the whole way on real data, to winds.png
+#   make test    build, unit tests, conformance suites, interop, faults
+#   make check   what CI runs: test, lint, sanitizers
+.PHONY: demo test check build build-asan lint tidy format bench wheel tsan fuzz clean
+
+SHELL := /bin/bash
+JOBS ?= $(shell nproc)
+BINARY := build/release/src/cli/seamount
+# The compiler cache sees paths relative to the checkout, so that another checkout of the same code hits it.
+export CCACHE_BASEDIR := $(CURDIR)
+export CCACHE_NOHASHDIR := 1
+export SEAMOUNT_BINARY := $(CURDIR)/$(BINARY)
+export PYTHONPATH := $(CURDIR)/python
+
+demo: build
+	@$(BINARY) demo --output winds.png
+
+test: setup-test build
+	tools/test.sh
+
+check: test lint build-asan
+	tools/sanitize.sh asan
+
+build: setup-build
+	@tools/build.sh release
+
+# Tests of what a race detector alone can see: slow, so run by hand before a change of threads lands.
+tsan: setup-test
+	@tools/build.sh tsan
+	tools/sanitize.sh tsan
+
+build-asan: setup-test
+	@tools/build.sh asan
+
+lint: setup-test build
+	tools/lint.sh
+
+format: setup-test
+	git ls-files '*.cc' '*.h' | xargs clang-format-14 -i
+
+bench: setup-bench build
+	tools/bench.sh
+
+wheel: setup-test
+	.venv/bin/python -m pip wheel --no-deps --wheel-dir dist .
+	.venv/bin/python tools/check_wheel.py dist/*.whl
+
+fuzz: setup-test
+	@tools/build.sh fuzz
+	tools/fuzz.sh
+
+.PHONY: setup-build setup-test setup-bench
+setup-build setup-test setup-bench: setup-%:
+	@tools/setup.sh $*
+
+clean:
+	rm -rf build dist
