@@ -1,14 +1,18 @@
 #!/usr/bin/env bash
-# Installs what a tier needs on Debian 12: tools/setup.sh build|test. A second run with the same lists returns at once.
+# Installs what a tier needs on Debian 12: tools/setup.sh build|test|bench. A second run with the same lists returns at once.
 # Python packages go into .venv; nothing is installed into the system's Python.
 set -euo pipefail
 cd "$(dirname "$0")/.."
-tier=${1:?usage: tools/setup.sh build|test}
+tier=${1:?usage: tools/setup.sh build|test|bench}
 
 sudo_if_needed() { if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo "$@"; fi; }
 
-package_lists=(tools/packages-build.txt)
-[ "$tier" = test ] && package_lists+=(tools/packages-test.txt)
+case $tier in  # each tier holds the ones before it
+  build) package_lists=(tools/packages-build.txt) ;;
+  test) package_lists=(tools/packages-{build,test}.txt) ;;
+  bench) package_lists=(tools/packages-{build,test,bench}.txt) ;;
+  *) echo "setup: unknown tier '$tier' (build, test or bench)" >&2; exit 2 ;;
+esac
 mapfile -t packages < <(grep -hv '^#' "${package_lists[@]}")
 missing=()
 for package in "${packages[@]}"; do
@@ -21,7 +25,7 @@ if [ ${#missing[@]} -gt 0 ]; then
 fi
 
 stamp=.venv/.installed-$tier
-wanted=$(cat tools/requirements-build.txt "tools/requirements-$tier.txt" | sha256sum)
+wanted=$(cat tools/requirements-*.txt | sha256sum)
 if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
   echo "setup: installing Python packages into .venv"
   [ -x .venv/bin/python ] || /usr/bin/python3 -m venv .venv
