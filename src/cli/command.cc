@@ -1,0 +1,61 @@
+#include "cli/command.h"
+
+#include <CLI/CLI.hpp>
+
+namespace seamount::cli {
+
+int ExitCodeOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kInternal: return kExitFailed;
+    case ErrorCode::kInvalidArgument: return kExitUsage;
+    case ErrorCode::kNotFound: return 3;
+    case ErrorCode::kPreconditionFailed: return 4;
+    case ErrorCode::kPermissionDenied: return 5;
+    case ErrorCode::kUnauthenticated: return 6;
+    case ErrorCode::kUnavailable: return 7;
+    case ErrorCode::kResourceExhausted: return 8;
+    case ErrorCode::kDataLoss: return 9;
+    case ErrorCode::kCancelled: return 130;  // as a shell reports SIGINT
+  }
+  return kExitFailed;
+}
+
+CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::string& summary,
+                     const std::string& examples) {
+  CLI::App* command = parent.add_subcommand(name, summary);
+  std::string footer = "Example:";
+  size_t begin = 0;
+  while (begin < examples.size()) {
+    const size_t end = std::min(examples.find('\n', begin), examples.size());
+    footer += "\n  " + examples.substr(begin, end - begin);
+    begin = end + 1;
+  }
+  command->footer(footer);
+  return *command;
+}
+
+void OnChosen(CLI::App& command, Chosen& chosen, Run run) {
+  command.callback([&command, &chosen, run = std::move(run)] {
+    chosen.name = command.get_name();
+    for (const CLI::App* up = command.get_parent(); up && up->get_parent(); up = up->get_parent()) {
+      chosen.name = up->get_name() + " " + chosen.name;
+    }
+    chosen.run = run;
+  });
+}
+
+void AddStoreFlags(CLI::App& command, StoreFlags& flags) {
+  command.add_option("--endpoint", flags.endpoint, "Storage server (default: $STORAGE_EMULATOR_HOST, else Google's)")
+      ->type_name("URL");
+  auto* key = command.add_option("--key", flags.key, "Service-account key file (default: what this machine has)");
+  key->type_name("FILE");
+  command.add_flag("--anonymous", flags.anonymous, "Send no credentials: for public buckets")->excludes(key);
+}
+
+gcs::StoreConfig ConfigFromFlags(const StoreFlags& flags) {
+  return {.endpoint = flags.endpoint, .key_file = flags.key, .anonymous = flags.anonymous};
+}
+
+void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print JSON, for scripts"); }
+
+}  // namespace seamount::cli
