@@ -1,0 +1,170 @@
+"""What every race shares: a server, a delay line in front of it, cold caches, and a record of the run.
+
+A run is one JSON file under bench/runs/DATE-HOST/, with the host, the commit, and how much CPU others used meanwhile:
+below 20 % difference nothing is proven by one run.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+import platform
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+BUILD = ROOT / "build" / "release"
+SEAMOUNT = BUILD / "src/cli/seamount"
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait_for_port(port: int, process: subprocess.Popen) -> None:
+    deadline = time.monotonic() + 20
+    while True:
+        try:
+            socket.create_connection(("127.0.0.1", port), timeout=1).close()
+            return
+        except OSError:
+            if process.poll() is not None or time.monotonic() > deadline:
+                raise RuntimeError(f"{process.args[0]} does not listen on port {port}")
+            time.sleep(0.02)
+
+
+@contextlib.contextmanager
+def running(command: list, port: int | None = None, **kwargs):
+    """A program that runs for the block, then is ended; with `port`, entered once it listens there."""
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, **kwargs)
+    try:
+        if port is not None:
+            wait_for_port(port, process)
+        yield process
+    finally:
+        process.terminate()
+        try:
+            process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+
+
+@contextlib.contextmanager
+def scratch(where: str | None = None):
+    directory = Path(tempfile.mkdtemp(prefix="seamount-bench-", dir=where))
+    try:
+        yield directory
+    finally:
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def served(directory: Path, buckets: list[str]):
+    """`seamount serve` on `directory` with public buckets; yields its port."""
+    port = free_port()
+    with running([SEAMOUNT, "serve", directory, "--port", port], port):
+        make_public_buckets(f"http://127.0.0.1:{port}", directory / "admin-key.json", buckets)
+        yield port
+
+
+def storage_client(endpoint: str, key: Path):
+    from google.cloud import storage
+    from google.oauth2 import service_account
+
+    credentials = service_account.Credentials.from_service_account_file(
+        str(key), scopes=["https://www.googleapis.com/auth/devstorage.full_control"])
+    return storage.Client(project="bench", credentials=credentials, client_options={"api_endpoint": endpoint})
+
+
+def make_public_buckets(endpoint: str, key: Path, buckets: list[str]) -> None:
+    client = storage_client(endpoint, key)
+    for name in buckets:
+        bucket = client.bucket(name)
+        if not bucket.exists():
+            bucket = client.create_bucket(name)
+        policy = bucket.get_iam_policy(requested_policy_version=3)
+        policy.bindings.append({"role": "roles/storage.objectAdmin", "members": {"allUsers"}})
+        bucket.set_iam_policy(policy)
+
+
+@contextlib.contextmanager
+def delayed(to_port: int, round_trip_ms: float, bytes_per_second: int):
+    """A line in front of `to_port`: half the round trip each way, a rate for each connection; yields its port."""
+    port = free_port()
+    line = [BUILD / "bench/delay_line", "--listen", port, "--to", f"127.0.0.1:{to_port}", "--delay-ms",
+            round_trip_ms / 2, "--rate", bytes_per_second]
+    with running(line, port):
+        yield port
+
+
+def drop_page_cache() -> None:
+    subprocess.run(["sync"], check=True)
+    Path("/proc/sys/vm/drop_caches").write_text("3\n")
+
+
+def wait_quiet(limit: float = 0.10, patience_s: float = 120) -> None:
+    """Waits until the machine does less than `limit` of its CPU for others."""
+    give_up = time.monotonic() + patience_s
+    while time.monotonic() < give_up:
+        before = cpu_seconds()
+        time.sleep(1)
+        if (cpu_seconds() - before) / os.cpu_count() < limit:
+            return
+
+
+def cpu_seconds() -> float:
+    """CPU seconds used on the whole machine since boot."""
+    fields = Path("/proc/stat").read_text().split("\n")[0].split()[1:]
+    user, nice, system, _idle, _iowait, irq, softirq = map(int, fields[:7])
+    return (user + nice + system + irq + softirq) / os.sysconf("SC_CLK_TCK")
+
+
+def process_tree_cpu(pid: int) -> float:
+    fields = Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def peak_memory_bytes(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
+def host() -> dict:
+    model = next((line.split(":")[1].strip() for line in Path("/proc/cpuinfo").read_text().splitlines()
+                  if line.startswith("model name")), "unknown")
+    commit = subprocess.run(["git", "-C", str(ROOT), "rev-parse", "--short", "HEAD"], capture_output=True, text=True)
+    return {"cpu": model, "cores": os.cpu_count(), "kernel": platform.release(), "commit": commit.stdout.strip(),
+            "python": platform.python_version(), "started": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime())}
+
+
+class Run:
+    """Rows of one race, printed as they come and written to bench/runs/ at the end."""
+
+    def __init__(self, race: str, conditions: dict):
+        self.race, self.conditions, self.rows, self.host = race, conditions, [], host()
+        print(f"{race}: {conditions}")
+
+    def row(self, name: str, **figures) -> None:
+        self.rows.append({"name": name, **figures})
+        print(f"  {name:42} " + "  ".join(f"{k} {v:,.3f}" if isinstance(v, float) else f"{k} {v}"
+                                          for k, v in figures.items()), flush=True)
+
+    def write(self) -> Path:
+        folder = ROOT / "bench" / "runs" / time.strftime("%Y-%m-%d")
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / f"{self.race}-{time.strftime('%H%M%S')}.json"
+        path.write_text(json.dumps({"race": self.race, "host": self.host, "conditions": self.conditions,
+                                    "rows": self.rows, "command": sys.argv}, indent=1) + "\n")
+        print(f"written to {path.relative_to(ROOT)}")
+        return path

@@ -1,0 +1,165 @@
+#!/usr/bin/env python3
+"""The mount race: a cold sequential read of one big object, and cold random reads of 256 KiB, over a slow line.
+
+  PYTHONPATH=bench .venv/bin/python bench/mount_race.py [--size-mib 1024] [--rtt-ms 30] [--rate-mb 50] [--only NAME]
+
+Rivals are taken where they are on PATH (rclone, gcsfuse); the bound is plain ranged GETs in the same run. Cold means a
+fresh mount, an empty cache folder and a dropped page cache.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import json
+import os
+import random
+import shutil
+import subprocess
+import time
+from pathlib import Path
+
+import harness
+
+BUCKET = "race"
+
+
+def mount_commands(port: int, cache: Path, folder: Path) -> dict[str, list]:
+    endpoint = f"http://127.0.0.1:{port}"
+    commands = {
+        "seamount": [harness.SEAMOUNT, "mount", f"gs://{BUCKET}", folder, "--foreground", "--anonymous", "--endpoint",
+                     endpoint, "--cache-dir", cache, "--cache-size", "4G"],
+        "seamount without disk cache": [harness.SEAMOUNT, "mount", f"gs://{BUCKET}", folder, "--foreground",
+                                        "--anonymous", "--endpoint", endpoint, "--cache-size", "0"],
+    }
+    if rclone := shutil.which("rclone"):
+        base = [rclone, "mount", f":gcs:{BUCKET}", folder, "--gcs-anonymous", f"--gcs-endpoint={endpoint}/storage/v1/",
+                "--gcs-bucket-policy-only", "--cache-dir", cache, "--config", "/dev/null", "--vfs-cache-mode", "full"]
+        commands["rclone, 16 streams"] = base + ["--vfs-read-chunk-streams", "16", "--vfs-read-chunk-size", "4M"]
+    if gcsfuse := shutil.which("gcsfuse"):
+        commands["gcsfuse"] = [gcsfuse, "--foreground", "--anonymous-access", "--enable-hns=false",
+                               f"--custom-endpoint={endpoint}/storage/v1/", BUCKET, folder]
+    return commands
+
+
+@contextlib.contextmanager
+def mounted(command: list, folder: Path):
+    folder.mkdir(parents=True, exist_ok=True)
+    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+    try:
+        deadline = time.monotonic() + 30
+        while not os.path.ismount(folder):
+            if process.poll() is not None or time.monotonic() > deadline:
+                process.kill()
+                raise RuntimeError(f"{command[0]} did not mount: {process.stderr.read().decode()[-500:]}")
+            time.sleep(0.05)
+        yield process
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
+        process.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            process.wait(timeout=10)
+        process.kill()
+
+
+def sequential(path: Path) -> float:
+    """Seconds to read the file in 1 MiB reads."""
+    fd = os.open(path, os.O_RDONLY)
+    buffer = bytearray(1 << 20)
+    start = time.monotonic()
+    while os.readv(fd, [buffer]):
+        pass
+    seconds = time.monotonic() - start
+    os.close(fd)
+    return seconds
+
+
+def random_reads(path: Path, size: int, count: int, seed: int) -> list[float]:
+    """Milliseconds of each read of 256 KiB at a random 4 KiB boundary of its own region."""
+    rng = random.Random(seed)
+    offsets = [rng.randrange(0, (size - (256 << 10)) >> 12) << 12 for _ in range(count)]
+    fd = os.open(path, os.O_RDONLY)
+    times = []
+    for offset in offsets:
+        start = time.monotonic()
+        got = os.pread(fd, 256 << 10, offset)
+        times.append((time.monotonic() - start) * 1e3)
+        assert len(got) == 256 << 10
+    os.close(fd)
+    return times
+
+
+def median(values: list[float]) -> float:
+    return sorted(values)[len(values) // 2]
+
+
+def race(arguments: argparse.Namespace) -> None:
+    size = arguments.size_mib << 20
+    run = harness.Run("mount", {"object_mib": arguments.size_mib, "round_trip_ms": arguments.rtt_ms,
+                                "mb_per_s_per_connection": arguments.rate_mb, "reads": arguments.reads})
+    with harness.scratch() as work, harness.served(work / "served", [BUCKET]) as server_port:
+        upload(server_port, work, size)
+        url = "http://127.0.0.1:{}/storage/v1/b/" + BUCKET + "/o/big.bin?alt=media"
+        bound(run, "server alone, 16 ranged GETs", url.format(server_port), size, 16)
+        with harness.delayed(server_port, arguments.rtt_ms, int(arguments.rate_mb * 1e6)) as port:
+            for connections in (16, 32, 64):
+                bound(run, f"{connections} plain ranged GETs", url.format(port), size, connections)
+            for name in mount_commands(port, work, work):
+                if arguments.only and arguments.only not in name:
+                    continue
+                for attempt in range(arguments.repeat):
+                    measure(run, name, port, work, size, arguments)
+    run.write()
+
+
+def measure(run: harness.Run, name: str, port: int, work: Path, size: int, arguments: argparse.Namespace) -> None:
+    cache, folder = work / "cache", work / "mnt"
+
+    def fresh():
+        shutil.rmtree(cache, ignore_errors=True)
+        cache.mkdir()
+        harness.drop_page_cache()
+        return mounted(mount_commands(port, cache, folder)[name], folder)
+
+    harness.wait_quiet()
+    with fresh() as process:
+        os.stat(folder / "big.bin")
+        before = harness.cpu_seconds()
+        seconds = sequential(folder / "big.bin")
+        run.row(name + ", sequential", mb_per_s=size / seconds / 1e6, seconds=seconds,
+                machine_cpu_s=harness.cpu_seconds() - before, process_cpu_s=harness.process_tree_cpu(process.pid),
+                peak_memory_mib=harness.peak_memory_bytes(process.pid) / 2**20)
+    with fresh() as process:
+        os.stat(folder / "big.bin")
+        times = random_reads(folder / "big.bin", size, arguments.reads, seed=1)
+        run.row(name + ", random 256 KiB", median_ms=median(times), p90_ms=sorted(times)[int(len(times) * 0.9)],
+                peak_memory_mib=harness.peak_memory_bytes(process.pid) / 2**20)
+
+
+def bound(run: harness.Run, name: str, url: str, size: int, connections: int) -> None:
+    harness.wait_quiet()
+    out = subprocess.run([harness.BUILD / "bench/ranged_gets", url, str(size), str(4 << 20), str(connections)],
+                         check=True, capture_output=True, text=True)
+    seconds = json.loads(out.stdout)["seconds"]
+    run.row(name, mb_per_s=size / seconds / 1e6, seconds=seconds)
+
+
+def upload(port: int, work: Path, size: int) -> None:
+    big = work / "big.bin"
+    with open(big, "wb") as file:
+        for _ in range(size >> 20):
+            file.write(os.urandom(1 << 20))
+    client = harness.storage_client(f"http://127.0.0.1:{port}", work / "served/admin-key.json")
+    client.bucket(BUCKET).blob("big.bin").upload_from_filename(str(big))
+    big.unlink()
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--size-mib", type=int, default=1024)
+    parser.add_argument("--rtt-ms", type=float, default=30)
+    parser.add_argument("--rate-mb", type=float, default=50)
+    parser.add_argument("--reads", type=int, default=60)
+    parser.add_argument("--repeat", type=int, default=1)
+    parser.add_argument("--only", help="only mounts whose name holds this")
+    race(parser.parse_args())
