@@ -17,6 +17,9 @@
 
 namespace seamount::net {
 
+// Whether two header names are the same: ASCII case does not count.
+bool EqualNames(std::string_view a, std::string_view b);
+
 // In order, names as sent; look up without regard to case.
 class Headers {
  public:
@@ -40,7 +43,8 @@ struct HttpRequest {
   std::string url;
   Headers headers;  // never logged; Authorization is dropped on a redirect to another host
   std::optional<RequestBody> body;
-  // How much response body is at most taken in; more is an Internal error before it is allocated.
+  // How much response body is at most taken in; more is an Internal error before it is allocated. Bodies of statuses
+  // from 300 on may always hold 1 MiB, so that a small range does not hide why it was refused.
   uint64_t max_response_bytes = 64ULL << 20;
   // Where known, the exact size expected: the body is allocated once.
   uint64_t expected_response_bytes = 0;
@@ -62,7 +66,9 @@ struct HttpClientOptions {
 };
 
 // Thread-safe; keeps connections alive between calls. Any HTTP status is a value; a transport failure is Unavailable,
-// a malformed URL or failed TLS verification InvalidArgument or PermissionDenied.
+// a malformed URL or failed TLS verification InvalidArgument or PermissionDenied. Redirects of GET and HEAD are
+// followed (five at most, never from https to http); those of other methods are returned as they are.
+// Errors name the method and the URL without its query, which may hold a signature.
 class HttpClient {
  public:
   virtual ~HttpClient() = default;

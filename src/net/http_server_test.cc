@@ -1,0 +1,204 @@
+// The server against clients without manners, over raw sockets.
+#include "net/http_server.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <random>
+#include <thread>
+
+#include "net/test_server.h"
+
+namespace seamount::net {
+namespace {
+
+using testing::EndsWith;
+using testing::HasSubstr;
+using testing::StartsWith;
+
+TestServer::Handler Echo() {
+  return [](ServerRequest& request) {
+    const auto body = ReadAll(request, 7);
+    return body ? Answer(200, *body) : Answer(400, "broken");
+  };
+}
+
+TEST(HttpServerTest, AnswersMalformedRequestsWith400) {
+  TestServer server(Echo());
+  for (const char* bad :
+       {"rubbish\r\n\r\n", "GET\r\n\r\n", "GET / HTTP/9.9\r\n\r\n", "GET / HTTP/1.1\r\n\r\n" /* no Host */,
+        "GET / HTTP/1.1\r\nHost: a\r\nHost: b\r\n\r\n", "GET / HTTP/1.1\r\nHo st: a\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: -1\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 99999999999999999999999\r\n\r\n",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\nContent-Length: 2\r\n\r\nab",
+        "POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n",
+        "GET / HTTP/1.1\nHost a\n\n", "\x16\x03\x01\x02\x01\x01\xfc" /* TLS hello */}) {
+    RawClient client(server.port());
+    client.Send(bad);
+    client.EndSending();
+    const std::string answer = client.Receive();
+    EXPECT_THAT(answer, testing::AnyOf(StartsWith("HTTP/1.1 400 "), StartsWith("HTTP/1.1 505 "))) << bad;
+    EXPECT_THAT(answer, HasSubstr("Connection: close\r\n"));
+  }
+}
+
+TEST(HttpServerTest, RandomRubbishDoesNotStopIt) {
+  TestServer server(Echo());
+  const uint64_t seed = std::random_device()();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const std::string good = "POST /x HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n0\r\n\r\n";
+  for (int i = 0; i < 200; ++i) {
+    std::string text = good;
+    for (int changes = 0; changes < 3; ++changes) text[random() % text.size()] = static_cast<char>(random());
+    RawClient client(server.port());
+    client.Send(std::string_view(text).substr(0, random() % (text.size() + 1)));
+    client.EndSending();
+    client.Receive();
+  }
+  RawClient client(server.port());
+  client.Send(good);
+  EXPECT_THAT(client.Receive("abc"), StartsWith("HTTP/1.1 200 OK\r\n"));
+}
+
+TEST(HttpServerTest, LimitsTheHead) {
+  TestServer server(Echo(), {.max_header_bytes = 4096});
+  RawClient client(server.port());
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\nX: " + std::string(8192, 'x') + "\r\n\r\n");
+  EXPECT_THAT(client.Receive(), StartsWith("HTTP/1.1 431 "));
+}
+
+TEST(HttpServerTest, ReadsChunkedBodies) {
+  TestServer server(Echo());
+  RawClient client(server.port());
+  const std::string request =
+      "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n"
+      "5;ext=1\r\nhello\r\n10\r\n, chunked world!\r\n0\r\nTrailer: x\r\n\r\n";
+  for (int i = 0; i < 2; ++i) {
+    client.Send(request);
+    EXPECT_THAT(client.Receive("world!"), EndsWith("\r\n\r\nhello, chunked world!"));
+  }
+  client.Send("POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n");
+  EXPECT_THAT(client.Receive(), EndsWith("broken"));
+}
+
+TEST(HttpServerTest, AnswersPipelinedRequestsInOrder) {
+  TestServer server([](ServerRequest& request) { return Answer(200, request.target); });
+  RawClient client(server.port());
+  client.Send(
+      "POST /1 HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\n\r\nbodyGET /2 HTTP/1.1\r\nHost: a\r\n\r\n"
+      "GET /3 HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+  const std::string answers = client.Receive();
+  EXPECT_LT(answers.find("/1"), answers.find("/2"));
+  EXPECT_THAT(answers, EndsWith("/3"));
+}
+
+TEST(HttpServerTest, SendsContinueOnlyWhenTheBodyIsRead) {
+  TestServer server([](ServerRequest& request) {
+    return request.target == "/read" ? Answer(200, ReadAll(request).value()) : Answer(403, "no");
+  });
+  const std::string head = " HTTP/1.1\r\nHost: a\r\nContent-Length: 4\r\nExpect: 100-continue\r\n\r\n";
+  RawClient welcome(server.port());
+  welcome.Send("PUT /read" + head);
+  EXPECT_EQ(welcome.Receive("\r\n\r\n"), "HTTP/1.1 100 Continue\r\n\r\n");
+  welcome.Send("body");
+  EXPECT_THAT(welcome.Receive("body"), StartsWith("HTTP/1.1 200 OK"));
+  RawClient refused(server.port());
+  refused.Send("PUT /refuse" + head);
+  const std::string answer = refused.Receive();  // closed: it cannot know whether the body still comes
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 403 "));
+  EXPECT_THAT(answer, HasSubstr("Connection: close"));
+}
+
+TEST(HttpServerTest, ABodyThatEndsEarlyIsAnError) {
+  std::atomic<int> broken = 0;
+  TestServer server([&](ServerRequest& request) {
+    if (!ReadAll(request)) ++broken;
+    return Answer(400);
+  });
+  RawClient client(server.port());
+  client.Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+  client.EndSending();
+  client.Receive();
+  EXPECT_EQ(broken, 1);
+}
+
+TEST(HttpServerTest, KeepsHttp10Manners) {
+  TestServer server(Echo());
+  RawClient client(server.port());
+  client.Send("GET / HTTP/1.0\r\n\r\n");
+  EXPECT_THAT(client.Receive(), HasSubstr("Connection: close"));
+}
+
+TEST(HttpServerTest, HeadersWithLineBreaksAreNotSent) {
+  TestServer server([](ServerRequest&) {
+    ServerResponse response = Answer(200, "x");
+    response.headers.Add("X-Name", "a\r\nSet-Cookie: evil");
+    return response;
+  });
+  RawClient client(server.port());
+  client.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  const std::string answer = client.Receive();
+  EXPECT_THAT(answer, StartsWith("HTTP/1.1 500 "));
+  EXPECT_THAT(answer, testing::Not(HasSubstr("evil")));
+}
+
+TEST(HttpServerTest, ClosesIdleConnections) {
+  TestServer server(Echo(), {.idle_timeout = std::chrono::milliseconds(50)});
+  RawClient client(server.port());
+  EXPECT_EQ(client.Receive(), "");
+}
+
+TEST(HttpServerTest, TurnsAwayMoreThanMaxConnections) {
+  TestServer server(Echo(), {.max_connections = 2});
+  RawClient one(server.port());
+  RawClient two(server.port());
+  for (RawClient* client : {&one, &two}) {
+    client->Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+    EXPECT_THAT(client->Receive("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  }
+  RawClient three(server.port());
+  EXPECT_THAT(three.Receive(), StartsWith("HTTP/1.1 503 "));
+}
+
+TEST(HttpServerTest, StopLetsRequestsEnd) {
+  std::atomic<bool> arrived = false;
+  std::atomic<bool> release = false;
+  TestServer server([&](ServerRequest&) {
+    arrived = true;
+    while (!release) std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    return Answer(200, "done");
+  });
+  RawClient idle(server.port());
+  RawClient busy(server.port());
+  busy.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
+  while (!arrived) std::this_thread::yield();
+  std::jthread stopping([&] { server.Stop(std::chrono::seconds(20)); });
+  EXPECT_EQ(idle.Receive(), "");  // closed at once
+  release = true;
+  EXPECT_THAT(busy.Receive(), EndsWith("done"));
+  stopping.join();
+  EXPECT_FALSE(RawClient(server.port()).connected());
+}
+
+TEST(HttpServerTest, StopWithoutGraceEndsStuckClients) {
+  TestServer server(Echo());
+  RawClient slow(server.port());
+  slow.Send("PUT / HTTP/1.1\r\nHost: a\r\nContent-Length: 10\r\n\r\nhalf");
+  server.Stop(std::chrono::milliseconds(20));
+  slow.Receive();
+}
+
+TEST(HttpServerTest, SaysWhyItCannotListen) {
+  TestServer server(Echo());
+  const auto taken = StartHttpServer({.port = server.port()}, server);
+  ASSERT_FALSE(taken);
+  EXPECT_THAT(taken.error().message(), HasSubstr("127.0.0.1:" + std::to_string(server.port())));
+  const auto no_key = StartHttpServer({.tls_certificate_file = "/nowhere.pem"}, server);
+  ASSERT_FALSE(no_key);
+  EXPECT_EQ(no_key.error().code(), ErrorCode::kInvalidArgument);
+}
+
+}  // namespace
+}  // namespace seamount::net
