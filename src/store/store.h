@@ -4,7 +4,8 @@
 // Contract, checked for every driver and decorator by store/testing/conformance.h:
 // - Calls block, may come from any number of threads, and honour CallContext (Cancelled on stop, Unavailable past the
 //   deadline). Parallelism is a thread pool above.
-// - Keys are UTF-8, 1..1024 bytes, without NUL, CR or LF; '/' means nothing to a store except as List's delimiter.
+// - Keys are UTF-8, 1..1024 bytes, without NUL, CR or LF, and neither "." nor ".."; '/' means nothing to a store except
+// as List's delimiter.
 //   A bad key is InvalidArgument.
 // - Absence is a value: Read and Stat return nullopt, Delete returns false. Copy and Compose of an absent source, and
 //   anything in a bucket that does not exist, are NotFound.
@@ -89,8 +90,8 @@ struct ListPage {
 struct CopyOptions {
   std::optional<Generation> if_generation;  // of the destination
   std::optional<Generation> if_source_generation;
-  // Replaces user metadata and content type; kept from the source if absent. Copying a key onto itself with new
-  // metadata is how metadata is changed (the generation changes too).
+  // Replaces user metadata, kept from the source if absent; the content type is always kept. Copying a key onto itself
+  // with new metadata is how metadata is changed (the generation changes too).
   std::optional<std::map<std::string, std::string>> metadata;
 };
 
@@ -123,6 +124,9 @@ class Store {
 
 // InvalidArgument, naming the key, unless it is one that every store takes.
 Result<void> CheckKey(const std::string& key);
+
+// Cancelled when stop was requested, Unavailable past the deadline: what a call checks before it begins.
+Result<void> CheckContext(const CallContext& context);
 
 // Every object and prefix of a listing, over all its pages. For listings known to be small enough to hold.
 Result<ListPage> ListAll(Store& store, ListOptions options, const CallContext& context);

@@ -14,12 +14,6 @@ struct Object {
   Bytes data;
 };
 
-Result<void> CheckContext(const CallContext& context) {
-  if (context.stop.stop_requested()) return base::Cancelled("stop was requested");
-  if (std::chrono::steady_clock::now() >= context.deadline) return base::Unavailable("the deadline has passed");
-  return {};
-}
-
 class MemoryStore final : public Store {
  public:
   Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
@@ -105,6 +99,7 @@ class MemoryStore final : public Store {
   Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
                              const WriteOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(Check(to, context));
+    for (const ComposeSource& source : sources) SEAMOUNT_TRY(CheckKey(source.key));
     if (sources.empty() || sources.size() > kMaxComposeSources) {
       return base::InvalidArgument("composing '" + to + "': takes 1 to 32 sources");
     }
