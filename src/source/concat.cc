@@ -1,0 +1,151 @@
+// Several files as one, end to end along one dimension.
+#include <algorithm>
+
+#include "base/text.h"
+#include "source/cf.h"
+#include "source/copy_box.h"
+#include "source/dataset.h"
+
+namespace seamount::source {
+namespace {
+
+class ConcatDataset final : public Dataset {
+ public:
+  ConcatDataset(std::vector<std::unique_ptr<Dataset>> parts, std::string along)
+      : parts_(std::move(parts)), along_(std::move(along)) {}
+
+  // Checks that the parts fit together, and works out the whole. Called once, before anything else.
+  Result<void> Join();
+
+  const std::vector<FileIdentity>& files() const override { return files_; }
+  const std::vector<Dimension>& dimensions() const override { return dimensions_; }
+  const std::vector<Variable>& variables() const override { return variables_; }
+  const std::vector<Attribute>& attributes() const override { return parts_.front()->attributes(); }
+  Result<void> ReadBox(size_t variable, const Box& box, std::span<std::byte> into) const override;
+
+ private:
+  Result<void> Match(const Dataset& part, const Variable& first) const;
+
+  const std::vector<std::unique_ptr<Dataset>> parts_;
+  const std::string along_;
+  std::vector<uint64_t> starts_;  // of each part along the dimension
+  std::vector<FileIdentity> files_;
+  std::vector<Dimension> dimensions_;
+  std::vector<Variable> variables_;
+};
+
+// Attributes that decide what the stored numbers mean: they must agree, or values would silently change their meaning.
+constexpr std::array<const char*, 8> kMeaning = {"units",      "calendar",  "scale_factor", "add_offset",
+                                                 "_FillValue", "valid_min", "valid_max",    "valid_range"};
+
+Result<void> ConcatDataset::Match(const Dataset& part, const Variable& first) const {
+  const std::string& file = part.files().front().path;
+  const auto differs = [&](const std::string& what) {
+    return base::InvalidArgument("joining " + file + ": variable '" + first.name + "' has " + what + " than in " +
+                                 files_.front().path);
+  };
+  SEAMOUNT_TRY_ASSIGN(const size_t index, FindVariable(part, first.name));
+  const Variable& other = part.variables()[index];
+  if (other.type != first.type) return differs("another type");
+  if (other.dimensions != first.dimensions) return differs("other dimensions");
+  for (size_t d = 0; d < first.shape.size(); ++d) {
+    if (first.dimensions[d] != along_ && other.shape[d] != first.shape[d]) {
+      return differs("another size along '" + first.dimensions[d] + "'");
+    }
+  }
+  for (const char* name : kMeaning) {
+    const Attribute* a = first.FindAttribute(name);
+    const Attribute* b = other.FindAttribute(name);
+    const bool same =
+        (a == nullptr) == (b == nullptr) && (a == nullptr || (a->text == b->text && a->numbers == b->numbers));
+    if (!same) return differs(std::string("another attribute '") + name + "'");
+  }
+  return {};
+}
+
+Result<void> ConcatDataset::Join() {
+  variables_ = parts_.front()->variables();
+  dimensions_ = parts_.front()->dimensions();
+  uint64_t total = 0;
+  for (const auto& part : parts_) {
+    const Dimension* dimension = FindDimension(*part, along_);
+    if (dimension == nullptr) {
+      return base::InvalidArgument("joining " + part->files().front().path + ": it has no dimension '" + along_ + "'");
+    }
+    files_.push_back(part->files().front());
+    starts_.push_back(total);
+    total += dimension->size;
+  }
+  for (size_t p = 1; p < parts_.size(); ++p) {
+    for (const Variable& variable : variables_) SEAMOUNT_TRY(Match(*parts_[p], variable));
+  }
+  for (Dimension& dimension : dimensions_) {
+    if (dimension.name == along_) dimension.size = total;
+  }
+  for (Variable& variable : variables_) {
+    if (const auto d = variable.DimensionIndex(along_)) variable.shape[*d] = total;
+  }
+  return {};
+}
+
+Result<void> ConcatDataset::ReadBox(size_t variable, const Box& box, std::span<std::byte> into) const {
+  const Variable& v = variables_[variable];
+  SEAMOUNT_TRY(CheckBox(v, box, into.size(), files_.front().path));
+  const auto axis = v.DimensionIndex(along_);
+  const auto read = [&](size_t part, const Box& inner, std::span<std::byte> out) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(const size_t index, FindVariable(*parts_[part], v.name));
+    return parts_[part]->ReadBox(index, inner, out);
+  };
+  if (!axis) return read(0, box, into);
+  std::vector<std::byte> piece;
+  for (size_t p = 0; p < parts_.size(); ++p) {
+    const uint64_t end = p + 1 < parts_.size() ? starts_[p + 1] : v.shape[*axis];
+    const uint64_t from = std::max(box.origin[*axis], starts_[p]);
+    const uint64_t to = std::min(box.origin[*axis] + box.shape[*axis], end);
+    if (from >= to) continue;
+    Box inner = box;
+    inner.origin[*axis] = from - starts_[p];
+    inner.shape[*axis] = to - from;
+    if (inner.shape == box.shape) return read(p, inner, into);
+    piece.resize(Elements(inner.shape) * SizeOf(v.type));
+    SEAMOUNT_TRY(read(p, inner, piece));
+    const Index zero(box.shape.size(), 0);
+    Index at(box.shape.size(), 0);
+    at[*axis] = from - box.origin[*axis];
+    CopyBox({piece.data(), inner.shape, zero}, {into.data(), box.shape, at}, inner.shape, SizeOf(v.type));
+  }
+  return {};
+}
+
+std::string JoinDimension(const Dataset& first) {
+  for (const Dimension& dimension : first.dimensions()) {
+    const auto coordinate = VariableIndex(first, dimension.name);
+    if (coordinate && AxisOf(first.variables()[*coordinate]) == Axis::kTime) return dimension.name;
+  }
+  for (const Dimension& dimension : first.dimensions()) {
+    if (dimension.unlimited) return dimension.name;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along) {
+  if (paths.empty()) return base::InvalidArgument("no source file is named");
+  std::vector<std::unique_ptr<Dataset>> parts;
+  for (const std::string& path : paths) {
+    SEAMOUNT_TRY_ASSIGN(auto part, Open(path));
+    parts.push_back(std::move(part));
+  }
+  if (parts.size() == 1) return std::move(parts.front());
+  const std::string dimension = along.empty() ? JoinDimension(*parts.front()) : along;
+  if (dimension.empty()) {
+    return base::InvalidArgument("joining " + paths[1] + " to " + paths[0] +
+                                 ": there is no time or unlimited dimension to join them along");
+  }
+  auto joined = std::make_unique<ConcatDataset>(std::move(parts), dimension);
+  SEAMOUNT_TRY(joined->Join());
+  return std::unique_ptr<Dataset>(std::move(joined));
+}
+
+}  // namespace seamount::source

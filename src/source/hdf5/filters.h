@@ -1,0 +1,40 @@
+// The filters that nearly every NetCDF-4 file uses, undone by the calling thread, without libhdf5 and its lock.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+
+namespace seamount::source::hdf5 {
+
+enum class FilterKind { kDeflate, kShuffle, kFletcher32, kOther };
+
+struct Filter {
+  FilterKind kind = FilterKind::kOther;
+  size_t element_bytes = 1;  // of kShuffle
+  std::string name;          // as HDF5 or its registry calls it
+};
+
+// Memory that decoding reuses from chunk to chunk; one per thread.
+struct FilterScratch {
+  std::vector<std::byte> a;
+  std::vector<std::byte> b;
+};
+
+// Undoes the filters (given in the order they were applied; a set bit i in `mask` says that filter i was skipped) so
+// that exactly `into` is filled. DataLoss when the bytes are damaged or of another size. Any bytes are safe input.
+Result<void> Unfilter(std::span<const Filter> filters, uint32_t mask, std::span<const std::byte> stored,
+                      std::span<std::byte> into, FilterScratch& scratch);
+
+// The inverse of HDF5's shuffle: plane b of the input holds byte b of every element; bytes beyond the last whole
+// element are left as they are. Sizes are equal.
+void Unshuffle(std::span<const std::byte> from, size_t element_bytes, std::span<std::byte> into);
+
+// HDF5's Fletcher-32 over big-endian 16-bit words.
+uint32_t Fletcher32(std::span<const std::byte> data);
+
+}  // namespace seamount::source::hdf5

@@ -1,0 +1,243 @@
+#include "source/hdf5/metadata.h"
+
+#include <hdf5.h>
+
+#include <algorithm>
+#include <map>
+
+#include "source/copy_box.h"
+#include "source/hdf5/attributes.h"
+#include "source/hdf5/library.h"
+
+namespace seamount::source::hdf5 {
+
+using DatasetHandle = Handle<H5Dclose>;
+using SpaceHandle = Handle<H5Sclose>;
+using TypeHandle = Handle<H5Tclose>;
+using PropertiesHandle = Handle<H5Pclose>;
+using ObjectHandle = Handle<H5Oclose>;
+
+namespace {
+
+constexpr std::string_view kNotAVariable = "This is a netCDF dimension but not a netCDF variable";
+constexpr std::string_view kNotACoordinate = "_nc4_non_coord_";  // a variable named like a dimension it does not span
+constexpr int kMaxDepth = 32;                                    // of groups; deeper is a cycle or a joke
+constexpr uint64_t kMaxExtent = uint64_t{1} << 62;
+
+// "/group/x" → "group/x", without the mark of variables that are not coordinates.
+std::string PublicName(const std::string& path) {
+  std::string name = path.starts_with("/") ? path.substr(1) : path;
+  const size_t slash = name.rfind('/');
+  const size_t base = slash == std::string::npos ? 0 : slash + 1;
+  if (std::string_view(name).substr(base).starts_with(kNotACoordinate)) name.erase(base, kNotACoordinate.size());
+  return name;
+}
+
+struct Listing {
+  std::vector<std::string> datasets;
+  std::string group;
+  int depth = 0;
+};
+
+herr_t Visit(hid_t group, const char* name, const H5L_info_t* link, void* into) {
+  auto& listing = *static_cast<Listing*>(into);
+  if (link->type == H5L_TYPE_EXTERNAL || listing.depth > kMaxDepth) return 0;  // other files are not ours to open
+  const ObjectHandle object(H5Oopen(group, name, H5P_DEFAULT));
+  if (!object) return 0;
+  const std::string path = listing.group + "/" + name;
+  const H5I_type_t kind = H5Iget_type(object.get());
+  if (kind == H5I_DATASET) listing.datasets.push_back(path);
+  if (kind == H5I_GROUP && link->type == H5L_TYPE_HARD) {
+    const std::string before = std::exchange(listing.group, path);
+    ++listing.depth;
+    if (H5Literate(object.get(), H5_INDEX_CRT_ORDER, H5_ITER_INC, nullptr, Visit, into) < 0) {
+      H5Literate(object.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, Visit, into);
+    }
+    --listing.depth;
+    listing.group = before;
+  }
+  return 0;
+}
+
+Filter FilterAt(hid_t properties, unsigned index) {
+  unsigned flags = 0;
+  size_t values_size = 8;
+  unsigned values[8] = {};
+  char name[64] = {};
+  const H5Z_filter_t id =
+      H5Pget_filter2(properties, index, &flags, &values_size, values, sizeof name - 1, name, nullptr);
+  Filter filter;
+  filter.name = name[0] != '\0' ? name : "HDF5 filter " + std::to_string(id);
+  if (id == H5Z_FILTER_DEFLATE) filter = {FilterKind::kDeflate, 1, "deflate"};
+  if (id == H5Z_FILTER_SHUFFLE) filter = {FilterKind::kShuffle, values_size > 0 ? values[0] : 1, "shuffle"};
+  if (id == H5Z_FILTER_FLETCHER32) filter = {FilterKind::kFletcher32, 1, "fletcher32"};
+  if (filter.kind == FilterKind::kOther && H5Zfilter_avail(id) <= 0) filter.name += " (not available)";
+  return filter;
+}
+
+void ReadFilters(hid_t properties, StoredVariable& out) {
+  const int count = H5Pget_nfilters(properties);
+  for (int i = 0; i < count; ++i) {
+    Filter filter = FilterAt(properties, static_cast<unsigned>(i));
+    if (!out.variable.filters.empty()) out.variable.filters += ", ";
+    out.variable.filters += filter.name;
+    if (filter.kind == FilterKind::kOther) {
+      out.through_library = true;
+      if (filter.name.ends_with("(not available)")) {
+        out.variable.unreadable = "it is compressed by the filter " + filter.name + ", which is not known here";
+      }
+    }
+    out.filters.push_back(std::move(filter));
+  }
+}
+
+void ReadLayout(hid_t dataset, StoredVariable& out) {
+  const PropertiesHandle properties(H5Dget_create_plist(dataset));
+  const size_t rank = out.variable.shape.size();
+  switch (H5Pget_layout(properties.get())) {
+    case H5D_COMPACT: out.layout = Layout::kCompact; break;
+    case H5D_CONTIGUOUS:
+      out.layout = Layout::kContiguous;
+      out.through_library = H5Pget_external_count(properties.get()) > 0;
+      break;
+    case H5D_CHUNKED: {
+      out.layout = Layout::kChunked;
+      std::vector<hsize_t> chunk(rank);
+      H5Pget_chunk(properties.get(), static_cast<int>(rank), chunk.data());
+      out.variable.chunk_shape.assign(chunk.begin(), chunk.end());
+      break;
+    }
+    default: out.through_library = true; break;
+  }
+  ReadFilters(properties.get(), out);
+  out.fill.assign(SizeOf(out.variable.type), std::byte{0});
+  if (!out.fill.empty()) H5Pget_fill_value(properties.get(), NativeType(out.variable.type), out.fill.data());
+}
+
+struct Scales {
+  std::map<std::string, Dimension> by_path;
+  std::map<int64_t, std::string> path_by_id;  // _Netcdf4Dimid
+  std::vector<std::string> order;
+};
+
+bool IsScale(hid_t dataset) {
+  const auto mark = ReadAttribute(dataset, "CLASS");
+  return mark && mark->text == "DIMENSION_SCALE";
+}
+
+// The dimensions of one dataset, as NetCDF-4 writes them down; without scales a name is made from the size.
+std::vector<std::string> DimensionsOf(hid_t dataset, const std::string& path, const Index& shape, Scales& scales) {
+  std::vector<std::string> paths = ReadDimensionList(dataset, shape.size());
+  if (IsScale(dataset)) {
+    const auto ids = ReadAttribute(dataset, "_Netcdf4Coordinates");
+    for (size_t d = 0; d < paths.size(); ++d) {
+      if (!paths[d].empty()) continue;
+      if (ids && d < ids->numbers.size()) {
+        const auto found = scales.path_by_id.find(static_cast<int64_t>(ids->numbers[d]));
+        if (found != scales.path_by_id.end()) paths[d] = found->second;
+      } else if (shape.size() == 1) {
+        paths[d] = path;
+      }
+    }
+  }
+  for (size_t d = 0; d < paths.size(); ++d) {
+    if (scales.by_path.contains(paths[d])) continue;
+    paths[d] = "/phony_dim_" + std::to_string(shape[d]);
+    if (scales.by_path.emplace(paths[d], Dimension{PublicName(paths[d]), shape[d], false}).second) {
+      scales.order.push_back(paths[d]);
+    }
+  }
+  return paths;
+}
+
+Result<StoredVariable> ReadVariable(hid_t dataset, const std::string& path, const std::string& file_name) {
+  StoredVariable out;
+  out.path = path;
+  out.variable.name = PublicName(path);
+  const SpaceHandle space(H5Dget_space(dataset));
+  const int rank = space ? H5Sget_simple_extent_ndims(space.get()) : -1;
+  const TypeHandle type(H5Dget_type(dataset));
+  if (rank < 0 || rank > H5S_MAX_RANK || !type) {
+    return base::DataLoss("reading variable '" + out.variable.name + "' of " + file_name + ": " + LastError());
+  }
+  std::vector<hsize_t> shape(static_cast<size_t>(rank));
+  H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
+  out.variable.shape.assign(shape.begin(), shape.end());
+  out.variable.type = TypeOf(type.get(), &out.swap_bytes);
+  if (out.variable.type == DataType::kOther) out.variable.unreadable = "its type is not a plain number";
+  uint64_t bytes = std::max<uint64_t>(1, SizeOf(out.variable.type));
+  for (const uint64_t extent : out.variable.shape) {
+    if (extent != 0 && bytes > kMaxExtent / extent) {
+      return base::DataLoss("reading variable '" + out.variable.name + "' of " + file_name + ": impossibly large");
+    }
+    bytes *= extent;
+  }
+  ReadLayout(dataset, out);
+  for (const uint64_t extent : out.variable.chunk_shape) {
+    if (extent == 0) return base::DataLoss("reading variable '" + out.variable.name + "': a chunk of size 0");
+  }
+  out.variable.attributes = ReadAttributes(dataset);
+  return out;
+}
+
+// A dimension scale is a dimension whether or not it holds values.
+void AddScale(hid_t dataset, const std::string& path, Scales& scales) {
+  const SpaceHandle space(H5Dget_space(dataset));
+  hsize_t size[H5S_MAX_RANK] = {};
+  hsize_t largest[H5S_MAX_RANK] = {};
+  if (H5Sget_simple_extent_dims(space.get(), size, largest) < 1) return;
+  scales.by_path[path] = {PublicName(path), size[0], largest[0] == H5S_UNLIMITED};
+  scales.order.push_back(path);
+  if (const auto id = ReadAttribute(dataset, "_Netcdf4Dimid"); id && !id->numbers.empty()) {
+    scales.path_by_id[static_cast<int64_t>(id->numbers.front())] = path;
+  }
+}
+
+bool IsBareDimension(hid_t dataset) {
+  const auto name = ReadAttribute(dataset, "NAME");
+  return name && name->text.starts_with(kNotAVariable);
+}
+
+}  // namespace
+
+Result<Metadata> ReadMetadata(int64_t file_id, const std::string& file_name) {
+  const ObjectHandle root(H5Oopen(file_id, "/", H5P_DEFAULT));
+  Listing listing;
+  if (!root) return base::DataLoss("reading " + file_name + ": " + LastError());
+  if (H5Literate(root.get(), H5_INDEX_CRT_ORDER, H5_ITER_INC, nullptr, Visit, &listing) < 0) {
+    listing.datasets.clear();
+    if (H5Literate(root.get(), H5_INDEX_NAME, H5_ITER_INC, nullptr, Visit, &listing) < 0) {
+      return base::DataLoss("reading " + file_name + ": " + LastError());
+    }
+  }
+  Metadata metadata;
+  Scales scales;
+  std::vector<DatasetHandle> open;
+  for (const std::string& path : listing.datasets) {
+    open.emplace_back(H5Dopen2(file_id, path.c_str(), H5P_DEFAULT));
+    if (!open.back()) return base::DataLoss("reading '" + path + "' of " + file_name + ": " + LastError());
+    if (IsScale(open.back().get())) AddScale(open.back().get(), path, scales);
+  }
+  for (size_t i = 0; i < open.size(); ++i) {
+    if (IsScale(open[i].get()) && IsBareDimension(open[i].get())) continue;
+    SEAMOUNT_TRY_ASSIGN(StoredVariable variable, ReadVariable(open[i].get(), listing.datasets[i], file_name));
+    for (const std::string& path : DimensionsOf(open[i].get(), listing.datasets[i], variable.variable.shape, scales)) {
+      variable.variable.dimensions.push_back(scales.by_path[path].name);
+    }
+    metadata.variables.push_back(std::move(variable));
+  }
+  // An unlimited dimension's scale may be shorter than the variables that grew along it.
+  for (const StoredVariable& stored : metadata.variables) {
+    for (size_t d = 0; d < stored.variable.shape.size(); ++d) {
+      for (auto& [path, dimension] : scales.by_path) {
+        if (dimension.name != stored.variable.dimensions[d]) continue;
+        if (dimension.unlimited) dimension.size = std::max(dimension.size, stored.variable.shape[d]);
+      }
+    }
+  }
+  for (const std::string& path : scales.order) metadata.dimensions.push_back(scales.by_path[path]);
+  metadata.attributes = ReadAttributes(root.get());
+  return metadata;
+}
+
+}  // namespace seamount::source::hdf5

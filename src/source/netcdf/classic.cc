@@ -1,0 +1,81 @@
+#include "source/netcdf/classic.h"
+
+#include <bit>
+
+#include "source/copy_box.h"
+
+namespace seamount::source::netcdf {
+namespace {
+
+class ClassicDataset final : public Dataset {
+ public:
+  ClassicDataset(std::shared_ptr<const store::ByteSource> file, FileIdentity identity, ClassicHeader header)
+      : file_(std::move(file)), files_{std::move(identity)}, header_(std::move(header)) {
+    for (const ClassicVariable& v : header_.variables) variables_.push_back(v.variable);
+  }
+
+  const std::vector<FileIdentity>& files() const override { return files_; }
+  const std::vector<Dimension>& dimensions() const override { return header_.dimensions; }
+  const std::vector<Variable>& variables() const override { return variables_; }
+  const std::vector<Attribute>& attributes() const override { return header_.attributes; }
+
+  Result<void> ReadBox(size_t index, const Box& box, std::span<std::byte> into) const override {
+    const Variable& variable = variables_[index];
+    SEAMOUNT_TRY(CheckBox(variable, box, into.size(), files_.front().path));
+    if (into.empty()) return {};
+    if (auto read = ReadRuns(header_.variables[index], box, into); !read) {
+      return read.error().Wrap("reading variable '" + variable.name + "' of " + files_.front().path);
+    }
+    if constexpr (std::endian::native == std::endian::little) SwapBytes(into, SizeOf(variable.type));
+    return {};
+  }
+
+ private:
+  // Reads the longest runs that are contiguous in the file, one by one.
+  Result<void> ReadRuns(const ClassicVariable& v, const Box& box, std::span<std::byte> into) const {
+    const Index& shape = v.variable.shape;
+    const size_t rank = shape.size();
+    Index stride(rank);
+    uint64_t step = SizeOf(v.variable.type);
+    for (size_t d = rank; d-- > 0;) {
+      stride[d] = step;
+      step *= shape[d];
+    }
+    if (v.record) stride[0] = header_.record_bytes;
+    uint64_t run = SizeOf(v.variable.type);
+    size_t outer = rank;
+    while (outer > 0 && stride[outer - 1] == run) {
+      --outer;
+      run *= box.shape[outer];
+      if (box.shape[outer] != shape[outer]) break;
+    }
+    uint64_t at = v.begin;
+    for (size_t d = 0; d < rank; ++d) at += box.origin[d] * stride[d];
+    Index position(outer, 0);
+    for (uint64_t filled = 0; filled < into.size(); filled += run) {
+      SEAMOUNT_TRY(file_->ReadAt(at, into.subspan(filled, run)));
+      for (size_t d = outer; d-- > 0;) {
+        at += stride[d];
+        if (++position[d] < box.shape[d]) break;
+        at -= position[d] * stride[d];
+        position[d] = 0;
+      }
+    }
+    return {};
+  }
+
+  const std::shared_ptr<const store::ByteSource> file_;
+  const std::vector<FileIdentity> files_;
+  const ClassicHeader header_;
+  std::vector<Variable> variables_;
+};
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> OpenClassic(std::shared_ptr<const store::ByteSource> file, FileIdentity identity) {
+  SEAMOUNT_TRY_ASSIGN(ClassicHeader header, ParseClassicHeader(*file, identity.path));
+  return std::unique_ptr<Dataset>(
+      std::make_unique<ClassicDataset>(std::move(file), std::move(identity), std::move(header)));
+}
+
+}  // namespace seamount::source::netcdf
