@@ -32,6 +32,8 @@ struct Box {
 struct ChunkLocation {
   std::string key;                        // relative to the store
   std::optional<store::ByteRange> range;  // the whole object if absent
+  // Of the shard whose index gave the range: a read of it should be conditional, since another shard may lie there now.
+  std::optional<store::Generation> generation;
 };
 
 // Thread-safe. All element buffers are C order, native byte order, dense.
@@ -51,9 +53,10 @@ class Array {
   const Index& grid_shape() const;
   size_t chunk_bytes() const;  // of one decoded chunk; edge chunks are stored whole
 
-  // nullopt: absent. Reads the shard's index the first time one of its chunks is asked for.
+  // nullopt: absent. Reads the shard's index the first time one of its chunks is asked for; the indices used last are
+  // kept, 64 MiB of them. Where not sharded, no I/O: an absent chunk shows when it is read.
   Result<std::optional<ChunkLocation>> Locate(std::span<const uint64_t> chunk, const CallContext& context);
-  // The encoded bytes of one chunk; nullopt: absent.
+  // The encoded bytes of one chunk; nullopt: absent. A shard that was overwritten since its index was read is noticed.
   Result<std::optional<Bytes>> Fetch(std::span<const uint64_t> chunk, const CallContext& context);
   // Decodes to exactly chunk_bytes(). DataLoss names the chunk's key. No I/O.
   Result<void> Decode(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const;
@@ -72,13 +75,23 @@ class Array {
   // Any box within the shape; `pool` (may be null) reads chunks in parallel. into.size() must match.
   Result<void> ReadRegion(const Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
                           const CallContext& context);
-  // Any box; units touched only partly are read first.
+  // Any box; units touched only partly are read first, and written only if nobody wrote them meanwhile (then read
+  // again). Neither may be called from a task on `pool`.
   Result<void> WriteRegion(const Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                            const CallContext& context);
 
  private:
   struct State;
+  static Result<std::unique_ptr<State>> MakeState(std::shared_ptr<Store> store, std::string path,
+                                                  ArrayMetadata metadata);
   explicit Array(std::unique_ptr<State> state);
+  Result<void> PlaceChunk(const Index& chunk, const std::optional<Bytes>& encoded, const Box& box,
+                          std::span<std::byte> into) const;
+  Result<void> PlaceUnit(const Index& unit, const std::optional<store::ReadResult>& object, const Box& box,
+                         std::span<std::byte> into) const;
+  Result<std::optional<store::ReadResult>> ReadUnit(const Index& unit, const CallContext& context) const;
+  Result<void> UpdateUnit(const Index& unit, const Box& box, std::span<const std::byte> from,
+                          const CallContext& context);
   std::unique_ptr<State> state_;
 };
 

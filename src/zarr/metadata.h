@@ -49,14 +49,30 @@ struct ArrayMetadata {
   std::vector<std::string> dimension_names;  // empty, or one per dimension. v2: _ARRAY_DIMENSIONS
   std::string attributes_json = "{}";        // an object, dimension names left out
   char separator = '/';
+  bool fill_value_null = false;  // v2's "fill_value": null, which readers take as zero and xarray as "no _FillValue"
+  bool v2_chunk_keys = false;    // v3 with the "v2" chunk key encoding: "0/1" instead of "c/0/1"
+  bool shard_index_at_start = false;          // at the start a reader saves asking for the shard's size first
+  std::vector<CodecSpec> shard_index_codecs;  // bytes and perhaps crc32c; empty: both
 };
+
+// InvalidArgument, naming the field, unless the metadata can be written and its chunks encoded and decoded. Parsed
+// metadata has passed it.
+Result<void> CheckArrayMetadata(const ArrayMetadata& metadata);
+
+// Limits of what is believed of a document read from outside.
+inline constexpr size_t kMaxDimensions = 64;                   // as NumPy 2
+inline constexpr uint64_t kMaxChunkBytes = uint64_t{4} << 30;  // decoded; one chunk must fit in memory several times
+inline constexpr uint64_t kMaxChunksPerShard = uint64_t{1} << 22;  // an index of 64 MiB
 
 // Codec chains for writing, by the names people use: "none", "zstd", "zstd:3", "blosc-lz4", "blosc-zstd:1", "gzip:5",
 // each with a trailing crc32c where `checksum`. InvalidArgument names those there are.
 Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, DataType type, bool checksum);
 
+// Malformed documents are DataLoss, well-formed ones that ask for what is not supported are InvalidArgument. Neither
+// names the document: the caller knows where it lies.
 Result<ArrayMetadata> ParseArrayMetadataV3(std::string_view zarr_json);
 Result<ArrayMetadata> ParseArrayMetadataV2(std::string_view zarray, std::string_view zattrs);
+// The metadata must have passed CheckArrayMetadata.
 std::string SerializeArrayMetadataV3(const ArrayMetadata& metadata);
 struct V2Documents {
   std::string zarray;

@@ -1,0 +1,268 @@
+#include "zarr/array.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "zarr/array_state.h"
+#include "zarr/chunk_grid.h"
+#include "zarr/scratch.h"
+#include "zarr/strided.h"
+
+namespace seamount::zarr {
+namespace {
+
+constexpr uint64_t kIndexCacheBytes = uint64_t{64} << 20;
+// So few indices would be read again and again by the threads of one loader.
+constexpr uint64_t kFewestIndices = 16;
+
+Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(auto read, store.Read(key, {}, context));
+  if (!read) return std::optional<Bytes>();
+  return std::optional<Bytes>(std::move(read->data));
+}
+
+Result<ArrayMetadata> ReadMetadata(Store& store, const std::string& path, const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(const auto v3, ReadDocument(store, JoinPath(path, "zarr.json"), context));
+  if (v3) return ParseArrayMetadataV3(v3->view());
+  SEAMOUNT_TRY_ASSIGN(const auto v2, ReadDocument(store, JoinPath(path, ".zarray"), context));
+  if (!v2) return base::NotFound("there is neither zarr.json nor .zarray");
+  SEAMOUNT_TRY_ASSIGN(const auto attributes, ReadDocument(store, JoinPath(path, ".zattrs"), context));
+  return ParseArrayMetadataV2(v2->view(), attributes ? attributes->view() : std::string_view("{}"));
+}
+
+Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
+                           const CallContext& context) {
+  store::WriteOptions options{.content_type = "application/json"};
+  if (!overwrite) options.if_generation = store::kAbsent;
+  SEAMOUNT_TRY(store.Write(key, store::BytesSource(text), options, context));
+  return {};
+}
+
+Result<void> WriteMetadata(Store& store, const std::string& path, const ArrayMetadata& metadata, bool overwrite,
+                           const CallContext& context) {
+  // One of the other format would be read instead, or confuse other readers.
+  for (const char* other : {"zarr.json", ".zarray"}) {
+    const std::string key = JoinPath(path, other);
+    SEAMOUNT_TRY_ASSIGN(const auto there, store.Stat(key, context));
+    if (there && !overwrite) return base::PreconditionFailed("there is an array or group already ('" + key + "')");
+    if (there) SEAMOUNT_TRY(store.Delete(key, {}, context));
+  }
+  if (metadata.format == 3) {
+    return WriteDocument(store, JoinPath(path, "zarr.json"), SerializeArrayMetadataV3(metadata), overwrite, context);
+  }
+  SEAMOUNT_TRY_ASSIGN(const V2Documents documents, SerializeArrayMetadataV2(metadata));
+  SEAMOUNT_TRY(WriteDocument(store, JoinPath(path, ".zattrs"), documents.zattrs, /*overwrite=*/true, context));
+  return WriteDocument(store, JoinPath(path, ".zarray"), documents.zarray, overwrite, context);
+}
+
+bool IsFill(std::span<const std::byte> elements, const Bytes& fill) {
+  // Equal to itself one element on, and beginning with the fill value.
+  return std::memcmp(elements.data(), fill.data(), fill.size()) == 0 &&
+         std::memcmp(elements.data(), elements.data() + fill.size(), elements.size() - fill.size()) == 0;
+}
+
+Bytes FillElementOf(const ArrayMetadata& metadata) {
+  if (!metadata.fill_value.empty()) return metadata.fill_value;
+  Buffer zero(SizeOf(metadata.data_type));
+  std::memset(zero.data(), 0, zero.size());
+  return zero;
+}
+
+}  // namespace
+
+std::string JoinPath(const std::string& path, std::string_view name) {
+  return path.empty() ? std::string(name) : path + "/" + std::string(name);
+}
+
+Index Array::State::UnitOf(std::span<const uint64_t> chunk) const {
+  Index unit(chunk.begin(), chunk.end());
+  for (size_t d = 0; d < unit.size(); ++d) unit[d] /= unit_chunks[d];
+  return unit;
+}
+
+uint64_t Array::State::PlaceInUnit(std::span<const uint64_t> chunk) const {
+  uint64_t place = 0;
+  for (size_t d = 0; d < chunk.size(); ++d) place = place * unit_chunks[d] + chunk[d] % unit_chunks[d];
+  return place;
+}
+
+std::string Array::State::UnitKey(std::span<const uint64_t> unit) const {
+  return JoinPath(path, ChunkKey(unit, metadata.separator, metadata.format == 2 || metadata.v2_chunk_keys));
+}
+
+Result<void> Array::State::CheckChunk(std::span<const uint64_t> chunk) const {
+  bool inside = chunk.size() == grid_shape.size();
+  for (size_t d = 0; inside && d < chunk.size(); ++d) inside = chunk[d] < grid_shape[d];
+  if (!inside) return base::InvalidArgument("array '" + path + "': no such chunk in its grid");
+  return {};
+}
+
+std::string Array::State::Describe(std::span<const uint64_t> chunk) const {
+  const std::string key = UnitKey(UnitOf(chunk));
+  if (!shard) return "chunk '" + key + "'";
+  return "chunk " + std::to_string(PlaceInUnit(chunk)) + " of shard '" + key + "'";
+}
+
+Result<void> Array::State::DecodeChunk(std::span<const uint64_t> chunk, const Bytes& encoded,
+                                       std::span<std::byte> into) const {
+  auto decoded = chain.Decode(encoded.span(), into);
+  if (!decoded) return decoded.error().Wrap(Describe(chunk));
+  return {};
+}
+
+Result<ShardIndexCache::IndexPtr> Array::State::ReadIndex(const std::string& key, const CallContext& context) const {
+  store::ReadOptions options;
+  const uint64_t bytes = shard->index_bytes();
+  options.range = store::ByteRange{0, bytes};
+  if (!shard->index_at_start) {
+    SEAMOUNT_TRY_ASSIGN(const auto info, store->Stat(key, context));
+    if (!info) return ShardIndexCache::IndexPtr();
+    if (info->size_bytes < bytes) {
+      return base::DataLoss("shard '" + key + "' of " + std::to_string(info->size_bytes) +
+                            " bytes is shorter than its index");
+    }
+    options.range->offset = info->size_bytes - bytes;
+    options.if_generation = info->generation;
+  }
+  SEAMOUNT_TRY_ASSIGN(const auto read, store->Read(key, options, context));
+  if (!read) return ShardIndexCache::IndexPtr();
+  auto index = ShardIndex::Parse(*shard, read->data, read->info.size_bytes, read->info.generation);
+  if (!index) return index.error().Wrap("shard '" + key + "'");
+  return ShardIndexCache::IndexPtr(std::make_shared<const ShardIndex>(*std::move(index)));
+}
+
+Result<ShardIndexCache::IndexPtr> Array::State::IndexOf(std::span<const uint64_t> unit,
+                                                        const CallContext& context) const {
+  return indices->Get(LinearIndex(unit, unit_grid_shape), [&] { return ReadIndex(UnitKey(unit), context); });
+}
+
+void Array::State::DropIndex(std::span<const uint64_t> unit) const {
+  if (indices) indices->Drop(LinearIndex(unit, unit_grid_shape));
+}
+
+Array::Array(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Array::~Array() = default;
+
+Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> store, std::string path,
+                                                       ArrayMetadata metadata) {
+  auto state = std::make_unique<State>();
+  SEAMOUNT_TRY_ASSIGN(state->chain, CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape));
+  state->store = std::move(store);
+  state->path = std::move(path);
+  state->element_bytes = SizeOf(metadata.data_type);
+  state->fill = FillElementOf(metadata);
+  state->grid_shape = GridShape(metadata.shape, metadata.chunk_shape);
+  state->unit_shape = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
+  state->unit_grid_shape = GridShape(metadata.shape, state->unit_shape);
+  state->unit_chunks = GridShape(state->unit_shape, metadata.chunk_shape);
+  if (metadata.shard_shape) {
+    SEAMOUNT_TRY_ASSIGN(state->shard, ShardLayoutOf(metadata));
+    const uint64_t most = std::max(kFewestIndices, kIndexCacheBytes / state->shard->index_bytes());
+    state->indices = std::make_unique<ShardIndexCache>(most);
+  }
+  state->metadata = std::move(metadata);
+  return state;
+}
+
+Result<std::unique_ptr<Array>> Array::Open(std::shared_ptr<Store> store, std::string path, const CallContext& context) {
+  const std::string what = "opening the Zarr array '" + path + "'";
+  auto metadata = ReadMetadata(*store, path, context);
+  if (!metadata) return metadata.error().Wrap(what);
+  auto state = MakeState(std::move(store), std::move(path), *std::move(metadata));
+  if (!state) return state.error().Wrap(what);
+  return std::unique_ptr<Array>(new Array(*std::move(state)));
+}
+
+Result<std::unique_ptr<Array>> Array::Create(std::shared_ptr<Store> store, std::string path, ArrayMetadata metadata,
+                                             bool overwrite, const CallContext& context) {
+  const std::string what = "creating the Zarr array '" + path + "'";
+  if (auto checked = CheckArrayMetadata(metadata); !checked) return checked.error().Wrap(what);
+  if (auto written = WriteMetadata(*store, path, metadata, overwrite, context); !written) {
+    return written.error().Wrap(what);
+  }
+  auto state = MakeState(std::move(store), std::move(path), std::move(metadata));
+  if (!state) return state.error().Wrap(what);
+  return std::unique_ptr<Array>(new Array(*std::move(state)));
+}
+
+const ArrayMetadata& Array::metadata() const { return state_->metadata; }
+const std::string& Array::path() const { return state_->path; }
+const Index& Array::grid_shape() const { return state_->grid_shape; }
+size_t Array::chunk_bytes() const { return state_->chain.decoded_bytes(); }
+const Index& Array::unit_shape() const { return state_->unit_shape; }
+std::string Array::UnitKey(std::span<const uint64_t> unit) const { return state_->UnitKey(unit); }
+
+Result<std::optional<ChunkLocation>> Array::Locate(std::span<const uint64_t> chunk, const CallContext& context) {
+  SEAMOUNT_TRY(state_->CheckChunk(chunk));
+  if (!state_->shard) return std::optional<ChunkLocation>({state_->UnitKey(chunk), std::nullopt, std::nullopt});
+  const Index unit = state_->UnitOf(chunk);
+  SEAMOUNT_TRY_ASSIGN(const auto index, state_->IndexOf(unit, context));
+  if (!index) return std::optional<ChunkLocation>();
+  auto range = index->Find(state_->PlaceInUnit(chunk));
+  if (!range) return range.error().Wrap("shard '" + state_->UnitKey(unit) + "'");
+  if (!*range) return std::optional<ChunkLocation>();
+  return std::optional<ChunkLocation>({state_->UnitKey(unit), **range, index->generation()});
+}
+
+Result<std::optional<Bytes>> Array::Fetch(std::span<const uint64_t> chunk, const CallContext& context) {
+  constexpr int kTries = 4;  // each meets another overwrite of the shard
+  for (int left = kTries;; --left) {
+    SEAMOUNT_TRY_ASSIGN(const auto location, Locate(chunk, context));
+    if (!location) return std::optional<Bytes>();
+    const store::ReadOptions options{.range = location->range, .if_generation = location->generation};
+    auto read = state_->store->Read(location->key, options, context);
+    if (!read && read.error().code() == ErrorCode::kPreconditionFailed && location->generation && left > 1) {
+      state_->DropIndex(state_->UnitOf(chunk));
+      continue;
+    }
+    if (!read) return read.error().Wrap(state_->Describe(chunk));
+    if (!*read) return std::optional<Bytes>();
+    if (location->range && (*read)->data.size() != *location->range->length) {
+      return base::DataLoss(state_->Describe(chunk) + ": its shard is shorter than its index says");
+    }
+    return std::optional<Bytes>(std::move((*read)->data));
+  }
+}
+
+Result<void> Array::Decode(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const {
+  return state_->DecodeChunk(chunk, encoded, into);
+}
+
+void Array::Fill(std::span<std::byte> into) const { FillElements(state_->fill.span(), into); }
+
+Result<Bytes> Array::EncodeUnit(std::span<const std::byte> elements) const {
+  const State& s = *state_;
+  if (elements.size() != CountOf(s.unit_shape) * s.element_bytes) {
+    return base::InvalidArgument("array '" + s.path + "': " + std::to_string(elements.size()) +
+                                 " bytes are not one chunk or shard");
+  }
+  if (!s.shard) return s.chain.Encode(elements);
+  const Box whole{Index(s.unit_shape.size(), 0), s.unit_shape};
+  std::vector<std::optional<Bytes>> chunks;
+  chunks.reserve(s.shard->chunks);
+  Scratch chunk(s.chain.decoded_bytes());
+  for (const Index& index : IndicesOf({Index(s.unit_chunks.size(), 0), s.unit_chunks})) {
+    const Box box = CellBox(index, s.metadata.chunk_shape);
+    CopyBox(box, whole, elements, box, chunk.span(), s.element_bytes);
+    if (IsFill(chunk.span(), s.fill)) {
+      chunks.emplace_back();
+      continue;
+    }
+    SEAMOUNT_TRY_ASSIGN(Bytes encoded, s.chain.Encode(chunk.span()));
+    chunks.emplace_back(std::move(encoded));
+  }
+  return BuildShard(*s.shard, chunks);
+}
+
+Result<void> Array::WriteUnit(std::span<const uint64_t> unit, std::span<const std::byte> elements,
+                              const CallContext& context) {
+  const std::string key = state_->UnitKey(unit);
+  auto encoded = EncodeUnit(elements);
+  if (!encoded) return encoded.error().Wrap("encoding '" + key + "'");
+  auto written = state_->store->Write(key, store::BytesSource(*std::move(encoded)), {}, context);
+  if (!written) return written.error().Wrap("writing '" + key + "'");
+  state_->DropIndex(unit);
+  return {};
+}
+
+}  // namespace seamount::zarr

@@ -1,0 +1,183 @@
+// Boxes of elements: which units a box touches, in parallel over them; a unit that the box needs most of is read whole,
+// one that it touches little is read chunk by chunk.
+#include <atomic>
+#include <cstring>
+#include <functional>
+#include <limits>
+#include <mutex>
+
+#include "zarr/array_state.h"
+#include "zarr/chunk_grid.h"
+#include "zarr/scratch.h"
+#include "zarr/strided.h"
+
+namespace seamount::zarr {
+namespace {
+
+// Runs body(0..count-1), on the pool if there is one, until one fails; returns the first error.
+Result<void> ForEach(exec::ThreadPool* pool, size_t count, const std::function<Result<void>(size_t)>& body) {
+  if (pool == nullptr || count < 2) {
+    for (size_t i = 0; i < count; ++i) SEAMOUNT_TRY(body(i));
+    return {};
+  }
+  std::mutex mutex;
+  Result<void> first;
+  std::atomic<bool> failed = false;
+  exec::ParallelFor(*pool, count, [&](size_t i) {
+    if (failed) return;
+    auto result = body(i);
+    if (result) return;
+    const std::scoped_lock lock(mutex);
+    if (!failed) first = std::move(result);
+    failed = true;
+  });
+  return first;
+}
+
+Result<void> CheckBox(const ArrayMetadata& metadata, const Box& box, size_t buffer_bytes, const std::string& path) {
+  const auto bad = [&](const std::string& what) { return base::InvalidArgument("array '" + path + "': " + what); };
+  if (box.origin.size() != metadata.shape.size() || box.shape.size() != metadata.shape.size()) {
+    return bad("a box of another rank than the array's " + std::to_string(metadata.shape.size()));
+  }
+  uint64_t bytes = SizeOf(metadata.data_type);
+  for (size_t d = 0; d < box.shape.size(); ++d) {
+    if (box.origin[d] > metadata.shape[d] || box.shape[d] > metadata.shape[d] - box.origin[d]) {
+      return bad("the box reaches beyond dimension " + std::to_string(d) + " of size " +
+                 std::to_string(metadata.shape[d]));
+    }
+    if (box.shape[d] != 0 && bytes > std::numeric_limits<uint64_t>::max() / box.shape[d])
+      return bad("the box is too large");
+    bytes *= box.shape[d];
+  }
+  if (bytes != buffer_bytes) {
+    return bad("a buffer of " + std::to_string(buffer_bytes) + " bytes for a box of " + std::to_string(bytes));
+  }
+  return {};
+}
+
+// Whether `part` is one stretch of the dense buffer that holds `box`; then also a chunk that it fills can be decoded
+// there.
+bool IsContiguous(const Box& part, const Box& box) {
+  bool one_stretch = true;  // every dimension up to here has size 1
+  for (size_t d = 0; d < part.shape.size(); ++d) {
+    if (!one_stretch && part.shape[d] != box.shape[d]) return false;
+    one_stretch = one_stretch && part.shape[d] == 1;
+  }
+  return true;
+}
+
+}  // namespace
+
+// Puts one chunk's part of the box in place. encoded: nullopt where absent.
+Result<void> Array::PlaceChunk(const Index& chunk, const std::optional<Bytes>& encoded, const Box& box,
+                               std::span<std::byte> into) const {
+  const State& s = *state_;
+  const Box chunk_box = CellBox(chunk, s.metadata.chunk_shape);
+  const Box part = Intersection(chunk_box, box);
+  if (!encoded) {
+    FillBox(part, s.fill.span(), box, into);
+    return {};
+  }
+  if (SameBox(part, chunk_box) && IsContiguous(part, box)) {
+    Index relative = part.origin;
+    for (size_t d = 0; d < relative.size(); ++d) relative[d] -= box.origin[d];
+    const uint64_t offset = LinearIndex(relative, box.shape) * s.element_bytes;
+    return s.DecodeChunk(chunk, *encoded, into.subspan(offset, chunk_bytes()));
+  }
+  Scratch decoded(chunk_bytes());
+  SEAMOUNT_TRY(s.DecodeChunk(chunk, *encoded, decoded.span()));
+  CopyBox(part, chunk_box, decoded.span(), box, into, s.element_bytes);
+  return {};
+}
+
+// Puts the unit's part of the box in place, from the unit's whole object (nullopt where absent).
+Result<void> Array::PlaceUnit(const Index& unit, const std::optional<store::ReadResult>& object, const Box& box,
+                              std::span<std::byte> into) const {
+  const State& s = *state_;
+  if (!object) {
+    FillBox(Intersection(CellBox(unit, s.unit_shape), box), s.fill.span(), box, into);
+    return {};
+  }
+  if (!s.shard) return PlaceChunk(unit, object->data, box, into);
+  auto index = ShardIndexOf(*s.shard, object->data, object->info.generation);
+  if (!index) return index.error().Wrap("shard '" + s.UnitKey(unit) + "'");
+  for (const Index& chunk :
+       IndicesOf(CellsTouched(Intersection(CellBox(unit, s.unit_shape), box), s.metadata.chunk_shape))) {
+    auto range = index->Find(s.PlaceInUnit(chunk));
+    if (!range) return range.error().Wrap("shard '" + s.UnitKey(unit) + "'");
+    std::optional<Bytes> encoded;
+    if (*range) encoded = object->data.Slice((*range)->offset, *(*range)->length);
+    SEAMOUNT_TRY(PlaceChunk(chunk, encoded, box, into));
+  }
+  return {};
+}
+
+Result<std::optional<store::ReadResult>> Array::ReadUnit(const Index& unit, const CallContext& context) const {
+  const std::string key = state_->UnitKey(unit);
+  auto read = state_->store->Read(key, {}, context);
+  if (!read) return read.error().Wrap("reading '" + key + "'");
+  return read;
+}
+
+Result<void> Array::ReadRegion(const Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
+                               const CallContext& context) {
+  const State& s = *state_;
+  SEAMOUNT_TRY(CheckBox(s.metadata, box, into.size(), s.path));
+  const auto units = IndicesOf(CellsTouched(box, s.unit_shape));
+  const auto read_chunk = [&](const Index& chunk) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(const auto encoded, Fetch(chunk, context));
+    return PlaceChunk(chunk, encoded, box, into);
+  };
+  const auto read_unit = [&](size_t i, exec::ThreadPool* inner) -> Result<void> {
+    const auto chunks =
+        IndicesOf(CellsTouched(Intersection(CellBox(units[i], s.unit_shape), box), s.metadata.chunk_shape));
+    if (2 * chunks.size() > CountOf(s.unit_chunks)) {
+      SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(units[i], context));
+      return PlaceUnit(units[i], object, box, into);
+    }
+    return ForEach(inner, chunks.size(), [&](size_t c) { return read_chunk(chunks[c]); });
+  };
+  if (units.size() == 1) return read_unit(0, pool);
+  return ForEach(pool, units.size(), [&](size_t i) { return read_unit(i, nullptr); });
+}
+
+// Writes the unit's part of the box, keeping its other elements.
+Result<void> Array::UpdateUnit(const Index& unit, const Box& box, std::span<const std::byte> from,
+                               const CallContext& context) {
+  const State& s = *state_;
+  const std::string key = s.UnitKey(unit);
+  const Box unit_box = CellBox(unit, s.unit_shape);
+  const Box inside = Intersection(unit_box, {Index(s.metadata.shape.size(), 0), s.metadata.shape});
+  const Box part = Intersection(unit_box, box);
+  const bool partial = !SameBox(part, inside);
+  Buffer elements(CountOf(s.unit_shape) * s.element_bytes);
+  constexpr int kTries = 16;  // each lost to another writer of the same unit
+  for (int left = kTries;; --left) {
+    store::WriteOptions options;
+    if (partial) {
+      SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(unit, context));
+      options.if_generation = object ? object->info.generation : store::kAbsent;
+      SEAMOUNT_TRY(PlaceUnit(unit, object, unit_box, elements.span()));
+    } else if (!SameBox(inside, unit_box)) {
+      Fill(elements.span());
+    }
+    CopyBox(part, box, from, unit_box, elements.span(), s.element_bytes);
+    auto encoded = EncodeUnit(elements.span());
+    if (!encoded) return encoded.error().Wrap("encoding '" + key + "'");
+    auto written = s.store->Write(key, store::BytesSource(*std::move(encoded)), options, context);
+    const bool lost = !written && partial && written.error().code() == ErrorCode::kPreconditionFailed;
+    if (lost && left > 1) continue;
+    if (!written) return written.error().Wrap("writing '" + key + "'");
+    s.DropIndex(unit);
+    return {};
+  }
+}
+
+Result<void> Array::WriteRegion(const Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
+                                const CallContext& context) {
+  SEAMOUNT_TRY(CheckBox(state_->metadata, box, from.size(), state_->path));
+  const auto units = IndicesOf(CellsTouched(box, state_->unit_shape));
+  return ForEach(pool, units.size(), [&](size_t i) { return UpdateUnit(units[i], box, from, context); });
+}
+
+}  // namespace seamount::zarr

@@ -1,0 +1,45 @@
+// What an Array is made of; shared by array.cc (chunks) and array_region.cc (boxes).
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "zarr/array.h"
+#include "zarr/codecs/codec_chain.h"
+#include "zarr/codecs/sharding.h"
+#include "zarr/shard_index_cache.h"
+
+namespace seamount::zarr {
+
+struct Array::State {
+  std::shared_ptr<Store> store;
+  std::string path;
+  ArrayMetadata metadata;
+  CodecChain chain;
+  Index grid_shape;       // chunks
+  Index unit_shape;       // elements
+  Index unit_grid_shape;  // units
+  Index unit_chunks;      // chunks in a unit
+  Bytes fill;             // one element
+  size_t element_bytes = 0;
+  std::optional<ShardLayout> shard;
+  std::unique_ptr<ShardIndexCache> indices;
+
+  // The unit that holds a chunk, and the chunk's place in it.
+  Index UnitOf(std::span<const uint64_t> chunk) const;
+  uint64_t PlaceInUnit(std::span<const uint64_t> chunk) const;
+  std::string UnitKey(std::span<const uint64_t> unit) const;
+  Result<void> CheckChunk(std::span<const uint64_t> chunk) const;
+  // Names the chunk, for messages.
+  std::string Describe(std::span<const uint64_t> chunk) const;
+  Result<void> DecodeChunk(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const;
+  // Null: no such shard.
+  Result<ShardIndexCache::IndexPtr> ReadIndex(const std::string& key, const CallContext& context) const;
+  Result<ShardIndexCache::IndexPtr> IndexOf(std::span<const uint64_t> unit, const CallContext& context) const;
+  void DropIndex(std::span<const uint64_t> unit) const;
+};
+
+std::string JoinPath(const std::string& path, std::string_view name);
+
+}  // namespace seamount::zarr

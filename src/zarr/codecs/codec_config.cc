@@ -1,0 +1,192 @@
+#include "zarr/codecs/codec_config.h"
+
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "zarr/json.h"
+
+namespace seamount::zarr {
+namespace {
+
+constexpr int kMaxElementBytes = 255;
+const std::string kNumcodecs = "numcodecs.";
+
+Error Unsupported(const std::string& name) {
+  return base::InvalidArgument("codec \"" + name +
+                               "\" is not supported (bytes, transpose, blosc, zstd, gzip, crc32c, sharding_indexed, "
+                               "and numcodecs' zlib, lz4 and shuffle are)");
+}
+
+Result<BloscShuffle> ParseShuffle(const Json& configuration, size_t element_size) {
+  const auto found = configuration.find("shuffle");
+  if (found == configuration.end()) return BloscShuffle::kByte;
+  if (found->is_string()) {
+    const auto name = found->get<std::string>();
+    if (name == "noshuffle") return BloscShuffle::kNone;
+    if (name == "shuffle") return BloscShuffle::kByte;
+    if (name == "bitshuffle") return BloscShuffle::kBit;
+    return base::DataLoss("\"shuffle\" is \"" + name + "\" (\"noshuffle\", \"shuffle\" or \"bitshuffle\" expected)");
+  }
+  constexpr int kAuto = -1;  // numcodecs: by bits for single bytes, by bytes for the rest
+  SEAMOUNT_TRY_ASSIGN(const int shuffle, IntMemberOr(configuration, "shuffle", 1, kAuto, 2));
+  if (shuffle == kAuto) return element_size == 1 ? BloscShuffle::kBit : BloscShuffle::kByte;
+  return static_cast<BloscShuffle>(shuffle);
+}
+
+Result<BloscOptions> ParseBlosc(const Json& configuration, DataType type) {
+  BloscOptions options;
+  if (configuration.contains("cname")) {
+    SEAMOUNT_TRY_ASSIGN(options.compressor, StringMember(configuration, "cname"));
+  }
+  if (std::find(std::begin(kBloscCompressors), std::end(kBloscCompressors), options.compressor) ==
+      std::end(kBloscCompressors)) {
+    return base::InvalidArgument("\"cname\" is \"" + options.compressor +
+                                 "\" (blosclz, lz4, lz4hc, zlib and zstd are supported)");
+  }
+  SEAMOUNT_TRY_ASSIGN(options.level, IntMemberOr(configuration, "clevel", 5, 0, 9));
+  SEAMOUNT_TRY_ASSIGN(const int element_size,
+                      IntMemberOr(configuration, "typesize", static_cast<int>(SizeOf(type)), 1, kMaxElementBytes));
+  options.element_size = static_cast<size_t>(element_size);
+  constexpr int kMaxBlock = 0x7fffffff;
+  SEAMOUNT_TRY_ASSIGN(const int block, IntMemberOr(configuration, "blocksize", 0, 0, kMaxBlock));
+  options.block_size = static_cast<size_t>(block);
+  SEAMOUNT_TRY_ASSIGN(options.shuffle, ParseShuffle(configuration, options.element_size));
+  return options;
+}
+
+Json BloscJson(const BloscOptions& options) {
+  constexpr const char* kNames[] = {"noshuffle", "shuffle", "bitshuffle"};
+  return Json{{"cname", options.compressor},
+              {"clevel", options.level},
+              {"shuffle", kNames[static_cast<int>(options.shuffle)]},
+              {"typesize", options.element_size},
+              {"blocksize", options.block_size}};
+}
+
+Result<std::unique_ptr<ByteCodec>> MakeBlosc(const Json& configuration, DataType type, size_t decoded_bytes) {
+  SEAMOUNT_TRY_ASSIGN(const BloscOptions options, ParseBlosc(configuration, type));
+  if (decoded_bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB (make them smaller)");
+  return MakeBloscCodec(options);
+}
+
+Result<std::unique_ptr<ByteCodec>> MakeZstd(const Json& configuration) {
+  constexpr int kLowest = -131072;
+  constexpr int kHighest = 22;
+  SEAMOUNT_TRY_ASSIGN(const int level, IntMemberOr(configuration, "level", 0, kLowest, kHighest));
+  SEAMOUNT_TRY_ASSIGN(const bool checksum, BoolMemberOr(configuration, "checksum", false));
+  return MakeZstdCodec(level, checksum);
+}
+
+}  // namespace
+
+Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, DataType type, size_t decoded_bytes) {
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
+  if (spec.name == "blosc") return MakeBlosc(configuration, type, decoded_bytes);
+  if (spec.name == "zstd") return MakeZstd(configuration);
+  if (spec.name == "crc32c") return MakeCrc32cCodec();
+  if (spec.name == "gzip" || spec.name == "numcodecs.zlib") {
+    SEAMOUNT_TRY_ASSIGN(const int level, IntMemberOr(configuration, "level", spec.name == "gzip" ? 5 : 1, -1, 9));
+    const int effective = level < 0 ? 6 : level;  // -1 is zlib's default
+    return spec.name == "gzip" ? MakeGzipCodec(effective) : MakeZlibCodec(effective);
+  }
+  if (spec.name == "numcodecs.lz4") {
+    constexpr int kFastest = 65537;
+    SEAMOUNT_TRY_ASSIGN(const int acceleration, IntMemberOr(configuration, "acceleration", 1, -kFastest, kFastest));
+    if (decoded_bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB");
+    return MakeLz4Codec(std::max(acceleration, 1));
+  }
+  if (spec.name == "numcodecs.shuffle") {
+    SEAMOUNT_TRY_ASSIGN(const int size, IntMemberOr(configuration, "elementsize", 4, 1, kMaxElementBytes));
+    return MakeShuffleCodec(static_cast<size_t>(size));
+  }
+  if (spec.name == "sharding_indexed") {
+    return base::InvalidArgument("shards within shards are not supported (rewrite the array with one level of them)");
+  }
+  return Unsupported(spec.name);
+}
+
+Result<bool> ParseBytesConfiguration(const std::string& json, size_t word_size) {
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
+  if (!configuration.contains("endian") || configuration["endian"].is_null()) {
+    if (word_size > 1) return base::DataLoss("\"endian\" is missing");
+    return false;
+  }
+  SEAMOUNT_TRY_ASSIGN(const std::string endian, StringMember(configuration, "endian"));
+  if (endian == "little") return false;
+  if (endian == "big") return true;
+  return base::DataLoss("\"endian\" is \"" + endian + "\" (\"little\" or \"big\" expected)");
+}
+
+Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json, size_t dimensions) {
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
+  const auto found = configuration.find("order");
+  std::vector<size_t> order;
+  if (found != configuration.end() && found->is_string()) {  // an older spelling
+    const auto name = found->get<std::string>();
+    for (size_t d = 0; d < dimensions; ++d) order.push_back(name == "F" ? dimensions - 1 - d : d);
+    if (name == "C" || name == "F") return order;
+  }
+  SEAMOUNT_TRY_ASSIGN(const std::vector<uint64_t> axes, SizesMember(configuration, "order"));
+  order.assign(axes.begin(), axes.end());
+  std::vector<size_t> sorted = order;
+  std::sort(sorted.begin(), sorted.end());
+  for (size_t d = 0; d < dimensions; ++d) {
+    if (sorted.size() != dimensions || sorted[d] != d) {
+      return base::DataLoss("\"order\" is not a permutation of the array's " + std::to_string(dimensions) +
+                            " dimensions");
+    }
+  }
+  if (sorted.size() != dimensions) return base::DataLoss("\"order\" has entries for an array without dimensions");
+  return order;
+}
+
+CodecSpec BytesSpec(DataType type, bool big_endian) {
+  if (SizeOf(type) == 1) return {"bytes", "{}"};
+  return {"bytes", big_endian ? R"({"endian":"big"})" : R"({"endian":"little"})"};
+}
+
+CodecSpec TransposeSpec(const std::vector<size_t>& order) {
+  return {"transpose", DumpJson(Json{{"order", Json(order)}})};
+}
+
+Result<CodecSpec> CanonicalCodec(CodecSpec spec, DataType type) {
+  for (const char* both : {"blosc", "zstd", "gzip"}) {
+    if (spec.name == kNumcodecs + both) spec.name = both;
+  }
+  if (spec.name != "blosc") return spec;
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
+  auto options = ParseBlosc(configuration, type);
+  if (!options) return options.error().Wrap("codec \"blosc\"");
+  spec.configuration_json = DumpJson(BloscJson(*options));
+  return spec;
+}
+
+Result<CodecSpec> CodecFromV2(const std::string& json, DataType type) {
+  SEAMOUNT_TRY_ASSIGN(Json configuration, ParseJsonObject(json));
+  SEAMOUNT_TRY_ASSIGN(const std::string id, StringMember(configuration, "id"));
+  configuration.erase("id");
+  for (const char* supported : {"blosc", "zstd", "gzip", "zlib", "lz4", "shuffle"}) {
+    if (id == supported) return CanonicalCodec({kNumcodecs + id, DumpJson(configuration)}, type);
+  }
+  return Unsupported(id);
+}
+
+Result<std::string> CodecToV2(const CodecSpec& spec) {
+  SEAMOUNT_TRY_ASSIGN(Json configuration, ParseJsonObject(spec.configuration_json));
+  std::string id = spec.name;
+  if (id.starts_with(kNumcodecs)) id.erase(0, kNumcodecs.size());
+  if (id != "blosc" && id != "zstd" && id != "gzip" && id == spec.name) {
+    return base::InvalidArgument("Zarr v2 has no codec \"" + spec.name + "\" (write v3, or leave it out)");
+  }
+  configuration["id"] = id;
+  if (id == "blosc") {
+    configuration.erase("typesize");  // v2 takes it from the data type
+    const std::string shuffle = configuration.value("shuffle", "shuffle");
+    configuration["shuffle"] = shuffle == "noshuffle" ? 0 : shuffle == "shuffle" ? 1 : 2;
+  }
+  return DumpJson(configuration);
+}
+
+}  // namespace seamount::zarr

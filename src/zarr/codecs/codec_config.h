@@ -1,0 +1,30 @@
+// The configurations of codecs, as JSON and back.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "zarr/codecs/byte_codec.h"
+#include "zarr/metadata.h"
+
+namespace seamount::zarr {
+
+// decoded_bytes: the most it will ever be given to encode.
+Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, DataType type, size_t decoded_bytes);
+
+// True: big endian.
+Result<bool> ParseBytesConfiguration(const std::string& json, size_t word_size);
+Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json, size_t dimensions);
+
+CodecSpec BytesSpec(DataType type, bool big_endian);
+CodecSpec TransposeSpec(const std::vector<size_t>& order);
+
+// Between v2's {"id": …, …} and v3's form; v3 in turn calls numcodecs' others "numcodecs.<id>".
+Result<CodecSpec> CodecFromV2(const std::string& json, DataType type);
+Result<std::string> CodecToV2(const CodecSpec& spec);
+// The canonical spec of one that was read: names and spellings that mean the same become the same.
+Result<CodecSpec> CanonicalCodec(CodecSpec spec, DataType type);
+
+}  // namespace seamount::zarr

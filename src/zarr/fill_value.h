@@ -1,0 +1,21 @@
+// Fill values between their JSON spellings and one element in native byte order.
+#pragma once
+
+#include "base/bytes.h"
+#include "zarr/json.h"
+#include "zarr/metadata.h"
+
+namespace seamount::zarr {
+
+// Every spelling of v3: numbers, true/false, "NaN", "Infinity", "-Infinity", "0x" hex of the bits, [re, im] for
+// complex; and v2's base64 of the stored element. DataLoss for anything else, out of range included.
+Result<Bytes> ParseFillValue(DataType type, const Json& value, bool v2_big_endian = false);
+
+// The v3 spelling. NaNs other than the usual one become hex in v3; v2 has one NaN only.
+Json FormatFillValue(DataType type, const Bytes& element, int format);
+
+// Half-precision numbers as their bits; rounds to nearest even, too large becomes infinity.
+uint16_t HalfFromDouble(double value);
+double DoubleFromHalf(uint16_t bits);
+
+}  // namespace seamount::zarr

@@ -1,0 +1,166 @@
+// What v2 and v3 share: data types, checks, codecs by the names people use.
+#include "zarr/metadata.h"
+
+#include <algorithm>
+#include <charconv>
+#include <iterator>
+#include <limits>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "zarr/codecs/codec_chain.h"
+#include "zarr/codecs/codec_config.h"
+#include "zarr/json.h"
+
+namespace seamount::zarr {
+namespace {
+
+struct TypeRow {
+  DataType type;
+  std::string_view name;
+  size_t size;
+};
+constexpr TypeRow kTypes[] = {
+    {DataType::kBool, "bool", 1},           {DataType::kInt8, "int8", 1},
+    {DataType::kInt16, "int16", 2},         {DataType::kInt32, "int32", 4},
+    {DataType::kInt64, "int64", 8},         {DataType::kUInt8, "uint8", 1},
+    {DataType::kUInt16, "uint16", 2},       {DataType::kUInt32, "uint32", 4},
+    {DataType::kUInt64, "uint64", 8},       {DataType::kFloat16, "float16", 2},
+    {DataType::kFloat32, "float32", 4},     {DataType::kFloat64, "float64", 8},
+    {DataType::kComplex64, "complex64", 8}, {DataType::kComplex128, "complex128", 16},
+};
+constexpr bool TypesInEnumOrder() {
+  for (size_t i = 0; i < std::size(kTypes); ++i) {
+    if (kTypes[i].type != static_cast<DataType>(i)) return false;
+  }
+  return true;
+}
+static_assert(TypesInEnumOrder(), "rows are found by their enumerator");
+
+const TypeRow& RowOf(DataType type) { return kTypes[static_cast<size_t>(type)]; }
+
+Result<void> CheckShard(const ArrayMetadata& metadata) {
+  const auto& shard = *metadata.shard_shape;
+  if (metadata.format != 3) return base::InvalidArgument("shards need Zarr v3");
+  if (shard.size() != metadata.shape.size())
+    return base::InvalidArgument("the shard shape has another rank than the array");
+  uint64_t chunks = 1;
+  for (size_t d = 0; d < shard.size(); ++d) {
+    const uint64_t chunk = metadata.chunk_shape[d];
+    if (shard[d] == 0 || shard[d] % chunk != 0) {
+      return base::InvalidArgument("the shard shape is not a multiple of the chunk shape in dimension " +
+                                   std::to_string(d));
+    }
+    if (shard[d] / chunk > kMaxChunksPerShard / chunks) {
+      return base::InvalidArgument("more than " + std::to_string(kMaxChunksPerShard) + " chunks in a shard");
+    }
+    chunks *= shard[d] / chunk;
+  }
+  return {};
+}
+
+// The number of chunks is counted in 64 bits, in bytes of their index even.
+Result<void> CheckGrid(const ArrayMetadata& metadata) {
+  constexpr uint64_t kMaxChunks = uint64_t{1} << 56;
+  uint64_t chunks = 1;
+  for (size_t d = 0; d < metadata.shape.size(); ++d) {
+    const uint64_t size = metadata.shape[d];
+    if (size > uint64_t{1} << 62) return base::InvalidArgument("dimension " + std::to_string(d) + " is too long");
+    const uint64_t along = std::max<uint64_t>(1, (size + metadata.chunk_shape[d] - 1) / metadata.chunk_shape[d]);
+    if (along > kMaxChunks / chunks) return base::InvalidArgument("the array has more than 2^56 chunks");
+    chunks *= along;
+  }
+  return {};
+}
+
+// "name:level" taken apart.
+Result<int> LevelOr(std::string_view text, int fallback, int min, int max) {
+  if (text.empty()) return fallback;
+  int level = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), level);
+  if (error != std::errc() || end != text.data() + text.size() || level < min || level > max) {
+    return base::InvalidArgument("compression level '" + std::string(text) + "' (" + std::to_string(min) + " to " +
+                                 std::to_string(max) + " expected)");
+  }
+  return level;
+}
+
+CodecSpec BloscSpec(std::string_view compressor, int level, DataType type) {
+  const Json configuration{{"cname", std::string(compressor)},
+                           {"clevel", level},
+                           {"shuffle", SizeOf(type) > 1 ? "shuffle" : "noshuffle"},
+                           {"typesize", SizeOf(type)},
+                           {"blocksize", 0}};
+  return {"blosc", DumpJson(configuration)};
+}
+
+const std::vector<std::string>& CodecNames() {
+  static const std::vector<std::string> names = {"none",       "zstd",        "gzip",          "blosc-lz4",
+                                                 "blosc-zstd", "blosc-lz4hc", "blosc-blosclz", "blosc-zlib"};
+  return names;
+}
+
+}  // namespace
+
+size_t SizeOf(DataType type) { return RowOf(type).size; }
+
+std::string_view NameOf(DataType type) { return RowOf(type).name; }
+
+Result<DataType> DataTypeFromName(std::string_view v3_name) {
+  std::vector<std::string> names;
+  for (const TypeRow& row : kTypes) {
+    if (row.name == v3_name) return row.type;
+    names.emplace_back(row.name);
+  }
+  return base::InvalidArgument("data type \"" + std::string(v3_name.substr(0, 64)) + "\" is not supported" +
+                               base::NameHint(v3_name, names));
+}
+
+Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
+  const size_t rank = metadata.shape.size();
+  if (metadata.format != 2 && metadata.format != 3) return base::InvalidArgument("zarr_format must be 2 or 3");
+  if (rank > kMaxDimensions) return base::InvalidArgument("more than 64 dimensions");
+  if (metadata.chunk_shape.size() != rank)
+    return base::InvalidArgument("the chunk shape has another rank than the array");
+  if (!metadata.dimension_names.empty() && metadata.dimension_names.size() != rank) {
+    return base::InvalidArgument("dimension_names: " + std::to_string(metadata.dimension_names.size()) + " names for " +
+                                 std::to_string(rank) + " dimensions");
+  }
+  if (!metadata.fill_value.empty() && metadata.fill_value.size() != SizeOf(metadata.data_type)) {
+    return base::InvalidArgument("the fill value is not one element of " + std::string(NameOf(metadata.data_type)));
+  }
+  if (metadata.separator != '/' && metadata.separator != '.') {
+    return base::InvalidArgument("the chunk key separator must be '/' or '.'");
+  }
+  SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape));
+  SEAMOUNT_TRY(CheckGrid(metadata));
+  if (metadata.shard_shape) SEAMOUNT_TRY(CheckShard(metadata));
+  auto attributes = ParseJsonObject(metadata.attributes_json);
+  if (!attributes) return attributes.error().Wrap("attributes");
+  return {};
+}
+
+Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, DataType type, bool checksum) {
+  const size_t colon = name.find(':');
+  const std::string_view kind = name.substr(0, colon);
+  const std::string_view level_text = colon == std::string_view::npos ? "" : name.substr(colon + 1);
+  std::vector<CodecSpec> codecs = {BytesSpec(type, /*big_endian=*/false)};
+  constexpr std::string_view kBlosc = "blosc-";
+  if (kind == "zstd") {
+    SEAMOUNT_TRY_ASSIGN(const int level, LevelOr(level_text, 3, 1, 22));
+    codecs.push_back({"zstd", DumpJson(Json{{"level", level}, {"checksum", false}})});
+  } else if (kind == "gzip") {
+    SEAMOUNT_TRY_ASSIGN(const int level, LevelOr(level_text, 5, 0, 9));
+    codecs.push_back({"gzip", DumpJson(Json{{"level", level}})});
+  } else if (kind.starts_with(kBlosc) && std::find(std::begin(kBloscCompressors), std::end(kBloscCompressors),
+                                                   kind.substr(kBlosc.size())) != std::end(kBloscCompressors)) {
+    SEAMOUNT_TRY_ASSIGN(const int level, LevelOr(level_text, kind == "blosc-zstd" ? 3 : 5, 0, 9));
+    codecs.push_back(BloscSpec(kind.substr(kBlosc.size()), level, type));
+  } else if (kind != "none" || colon != std::string_view::npos) {
+    return base::InvalidArgument("codec '" + std::string(name) + "' is unknown" + base::NameHint(kind, CodecNames()));
+  }
+  if (checksum) codecs.push_back({"crc32c", "{}"});
+  return codecs;
+}
+
+}  // namespace seamount::zarr

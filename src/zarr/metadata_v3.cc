@@ -1,0 +1,223 @@
+// zarr.json of an array. Strict as the specification asks: what it does not name is refused, unless it is marked
+// {"must_understand": false}.
+#include <algorithm>
+#include <iterator>
+#include <nlohmann/json.hpp>
+
+#include "zarr/codecs/codec_chain.h"
+#include "zarr/codecs/codec_config.h"
+#include "zarr/fill_value.h"
+#include "zarr/json.h"
+#include "zarr/metadata.h"
+
+namespace seamount::zarr {
+namespace {
+
+constexpr const char* kSharding = "sharding_indexed";
+
+// An extension point: "name", or {"name": …, "configuration": {…}}.
+Result<CodecSpec> ParseNamed(const Json& json, const char* what) {
+  if (json.is_string()) return CodecSpec{json.get<std::string>(), "{}"};
+  auto name = StringMember(json, "name");
+  if (!name) return name.error().Wrap(what);
+  CodecSpec spec{*std::move(name), "{}"};
+  const auto configuration = json.find("configuration");
+  if (configuration == json.end()) return spec;
+  if (!configuration->is_object()) return base::DataLoss(std::string(what) + ": \"configuration\" is not an object");
+  spec.configuration_json = DumpJson(*configuration);
+  return spec;
+}
+
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member) {
+  SEAMOUNT_TRY_ASSIGN(const Json* list, Member(object, member));
+  if (!list->is_array()) return base::DataLoss("\"" + std::string(member) + "\" is not a list");
+  std::vector<CodecSpec> codecs;
+  for (const Json& codec : *list) {
+    SEAMOUNT_TRY_ASSIGN(CodecSpec spec, ParseNamed(codec, member));
+    codecs.push_back(std::move(spec));
+  }
+  return codecs;
+}
+
+Result<void> Canonicalize(std::vector<CodecSpec>& codecs, DataType type) {
+  for (CodecSpec& codec : codecs) {
+    SEAMOUNT_TRY_ASSIGN(codec, CanonicalCodec(std::move(codec), type));
+  }
+  return {};
+}
+
+// The outer chunk is the shard, the inner one our chunk.
+Result<void> ParseSharding(const CodecSpec& spec, ArrayMetadata& metadata) {
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
+  metadata.shard_shape = std::move(metadata.chunk_shape);
+  SEAMOUNT_TRY_ASSIGN(metadata.chunk_shape, SizesMember(configuration, "chunk_shape"));
+  SEAMOUNT_TRY_ASSIGN(metadata.codecs, ParseCodecs(configuration, "codecs"));
+  SEAMOUNT_TRY(Canonicalize(metadata.codecs, metadata.data_type));
+  SEAMOUNT_TRY_ASSIGN(metadata.shard_index_codecs, ParseCodecs(configuration, "index_codecs"));
+  if (!configuration.contains("index_location")) return {};
+  SEAMOUNT_TRY_ASSIGN(const std::string location, StringMember(configuration, "index_location"));
+  if (location != "start" && location != "end") {
+    return base::DataLoss("\"index_location\" is \"" + location + "\" (\"start\" or \"end\" expected)");
+  }
+  metadata.shard_index_at_start = location == "start";
+  return {};
+}
+
+Result<void> ParseCodecMember(const Json& json, ArrayMetadata& metadata) {
+  SEAMOUNT_TRY_ASSIGN(std::vector<CodecSpec> codecs, ParseCodecs(json, "codecs"));
+  if (codecs.empty()) return base::DataLoss("\"codecs\" is empty (\"bytes\" at least expected)");
+  const bool sharded =
+      std::any_of(codecs.begin(), codecs.end(), [](const CodecSpec& codec) { return codec.name == kSharding; });
+  if (!sharded) {
+    SEAMOUNT_TRY(Canonicalize(codecs, metadata.data_type));
+    metadata.codecs = std::move(codecs);
+    return {};
+  }
+  if (codecs.size() != 1) {
+    return base::InvalidArgument(
+        "codecs around sharding_indexed are not supported (they make every read a read of the whole shard; rewrite "
+        "the array with them inside)");
+  }
+  auto parsed = ParseSharding(codecs[0], metadata);
+  if (!parsed) return parsed.error().Wrap("codec \"sharding_indexed\"");
+  return {};
+}
+
+Result<void> ParseChunks(const Json& json, ArrayMetadata& metadata) {
+  SEAMOUNT_TRY_ASSIGN(const Json* grid, Member(json, "chunk_grid"));
+  SEAMOUNT_TRY_ASSIGN(const CodecSpec grid_spec, ParseNamed(*grid, "chunk_grid"));
+  if (grid_spec.name != "regular") {
+    return base::InvalidArgument("chunk_grid \"" + grid_spec.name + "\" is not supported (\"regular\" is)");
+  }
+  SEAMOUNT_TRY_ASSIGN(const Json grid_configuration, ParseJsonObject(grid_spec.configuration_json));
+  SEAMOUNT_TRY_ASSIGN(metadata.chunk_shape, SizesMember(grid_configuration, "chunk_shape"));
+
+  SEAMOUNT_TRY_ASSIGN(const Json* keys, Member(json, "chunk_key_encoding"));
+  SEAMOUNT_TRY_ASSIGN(const CodecSpec keys_spec, ParseNamed(*keys, "chunk_key_encoding"));
+  if (keys_spec.name != "default" && keys_spec.name != "v2") {
+    return base::InvalidArgument("chunk_key_encoding \"" + keys_spec.name +
+                                 "\" is not supported (\"default\" and \"v2\" are)");
+  }
+  metadata.v2_chunk_keys = keys_spec.name == "v2";
+  metadata.separator = metadata.v2_chunk_keys ? '.' : '/';
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(keys_spec.configuration_json));
+  if (!configuration.contains("separator")) return {};
+  SEAMOUNT_TRY_ASSIGN(const std::string separator, StringMember(configuration, "separator"));
+  if (separator != "/" && separator != ".") return base::DataLoss("\"separator\" is neither \"/\" nor \".\"");
+  metadata.separator = separator[0];
+  return {};
+}
+
+Result<void> ParseDimensionNames(const Json& json, ArrayMetadata& metadata) {
+  const auto found = json.find("dimension_names");
+  if (found == json.end() || found->is_null()) return {};
+  if (!found->is_array() || found->size() != metadata.shape.size()) {
+    return base::DataLoss("\"dimension_names\" is not a list with a name for each dimension");
+  }
+  bool any = false;
+  for (const Json& name : *found) {
+    if (!name.is_string() && !name.is_null()) return base::DataLoss("\"dimension_names\" holds what is not a name");
+    metadata.dimension_names.push_back(name.is_string() ? name.get<std::string>() : "");
+    any = any || name.is_string();
+  }
+  if (!any) metadata.dimension_names.clear();
+  return {};
+}
+
+Result<void> CheckMembers(const Json& json) {
+  constexpr std::string_view kKnown[] = {
+      "zarr_format",        "node_type",  "shape",  "data_type",  "chunk_grid",
+      "chunk_key_encoding", "fill_value", "codecs", "attributes", "storage_transformers",
+      "dimension_names"};
+  for (const auto& [name, value] : json.items()) {
+    if (std::find(std::begin(kKnown), std::end(kKnown), name) != std::end(kKnown)) continue;
+    const bool optional = value.is_object() && value.value("must_understand", Json(true)) == Json(false);
+    if (!optional) return base::InvalidArgument("the extension \"" + name.substr(0, 64) + "\" is not supported");
+  }
+  const auto transformers = json.find("storage_transformers");
+  if (transformers != json.end() && !(transformers->is_array() && transformers->empty())) {
+    return base::InvalidArgument("\"storage_transformers\" are not supported");
+  }
+  return {};
+}
+
+Json NamedJson(const std::string& name, Json configuration) {
+  return Json{{"name", name}, {"configuration", std::move(configuration)}};
+}
+
+Json CodecsJson(const std::vector<CodecSpec>& codecs) {
+  Json list = Json::array();
+  for (const CodecSpec& codec : codecs) {
+    Json json = Json::object();
+    json["name"] = codec.name;
+    auto configuration = ParseJsonObject(codec.configuration_json);
+    if (configuration && !configuration->empty()) json["configuration"] = *std::move(configuration);
+    list.push_back(std::move(json));
+  }
+  return list;
+}
+
+Json ShardingJson(const ArrayMetadata& metadata) {
+  std::vector<CodecSpec> index_codecs = metadata.shard_index_codecs;
+  if (index_codecs.empty()) index_codecs = {BytesSpec(DataType::kUInt64, /*big_endian=*/false), {"crc32c", "{}"}};
+  Json configuration = Json::object();
+  configuration["chunk_shape"] = metadata.chunk_shape;
+  configuration["codecs"] = CodecsJson(WithBytesCodec(metadata.codecs, metadata.data_type));
+  configuration["index_codecs"] = CodecsJson(index_codecs);
+  configuration["index_location"] = metadata.shard_index_at_start ? "start" : "end";
+  Json list = Json::array();
+  list.push_back(NamedJson(kSharding, std::move(configuration)));
+  return list;
+}
+
+}  // namespace
+
+Result<ArrayMetadata> ParseArrayMetadataV3(std::string_view zarr_json) {
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseJsonObject(zarr_json));
+  SEAMOUNT_TRY_ASSIGN(const Json* format, Member(json, "zarr_format"));
+  if (*format != Json(3)) return base::DataLoss("\"zarr_format\" is not 3");
+  SEAMOUNT_TRY_ASSIGN(const std::string node_type, StringMember(json, "node_type"));
+  if (node_type != "array") return base::InvalidArgument("a " + node_type.substr(0, 64) + ", not an array");
+  SEAMOUNT_TRY(CheckMembers(json));
+
+  ArrayMetadata metadata;
+  SEAMOUNT_TRY_ASSIGN(metadata.shape, SizesMember(json, "shape"));
+  SEAMOUNT_TRY_ASSIGN(const Json* type, Member(json, "data_type"));
+  SEAMOUNT_TRY_ASSIGN(const CodecSpec type_spec, ParseNamed(*type, "data_type"));
+  SEAMOUNT_TRY_ASSIGN(metadata.data_type, DataTypeFromName(type_spec.name));
+  SEAMOUNT_TRY(ParseChunks(json, metadata));
+  SEAMOUNT_TRY(ParseCodecMember(json, metadata));
+  SEAMOUNT_TRY_ASSIGN(const Json* fill, Member(json, "fill_value"));
+  SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValue(metadata.data_type, *fill));
+  SEAMOUNT_TRY(ParseDimensionNames(json, metadata));
+  if (json.contains("attributes")) metadata.attributes_json = DumpJson(json["attributes"]);
+  SEAMOUNT_TRY(CheckArrayMetadata(metadata));
+  return metadata;
+}
+
+std::string SerializeArrayMetadataV3(const ArrayMetadata& metadata) {
+  Json json = Json::object();
+  json["zarr_format"] = 3;
+  json["node_type"] = "array";
+  json["shape"] = metadata.shape;
+  json["data_type"] = NameOf(metadata.data_type);
+  Json grid = Json::object();
+  grid["chunk_shape"] = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
+  json["chunk_grid"] = NamedJson("regular", std::move(grid));
+  json["chunk_key_encoding"] =
+      NamedJson(metadata.v2_chunk_keys ? "v2" : "default", Json{{"separator", std::string(1, metadata.separator)}});
+  json["fill_value"] = FormatFillValue(metadata.data_type, metadata.fill_value, 3);
+  json["codecs"] =
+      metadata.shard_shape ? ShardingJson(metadata) : CodecsJson(WithBytesCodec(metadata.codecs, metadata.data_type));
+  auto attributes = ParseJsonObject(metadata.attributes_json);
+  json["attributes"] = attributes ? *std::move(attributes) : Json::object();
+  json["storage_transformers"] = Json::array();
+  if (!metadata.dimension_names.empty()) {
+    Json names = Json::array();
+    for (const std::string& name : metadata.dimension_names) names.push_back(name.empty() ? Json() : Json(name));
+    json["dimension_names"] = std::move(names);
+  }
+  return DumpPrettyJson(json);
+}
+
+}  // namespace seamount::zarr

@@ -1,0 +1,99 @@
+#include "zarr/strided.h"
+
+#include <algorithm>
+#include <cstring>
+
+namespace seamount::zarr {
+namespace {
+
+struct Axis {
+  uint64_t size;
+  uint64_t from_stride;
+  uint64_t into_stride;
+};
+
+// The axes without those of size one, neighbours that are contiguous on both sides joined.
+std::vector<Axis> Coalesce(std::span<const uint64_t> from_strides, std::span<const uint64_t> into_strides,
+                           std::span<const uint64_t> shape) {
+  std::vector<Axis> axes;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    const Axis axis{shape[d], from_strides[d], into_strides[d]};
+    if (axis.size == 1) continue;
+    if (!axes.empty() && axes.back().from_stride == axis.size * axis.from_stride &&
+        axes.back().into_stride == axis.size * axis.into_stride) {
+      axes.back() = {axes.back().size * axis.size, axis.from_stride, axis.into_stride};
+    } else {
+      axes.push_back(axis);
+    }
+  }
+  return axes;
+}
+
+template <size_t kSize>
+void CopyLine(const std::byte* from, std::byte* into, const Axis& axis) {
+  for (uint64_t i = 0; i < axis.size; ++i) {
+    std::memcpy(into + i * axis.into_stride, from + i * axis.from_stride, kSize);
+  }
+}
+
+void CopyInnermost(const std::byte* from, std::byte* into, const Axis& axis, size_t element_size) {
+  if (axis.from_stride == element_size && axis.into_stride == element_size) {
+    std::memcpy(into, from, axis.size * element_size);
+    return;
+  }
+  switch (element_size) {
+    case 1: return CopyLine<1>(from, into, axis);
+    case 2: return CopyLine<2>(from, into, axis);
+    case 4: return CopyLine<4>(from, into, axis);
+    case 8: return CopyLine<8>(from, into, axis);
+    default: return CopyLine<16>(from, into, axis);
+  }
+}
+
+void CopyAxes(const std::byte* from, std::byte* into, std::span<const Axis> axes, size_t element_size) {
+  if (axes.size() == 1) return CopyInnermost(from, into, axes[0], element_size);
+  for (uint64_t i = 0; i < axes[0].size; ++i) {
+    CopyAxes(from + i * axes[0].from_stride, into + i * axes[0].into_stride, axes.subspan(1), element_size);
+  }
+}
+
+}  // namespace
+
+std::vector<uint64_t> DenseStrides(std::span<const uint64_t> shape, size_t element_size) {
+  std::vector<uint64_t> strides(shape.size());
+  uint64_t stride = element_size;
+  for (size_t d = shape.size(); d-- > 0;) {
+    strides[d] = stride;
+    stride *= shape[d];
+  }
+  return strides;
+}
+
+void CopyStrided(const std::byte* from, std::span<const uint64_t> from_strides, std::byte* into,
+                 std::span<const uint64_t> into_strides, std::span<const uint64_t> shape, size_t element_size) {
+  if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
+  const std::vector<Axis> axes = Coalesce(from_strides, into_strides, shape);
+  if (axes.empty()) {
+    std::memcpy(into, from, element_size);
+    return;
+  }
+  CopyAxes(from, into, axes, element_size);
+}
+
+void FillElements(std::span<const std::byte> element, std::span<std::byte> into) {
+  if (into.empty()) return;
+  const bool same_bytes = std::all_of(element.begin(), element.end(), [&](std::byte b) { return b == element[0]; });
+  if (same_bytes) {
+    std::memset(into.data(), std::to_integer<int>(element[0]), into.size());
+    return;
+  }
+  size_t done = std::min(element.size(), into.size());
+  std::memcpy(into.data(), element.data(), done);
+  while (done < into.size()) {  // doubling
+    const size_t more = std::min(done, into.size() - done);
+    std::memcpy(into.data() + done, into.data(), more);
+    done += more;
+  }
+}
+
+}  // namespace seamount::zarr
