@@ -1,0 +1,186 @@
+#include "auth/token_sources.h"
+
+#include "auth/credential_json.h"
+#include "auth/jwt.h"
+#include "auth/token_response.h"
+
+namespace seamount::auth {
+namespace {
+
+using std::chrono::seconds;
+
+// The longest Google takes.
+constexpr auto kJwtLifetime = seconds(3600);
+constexpr auto kProbeTime = seconds(1);
+constexpr const char* kStorageAudience = "https://storage.googleapis.com/";
+constexpr const char* kScope = "https://www.googleapis.com/auth/cloud-platform";
+constexpr const char* kUserTokenUri = "https://oauth2.googleapis.com/token";
+
+JwtClaims ClaimsOf(const ServiceAccountKey& key, base::Clock& clock) {
+  const base::SystemTime now = clock.WallNow();
+  return {.issuer = key.client_email, .subject = key.client_email, .issued = now, .expires = now + kJwtLifetime};
+}
+
+class SelfSignedTokenSource final : public TokenSource {
+ public:
+  SelfSignedTokenSource(ServiceAccountKey key, base::Clock& clock) : key_(std::move(key)), clock_(clock) {}
+
+  Result<Token> GetToken(const std::string&, const Secret& rejected, const CallContext&) override {
+    JwtClaims claims = ClaimsOf(key_, clock_);
+    claims.audience = kStorageAudience;
+    SEAMOUNT_TRY_ASSIGN(std::string jwt, SignJwt(claims, key_.private_key_id, key_.private_key));
+    if (jwt == rejected.Reveal()) {  // signatures are deterministic: within the same second it is the same again
+      return base::Unauthenticated("the " + Describe() +
+                                   " was refused: it was deleted or its account disabled; make a new key");
+    }
+    return Token{.value = Secret(std::move(jwt)), .expires = claims.expires};
+  }
+  std::string Describe() const override { return "key of " + key_.client_email; }
+
+ private:
+  const ServiceAccountKey key_;
+  base::Clock& clock_;
+};
+
+class TokenExchangeSource final : public TokenSource {
+ public:
+  TokenExchangeSource(ServiceAccountKey key, net::HttpClient& http, base::Clock& clock)
+      : key_(std::move(key)), http_(http), clock_(clock) {}
+
+  Result<Token> GetToken(const std::string&, const Secret&, const CallContext& context) override {
+    JwtClaims claims = ClaimsOf(key_, clock_);
+    claims.audience = key_.token_uri;
+    claims.scope = kScope;
+    SEAMOUNT_TRY_ASSIGN(const std::string jwt, SignJwt(claims, key_.private_key_id, key_.private_key));
+    auto token = RequestToken(http_, key_.token_uri,
+                              {{"grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, {"assertion", jwt}},
+                              "the key was revoked, its account disabled, or this machine's clock is wrong; make a new "
+                              "key with 'seamount setup'",
+                              clock_, context);
+    if (!token) return token.error().Wrap("getting a token with the " + Describe());
+    return token;
+  }
+  std::string Describe() const override { return "key of " + key_.client_email; }
+
+ private:
+  const ServiceAccountKey key_;
+  net::HttpClient& http_;
+  base::Clock& clock_;
+};
+
+net::HttpRequest MetadataRequest(const std::string& host, const std::string& path) {
+  net::HttpRequest request{.url = "http://" + host + path, .max_response_bytes = kMaxTokenResponseBytes};
+  request.headers.Add("Metadata-Flavor", "Google");
+  return request;
+}
+
+class MetadataTokenSource final : public TokenSource {
+ public:
+  MetadataTokenSource(std::string host, net::HttpClient& http, base::Clock& clock)
+      : host_(std::move(host)), http_(http), clock_(clock) {}
+
+  Result<Token> GetToken(const std::string&, const Secret&, const CallContext& context) override {
+    auto token = Ask(context);
+    if (!token) return token.error().Wrap("getting a token from the metadata server");
+    return token;
+  }
+  std::string Describe() const override { return "metadata server's credential"; }
+
+ private:
+  Result<Token> Ask(const CallContext& context) {
+    const auto request = MetadataRequest(host_, "/computeMetadata/v1/instance/service-accounts/default/token");
+    SEAMOUNT_TRY_ASSIGN(const net::HttpResponse response, http_.Send(request, context));
+    return ReadTokenResponse(response, "attach a service account to this VM, or give a key with --key", clock_);
+  }
+
+  const std::string host_;
+  net::HttpClient& http_;
+  base::Clock& clock_;
+};
+
+class UserTokenSource final : public TokenSource {
+ public:
+  UserTokenSource(std::string client_id, Secret client_secret, Secret refresh_token, net::HttpClient& http,
+                  base::Clock& clock)
+      : client_id_(std::move(client_id)),
+        client_secret_(std::move(client_secret)),
+        refresh_token_(std::move(refresh_token)),
+        http_(http),
+        clock_(clock) {}
+
+  Result<Token> GetToken(const std::string&, const Secret&, const CallContext& context) override {
+    const net::QueryParameters form = {{"grant_type", "refresh_token"},
+                                       {"client_id", client_id_},
+                                       {"client_secret", client_secret_.Reveal()},
+                                       {"refresh_token", refresh_token_.Reveal()}};
+    auto token =
+        RequestToken(http_, kUserTokenUri, form,
+                     "the login has expired; run 'gcloud auth application-default login' again", clock_, context);
+    if (!token) return token.error().Wrap("getting a token with the " + Describe());
+    return token;
+  }
+  std::string Describe() const override { return "login of gcloud's application default credentials"; }
+
+ private:
+  const std::string client_id_;
+  const Secret client_secret_;
+  const Secret refresh_token_;
+  net::HttpClient& http_;
+  base::Clock& clock_;
+};
+
+class StaticTokenSource final : public TokenSource {
+ public:
+  StaticTokenSource(Secret token, std::string name) : token_(std::move(token)), name_(std::move(name)) {}
+  Result<Token> GetToken(const std::string&, const Secret& rejected, const CallContext&) override {
+    if (!token_.empty() && token_.Reveal() == rejected.Reveal()) {
+      return base::Unauthenticated("the " + name_ + " was refused");
+    }
+    return Token{.value = token_, .expires = base::SystemTime::max()};
+  }
+  std::string Describe() const override { return name_; }
+
+ private:
+  const Secret token_;
+  const std::string name_;
+};
+
+}  // namespace
+
+std::unique_ptr<TokenSource> MakeSelfSignedTokenSource(ServiceAccountKey key, base::Clock& clock) {
+  return std::make_unique<SelfSignedTokenSource>(std::move(key), clock);
+}
+
+std::unique_ptr<TokenSource> MakeTokenExchangeSource(ServiceAccountKey key, net::HttpClient& http, base::Clock& clock) {
+  return std::make_unique<TokenExchangeSource>(std::move(key), http, clock);
+}
+
+std::unique_ptr<TokenSource> MakeMetadataTokenSource(std::string host, net::HttpClient& http, base::Clock& clock) {
+  return std::make_unique<MetadataTokenSource>(std::move(host), http, clock);
+}
+
+bool MetadataServerAnswers(const std::string& host, net::HttpClient& http) {
+  const auto response = http.Send(MetadataRequest(host, "/computeMetadata/v1/"),
+                                  {.deadline = std::chrono::steady_clock::now() + kProbeTime});
+  return response && response->headers.Get("Metadata-Flavor") == "Google";
+}
+
+Result<std::unique_ptr<TokenSource>> MakeUserTokenSource(const Secret& json, const std::string& file_name,
+                                                         net::HttpClient& http, base::Clock& clock) {
+  SEAMOUNT_TRY_ASSIGN(const nlohmann::json object, ParseCredential(json.Reveal(), file_name));
+  SEAMOUNT_TRY_ASSIGN(std::string client_id, CredentialField(object, "client_id", file_name));
+  SEAMOUNT_TRY_ASSIGN(std::string client_secret, CredentialField(object, "client_secret", file_name));
+  SEAMOUNT_TRY_ASSIGN(std::string refresh_token, CredentialField(object, "refresh_token", file_name));
+  return std::unique_ptr<TokenSource>(std::make_unique<UserTokenSource>(
+      std::move(client_id), Secret(std::move(client_secret)), Secret(std::move(refresh_token)), http, clock));
+}
+
+std::unique_ptr<TokenSource> MakeAnonymousTokenSource() {
+  return std::make_unique<StaticTokenSource>(Secret(), "anonymous access");
+}
+
+std::unique_ptr<TokenSource> MakeStaticTokenSource(Secret token) {
+  return std::make_unique<StaticTokenSource>(std::move(token), "fixed token");
+}
+
+}  // namespace seamount::auth
