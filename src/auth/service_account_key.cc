@@ -9,14 +9,13 @@
 #include <cstdio>
 #include <cstring>
 
-#include "auth/credential_json.h"
+#include "auth/credential_fields.h"
 #include "net/url.h"
 
 namespace seamount::auth {
 namespace {
 
-// Real ones have about 2.4 KiB.
-constexpr size_t kMaxFileBytes = 64 << 10;
+constexpr size_t kMaxFileBytes = 64 << 10;  // as CredentialFields takes
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
 
 class File {
@@ -69,28 +68,27 @@ Result<Secret> ReadCredentialFile(const std::string& path) {
 }
 
 Result<std::string> CredentialType(std::string_view json, const std::string& name) {
-  SEAMOUNT_TRY_ASSIGN(const nlohmann::json object, ParseCredential(json, name));
-  return CredentialField(object, "type", name);
+  SEAMOUNT_TRY_ASSIGN(const CredentialFields fields, CredentialFields::Parse(json, name));
+  return fields.Get("type");
 }
 
 Result<ServiceAccountKey> ParseServiceAccountKey(std::string_view json, const std::string& name) {
-  if (json.size() > kMaxFileBytes) return BadCredential(name, "is larger than 64 KiB");
-  SEAMOUNT_TRY_ASSIGN(const nlohmann::json object, ParseCredential(json, name));
-  SEAMOUNT_TRY_ASSIGN(const std::string type, CredentialField(object, "type", name));
+  SEAMOUNT_TRY_ASSIGN(const CredentialFields fields, CredentialFields::Parse(json, name));
+  SEAMOUNT_TRY_ASSIGN(const std::string type, fields.Get("type"));
   if (type != "service_account") {
     return BadCredential(name, "field 'type' is '" + type.substr(0, 40) + "' (expected 'service_account')");
   }
   ServiceAccountKey key;
-  SEAMOUNT_TRY_ASSIGN(key.client_email, CredentialField(object, "client_email", name));
-  SEAMOUNT_TRY_ASSIGN(key.private_key_id, CredentialField(object, "private_key_id", name));
-  SEAMOUNT_TRY_ASSIGN(key.token_uri, CredentialField(object, "token_uri", name));
-  if (object.contains("project_id")) {
-    SEAMOUNT_TRY_ASSIGN(key.project_id, CredentialField(object, "project_id", name));
+  SEAMOUNT_TRY_ASSIGN(key.client_email, fields.Get("client_email"));
+  SEAMOUNT_TRY_ASSIGN(key.private_key_id, fields.Get("private_key_id"));
+  SEAMOUNT_TRY_ASSIGN(key.token_uri, fields.Get("token_uri"));
+  if (fields.Has("project_id")) {
+    SEAMOUNT_TRY_ASSIGN(key.project_id, fields.Get("project_id"));
   }
   if (const auto url = net::ParseUrl(key.token_uri); !url) {
     return BadCredential(name, "field 'token_uri': " + url.error().message());
   }
-  SEAMOUNT_TRY_ASSIGN(const std::string pem, CredentialField(object, "private_key", name, true));
+  SEAMOUNT_TRY_ASSIGN(const std::string pem, fields.GetPem("private_key"));
   auto private_key = PrivateKey::FromPem(pem);
   if (!private_key) return BadCredential(name, "field 'private_key' " + private_key.error().message());
   key.private_key = *std::move(private_key);

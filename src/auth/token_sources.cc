@@ -1,6 +1,6 @@
 #include "auth/token_sources.h"
 
-#include "auth/credential_json.h"
+#include "auth/credential_fields.h"
 #include "auth/jwt.h"
 #include "auth/token_response.h"
 
@@ -167,10 +167,10 @@ bool MetadataServerAnswers(const std::string& host, net::HttpClient& http) {
 
 Result<std::unique_ptr<TokenSource>> MakeUserTokenSource(const Secret& json, const std::string& file_name,
                                                          net::HttpClient& http, base::Clock& clock) {
-  SEAMOUNT_TRY_ASSIGN(const nlohmann::json object, ParseCredential(json.Reveal(), file_name));
-  SEAMOUNT_TRY_ASSIGN(std::string client_id, CredentialField(object, "client_id", file_name));
-  SEAMOUNT_TRY_ASSIGN(std::string client_secret, CredentialField(object, "client_secret", file_name));
-  SEAMOUNT_TRY_ASSIGN(std::string refresh_token, CredentialField(object, "refresh_token", file_name));
+  SEAMOUNT_TRY_ASSIGN(const CredentialFields fields, CredentialFields::Parse(json.Reveal(), file_name));
+  SEAMOUNT_TRY_ASSIGN(std::string client_id, fields.Get("client_id"));
+  SEAMOUNT_TRY_ASSIGN(std::string client_secret, fields.Get("client_secret"));
+  SEAMOUNT_TRY_ASSIGN(std::string refresh_token, fields.Get("refresh_token"));
   return std::unique_ptr<TokenSource>(std::make_unique<UserTokenSource>(
       std::move(client_id), Secret(std::move(client_secret)), Secret(std::move(refresh_token)), http, clock));
 }

@@ -1,0 +1,47 @@
+#include "auth/credential_fields.h"
+
+#include <nlohmann/json.hpp>
+
+namespace seamount::auth {
+namespace {
+
+// Real ones have about 2.4 KiB.
+constexpr size_t kMaxBytes = 64 << 10;
+
+}  // namespace
+
+Error BadCredential(const std::string& name, const std::string& what) {
+  return base::InvalidArgument("key file '" + name + "': " + what);
+}
+
+Result<CredentialFields> CredentialFields::Parse(std::string_view json, const std::string& name) {
+  if (json.size() > kMaxBytes) return BadCredential(name, "is larger than 64 KiB (expected a service-account key)");
+  const nlohmann::json object = nlohmann::json::parse(json, nullptr, false);
+  if (object.is_discarded()) return BadCredential(name, "is not JSON (expected a service-account key)");
+  if (!object.is_object()) return BadCredential(name, "is not a JSON object (expected a service-account key)");
+  CredentialFields fields;
+  fields.name_ = name;
+  for (const auto& [field, value] : object.items()) {
+    auto text = value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
+    fields.fields_.emplace(field, std::move(text));
+  }
+  return fields;
+}
+
+Result<std::string> CredentialFields::Find(const std::string& field, bool lines) const {
+  const std::string quoted = "field '" + field + "'";
+  const auto found = fields_.find(field);
+  if (found == fields_.end()) return BadCredential(name_, quoted + " is missing");
+  if (!found->second) return BadCredential(name_, quoted + " is not a string");
+  const std::string& text = *found->second;
+  if (text.empty()) return BadCredential(name_, quoted + " is empty");
+  for (const char c : text) {
+    const bool line_break = c == '\n' || c == '\r';
+    if ((static_cast<unsigned char>(c) < ' ' && !(lines && line_break)) || c == 0x7f) {
+      return BadCredential(name_, quoted + " holds a control character");
+    }
+  }
+  return text;
+}
+
+}  // namespace seamount::auth

@@ -1,0 +1,32 @@
+// The fields of a credential file. Errors name file and field, never a value.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/result.h"
+
+namespace seamount::auth {
+
+// InvalidArgument("key file 'NAME': WHAT").
+Error BadCredential(const std::string& name, const std::string& what);
+
+class CredentialFields {
+ public:
+  // `name` is the file, for messages. At most 64 KiB.
+  static Result<CredentialFields> Parse(std::string_view json, const std::string& name);
+  bool Has(const std::string& field) const { return fields_.contains(field); }
+  // A text that must be there, printable and not empty. Line breaks are allowed in PEM keys only.
+  Result<std::string> Get(const std::string& field) const { return Find(field, false); }
+  Result<std::string> GetPem(const std::string& field) const { return Find(field, true); }
+
+ private:
+  Result<std::string> Find(const std::string& field, bool lines) const;
+
+  std::string name_;
+  std::map<std::string, std::optional<std::string>> fields_;  // nullopt: not a string
+};
+
+}  // namespace seamount::auth
