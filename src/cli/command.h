@@ -58,5 +58,6 @@ void AddJsonFlag(CLI::App& command, bool& json);
 CallContext Interruptible();
 
 // Declared here, defined each in cmd_<name>.cc, called in main.cc.
+void AddVmCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

@@ -19,20 +19,22 @@ constexpr char kExitCodes[] =
     "5 permission denied, 6 unauthenticated, 7 unavailable, 8 out of space or quota, 9 data corrupt, 130 interrupted.\n"
     "`vm run` passes on the exit code of the command it ran.";
 
-void AddCommands(CLI::App& app, Chosen& chosen) {
-  (void)app;
-  (void)chosen;
-}
+// In the order of --help.
+void AddCommands(CLI::App& app, Chosen& chosen) { AddVmCommand(app, chosen); }
 
-// CLI11 reports an unknown command as a stray argument; we can do better.
+// CLI11 reports an unknown command as a stray argument; we can do better. Empty when all commands named are known.
 std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& arguments) {
-  const auto first =
-      std::find_if(arguments.begin(), arguments.end(), [](const auto& a) { return !a.starts_with('-'); });
-  if (first == arguments.end()) return "";
-  std::vector<std::string> names;
-  for (const CLI::App* command : app.get_subcommands({})) names.push_back(command->get_name());
-  if (std::find(names.begin(), names.end(), *first) != names.end()) return "";
-  return "unknown command '" + *first + "'" + base::NameHint(*first, names);
+  const CLI::App* at = &app;
+  for (const std::string& argument : arguments) {
+    std::vector<std::string> names;
+    for (const CLI::App* command : at->get_subcommands({})) names.push_back(command->get_name());
+    if (names.empty() || argument == "--") return "";
+    if (argument.starts_with('-')) continue;
+    const auto found = std::find(names.begin(), names.end(), argument);
+    if (found == names.end()) return "unknown command '" + argument + "'" + base::NameHint(argument, names);
+    at = at->get_subcommand(*found);
+  }
+  return "";
 }
 
 int PrintAndCode(const CLI::App& app, const std::string& command, const CLI::ParseError& error) {

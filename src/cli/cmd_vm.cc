@@ -1,0 +1,181 @@
+// seamount vm: throw-away machines on this host.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "cloud/local/local_cloud.h"
+
+namespace seamount::cli {
+namespace {
+
+using cloud::MachineInfo;
+
+// Where the seamount command is in every machine, besides PATH.
+constexpr char kBinaryInMachine[] = "/opt/seamount/bin/seamount";
+
+nlohmann::json ToJson(const MachineInfo& machine) {
+  return {{"name", machine.name},
+          {"state", machine.state == cloud::MachineState::kRunning ? "running" : "dead"},
+          {"started", std::chrono::duration_cast<std::chrono::seconds>(machine.started.time_since_epoch()).count()},
+          {"address", machine.address},
+          {"server", machine.server}};
+}
+
+// "FROM:TO", or "FROM" alone, which is then seen under its own path.
+cloud::Share ParseShare(const std::string& text) {
+  const size_t colon = text.rfind(":/");
+  if (colon == std::string::npos || colon == 0) return {.from = text, .to = std::filesystem::absolute(text)};
+  return {.from = text.substr(0, colon), .to = text.substr(colon + 1)};
+}
+
+struct UpOptions {
+  std::string name, server, disk = "2GiB";
+  std::vector<std::string> shares;
+  bool json = false;
+};
+
+Result<int> Up(const UpOptions& options) {
+  cloud::MachineSpec spec{.name = options.name, .server = options.server};
+  SEAMOUNT_TRY_ASSIGN(spec.disk_bytes, base::ParseBytes(options.disk));
+  for (const std::string& share : options.shares) spec.shares.push_back(ParseShare(share));
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (!error) spec.shares.push_back({.from = self, .to = kBinaryInMachine});
+  SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
+  SEAMOUNT_TRY_ASSIGN(const MachineInfo machine, cloud->Start(spec, {}));
+  if (options.json) {
+    std::puts(ToJson(machine).dump().c_str());
+  } else {
+    std::printf("%s runs%s\n", machine.name.c_str(),
+                machine.server.empty() ? ", without network" : (", reaches " + machine.server + " only").c_str());
+  }
+  return kExitOk;
+}
+
+void AddUp(CLI::App& vm, Chosen& chosen) {
+  CLI::App& command = AddCommand(vm, "up", "Start a machine; what it writes is gone when it goes",
+                                 "seamount vm up train --server 10.83.0.1:8080 --share .venv:/opt/seamount/venv");
+  const auto options = std::make_shared<UpOptions>();
+  command.add_option("name", options->name, "Its name")->required();
+  command
+      .add_option("--server,--network", options->server,
+                  "The one ADDRESS:PORT of this host that it reaches (default: none)")
+      ->type_name("ADDR:PORT");
+  command.add_option("--share", options->shares, "A file or folder of this host that it sees, read-only")
+      ->type_name("FROM[:TO]")
+      ->allow_extra_args(false);
+  command.add_option("--memory", options->disk, "How much its disk, which is in memory, may hold")
+      ->type_name("SIZE")
+      ->capture_default_str();
+  AddJsonFlag(command, options->json);
+  OnChosen(command, chosen, [options] { return Up(*options); });
+}
+
+struct RunCommandOptions {
+  std::string name;
+  std::vector<std::string> argv, environment;
+};
+
+Result<int> RunIn(const RunCommandOptions& options) {
+  cloud::RunOptions run{.argv = options.argv};
+  for (const std::string& variable : options.environment) {
+    const size_t equals = variable.find('=');
+    if (equals == std::string::npos || equals == 0) {
+      return base::InvalidArgument("--env '" + variable + "': expected NAME=VALUE");
+    }
+    run.environment[variable.substr(0, equals)] = variable.substr(equals + 1);
+  }
+  SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
+  return cloud->Run(options.name, run, {});  // without a stop token: signals are the command's
+}
+
+void AddRun(CLI::App& vm, Chosen& chosen) {
+  CLI::App& command = AddCommand(vm, "run", "Run a command in a machine, as root, and pass on its exit code",
+                                 "seamount vm run train -- python3 train.py --epochs 20");
+  const auto options = std::make_shared<RunCommandOptions>();
+  command.add_option("name", options->name, "The machine")->required();
+  command.add_option("--env", options->environment, "A variable of the command's environment")
+      ->type_name("NAME=VALUE")
+      ->allow_extra_args(false);
+  command.add_option("command", options->argv, "The command and its arguments, after --")->required();
+  command.fallthrough(false);
+  command.positionals_at_end();
+  OnChosen(command, chosen, [options] { return RunIn(*options); });
+}
+
+using EndCall = Result<void> (cloud::Cloud::*)(const std::string&, const CallContext&);
+
+void AddEnd(CLI::App& vm, Chosen& chosen, const char* name, const char* summary, EndCall end) {
+  CLI::App& command = AddCommand(vm, name, summary, std::string("seamount vm ") + name + " train");
+  const auto machine = std::make_shared<std::string>();
+  command.add_option("name", *machine, "The machine")->required();
+  OnChosen(command, chosen, [machine, end]() -> Result<int> {
+    SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
+    SEAMOUNT_TRY(((*cloud).*end)(*machine, {}));
+    return kExitOk;
+  });
+}
+
+Result<int> List(bool as_json) {
+  SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
+  SEAMOUNT_TRY_ASSIGN(const auto machines, cloud->List({}));
+  if (as_json) {
+    auto all = nlohmann::json::array();
+    for (const MachineInfo& machine : machines) all.push_back(ToJson(machine));
+    std::puts(all.dump().c_str());
+    return kExitOk;
+  }
+  if (!machines.empty()) std::printf("%-30s  %-8s  %8s  %-14s  %s\n", "NAME", "STATE", "AGE", "ADDRESS", "SERVER");
+  for (const MachineInfo& machine : machines) {
+    std::printf("%-30s  %-8s  %8s  %-14s  %s\n", machine.name.c_str(),
+                machine.state == cloud::MachineState::kRunning ? "running" : "dead",
+                base::FormatDuration(base::RealClock().WallNow() - machine.started).c_str(),
+                machine.address.empty() ? "-" : machine.address.c_str(),
+                machine.server.empty() ? "-" : machine.server.c_str());
+  }
+  return kExitOk;
+}
+
+void AddList(CLI::App& vm, Chosen& chosen) {
+  CLI::App& command =
+      AddCommand(vm, "ls", "List machines; a dead one crashed, and `vm down` clears it away", "seamount vm ls --json");
+  const auto json = std::make_shared<bool>(false);
+  AddJsonFlag(command, *json);
+  OnChosen(command, chosen, [json] { return List(*json); });
+}
+
+void AddAddress(CLI::App& vm, Chosen& chosen) {
+  CLI::App& command =
+      AddCommand(vm, "address", "Give this host an address that machines reach, and print it",
+                 "seamount serve data --address $(seamount vm address) --port 8080\nseamount vm address --remove");
+  const auto remove = std::make_shared<bool>(false);
+  command.add_flag("--remove", *remove, "Take it away again");
+  OnChosen(command, chosen, [remove]() -> Result<int> {
+    if (*remove) {
+      SEAMOUNT_TRY(cloud::local::DropHostAddress());
+      return kExitOk;
+    }
+    SEAMOUNT_TRY_ASSIGN(const std::string address, cloud::local::MakeHostAddress());
+    std::puts(address.c_str());
+    return kExitOk;
+  });
+}
+
+}  // namespace
+
+void AddVmCommand(CLI::App& app, Chosen& chosen) {
+  CLI::App& vm = AddCommand(app, "vm", "Throw-away machines on this host",
+                            "seamount vm up train\nseamount vm run train -- hostname\nseamount vm down train");
+  vm.require_subcommand(1);
+  AddUp(vm, chosen);
+  AddRun(vm, chosen);
+  AddEnd(vm, chosen, "down", "Let a machine's processes end, then take it away", &cloud::Cloud::Stop);
+  AddEnd(vm, chosen, "kill", "SIGKILL everything in a machine at once, as a preemption does", &cloud::Cloud::Kill);
+  AddList(vm, chosen);
+  AddAddress(vm, chosen);
+}
+
+}  // namespace seamount::cli

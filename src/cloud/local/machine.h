@@ -1,0 +1,21 @@
+// The processes of a machine: its init, and commands that enter it.
+#pragma once
+
+#include <string>
+
+#include "cloud/cloud.h"
+#include "cloud/local/network.h"
+#include "cloud/local/state.h"
+
+namespace seamount::cloud::local {
+
+// Starts the machine's init and returns when it is ready (its disk laid out, its network up). `lock` is what the init
+// holds for as long as it lives; record.init_pid is filled in and `record` saved on the way.
+Result<void> StartInit(const MachineSpec& spec, const Endpoint* server, const StateDirectory& state,
+                       const std::string& staging, Fd lock, MachineRecord& record);
+
+// Runs a command in the machine of that init, with our standard input and outputs, and returns its exit code. SIGINT,
+// SIGTERM, SIGHUP and SIGQUIT are passed on to it while it runs, unless a terminal has sent them to it as well.
+Result<int> RunInside(const MachineRecord& record, const RunOptions& options, const CallContext& context);
+
+}  // namespace seamount::cloud::local
