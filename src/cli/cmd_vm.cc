@@ -81,6 +81,7 @@ struct RunCommandOptions {
 
 Result<int> RunIn(const RunCommandOptions& options) {
   cloud::RunOptions run{.argv = options.argv};
+  if (!run.argv.empty() && run.argv[0] == "--") run.argv.erase(run.argv.begin());
   for (const std::string& variable : options.environment) {
     const size_t equals = variable.find('=');
     if (equals == std::string::npos || equals == 0) {
@@ -102,7 +103,6 @@ void AddRun(CLI::App& vm, Chosen& chosen) {
       ->allow_extra_args(false);
   command.add_option("command", options->argv, "The command and its arguments, after --")->required();
   command.fallthrough(false);
-  command.positionals_at_end();
   OnChosen(command, chosen, [options] { return RunIn(*options); });
 }
 

@@ -39,10 +39,11 @@ Result<Namespaces> OpenNamespaces(const MachineRecord& record) {
 }
 
 std::vector<std::string> Environment(const RunOptions& options) {
-  std::map<std::string, std::string> all = {{"PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
-                                            {"HOME", "/root"},
-                                            {"USER", "root"},
-                                            {"LANG", "C.UTF-8"}};
+  std::map<std::string, std::string> all = {
+      {"PATH", "/opt/seamount/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
+      {"HOME", "/root"},
+      {"USER", "root"},
+      {"LANG", "C.UTF-8"}};
   if (const char* terminal = getenv("TERM")) all["TERM"] = terminal;
   for (const auto& [name, value] : options.environment) all[name] = value;
   std::vector<std::string> lines;
