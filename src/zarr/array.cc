@@ -5,6 +5,7 @@
 
 #include "zarr/array_state.h"
 #include "zarr/chunk_grid.h"
+#include "zarr/documents.h"
 #include "zarr/scratch.h"
 #include "zarr/strided.h"
 
@@ -15,12 +16,6 @@ constexpr uint64_t kIndexCacheBytes = uint64_t{64} << 20;
 // So few indices would be read again and again by the threads of one loader.
 constexpr uint64_t kFewestIndices = 16;
 
-Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(auto read, store.Read(key, {}, context));
-  if (!read) return std::optional<Bytes>();
-  return std::optional<Bytes>(std::move(read->data));
-}
-
 Result<ArrayMetadata> ReadMetadata(Store& store, const std::string& path, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const auto v3, ReadDocument(store, JoinPath(path, "zarr.json"), context));
   if (v3) return ParseArrayMetadataV3(v3->view());
@@ -30,23 +25,9 @@ Result<ArrayMetadata> ReadMetadata(Store& store, const std::string& path, const 
   return ParseArrayMetadataV2(v2->view(), attributes ? attributes->view() : std::string_view("{}"));
 }
 
-Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
-                           const CallContext& context) {
-  store::WriteOptions options{.content_type = "application/json"};
-  if (!overwrite) options.if_generation = store::kAbsent;
-  SEAMOUNT_TRY(store.Write(key, store::BytesSource(text), options, context));
-  return {};
-}
-
 Result<void> WriteMetadata(Store& store, const std::string& path, const ArrayMetadata& metadata, bool overwrite,
                            const CallContext& context) {
-  // One of the other format would be read instead, or confuse other readers.
-  for (const char* other : {"zarr.json", ".zarray"}) {
-    const std::string key = JoinPath(path, other);
-    SEAMOUNT_TRY_ASSIGN(const auto there, store.Stat(key, context));
-    if (there && !overwrite) return base::PreconditionFailed("there is an array or group already ('" + key + "')");
-    if (there) SEAMOUNT_TRY(store.Delete(key, {}, context));
-  }
+  SEAMOUNT_TRY(ClearNode(store, path, overwrite, context));
   if (metadata.format == 3) {
     return WriteDocument(store, JoinPath(path, "zarr.json"), SerializeArrayMetadataV3(metadata), overwrite, context);
   }
@@ -69,10 +50,6 @@ Bytes FillElementOf(const ArrayMetadata& metadata) {
 }
 
 }  // namespace
-
-std::string JoinPath(const std::string& path, std::string_view name) {
-  return path.empty() ? std::string(name) : path + "/" + std::string(name);
-}
 
 Index Array::State::UnitOf(std::span<const uint64_t> chunk) const {
   Index unit(chunk.begin(), chunk.end());

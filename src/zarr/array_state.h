@@ -40,6 +40,4 @@ struct Array::State {
   void DropIndex(std::span<const uint64_t> unit) const;
 };
 
-std::string JoinPath(const std::string& path, std::string_view name);
-
 }  // namespace seamount::zarr

@@ -198,7 +198,8 @@ Result<V2Documents> SerializeArrayMetadataV2(const ArrayMetadata& metadata) {
   json["dimension_separator"] = std::string(1, metadata.separator);
   SEAMOUNT_TRY(WriteCodecs(metadata, json));
   SEAMOUNT_TRY_ASSIGN(Json attributes, ParseJsonObject(metadata.attributes_json));
-  if (!metadata.dimension_names.empty()) attributes[kDimensions] = metadata.dimension_names;
+  // xarray wants the list of a scalar too, though it is empty.
+  if (!metadata.dimension_names.empty() || metadata.shape.empty()) attributes[kDimensions] = metadata.dimension_names;
   return V2Documents{DumpPrettyJson(json), DumpPrettyJson(attributes)};
 }
 

@@ -1,0 +1,33 @@
+#include "zarr/documents.h"
+
+namespace seamount::zarr {
+
+std::string JoinPath(const std::string& path, std::string_view name) {
+  return path.empty() ? std::string(name) : path + "/" + std::string(name);
+}
+
+Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(auto read, store.Read(key, {}, context));
+  if (!read) return std::optional<Bytes>();
+  return std::optional<Bytes>(std::move(read->data));
+}
+
+Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
+                           const CallContext& context) {
+  store::WriteOptions options{.content_type = "application/json"};
+  if (!overwrite) options.if_generation = store::kAbsent;
+  SEAMOUNT_TRY(store.Write(key, store::BytesSource(text), options, context));
+  return {};
+}
+
+Result<void> ClearNode(Store& store, const std::string& path, bool overwrite, const CallContext& context) {
+  for (const char* document : {"zarr.json", ".zarray", ".zgroup", ".zmetadata"}) {
+    const std::string key = JoinPath(path, document);
+    SEAMOUNT_TRY_ASSIGN(const auto there, store.Stat(key, context));
+    if (there && !overwrite) return base::PreconditionFailed("there is an array or group already ('" + key + "')");
+    if (there) SEAMOUNT_TRY(store.Delete(key, {}, context));
+  }
+  return {};
+}
+
+}  // namespace seamount::zarr

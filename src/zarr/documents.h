@@ -1,0 +1,24 @@
+// Metadata documents as objects of a store.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "store/store.h"
+
+namespace seamount::zarr {
+
+// path: without trailing '/'; the store's root is "".
+std::string JoinPath(const std::string& path, std::string_view name);
+
+// nullopt: absent.
+Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, const CallContext& context);
+// PreconditionFailed when it exists, unless `overwrite`.
+Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
+                           const CallContext& context);
+// Before a node is created: PreconditionFailed when one of either format is there; with `overwrite` its documents are
+// deleted, since one of another kind or format would be read instead of the new one.
+Result<void> ClearNode(Store& store, const std::string& path, bool overwrite, const CallContext& context);
+
+}  // namespace seamount::zarr
