@@ -1,0 +1,50 @@
+// Memory that is used again: a fresh 33 MB batch costs eight thousand page faults, which on two cores is a tenth of the
+// loader's speed.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <mutex>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+
+namespace seamount::loader {
+
+// Buffers of one size that come back when their last user drops them, wherever that is: in Python, for one.
+// Thread-safe.
+class BatchPool : public std::enable_shared_from_this<BatchPool> {
+ public:
+  // Keeps up to `spares` buffers that nobody uses.
+  static std::shared_ptr<BatchPool> Make(size_t floats, size_t spares);
+  ~BatchPool();
+  // Uninitialised; aligned to 64 bytes. It keeps the pool alive.
+  std::shared_ptr<float> Take();
+
+ private:
+  BatchPool(size_t floats, size_t spares) : floats_(floats), spares_(spares) {}
+  void Give(float* buffer);
+  const size_t floats_;
+  const size_t spares_;
+  std::mutex mutex_;
+  std::vector<float*> free_;
+};
+
+// Decoded chunks, of a few sizes. Thread-safe. Holds, together with what was taken, at most limit_bytes, as long as the
+// callers do.
+class ChunkPool {
+ public:
+  explicit ChunkPool(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
+  Buffer Take(size_t bytes);
+  void Give(Buffer buffer);
+
+ private:
+  const uint64_t limit_bytes_;
+  std::mutex mutex_;
+  uint64_t total_bytes_ = 0;  // taken and free
+  std::unordered_map<size_t, std::vector<Buffer>> free_;
+};
+
+}  // namespace seamount::loader

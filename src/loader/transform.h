@@ -1,0 +1,47 @@
+// From stored numbers to float32 in one pass: mask, unpack, normalise, cast, copy.
+//
+// value = (stored - shift) * factor, where shift and factor fold CF unpacking (stored * scale_factor + add_offset) and
+// normalisation ((x - mean) / std) into one. Stored numbers equal to a missing value become NaN.
+//
+// Bit-identical on every machine: types that float32 holds exactly subtract shift in two float parts (high, then the
+// rest), which is as exact as double near the mean at twice the speed; there is no sum of a product that a compiler
+// could contract to a fused operation.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+#include <span>
+#include <vector>
+
+#include "zarr/metadata.h"
+
+namespace seamount::loader {
+
+struct Transform {
+  double shift = 0;
+  double factor = 1;
+  std::vector<double> missing;  // in stored numbers
+  bool identity() const { return shift == 0 && factor == 1 && missing.empty(); }
+};
+
+// Whether the loader reads this type: every real one; complex numbers have no order in a float32 tensor.
+bool IsReal(zarr::DataType type);
+
+// Reads `count` elements of `type` from `from`, `stride` elements apart, and writes them densely.
+void TransformRun(zarr::DataType type, const Transform& transform, const std::byte* from, size_t stride, float* to,
+                  size_t count);
+// The same in double precision, for values such as time stamps.
+void TransformRun(zarr::DataType type, const Transform& transform, const std::byte* from, size_t stride, double* to,
+                  size_t count);
+
+// A box of a chunk that goes to one place in a tensor: nested loops with a dense innermost run.
+struct CopyLoop {
+  uint64_t count = 0;
+  uint64_t from_stride = 0;  // in elements
+  uint64_t to_stride = 0;
+};
+// Outermost first; the last loop's to_stride must be 1.
+void TransformBox(zarr::DataType type, const Transform& transform, const std::byte* from, float* to,
+                  std::span<const CopyLoop> loops);
+
+}  // namespace seamount::loader

@@ -1,0 +1,75 @@
+#include "loader/transform.h"
+
+#include <gtest/gtest.h>
+
+#include <cmath>
+#include <cstring>
+#include <limits>
+
+namespace seamount::loader {
+namespace {
+
+using zarr::DataType;
+
+template <class T>
+std::vector<float> Apply(DataType type, const Transform& transform, const std::vector<T>& stored) {
+  std::vector<float> out(stored.size());
+  TransformRun(type, transform, reinterpret_cast<const std::byte*>(stored.data()), 1, out.data(), out.size());
+  return out;
+}
+
+TEST(TransformTest, IdentityKeepsBits) {
+  const std::vector<float> stored = {0.0f, -0.0f, 1.5f, std::numeric_limits<float>::infinity(), 1e-40f};
+  const auto out = Apply(DataType::kFloat32, {}, stored);
+  EXPECT_EQ(std::memcmp(out.data(), stored.data(), sizeof(float) * out.size()), 0);
+}
+
+TEST(TransformTest, EveryTypeArrives) {
+  EXPECT_EQ(Apply<uint8_t>(DataType::kBool, {}, {0, 1}), (std::vector<float>{0, 1}));
+  EXPECT_EQ(Apply<int8_t>(DataType::kInt8, {}, {-128, 127}), (std::vector<float>{-128, 127}));
+  EXPECT_EQ(Apply<uint8_t>(DataType::kUInt8, {}, {0, 255}), (std::vector<float>{0, 255}));
+  EXPECT_EQ(Apply<int16_t>(DataType::kInt16, {}, {-32768, 32767}), (std::vector<float>{-32768, 32767}));
+  EXPECT_EQ(Apply<uint16_t>(DataType::kUInt16, {}, {65535}), (std::vector<float>{65535}));
+  EXPECT_EQ(Apply<int32_t>(DataType::kInt32, {}, {-70000, 70000}), (std::vector<float>{-70000, 70000}));
+  EXPECT_EQ(Apply<uint32_t>(DataType::kUInt32, {}, {70000}), (std::vector<float>{70000}));
+  EXPECT_EQ(Apply<int64_t>(DataType::kInt64, {}, {-70000}), (std::vector<float>{-70000}));
+  EXPECT_EQ(Apply<uint64_t>(DataType::kUInt64, {}, {70000}), (std::vector<float>{70000}));
+  EXPECT_EQ(Apply<double>(DataType::kFloat64, {}, {0.1}), (std::vector<float>{0.1f}));
+  // 1, -2, the largest, the smallest normal and subnormal, infinity
+  EXPECT_EQ(Apply<uint16_t>(DataType::kFloat16, {}, {0x3C00, 0xC000, 0x7BFF, 0x0400, 0x0001, 0x7C00}),
+            (std::vector<float>{1, -2, 65504, 0x1p-14f, 0x1p-24f, std::numeric_limits<float>::infinity()}));
+  EXPECT_TRUE(std::isnan(Apply<uint16_t>(DataType::kFloat16, {}, {0x7E00})[0]));
+}
+
+TEST(TransformTest, MissingBecomesNaN) {
+  const auto packed =
+      Apply<int16_t>(DataType::kInt16, {.shift = 10, .factor = 0.5, .missing = {-999, 7}}, {-999, 7, 12});
+  EXPECT_TRUE(std::isnan(packed[0]));
+  EXPECT_TRUE(std::isnan(packed[1]));
+  EXPECT_EQ(packed[2], 1.0f);
+  // -9999.9 is not a float32; the attribute is compared as the data hold it.
+  const auto floats = Apply<float>(DataType::kFloat32, {.missing = {-9999.9}}, {-9999.9f, 2.0f});
+  EXPECT_TRUE(std::isnan(floats[0]));
+  EXPECT_EQ(floats[1], 2.0f);
+}
+
+TEST(TransformTest, NothingIsLostNearTheMean) {
+  // Pressure: mean 101325.123, standard deviation 3. Plain float32 arithmetic would be off by a thousandth.
+  const double mean = 101325.123;
+  std::vector<float> stored;
+  for (int i = -100; i <= 100; ++i) stored.push_back(static_cast<float>(mean + 0.1 * i));
+  const auto out = Apply(DataType::kFloat32, {.shift = mean, .factor = 1 / 3.0}, stored);
+  for (size_t i = 0; i < stored.size(); ++i) EXPECT_NEAR(out[i], (static_cast<double>(stored[i]) - mean) / 3.0, 2e-6);
+}
+
+TEST(TransformTest, Strided) {
+  const std::vector<int16_t> stored = {1, 0, 0, 2, 0, 0, 3};
+  std::vector<float> out(3);
+  TransformRun(DataType::kInt16, {.missing = {2}}, reinterpret_cast<const std::byte*>(stored.data()), 3, out.data(), 3);
+  EXPECT_EQ(out[0], 1.0f);
+  EXPECT_TRUE(std::isnan(out[1]));
+  EXPECT_EQ(out[2], 3.0f);
+}
+
+}  // namespace
+}  // namespace seamount::loader
