@@ -1,0 +1,53 @@
+// Requests to one bucket's server: URLs, tokens, one forced refresh on 401, Retry-After.
+#pragma once
+
+#include <memory>
+#include <string>
+#include <string_view>
+
+#include "auth/token_source.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/http_client.h"
+#include "net/url.h"
+
+namespace seamount::gcs {
+
+// Thread-safe.
+class Connection {
+ public:
+  // InvalidArgument when the endpoint is no http(s) URL.
+  static Result<std::unique_ptr<Connection>> Make(const std::string& endpoint, std::string bucket,
+                                                  std::shared_ptr<net::HttpClient> http,
+                                                  std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock);
+
+  const std::string& bucket() const { return bucket_; }
+  base::Clock& clock() const { return clock_; }
+  // "gs://bucket/key", for messages.
+  std::string Name(std::string_view key) const;
+  // An absolute URL on this server, from a path and its query.
+  std::string UrlOf(std::string_view path, const net::QueryParameters& query) const;
+
+  // One exchange, authorised. A status is a value, also an error's; ErrorOf turns it into an error. An answer that
+  // says "Retry-After" is held back that long (at most 10 s), so that whoever retries does so politely. Refuses URLs
+  // on other servers than this one, to which our token must not go.
+  Result<net::HttpResponse> Send(net::HttpRequest request, const CallContext& context) const;
+
+  // what: "reading gs://b/key".
+  Error ErrorOf(const net::HttpResponse& response, std::string_view what) const;
+
+ private:
+  Connection(net::Url endpoint, std::string bucket, std::shared_ptr<net::HttpClient> http,
+             std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock);
+  Result<net::HttpResponse> SendWith(const auth::Token& token, net::HttpRequest request,
+                                     const CallContext& context) const;
+
+  const std::string origin_;
+  const std::string base_;  // origin and path of the endpoint, without a slash at the end
+  const std::string bucket_;
+  const std::shared_ptr<net::HttpClient> http_;
+  const std::shared_ptr<auth::TokenSource> tokens_;
+  base::Clock& clock_;
+};
+
+}  // namespace seamount::gcs

@@ -1,0 +1,262 @@
+#include "gcs/upload.h"
+
+#include <algorithm>
+#include <cstring>
+#include <random>
+
+#include "base/checksum.h"
+#include "base/encoding.h"
+#include "gcs/errors.h"
+#include "gcs/wire.h"
+
+namespace seamount::gcs {
+namespace {
+
+using base::ErrorCode;
+
+// Failures in a row without a byte more at the server, before the whole upload is given back as Unavailable.
+constexpr int kMaxFailures = 5;
+// Part of the source held in memory while its checksum is made.
+constexpr size_t kChecksumPartBytes = 1 << 20;
+
+Result<uint32_t> ChecksumOf(const store::ByteSource& source, const CallContext& context) {
+  Buffer part(std::min<uint64_t>(source.size(), kChecksumPartBytes));
+  uint32_t crc32c = 0;
+  for (uint64_t at = 0; at < source.size();) {
+    SEAMOUNT_TRY(store::CheckContext(context));
+    const auto piece = part.span().first(std::min<uint64_t>(part.size(), source.size() - at));
+    SEAMOUNT_TRY(source.ReadAt(at, piece));
+    crc32c = base::Crc32c(piece, crc32c);
+    at += piece.size();
+  }
+  return crc32c;
+}
+
+std::string MetadataJson(const std::string& key, const store::WriteOptions& options, uint32_t crc32c) {
+  ObjectPatch patch{.name = key, .content_type = options.content_type, .crc32c = crc32c};
+  if (!options.metadata.empty()) {
+    auto& metadata = patch.metadata.emplace();
+    for (const auto& [name, value] : options.metadata) metadata.emplace(name, value);
+  }
+  return EncodePatch(patch);
+}
+
+net::QueryParameters Query(const std::string& type, const std::string& key, const store::WriteOptions& options) {
+  net::QueryParameters query = {{"uploadType", type}, {"name", key}};
+  if (options.if_generation) query.emplace_back("ifGenerationMatch", std::to_string(*options.if_generation));
+  return query;
+}
+
+std::string UploadPath(const Connection& connection) {
+  return "/upload/storage/v1/b/" + base::PercentEncode(connection.bucket()) + "/o";
+}
+
+// One upload of one object, in either way.
+class ObjectUpload {
+ public:
+  ObjectUpload(const Connection& connection, const std::string& key, const store::ByteSource& source,
+               const store::WriteOptions& options, const UploadOptions& upload, uint32_t crc32c)
+      : connection_(connection),
+        key_(key),
+        source_(source),
+        options_(options),
+        upload_(upload),
+        crc32c_(crc32c),
+        what_("writing " + connection.Name(key)) {}
+
+  Result<store::ObjectInfo> Multipart(const CallContext& context) {
+    const std::string boundary = Boundary();
+    const std::string head = "--" + boundary + "\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n" +
+                             MetadataJson(key_, options_, crc32c_) + "\r\n--" + boundary +
+                             "\r\nContent-Type: " + options_.content_type + "\r\n\r\n";
+    const std::string tail = "\r\n--" + boundary + "--\r\n";
+    net::HttpRequest request{.method = "POST",
+                             .url = connection_.UrlOf(UploadPath(connection_), Query("multipart", key_, options_))};
+    request.headers.Add("Content-Type", "multipart/related; boundary=" + boundary);
+    request.body = net::RequestBody{
+        .size = head.size() + source_.size() + tail.size(),
+        .read_at = [&](uint64_t offset, std::span<std::byte> into) { return ReadFramed(head, tail, offset, into); }};
+    SEAMOUNT_TRY_ASSIGN(const auto response, Send(std::move(request), context));
+    if (response.status != 200) return connection_.ErrorOf(response, what_);
+    return Accept(response);
+  }
+
+  Result<store::ObjectInfo> Resumable(const CallContext& context) {
+    SEAMOUNT_TRY_ASSIGN(const std::string session, StartSession(context));
+    store::Backoff backoff(upload_.backoff);
+    uint64_t sent = 0;
+    bool in_doubt = false;  // how much the server holds has to be asked
+    for (int failures = 0;;) {
+      auto response = in_doubt ? AskStatus(session, context) : SendChunk(session, sent, context);
+      const bool failed = Failed(response);
+      if (!response && !failed) return std::move(response).error();
+      if (response && !failed) {
+        if (response->status == 200 || response->status == 201) return Accept(*response);
+        if (response->status != 308) return SessionError(*response);
+        SEAMOUNT_TRY_ASSIGN(const uint64_t held, HeldBytes(*response));
+        if (held > sent) {
+          failures = 0;
+          backoff.Reset();
+        } else if (!in_doubt) {
+          ++failures;  // a chunk was taken, and nothing was kept of it
+        }
+        sent = held;
+        in_doubt = false;
+        if (failures < kMaxFailures) continue;
+      }
+      if (++failures >= kMaxFailures) return GiveUp(response);
+      in_doubt = true;
+      if (!connection_.clock().SleepFor(backoff.Next(), context.stop)) {
+        return base::Cancelled(what_ + ": stop was requested");
+      }
+      SEAMOUNT_TRY(store::CheckContext(context));
+    }
+  }
+
+ private:
+  static std::string Boundary() {
+    std::random_device random;
+    std::string boundary = "seamount";
+    for (int i = 0; i < 4; ++i) boundary += std::to_string(random());
+    return boundary;
+  }
+
+  // Reads from head + source + tail as if they were one.
+  Result<void> ReadFramed(std::string_view head, std::string_view tail, uint64_t offset,
+                          std::span<std::byte> into) const {
+    const auto take_text = [&](std::string_view text, uint64_t start) {
+      if (into.empty() || offset < start || offset >= start + text.size()) return;
+      const size_t from = offset - start;
+      const size_t n = std::min(into.size(), text.size() - from);
+      std::memcpy(into.data(), text.data() + from, n);
+      into = into.subspan(n);
+      offset += n;
+    };
+    take_text(head, 0);
+    const uint64_t source_end = head.size() + source_.size();
+    if (!into.empty() && offset < source_end) {
+      const auto piece = into.first(std::min<uint64_t>(into.size(), source_end - offset));
+      SEAMOUNT_TRY(source_.ReadAt(offset - head.size(), piece));
+      into = into.subspan(piece.size());
+      offset += piece.size();
+    }
+    take_text(tail, source_end);
+    return {};
+  }
+
+  Result<net::HttpResponse> Send(net::HttpRequest request, const CallContext& context) const {
+    auto response = connection_.Send(std::move(request), context);
+    if (!response) return response.error().Wrap(what_);
+    return response;
+  }
+
+  Result<std::string> StartSession(const CallContext& context) const {
+    const std::string json = MetadataJson(key_, options_, crc32c_);
+    net::HttpRequest request{.method = "POST",
+                             .url = connection_.UrlOf(UploadPath(connection_), Query("resumable", key_, options_))};
+    request.headers.Add("Content-Type", "application/json; charset=UTF-8");
+    request.headers.Add("X-Upload-Content-Type", options_.content_type);
+    request.headers.Add("X-Upload-Content-Length", std::to_string(source_.size()));
+    const BytesBody body(json);
+    request.body = body.AsRequestBody();
+    SEAMOUNT_TRY_ASSIGN(const auto response, Send(std::move(request), context));
+    if (response.status != 200 && response.status != 201) return connection_.ErrorOf(response, what_);
+    const auto location = response.headers.Get("Location");
+    if (!location) return base::Internal(what_ + ": the server started an upload without saying where");
+    return std::string(*location);
+  }
+
+  Result<net::HttpResponse> SendChunk(const std::string& session, uint64_t from, const CallContext& context) const {
+    const uint64_t length = std::min(upload_.chunk_bytes, source_.size() - from);
+    if (length == 0) return AskStatus(session, context);  // all is there: the answer is the object
+    net::HttpRequest request{.method = "PUT", .url = session};
+    request.headers.Add("Content-Range",
+                        FormatContentRange({.span = {{from, from + length - 1}}, .total = source_.size()}));
+    request.body = net::RequestBody{.size = length, .read_at = [this, from](uint64_t at, std::span<std::byte> into) {
+                                      return source_.ReadAt(from + at, into);
+                                    }};
+    return Send(std::move(request), context);
+  }
+
+  Result<net::HttpResponse> AskStatus(const std::string& session, const CallContext& context) const {
+    net::HttpRequest request{.method = "PUT", .url = session};
+    request.headers.Add("Content-Range", FormatContentRange({.span = {}, .total = source_.size()}));
+    request.body =
+        net::RequestBody{.size = 0, .read_at = [](uint64_t, std::span<std::byte>) { return Result<void>(); }};
+    return Send(std::move(request), context);
+  }
+
+  static bool Failed(const Result<net::HttpResponse>& response) {
+    if (!response) return response.error().code() == ErrorCode::kUnavailable;
+    return response->status >= 400 && CodeOfStatus(response->status, "") == ErrorCode::kUnavailable;
+  }
+
+  Error GiveUp(const Result<net::HttpResponse>& response) const {
+    if (!response) return response.error();
+    if (response->status == 308) return base::Unavailable(what_ + ": the server keeps nothing of what it is sent");
+    return connection_.ErrorOf(*response, what_);
+  }
+
+  // A session that is gone took what it held with it: the write as a whole may be tried again.
+  Error SessionError(const net::HttpResponse& response) const {
+    if ((response.status == 404 || response.status == 410) && !SaysBucketIsAbsent(response)) {
+      return base::Unavailable(what_ + ": the server has forgotten the upload");
+    }
+    return connection_.ErrorOf(response, what_);
+  }
+
+  // "Range: bytes=0-N" of a 308 means N + 1 bytes; none, that nothing is held.
+  Result<uint64_t> HeldBytes(const net::HttpResponse& response) const {
+    const auto range = response.headers.Get("Range");
+    if (!range) return uint64_t{0};
+    constexpr std::string_view kStart = "bytes=0-";
+    const auto last = range->starts_with(kStart) ? ParseUint(range->substr(kStart.size())) : std::nullopt;
+    if (!last || *last >= source_.size()) {
+      return base::Internal(what_ + ": the server holds a range that was never sent");
+    }
+    return *last + 1;
+  }
+
+  Result<store::ObjectInfo> Accept(const net::HttpResponse& response) const {
+    auto object = DecodeObject(response.body.view());
+    if (!object) return base::Internal(what_ + ": unexpected answer: " + object.error().message());
+    if (object->info.size_bytes != source_.size() || object->info.crc32c.value_or(crc32c_) != crc32c_) {
+      return base::DataLoss(what_ + ": the server stored other bytes than were sent (size or CRC32C differs)");
+    }
+    object->info.crc32c = crc32c_;
+    return std::move(object->info);
+  }
+
+  // Text as a request body; the text outlives it.
+  class BytesBody {
+   public:
+    explicit BytesBody(std::string_view text) : source_(text) {}
+    net::RequestBody AsRequestBody() const {
+      return {.size = source_.size(),
+              .read_at = [this](uint64_t at, std::span<std::byte> into) { return source_.ReadAt(at, into); }};
+    }
+
+   private:
+    store::BytesSource source_;
+  };
+
+  const Connection& connection_;
+  const std::string& key_;
+  const store::ByteSource& source_;
+  const store::WriteOptions& options_;
+  const UploadOptions& upload_;
+  const uint32_t crc32c_;
+  const std::string what_;
+};
+
+}  // namespace
+
+Result<store::ObjectInfo> Upload(const Connection& connection, const std::string& key, const store::ByteSource& source,
+                                 const store::WriteOptions& options, const UploadOptions& upload,
+                                 const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(const uint32_t crc32c, ChecksumOf(source, context));
+  ObjectUpload object(connection, key, source, options, upload, crc32c);
+  return source.size() < upload.resumable_from_bytes ? object.Multipart(context) : object.Resumable(context);
+}
+
+}  // namespace seamount::gcs
