@@ -10,7 +10,7 @@ namespace {
 using Traits = ConformanceTraits;
 
 // Counts up to a total by compare-and-swap on an object, as locks and manifests are made: no increment may be lost.
-void ExactlyOneConditionalWriterWins(Store& store, const Traits&) {
+void ExactlyOneConditionalWriterWins(Store& store, const Traits& traits) {
   constexpr int kThreads = 6;
   constexpr int kEach = 5;
   std::atomic<int> created = 0;
@@ -36,7 +36,10 @@ void ExactlyOneConditionalWriterWins(Store& store, const Traits&) {
   threads.clear();
   EXPECT_EQ(created, 1);
   const std::string total = Content(store, "counter");
-  EXPECT_EQ(total.size(), static_cast<size_t>(kThreads * kEach)) << total;
+  EXPECT_GE(total.size(), static_cast<size_t>(kThreads * kEach)) << total;
+  if (!traits.loses_answers) {
+    EXPECT_EQ(total.size(), static_cast<size_t>(kThreads * kEach)) << total;
+  }
 }
 
 // A reader sees a whole old object or a whole new one.
@@ -64,7 +67,7 @@ void ReadersSeeWholeObjects(Store& store, const Traits&) {
 // One writer per key at a time, so the plain map is always right.
 class Model {
  public:
-  Model(Store& store, uint64_t seed) : store_(store), random_(seed) {}
+  Model(Store& store, uint64_t seed, const Traits& traits) : store_(store), random_(seed), traits_(traits) {}
 
   void Step() {
     switch (random_() % 8) {
@@ -108,11 +111,13 @@ class Model {
     return it == objects_.end() ? kAbsent : it->second.generation;
   }
 
-  // No condition, one that holds, or one that does not.
-  std::optional<Generation> AnyCondition(const std::string& key) {
+  // No condition, one that holds, or one that does not: this last only for bytes that are nowhere else where a store
+  // that has lost an answer may take an equal object for its own.
+  std::optional<Generation> AnyCondition(const std::string& key, bool unique_bytes = false) {
+    const bool may_fail = unique_bytes || !traits_.loses_answers;
     switch (random_() % 4) {
       case 0: return GenerationOf(key);
-      case 1: return GenerationOf(key) + 1 + random_() % 5;
+      case 1: return may_fail ? GenerationOf(key) + 1 + random_() % 5 : GenerationOf(key);
       default: return std::nullopt;
     }
   }
@@ -131,9 +136,9 @@ class Model {
 
   void Write() {
     const std::string key = AnyKey();
-    const std::string content = AnyContent();
+    const std::string content = AnyContent() + std::to_string(++writes_);
     const std::map<std::string, std::string> metadata = {{"n", std::to_string(random_() % 100)}};
-    const auto condition = AnyCondition(key);
+    const auto condition = AnyCondition(key, /*unique_bytes=*/true);
     const auto info = store_.Write(key, BytesSource(content), {.if_generation = condition, .metadata = metadata}, {});
     if (!Holds(key, condition)) return ExpectMismatch(info);
     Keep(key, info, content, metadata);
@@ -171,7 +176,8 @@ class Model {
       all_there = all_there && it != objects_.end();
       if (it != objects_.end()) content += it->second.content;
     }
-    const auto condition = AnyCondition(to);
+    auto condition = AnyCondition(to);
+    if (traits_.loses_answers && !condition) condition = GenerationOf(to);
     const auto info = store_.Compose(sources, to, {.if_generation = condition}, {});
     if (!all_there) return ExpectError(info);
     if (!Holds(to, condition)) return ExpectMismatch(info);
@@ -232,13 +238,15 @@ class Model {
 
   Store& store_;
   std::mt19937_64 random_;
+  const Traits traits_;
   std::map<std::string, Object> objects_;
+  int writes_ = 0;
 };
 
 void RandomOperationsMatchAMap(Store& store, const Traits& traits) {
   const uint64_t seed = TestSeed();
   SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
-  Model model(store, seed);
+  Model model(store, seed, traits);
   for (int i = 0; i < traits.random_operations && !testing::Test::HasFailure(); ++i) model.Step();
 }
 

@@ -47,7 +47,8 @@ void ConditionalCopies(Store& store, const Traits&) {
   EXPECT_FALSE(StatOf(store, "t").has_value());
   const auto made = store.Copy("s", "t", {.if_generation = kAbsent, .if_source_generation = source.generation}, {});
   ASSERT_TRUE(made) << made.error().ToString();
-  EXPECT_CODE("PreconditionFailed", store.Copy("s", "t", {.if_generation = kAbsent}, {}));
+  Put(store, "other", "another source");
+  EXPECT_CODE("PreconditionFailed", store.Copy("other", "t", {.if_generation = kAbsent}, {}));
   ASSERT_TRUE(store.Copy("s", "t", {.if_generation = made->generation}, {}));
   EXPECT_EQ(Content(store, "t"), "source");
 }

@@ -1,0 +1,128 @@
+// The thin decorators: prefix, trace, limit, pinned.
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <thread>
+
+#include "store/limit/limit_store.h"
+#include "store/memory/memory_store.h"
+#include "store/pinned/pinned_store.h"
+#include "store/prefix/prefix_store.h"
+#include "store/testing/conformance.h"
+#include "store/testing/fault_store.h"
+#include "store/trace/trace_store.h"
+
+namespace seamount::store {
+namespace {
+
+const std::string kPrefix = "deep/in here/";
+
+std::shared_ptr<Store> Crowded() {
+  std::shared_ptr<Store> bucket = MakeMemoryStore();
+  for (const char* key : {"a", "deep/in", "deep/in here/", "deep/in hereafter", "z"}) {
+    EXPECT_TRUE(bucket->Write(key, BytesSource("not of this store"), {}, {}));
+  }
+  return bucket;
+}
+
+const int kJoined[] = {
+    JoinConformance("PrefixStore", [] { return MakePrefixStore(Crowded(), kPrefix); },
+                    {.max_key_bytes = 1024 - kPrefix.size()}),
+    JoinConformance("TraceStore", [] { return std::make_shared<TraceStore>(MakeMemoryStore()); }),
+    JoinConformance("LimitStore", [] { return MakeLimitStore(MakeMemoryStore(), {.max_calls = 2}); }),
+    JoinConformance("PinnedStore", [] { return MakePinnedStore(MakeMemoryStore()); }),
+    JoinConformance("FaultStore", [] { return std::make_shared<FaultStore>(MakeMemoryStore(), FaultOptions{}); })};
+
+TEST(PrefixStoreTest, StaysBelowItsPrefix) {
+  EXPECT_GT(kJoined[0], 0);
+  const auto bucket = Crowded();
+  const auto store = MakePrefixStore(bucket, kPrefix);
+  ASSERT_TRUE(store->Write("k", BytesSource("x"), {}, {}));
+  EXPECT_TRUE(bucket->Stat("deep/in here/k", {})->has_value());
+  const auto page = ListAll(*store, {}, {});
+  ASSERT_TRUE(page);
+  ASSERT_EQ(page->objects.size(), 1u);
+  EXPECT_EQ(page->objects[0].key, "k");
+}
+
+TEST(TraceStoreTest, CountsCallsBytesAndErrors) {
+  TraceStore store(MakeMemoryStore());
+  ASSERT_TRUE(store.Write("k", BytesSource("12345"), {}, {}));
+  ASSERT_TRUE(store.Read("k", {.range = ByteRange{1, 3}}, {}));
+  ASSERT_TRUE(store.Read("absent", {}, {}));
+  EXPECT_FALSE(store.Read("k", {.if_generation = 99}, {}));
+  const TraceStats stats = store.Snapshot();
+  EXPECT_EQ(stats.of(Operation::kWrite).calls, 1u);
+  EXPECT_EQ(stats.of(Operation::kWrite).bytes, 5u);
+  EXPECT_EQ(stats.of(Operation::kRead).calls, 3u);
+  EXPECT_EQ(stats.of(Operation::kRead).bytes, 3u);
+  EXPECT_EQ(stats.of(Operation::kRead).errors, 1u);
+  EXPECT_EQ(stats.calls(), 4u);
+  EXPECT_EQ(stats.errors(), 1u);
+  EXPECT_GE(stats.of(Operation::kRead).total, stats.of(Operation::kRead).slowest);
+}
+
+TEST(LimitStoreTest, KeepsTheRate) {
+  base::FakeClock clock;
+  const auto store = MakeLimitStore(MakeMemoryStore(), {.bytes_per_second = 1000, .clock = &clock});
+  const auto start = clock.Now();
+  ASSERT_TRUE(store->Write("k", BytesSource(std::string(2000, 'x')), {}, {}));
+  ASSERT_TRUE(store->Read("k", {}, {}));
+  EXPECT_EQ(clock.Now() - start, std::chrono::seconds(4));
+}
+
+// Counts how many reads are inside at once.
+class Crowd final : public ByteSource {
+ public:
+  uint64_t size() const override { return 1; }
+  Result<void> ReadAt(uint64_t, std::span<std::byte> into) const override {
+    most = std::max(most.load(), ++inside);
+    std::this_thread::yield();
+    --inside;
+    into[0] = std::byte{0};
+    return {};
+  }
+  mutable std::atomic<int> inside = 0;
+  mutable std::atomic<int> most = 0;
+};
+
+TEST(LimitStoreTest, BoundsCallsInProgress) {
+  const auto store = MakeLimitStore(MakeMemoryStore(), {.max_calls = 2});
+  const Crowd crowd;
+  {
+    std::vector<std::jthread> threads;
+    for (int t = 0; t < 8; ++t) {
+      threads.emplace_back([&] {
+        for (int i = 0; i < 50; ++i) ASSERT_TRUE(store->Write("k", crowd, {}, {}));
+      });
+    }
+  }
+  EXPECT_GE(crowd.most, 1);
+  EXPECT_LE(crowd.most, 2);
+}
+
+TEST(PinnedStoreTest, AnotherWritersChangeIsAnError) {
+  const std::shared_ptr<Store> bucket = MakeMemoryStore();
+  const auto store = MakePinnedStore(bucket);
+  ASSERT_TRUE(bucket->Write("k", BytesSource("old"), {}, {}));
+  EXPECT_EQ((*store->Read("k", {}, {}))->data.view(), "old");
+  ASSERT_TRUE(bucket->Write("k", BytesSource("new"), {}, {}));
+  EXPECT_EQ(store->Read("k", {}, {}).error().code(), ErrorCode::kPreconditionFailed);
+  EXPECT_EQ(store->Stat("k", {}).error().code(), ErrorCode::kPreconditionFailed);
+  ASSERT_TRUE(bucket->Delete("k", {}, {}));
+  EXPECT_EQ(store->Read("k", {}, {}).error().code(), ErrorCode::kPreconditionFailed);
+}
+
+TEST(FaultStoreTest, FaultsFollowTheSeed) {
+  const auto count = [](uint64_t seed) {
+    FaultStore store(MakeMemoryStore(), {.seed = seed, .fail_before = 0.5});
+    std::string pattern;
+    for (int i = 0; i < 40; ++i) pattern += store.Stat("k", {}) ? '.' : 'x';
+    return pattern;
+  };
+  EXPECT_EQ(count(7), count(7));
+  EXPECT_NE(count(7), count(8));
+}
+
+}  // namespace
+}  // namespace seamount::store
