@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/store.h"
+#include "store/trace/trace_store.h"
 
 namespace seamount::gcs {
 
@@ -34,7 +35,19 @@ struct Url {
 // gs://bucket[/prefix], file:///dir. InvalidArgument says what was expected.
 Result<Url> ParseUrl(const std::string& url);
 
-// Trace(Cache(Retry(GcsStore))) on gs://bucket[/prefix], the prefix taken off by a decorator; file:// without cache.
+// Trace(Prefix(Cache(Retry(Trace(GcsStore))))) on gs://bucket[/prefix].
+// Nothing is asked of the server yet: a bucket that does not exist shows at the first call.
 Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConfig& config);
+
+// The same, with what it counts.
+struct OpenedStore {
+  std::shared_ptr<Store> store;
+  std::shared_ptr<const store::TraceStore> calls;     // what was asked of `store`
+  std::shared_ptr<const store::TraceStore> requests;  // what went to the server, each attempt; null for other schemes
+};
+Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config);
+
+// The endpoint that `config` means: its own, STORAGE_EMULATOR_HOST's (with or without a scheme), or Google's.
+std::string EndpointOf(const StoreConfig& config);
 
 }  // namespace seamount::gcs

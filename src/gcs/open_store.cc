@@ -1,0 +1,112 @@
+#include "gcs/open_store.h"
+
+#include <cstdlib>
+
+#include "auth/credentials.h"
+#include "auth/token_sources.h"
+#include "base/encoding.h"
+#include "gcs/gcs_store.h"
+#include "store/memory/memory_store.h"
+#include "store/prefix/prefix_store.h"
+#include "store/retry/retry_store.h"
+
+namespace seamount::gcs {
+namespace {
+
+using store::TraceStore;
+
+constexpr std::string_view kExpected = "expected gs://bucket[/prefix] or file:///directory";
+
+// One for the process, so that all stores share its connections. Never destroyed: threads may still use it at exit.
+std::shared_ptr<net::HttpClient> SharedHttpClient() {
+  static auto* client = new std::shared_ptr<net::HttpClient>(net::MakeCurlHttpClient());
+  return *client;
+}
+
+std::string EmulatorHost() {
+  const char* host = std::getenv("STORAGE_EMULATOR_HOST");
+  if (host == nullptr || *host == '\0') return "";
+  const std::string text(host);
+  return text.find("://") == std::string::npos ? "http://" + text : text;
+}
+
+Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config, const std::string& endpoint) {
+  auto found = auth::FindCredentials({.key_file = config.key_file, .anonymous = config.anonymous, .endpoint = endpoint},
+                                     *SharedHttpClient());
+  // Emulators take anybody, and so do other clients that are pointed at one by this variable.
+  if (!found && found.error().code() == ErrorCode::kUnauthenticated && config.key_file.empty() &&
+      config.endpoint.empty() && !EmulatorHost().empty()) {
+    found = auth::FindCredentials({.anonymous = true, .endpoint = endpoint}, *SharedHttpClient());
+  }
+  if (!found) return std::move(found).error();
+  return std::shared_ptr<auth::TokenSource>(*std::move(found));
+}
+
+Result<OpenedStore> OpenGcs(const Url& url, const StoreConfig& config) {
+  const std::string endpoint = EndpointOf(config);
+  SEAMOUNT_TRY_ASSIGN(auto credentials, Credentials(config, endpoint));
+  SEAMOUNT_TRY_ASSIGN(std::shared_ptr<Store> bucket, MakeGcsStore({.endpoint = endpoint, .bucket = url.bucket},
+                                                                  SharedHttpClient(), std::move(credentials)));
+  const auto requests = std::make_shared<TraceStore>(std::move(bucket));
+  std::shared_ptr<Store> store = store::MakeRetryStore(requests, {.budget = config.retry_deadline});
+  if (!url.path.empty()) store = store::MakePrefixStore(std::move(store), url.path + "/");
+  const auto calls = std::make_shared<TraceStore>(std::move(store));
+  return OpenedStore{.store = calls, .calls = calls, .requests = requests};
+}
+
+}  // namespace
+
+Result<Url> ParseUrl(const std::string& url) {
+  const auto bad = [&](std::string_view why) {
+    return base::InvalidArgument("'" + url + "': " + std::string(why) + " (" + std::string(kExpected) + ")");
+  };
+  const size_t colon = url.find("://");
+  if (colon == std::string::npos) return bad("not the URL of a store");
+  Url parsed{.scheme = url.substr(0, colon)};
+  std::string rest = url.substr(colon + 3);
+  if (parsed.scheme == "memory") {
+    if (!rest.empty()) return bad("memory:// takes no path");
+    return parsed;
+  }
+  if (parsed.scheme == "file") {
+    if (!rest.starts_with('/')) return bad("file:// takes an absolute path");
+    while (rest.size() > 1 && rest.ends_with('/')) rest.pop_back();
+    parsed.path = std::move(rest);
+    return parsed;
+  }
+  if (parsed.scheme != "gs") return bad("unknown scheme");
+  const size_t slash = rest.find('/');
+  parsed.bucket = rest.substr(0, slash);
+  if (parsed.bucket.empty()) return bad("no bucket");
+  if (slash == std::string::npos) return parsed;
+  parsed.path = rest.substr(slash);
+  while (parsed.path.starts_with('/')) parsed.path.erase(0, 1);
+  while (parsed.path.ends_with('/')) parsed.path.pop_back();
+  if (!parsed.path.empty()) {
+    if (const auto valid = store::CheckKey(parsed.path + "/x"); !valid) return bad(valid.error().message());
+  }
+  return parsed;
+}
+
+std::string EndpointOf(const StoreConfig& config) {
+  if (!config.endpoint.empty()) return config.endpoint;
+  const std::string emulator = EmulatorHost();
+  return emulator.empty() ? "https://storage.googleapis.com" : emulator;
+}
+
+Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config) {
+  SEAMOUNT_TRY_ASSIGN(const Url parsed, ParseUrl(url));
+  if (parsed.scheme == "gs") return OpenGcs(parsed, config);
+  if (parsed.scheme == "memory") {
+    const auto calls = std::make_shared<TraceStore>(store::MakeMemoryStore());
+    return OpenedStore{.store = calls, .calls = calls};
+  }
+  return base::InvalidArgument("'" + url + "': unknown scheme");
+}
+
+Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConfig& config) {
+  SEAMOUNT_TRY_ASSIGN(OpenedStore opened, OpenStoreWithStats(url, config));
+  return std::move(opened.store);
+}
+
+}  // namespace seamount::gcs
