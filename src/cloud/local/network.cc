@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <fcntl.h>
+#include <ifaddrs.h>
 #include <sched.h>
 #include <sys/socket.h>
 
@@ -91,6 +92,18 @@ Result<void> Join(int slot, const Endpoint& server, const Fd& host, const Fd& ga
             host);
 }
 
+bool IsOwnAddress(const in_addr& wanted) {
+  ifaddrs* all = nullptr;
+  if (getifaddrs(&all) != 0) return false;
+  bool found = false;
+  for (const ifaddrs* at = all; at; at = at->ifa_next) {
+    if (!at->ifa_addr || at->ifa_addr->sa_family != AF_INET) continue;
+    found |= reinterpret_cast<const sockaddr_in*>(at->ifa_addr)->sin_addr.s_addr == wanted.s_addr;
+  }
+  freeifaddrs(all);
+  return found;
+}
+
 }  // namespace
 
 Result<Endpoint> ParseServer(const std::string& server) {
@@ -101,7 +114,6 @@ Result<Endpoint> ParseServer(const std::string& server) {
   const char* const end = server.data() + server.size();
   const auto [parsed, error] = std::from_chars(server.data() + colon + 1, end, endpoint.port);
   sockaddr_in address = {};
-  address.sin_family = AF_INET;
   if (error != std::errc() || parsed != end || endpoint.port == 0 ||
       inet_pton(AF_INET, endpoint.address.c_str(), &address.sin_addr) != 1) {
     return expected;
@@ -110,10 +122,7 @@ Result<Endpoint> ParseServer(const std::string& server) {
   if (endpoint.address.starts_with("127.")) {
     return base::InvalidArgument("server '" + server + "': no other machine can reach a loopback address" + advice);
   }
-  // Only an address of this host can be bound.
-  const Fd probe(socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  if (!probe) return SystemError("making a socket");
-  if (bind(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) != 0) {
+  if (!IsOwnAddress(address.sin_addr)) {
     return base::InvalidArgument("server '" + server + "': " + endpoint.address + " is no address of this host" +
                                  advice);
   }
