@@ -58,6 +58,7 @@ void AddJsonFlag(CLI::App& command, bool& json);
 CallContext Interruptible();
 
 // Declared here, defined each in cmd_<name>.cc, called in main.cc.
+void AddServeCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

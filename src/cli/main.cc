@@ -20,7 +20,10 @@ constexpr char kExitCodes[] =
     "`vm run` passes on the exit code of the command it ran.";
 
 // In the order of --help.
-void AddCommands(CLI::App& app, Chosen& chosen) { AddVmCommand(app, chosen); }
+void AddCommands(CLI::App& app, Chosen& chosen) {
+  AddServeCommand(app, chosen);
+  AddVmCommand(app, chosen);
+}
 
 // CLI11 reports an unknown command as a stray argument; we can do better. Empty when all commands named are known.
 std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& arguments) {

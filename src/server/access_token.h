@@ -1,0 +1,24 @@
+// Access tokens: signed by the server's secret (HMAC-SHA256), so nothing is stored for them. A token names the account
+// and the key it was made with; both are looked up at each use, so that a deleted key or a disabled account ends its
+// tokens at once.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace seamount::server {
+
+struct TokenClaims {
+  std::string email;
+  std::string account_id;  // the account's unique id: one made anew under an old email is another
+  std::string key_id;
+  int64_t expires_s = 0;  // seconds since 1970
+};
+
+std::string SignToken(const std::string& secret, const TokenClaims& claims);
+// nullopt: not one of ours, or expired.
+std::optional<TokenClaims> VerifyToken(const std::string& secret, std::string_view token, int64_t now_s);
+
+}  // namespace seamount::server

@@ -1,0 +1,235 @@
+#include "server/catalog.h"
+
+#include <fcntl.h>
+#include <openssl/rand.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "server/blob_store.h"
+#include "server/catalog_reader.h"
+#include "server/json_text.h"
+
+namespace seamount::server {
+namespace {
+
+// Names are compared byte by byte (SQLite's BINARY collation), which is the order that listings promise. AUTOINCREMENT
+// never gives a bucket's id again, so a bucket made anew under an old name sees nothing of what was cached for the old.
+constexpr char kSchema[] = R"sql(
+CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS buckets (
+  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, project TEXT NOT NULL, location TEXT NOT NULL,
+  storage_class TEXT NOT NULL, metageneration INTEGER NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,
+  policy TEXT NOT NULL, policy_version INTEGER NOT NULL);
+CREATE TABLE IF NOT EXISTS objects (
+  bucket INTEGER NOT NULL REFERENCES buckets(id), name TEXT NOT NULL, generation INTEGER NOT NULL,
+  metageneration INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, md5 TEXT NOT NULL,
+  content_type TEXT NOT NULL, fields TEXT NOT NULL, metadata TEXT NOT NULL, component_count INTEGER NOT NULL,
+  created INTEGER NOT NULL, updated INTEGER NOT NULL, blob TEXT NOT NULL,
+  PRIMARY KEY (bucket, name)) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS uploads (
+  id TEXT PRIMARY KEY, bucket TEXT NOT NULL, name TEXT NOT NULL, content_type TEXT NOT NULL, fields TEXT NOT NULL,
+  metadata TEXT NOT NULL, conditions TEXT NOT NULL, email TEXT NOT NULL, expected_size INTEGER,
+  persisted INTEGER NOT NULL, finished INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS accounts (
+  email TEXT PRIMARY KEY, project TEXT NOT NULL, unique_id TEXT NOT NULL, display_name TEXT NOT NULL,
+  disabled INTEGER NOT NULL, is_admin INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS keys (
+  id TEXT PRIMARY KEY, email TEXT NOT NULL REFERENCES accounts(email) ON DELETE CASCADE, public_key TEXT NOT NULL,
+  token_uri TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
+PRAGMA user_version = 1;
+)sql";
+
+// Of the catalog's format. A server refuses a newer one instead of guessing.
+constexpr int64_t kFormat = 1;
+
+std::string RandomSecret() {
+  std::string secret(32, '\0');
+  if (RAND_bytes(reinterpret_cast<unsigned char*>(secret.data()), static_cast<int>(secret.size())) != 1) std::abort();
+  return secret;
+}
+
+Result<void> CheckFormat(Connection& connection, const std::string& path) {
+  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("PRAGMA user_version"));
+  SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
+  const int64_t format = row ? query.Integer(0) : 0;
+  if (format <= kFormat) return {};
+  return base::InvalidArgument(path + ": written by a newer seamount (format " + std::to_string(format) +
+                               ", this one knows " + std::to_string(kFormat) + "): upgrade seamount");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, base::Clock& clock) {
+  // It holds the tokens' secret; the files that SQLite puts beside it take its mode.
+  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file.valid()) return FromErrno("opening " + path, errno);
+  SEAMOUNT_TRY_ASSIGN(auto connection, Connection::Open(path, false));
+  SEAMOUNT_TRY(CheckFormat(*connection, path));
+  SEAMOUNT_TRY(connection->Execute(kSchema));
+  std::unique_ptr<Catalog> catalog(new Catalog(path, clock));
+  SEAMOUNT_TRY(catalog->Load(*connection));
+  catalog->queue_ = std::make_unique<CommitQueue>(std::move(connection));
+  return catalog;
+}
+
+Catalog::~Catalog() = default;
+
+Micros Catalog::Now() const {
+  return std::chrono::duration_cast<std::chrono::microseconds>(clock_.WallNow().time_since_epoch()).count();
+}
+
+Result<void> Catalog::Load(Connection& connection) {
+  SEAMOUNT_TRY(LoadSecret(connection));
+  {
+    SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("SELECT value FROM meta WHERE name = 'last_generation'"));
+    SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
+    if (row) last_generation_ = static_cast<uint64_t>(query.Integer(0));
+  }
+  SEAMOUNT_TRY(LoadBuckets(connection));
+  return LoadAccounts(connection);
+}
+
+Result<void> Catalog::LoadSecret(Connection& connection) {
+  {
+    SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("SELECT value FROM meta WHERE name = 'token_secret'"));
+    SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
+    if (row) {
+      token_secret_ = query.Text(0);
+      return {};
+    }
+  }
+  token_secret_ = RandomSecret();
+  SEAMOUNT_TRY_ASSIGN(Query insert, connection.Prepare("INSERT INTO meta VALUES ('token_secret', ?)"));
+  return insert.BindBlob(token_secret_).Run();
+}
+
+Result<void> Catalog::LoadBuckets(Connection& connection) {
+  SEAMOUNT_TRY_ASSIGN(Query query,
+                      connection.Prepare("SELECT id, name, project, location, storage_class, metageneration, created, "
+                                         "updated, policy, policy_version FROM buckets"));
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
+    if (!row) return {};
+    auto bucket = std::make_shared<BucketRow>();
+    bucket->id = query.Integer(0);
+    bucket->name = query.Text(1);
+    bucket->project = query.Text(2);
+    bucket->location = query.Text(3);
+    bucket->storage_class = query.Text(4);
+    bucket->metageneration = static_cast<uint64_t>(query.Integer(5));
+    bucket->created = query.Integer(6);
+    bucket->updated = query.Integer(7);
+    SEAMOUNT_TRY_ASSIGN(bucket->policy.bindings, BindingsFromJson(query.Text(8)));
+    bucket->policy.version = static_cast<uint64_t>(query.Integer(9));
+    std::string name = bucket->name;
+    buckets_.emplace(std::move(name), std::move(bucket));
+  }
+}
+
+std::shared_ptr<const BucketRow> Catalog::FindBucket(const std::string& name) const {
+  std::shared_lock lock(maps_mutex_);
+  const auto found = buckets_.find(name);
+  return found == buckets_.end() ? nullptr : found->second;
+}
+
+std::vector<std::shared_ptr<const BucketRow>> Catalog::ListBuckets() const {
+  std::vector<std::shared_ptr<const BucketRow>> all;
+  {
+    std::shared_lock lock(maps_mutex_);
+    for (const auto& [name, bucket] : buckets_) all.push_back(bucket);
+  }
+  std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a->name < b->name; });
+  return all;
+}
+
+Result<std::shared_ptr<const BucketRow>> Catalog::InsertBucket(BucketRow bucket) {
+  auto row = std::make_shared<BucketRow>(std::move(bucket));
+  row->created = row->updated = Now();
+  row->policy.version = 1;
+  const auto change = [&](Connection& connection) -> Result<void> {
+    {
+      SEAMOUNT_TRY_ASSIGN(Query exists, connection.Prepare("SELECT 1 FROM buckets WHERE name = ?"));
+      SEAMOUNT_TRY_ASSIGN(const bool found, exists.Bind(row->name).Step());
+      if (found) return base::PreconditionFailed("bucket '" + row->name + "' already exists");
+    }
+    SEAMOUNT_TRY_ASSIGN(Query insert, connection.Prepare("INSERT INTO buckets (name, project, location, storage_class, "
+                                                         "metageneration, created, updated, policy, policy_version) "
+                                                         "VALUES (?, ?, ?, ?, 1, ?, ?, ?, 1)"));
+    insert.Bind(row->name).Bind(row->project).Bind(row->location).Bind(row->storage_class);
+    insert.Bind(row->created).Bind(row->updated).Bind(BindingsToJson(row->policy.bindings));
+    SEAMOUNT_TRY(insert.Run());
+    row->id = connection.last_insert_id();
+    return {};
+  };
+  SEAMOUNT_TRY(queue_->Commit(change, [&] {
+    std::unique_lock lock(maps_mutex_);
+    buckets_[row->name] = row;
+  }));
+  return std::shared_ptr<const BucketRow>(row);
+}
+
+Result<void> Catalog::DeleteBucket(const std::string& name) {
+  const auto change = [&](Connection& connection) -> Result<void> {
+    const auto bucket = FindBucket(name);
+    if (!bucket) return base::NotFound("bucket '" + name + "' does not exist");
+    {
+      SEAMOUNT_TRY_ASSIGN(Query any, connection.Prepare("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1"));
+      SEAMOUNT_TRY_ASSIGN(const bool has_objects, any.Bind(bucket->id).Step());
+      if (has_objects) return base::PreconditionFailed("bucket '" + name + "' is not empty");
+    }
+    SEAMOUNT_TRY_ASSIGN(Query remove, connection.Prepare("DELETE FROM buckets WHERE id = ?"));
+    return remove.Bind(bucket->id).Run();
+  };
+  return queue_->Commit(change, [&] {
+    std::unique_lock lock(maps_mutex_);
+    buckets_.erase(name);
+  });
+}
+
+Result<Policy> Catalog::SetPolicy(const std::string& bucket, Policy policy, std::optional<uint64_t> expected_version) {
+  auto row = std::make_shared<BucketRow>();
+  // Versions come from the table, not from memory: an earlier change of the same group is not in memory yet.
+  const auto change = [&](Connection& connection) -> Result<void> {
+    const auto current = FindBucket(bucket);
+    SEAMOUNT_TRY_ASSIGN(Query select,
+                        connection.Prepare("SELECT policy_version, metageneration FROM buckets WHERE name = ?"));
+    SEAMOUNT_TRY_ASSIGN(const bool found, select.Bind(bucket).Step());
+    if (!found || !current) return base::NotFound("bucket '" + bucket + "' does not exist");
+    const auto version = static_cast<uint64_t>(select.Integer(0));
+    if (expected_version && *expected_version != version)
+      return base::PreconditionFailed("the policy of bucket '" + bucket + "' was changed meanwhile: read it again");
+    *row = *current;
+    row->policy.bindings = policy.bindings;
+    row->policy.version = version + 1;
+    row->metageneration = static_cast<uint64_t>(select.Integer(1)) + 1;
+    row->updated = Now();
+    SEAMOUNT_TRY_ASSIGN(Query update,
+                        connection.Prepare("UPDATE buckets SET policy = ?, policy_version = ?, metageneration = ?, "
+                                           "updated = ? WHERE id = ?"));
+    update.Bind(BindingsToJson(row->policy.bindings)).Bind(static_cast<int64_t>(row->policy.version));
+    return update.Bind(static_cast<int64_t>(row->metageneration)).Bind(row->updated).Bind(row->id).Run();
+  };
+  SEAMOUNT_TRY(queue_->Commit(change, [&] {
+    std::unique_lock lock(maps_mutex_);
+    buckets_[bucket] = row;
+  }));
+  return row->policy;
+}
+
+// Reader connections are borrowed for one lookup or listing and given back; as many exist as were in use at once.
+Result<Catalog::Reader> Catalog::Borrow() {
+  {
+    std::lock_guard lock(readers_mutex_);
+    if (!idle_readers_.empty()) {
+      auto connection = std::move(idle_readers_.back());
+      idle_readers_.pop_back();
+      return Reader(*this, std::move(connection));
+    }
+  }
+  SEAMOUNT_TRY_ASSIGN(auto connection, Connection::Open(path_, true));
+  return Reader(*this, std::move(connection));
+}
+
+}  // namespace seamount::server

@@ -1,0 +1,297 @@
+// Objects: rows, the cache in front of them, and listings.
+#include <algorithm>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/encoding.h"
+#include "server/catalog.h"
+#include "server/catalog_reader.h"
+#include "server/json_text.h"
+
+namespace seamount::server {
+namespace {
+
+// Of one of 16 shards. Rows are a few hundred bytes, so a full cache holds some 60 MB.
+constexpr size_t kShardRows = 8192;
+
+constexpr char kColumns[] =
+    "name, generation, metageneration, size, crc32c, md5, content_type, fields, metadata, component_count, created, "
+    "updated, blob";
+
+std::string CacheKey(int64_t bucket, const std::string& name) { return std::to_string(bucket) + '/' + name; }
+
+Result<ObjectRow> RowOf(const Query& query) {
+  ObjectRow row;
+  row.name = query.Text(0);
+  row.generation = static_cast<uint64_t>(query.Integer(1));
+  row.metageneration = static_cast<uint64_t>(query.Integer(2));
+  row.size = static_cast<uint64_t>(query.Integer(3));
+  row.crc32c = static_cast<uint32_t>(query.Integer(4));
+  row.md5 = query.Text(5);
+  row.content_type = query.Text(6);
+  SEAMOUNT_TRY_ASSIGN(row.fields, MapFromJson(query.Text(7)));
+  SEAMOUNT_TRY_ASSIGN(row.metadata, MapFromJson(query.Text(8)));
+  row.component_count = static_cast<int>(query.Integer(9));
+  row.created = query.Integer(10);
+  row.updated = query.Integer(11);
+  row.blob = query.Text(12);
+  return row;
+}
+
+Result<std::optional<ObjectRow>> Select(Connection& connection, int64_t bucket, const std::string& name) {
+  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare(std::string("SELECT ") + kColumns +
+                                                      " FROM objects WHERE bucket = ? AND name = ?"));
+  SEAMOUNT_TRY_ASSIGN(const bool found, query.Bind(bucket).Bind(name).Step());
+  if (!found) return std::optional<ObjectRow>();
+  SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
+  return std::optional<ObjectRow>(std::move(row));
+}
+
+Result<void> Replace(Connection& connection, int64_t bucket, const ObjectRow& row) {
+  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare(std::string("INSERT OR REPLACE INTO objects (bucket, ") +
+                                                      kColumns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
+  query.Bind(bucket).Bind(row.name).Bind(static_cast<int64_t>(row.generation));
+  query.Bind(static_cast<int64_t>(row.metageneration)).Bind(static_cast<int64_t>(row.size));
+  query.Bind(static_cast<int64_t>(row.crc32c)).Bind(row.md5).Bind(row.content_type);
+  query.Bind(MapToJson(row.fields)).Bind(MapToJson(row.metadata)).Bind(static_cast<int64_t>(row.component_count));
+  return query.Bind(row.created).Bind(row.updated).Bind(row.blob).Run();
+}
+
+Result<void> Remove(Connection& connection, int64_t bucket, const std::string& name) {
+  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("DELETE FROM objects WHERE bucket = ? AND name = ?"));
+  return query.Bind(bucket).Bind(name).Run();
+}
+
+Result<void> BucketStillThere(Connection& connection, const BucketRow& bucket) {
+  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("SELECT 1 FROM buckets WHERE id = ?"));
+  SEAMOUNT_TRY_ASSIGN(const bool found, query.Bind(bucket.id).Step());
+  if (!found) return base::NotFound("bucket '" + bucket.name + "' does not exist");
+  return {};
+}
+
+Result<void> CheckForWrite(const Preconditions& preconditions, const ObjectRow* current, const std::string& name) {
+  if (Evaluate(preconditions, current) == Verdict::kHolds) return {};
+  return base::PreconditionFailed("object '" + name + "': a precondition does not hold (" +
+                                  (current ? "its generation is " + std::to_string(current->generation) +
+                                                 ", its metageneration " + std::to_string(current->metageneration)
+                                           : std::string("it does not exist")) +
+                                  ")");
+}
+
+// The least string greater than every string that begins with `prefix`; empty if there is none.
+std::string After(std::string prefix) {
+  while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
+  if (!prefix.empty()) prefix.back() = static_cast<char>(static_cast<unsigned char>(prefix.back()) + 1);
+  return prefix;
+}
+
+}  // namespace
+
+Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current) {
+  const uint64_t generation = current ? current->generation : 0;
+  const uint64_t metageneration = current ? current->metageneration : 0;
+  if (preconditions.generation_match && *preconditions.generation_match != generation) return Verdict::kFailed;
+  if (preconditions.metageneration_match && *preconditions.metageneration_match != metageneration)
+    return Verdict::kFailed;
+  if (preconditions.generation_not_match && *preconditions.generation_not_match == generation)
+    return Verdict::kNotModified;
+  if (preconditions.metageneration_not_match && *preconditions.metageneration_not_match == metageneration)
+    return Verdict::kNotModified;
+  return Verdict::kHolds;
+}
+
+Catalog::Shard& Catalog::ShardOf(const std::string& key) {
+  return shards_[std::hash<std::string>()(key) % shards_.size()];
+}
+
+void Catalog::InsertIntoShard(Shard& shard, const std::string& key, std::shared_ptr<const ObjectRow> row) {
+  if (const auto found = shard.rows.find(key); found != shard.rows.end()) {
+    found->second->row = std::move(row);
+    shard.recent.splice(shard.recent.begin(), shard.recent, found->second);
+    return;
+  }
+  shard.recent.push_front({key, std::move(row)});
+  shard.rows.emplace(key, shard.recent.begin());
+  if (shard.rows.size() <= kShardRows) return;
+  shard.rows.erase(shard.recent.back().key);
+  shard.recent.pop_back();
+}
+
+// After a commit, on the commit queue's thread: so rows enter in the order of commits.
+void Catalog::Remember(const std::string& key, std::shared_ptr<const ObjectRow> row) {
+  Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  ++shard.writes;
+  InsertIntoShard(shard, key, std::move(row));
+}
+
+void Catalog::Forget(const std::string& key) {
+  Shard& shard = ShardOf(key);
+  std::lock_guard lock(shard.mutex);
+  ++shard.writes;
+  const auto found = shard.rows.find(key);
+  if (found == shard.rows.end()) return;
+  shard.recent.erase(found->second);
+  shard.rows.erase(found);
+}
+
+Result<std::shared_ptr<const ObjectRow>> Catalog::FindObject(const BucketRow& bucket, const std::string& name) {
+  const std::string key = CacheKey(bucket.id, name);
+  Shard& shard = ShardOf(key);
+  uint64_t writes = 0;
+  {
+    std::lock_guard lock(shard.mutex);
+    if (const auto found = shard.rows.find(key); found != shard.rows.end()) {
+      shard.recent.splice(shard.recent.begin(), shard.recent, found->second);
+      return found->second->row;
+    }
+    writes = shard.writes;
+  }
+  SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
+  SEAMOUNT_TRY_ASSIGN(std::optional<ObjectRow> row, Select(*reader, bucket.id, name));
+  if (!row) return std::shared_ptr<const ObjectRow>();
+  std::shared_ptr<const ObjectRow> shared = std::make_shared<ObjectRow>(std::move(*row));
+  std::lock_guard lock(shard.mutex);
+  if (shard.writes == writes) InsertIntoShard(shard, key, shared);
+  return shared;
+}
+
+uint64_t Catalog::NextGeneration() {
+  last_generation_ = std::max(last_generation_ + 1, static_cast<uint64_t>(Now()));
+  return last_generation_;
+}
+
+Result<PutOutcome> Catalog::PutObject(const BucketRow& bucket, ObjectRow row, const PutOptions& options) {
+  auto stored = std::make_shared<ObjectRow>(std::move(row));
+  PutOutcome outcome{stored, {}};
+  const auto change = [&](Connection& connection) -> Result<void> {
+    SEAMOUNT_TRY(BucketStillThere(connection, bucket));
+    SEAMOUNT_TRY_ASSIGN(const auto current, Select(connection, bucket.id, stored->name));
+    SEAMOUNT_TRY(CheckForWrite(options.preconditions, current ? &*current : nullptr, stored->name));
+    if (current && !options.may_overwrite)
+      return base::PermissionDenied("object '" + stored->name +
+                                    "' exists, and overwriting it needs storage.objects.delete");
+    if (current) outcome.freed_blob = current->blob;
+    stored->generation = NextGeneration();
+    stored->created = stored->updated = Now();
+    SEAMOUNT_TRY(Replace(connection, bucket.id, *stored));
+    if (options.move_from) {
+      SEAMOUNT_TRY_ASSIGN(const auto source, Select(connection, bucket.id, *options.move_from));
+      if (!source || source->blob != stored->blob)
+        return base::PreconditionFailed("object '" + *options.move_from + "' was changed meanwhile");
+      SEAMOUNT_TRY(Remove(connection, bucket.id, *options.move_from));
+    }
+    if (!options.end_upload.empty()) {
+      SEAMOUNT_TRY_ASSIGN(Query end, connection.Prepare("UPDATE uploads SET finished = ? WHERE id = ?"));
+      SEAMOUNT_TRY(end.Bind(static_cast<int64_t>(stored->generation)).Bind(options.end_upload).Run());
+    }
+    // Kept, so that a clock set back never gives a generation twice.
+    SEAMOUNT_TRY_ASSIGN(Query last, connection.Prepare("INSERT OR REPLACE INTO meta VALUES ('last_generation', ?)"));
+    return last.Bind(static_cast<int64_t>(stored->generation)).Run();
+  };
+  SEAMOUNT_TRY(queue_->Commit(change, [&] {
+    Remember(CacheKey(bucket.id, stored->name), stored);
+    if (options.move_from) Forget(CacheKey(bucket.id, *options.move_from));
+  }));
+  return outcome;
+}
+
+Result<std::shared_ptr<const ObjectRow>> Catalog::UpdateObject(const BucketRow& bucket, const std::string& name,
+                                                               const Preconditions& preconditions,
+                                                               std::optional<uint64_t> generation,
+                                                               const std::function<void(ObjectRow&)>& update) {
+  std::shared_ptr<ObjectRow> stored;
+  const auto change = [&](Connection& connection) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(auto current, Select(connection, bucket.id, name));
+    if (!current || (generation && *generation != current->generation)) return {};
+    SEAMOUNT_TRY(CheckForWrite(preconditions, &*current, name));
+    stored = std::make_shared<ObjectRow>(std::move(*current));
+    update(*stored);
+    stored->metageneration += 1;
+    stored->updated = Now();
+    return Replace(connection, bucket.id, *stored);
+  };
+  SEAMOUNT_TRY(queue_->Commit(change, [&] {
+    if (stored) Remember(CacheKey(bucket.id, name), stored);
+  }));
+  return std::shared_ptr<const ObjectRow>(stored);
+}
+
+Result<std::optional<std::string>> Catalog::DeleteObject(const BucketRow& bucket, const std::string& name,
+                                                         const Preconditions& preconditions,
+                                                         std::optional<uint64_t> generation) {
+  std::optional<std::string> freed;
+  const auto change = [&](Connection& connection) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(const auto current, Select(connection, bucket.id, name));
+    if (!current || (generation && *generation != current->generation)) return {};
+    SEAMOUNT_TRY(CheckForWrite(preconditions, &*current, name));
+    freed = current->blob;
+    return Remove(connection, bucket.id, name);
+  };
+  SEAMOUNT_TRY(queue_->Commit(change, [&] { Forget(CacheKey(bucket.id, name)); }));
+  return freed;
+}
+
+Result<void> Catalog::ForEachBlob(const std::function<void(const std::string&)>& visit) {
+  SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
+  SEAMOUNT_TRY_ASSIGN(Query query, reader->Prepare("SELECT blob FROM objects"));
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
+    if (!row) return {};
+    visit(query.Text(0));
+  }
+}
+
+// Walks the names in order from where the page begins. A name that folds into a prefix makes the walk jump behind all
+// names with that prefix, so a folder of a million objects costs one seek. The page token is the name to go on from.
+Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& list) {
+  Listing listing;
+  std::string from = std::max(list.prefix, list.start_offset);
+  if (!list.page_token.empty()) {
+    auto token = base::Base64Decode(list.page_token);
+    if (!token) return base::InvalidArgument("pageToken: not one that this server gave");
+    from = std::max(from, std::string(reinterpret_cast<const char*>(token->data()), token->size()));
+  }
+  std::string until = After(list.prefix);
+  if (!list.end_offset.empty() && (until.empty() || list.end_offset < until)) until = list.end_offset;
+
+  SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
+  const std::string sql = std::string("SELECT ") + kColumns + " FROM objects WHERE bucket = ? AND name >= ?" +
+                          (until.empty() ? "" : " AND name < ?") + " ORDER BY name";
+  const auto page_ends_at = [&](std::string next) {
+    listing.next_page_token = base::Base64UrlEncode(base::AsBytes(next));
+  };
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(Query query, reader->Prepare(sql));
+    query.Bind(bucket.id).Bind(from);
+    if (!until.empty()) query.Bind(until);
+    bool jump = false;
+    while (!jump) {
+      SEAMOUNT_TRY_ASSIGN(const bool found, query.Step());
+      if (!found) return listing;
+      const std::string name = query.Text(0);
+      if (listing.objects.size() + listing.prefixes.size() >= static_cast<size_t>(list.max_results)) {
+        page_ends_at(name);
+        return listing;
+      }
+      const size_t cut = list.delimiter.empty() ? std::string::npos : name.find(list.delimiter, list.prefix.size());
+      if (cut == std::string::npos) {
+        SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
+        listing.objects.push_back(std::move(row));
+        continue;
+      }
+      const std::string prefix = name.substr(0, cut + list.delimiter.size());
+      if (listing.prefixes.empty() || listing.prefixes.back() != prefix) listing.prefixes.push_back(prefix);
+      if (list.include_trailing_delimiter && name == prefix) {
+        SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
+        listing.objects.push_back(std::move(row));
+        continue;
+      }
+      from = After(prefix);
+      if (from.empty()) return listing;
+      jump = true;
+    }
+  }
+}
+
+}  // namespace seamount::server

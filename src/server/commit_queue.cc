@@ -1,0 +1,61 @@
+#include "server/commit_queue.h"
+
+#include <utility>
+
+namespace seamount::server {
+
+CommitQueue::CommitQueue(std::unique_ptr<Connection> connection)
+    : connection_(std::move(connection)), thread_([this](std::stop_token stop) { Loop(stop); }) {}
+
+CommitQueue::~CommitQueue() {
+  thread_.request_stop();
+  thread_.join();
+}
+
+Result<void> CommitQueue::Commit(const Change& change, const std::function<void()>& committed) {
+  Waiting mine{&change, &committed, {}, false};
+  std::unique_lock lock(mutex_);
+  waiting_.push_back(&mine);
+  arrived_.notify_one();
+  finished_.wait(lock, [&] { return mine.done; });
+  return std::move(mine.result);
+}
+
+void CommitQueue::Loop(std::stop_token stop) {
+  while (true) {
+    std::deque<Waiting*> group;
+    {
+      std::unique_lock lock(mutex_);
+      arrived_.wait(lock, stop, [&] { return !waiting_.empty(); });
+      if (waiting_.empty()) return;  // stopped, and nothing left
+      group.swap(waiting_);
+    }
+    Result<void> committed = RunGroup(group);
+    for (Waiting* w : group) {
+      if (w->result && !committed) w->result = committed.error();
+      if (w->result && *w->committed) (*w->committed)();
+    }
+    std::lock_guard lock(mutex_);
+    for (Waiting* w : group) w->done = true;
+    finished_.notify_all();
+  }
+}
+
+Result<void> CommitQueue::RunGroup(const std::deque<Waiting*>& group) {
+  SEAMOUNT_TRY(connection_->Execute("BEGIN IMMEDIATE"));
+  for (Waiting* w : group) w->result = RunOne(*w->change);
+  Result<void> committed = connection_->Execute("COMMIT");
+  // A transaction that could not commit must not stay open. Where SQLite rolled it back itself, this fails harmlessly.
+  if (!committed) (void)connection_->Execute("ROLLBACK");
+  return committed;
+}
+
+Result<void> CommitQueue::RunOne(const Change& change) {
+  SEAMOUNT_TRY(connection_->Execute("SAVEPOINT one"));
+  Result<void> result = change(*connection_);
+  if (!result) SEAMOUNT_TRY(connection_->Execute("ROLLBACK TO one"));
+  SEAMOUNT_TRY(connection_->Execute("RELEASE one"));
+  return result;
+}
+
+}  // namespace seamount::server

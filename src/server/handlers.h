@@ -1,0 +1,60 @@
+// Every handler: what api.cc calls for an operation.
+#pragma once
+
+#include <functional>
+
+#include "server/service.h"
+
+namespace seamount::server {
+
+// bucket_api.cc
+Result<ServerResponse> ListBuckets(Service& service, Call& call);
+Result<ServerResponse> InsertBucket(Service& service, Call& call);
+Result<ServerResponse> GetBucket(Service& service, Call& call);
+Result<ServerResponse> UpdateBucket(Service& service, Call& call);
+Result<ServerResponse> DeleteBucket(Service& service, Call& call);
+Result<ServerResponse> GetBucketPolicy(Service& service, Call& call);
+Result<ServerResponse> SetBucketPolicy(Service& service, Call& call);
+Result<ServerResponse> TestBucketPermissions(Service& service, Call& call);
+
+// object_read.cc
+Result<ServerResponse> ListObjects(Service& service, Call& call);
+Result<ServerResponse> GetObject(Service& service, Call& call);
+Result<ServerResponse> XmlGetObject(Service& service, Call& call);
+
+// object_write.cc
+Result<ServerResponse> UpdateObject(Service& service, Call& call);
+Result<ServerResponse> DeleteObject(Service& service, Call& call);
+Result<ServerResponse> ComposeObject(Service& service, Call& call);
+Result<ServerResponse> CopyObject(Service& service, Call& call);  // and rewrite
+Result<ServerResponse> MoveObject(Service& service, Call& call);
+
+// upload_api.cc
+Result<ServerResponse> InsertObject(Service& service, Call& call);
+Result<ServerResponse> XmlPutObject(Service& service, Call& call);
+
+// resumable_api.cc
+Result<ServerResponse> StartUpload(Service& service, Call& call);
+Result<ServerResponse> ResumeUpload(Service& service, Call& call);
+
+// account_api.cc
+Result<ServerResponse> InsertAccount(Service& service, Call& call);
+Result<ServerResponse> ListAccounts(Service& service, Call& call);
+Result<ServerResponse> GetAccount(Service& service, Call& call);
+Result<ServerResponse> DeleteAccount(Service& service, Call& call);
+Result<ServerResponse> SetAccountDisabled(Service& service, Call& call);
+Result<ServerResponse> InsertKey(Service& service, Call& call);
+Result<ServerResponse> ListKeys(Service& service, Call& call);
+Result<ServerResponse> GetKey(Service& service, Call& call);
+Result<ServerResponse> DeleteKey(Service& service, Call& call);
+
+// token_api.cc
+Result<ServerResponse> GrantToken(Service& service, Call& call);
+// Who sends this request: anonymous without an Authorization header; Unauthenticated for one that is not (or no
+// longer) good.
+Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& base_url);
+
+// batch_api.cc. `answer` handles one request of the batch as if it had come alone.
+Result<ServerResponse> Batch(Call& call, const std::function<ServerResponse(ServerRequest&)>& answer);
+
+}  // namespace seamount::server

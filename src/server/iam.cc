@@ -1,0 +1,116 @@
+#include "server/iam.h"
+
+#include <algorithm>
+#include <array>
+#include <span>
+
+#include "base/text.h"
+
+namespace seamount::server {
+namespace {
+
+struct Role {
+  std::string_view name;
+  std::vector<std::string_view> permissions;  // "storage.objects.*" stands for all of that resource
+};
+
+// https://cloud.google.com/storage/docs/access-control/iam-roles, as far as this server has the operations.
+const std::vector<Role>& Roles() {
+  static const std::vector<Role> roles = {
+      {"roles/storage.objectViewer", {"storage.objects.get", "storage.objects.list"}},
+      {"roles/storage.objectCreator", {"storage.objects.create"}},
+      {"roles/storage.objectUser",
+       {"storage.objects.create", "storage.objects.delete", "storage.objects.get", "storage.objects.list",
+        "storage.objects.update"}},
+      {"roles/storage.objectAdmin", {"storage.objects.*"}},
+      {"roles/storage.admin", {"storage.objects.*", "storage.buckets.*"}},
+      {"roles/storage.bucketViewer", {"storage.buckets.get", "storage.buckets.list"}},
+      {"roles/storage.legacyBucketReader", {"storage.buckets.get", "storage.objects.list"}},
+      {"roles/storage.legacyBucketWriter",
+       {"storage.buckets.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete"}},
+      {"roles/storage.legacyBucketOwner",
+       {"storage.buckets.get", "storage.buckets.getIamPolicy", "storage.buckets.setIamPolicy", "storage.buckets.update",
+        "storage.objects.list", "storage.objects.create", "storage.objects.delete"}},
+      {"roles/storage.legacyObjectReader", {"storage.objects.get"}},
+      {"roles/storage.legacyObjectOwner", {"storage.objects.get", "storage.objects.update"}},
+  };
+  return roles;
+}
+
+const Role* FindRole(std::string_view name) {
+  const auto& roles = Roles();
+  const auto found = std::find_if(roles.begin(), roles.end(), [&](const Role& role) { return role.name == name; });
+  return found == roles.end() ? nullptr : &*found;
+}
+
+bool Grants(const Role& role, std::string_view permission) {
+  return std::any_of(role.permissions.begin(), role.permissions.end(), [&](std::string_view granted) {
+    if (!granted.ends_with(".*")) return granted == permission;
+    return permission.starts_with(granted.substr(0, granted.size() - 1));
+  });
+}
+
+bool IsMember(const Identity& identity, const std::string& member) {
+  if (member == "allUsers") return true;
+  if (identity.anonymous()) return false;
+  return member == "allAuthenticatedUsers" || member == "serviceAccount:" + identity.email;
+}
+
+bool IsLowerAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9'); }
+
+}  // namespace
+
+bool Authorize(const Identity& identity, std::string_view permission, const Policy* policy) {
+  if (identity.is_admin) return true;
+  if (!policy) return false;
+  return std::any_of(policy->bindings.begin(), policy->bindings.end(), [&](const Binding& binding) {
+    const Role* role = FindRole(binding.role);
+    return role && Grants(*role, permission) &&
+           std::any_of(binding.members.begin(), binding.members.end(),
+                       [&](const std::string& member) { return IsMember(identity, member); });
+  });
+}
+
+Result<void> CheckPolicy(const Policy& policy) {
+  std::vector<std::string> names;
+  for (const Role& role : Roles()) names.emplace_back(role.name);
+  for (const Binding& binding : policy.bindings) {
+    if (!FindRole(binding.role))
+      return base::InvalidArgument("role '" + binding.role + "' is not supported" +
+                                   base::NameHint(binding.role, names));
+    for (const std::string& member : binding.members) {
+      if (member == "allUsers" || member == "allAuthenticatedUsers" || member.starts_with("serviceAccount:")) continue;
+      return base::InvalidArgument("member '" + member +
+                                   "' is not supported (expected serviceAccount:<email>, allUsers or "
+                                   "allAuthenticatedUsers)");
+    }
+  }
+  return {};
+}
+
+Result<void> CheckAccountId(const std::string& id) {
+  const bool good = id.size() >= 6 && id.size() <= 30 && id.front() >= 'a' && id.front() <= 'z' && id.back() != '-' &&
+                    std::all_of(id.begin(), id.end(), [](char c) { return IsLowerAlphanumeric(c) || c == '-'; });
+  if (good) return {};
+  return base::InvalidArgument("account name '" + id +
+                               "' (expected 6 to 30 lower-case letters, digits and hyphens, beginning with a letter)");
+}
+
+Result<void> CheckBucketName(const std::string& name) {
+  // The first parts of this server's own paths: such a bucket could not be told from them in /bucket/object URLs.
+  static constexpr std::array<std::string_view, 7> kReserved = {"batch",   "download", "resumable", "retry_test",
+                                                                "storage", "token",    "upload"};
+  const bool good = name.size() >= 3 && name.size() <= 222 && IsLowerAlphanumeric(name.front()) &&
+                    IsLowerAlphanumeric(name.back()) && name.find("..") == std::string::npos &&
+                    std::all_of(name.begin(), name.end(),
+                                [](char c) { return IsLowerAlphanumeric(c) || c == '-' || c == '_' || c == '.'; });
+  if (!good)
+    return base::InvalidArgument("bucket name '" + name +
+                                 "' (expected 3 to 222 lower-case letters, digits, '-', '_' and '.', beginning and "
+                                 "ending with a letter or digit)");
+  if (std::find(kReserved.begin(), kReserved.end(), name) != kReserved.end())
+    return base::InvalidArgument("bucket name '" + name + "' is reserved by this server");
+  return {};
+}
+
+}  // namespace seamount::server

@@ -1,0 +1,248 @@
+#include "server/json_text.h"
+
+#include <nlohmann/json.hpp>
+#include <utility>
+
+#include "base/bytes.h"
+#include "base/encoding.h"
+#include "gcs/wire.h"
+
+namespace seamount::server {
+namespace {
+
+using Json = nlohmann::json;
+
+std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
+
+Result<Json> ParseObject(std::string_view text, const std::string& what) {
+  if (text.empty()) return Json::object();
+  Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
+  if (!json.is_object()) return base::InvalidArgument(what + ": not a JSON object");
+  return json;
+}
+
+Result<std::string> Text(const Json& json, const char* name, const std::string& what) {
+  const auto member = json.find(name);
+  if (member == json.end() || member->is_null()) return std::string();
+  if (!member->is_string()) return base::InvalidArgument(what + ": field '" + name + "' is not a string");
+  return member->get<std::string>();
+}
+
+std::string Time(Micros micros) { return gcs::FormatTime(base::SystemTime(std::chrono::microseconds(micros))); }
+
+// An etag that is the version: Base64, as etags are in this API.
+std::string EtagOf(uint64_t version) { return base::Base64Encode(base::AsBytes("v" + std::to_string(version))); }
+
+Result<uint64_t> VersionOf(const std::string& etag) {
+  const auto bytes = base::Base64Decode(etag);
+  const std::string_view text =
+      bytes ? std::string_view(reinterpret_cast<const char*>(bytes->data()), bytes->size()) : std::string_view();
+  const auto version = text.starts_with("v") ? gcs::ParseUint(text.substr(1)) : std::nullopt;
+  // An etag that this server never gave cannot match; no version is 0.
+  return version.value_or(0);
+}
+
+Json BindingsValue(const std::vector<Binding>& bindings) {
+  Json array = Json::array();
+  for (const Binding& binding : bindings) array.push_back({{"role", binding.role}, {"members", binding.members}});
+  return array;
+}
+
+Result<std::vector<Binding>> BindingsOf(const Json& array) {
+  if (!array.is_array()) return base::InvalidArgument("policy: field 'bindings' is not an array");
+  std::vector<Binding> bindings;
+  for (const Json& entry : array) {
+    if (!entry.is_object()) return base::InvalidArgument("policy: a binding is not an object");
+    if (const auto condition = entry.find("condition"); condition != entry.end() && !condition->is_null())
+      return base::InvalidArgument("policy: conditions are not supported");
+    Binding binding;
+    SEAMOUNT_TRY_ASSIGN(binding.role, Text(entry, "role", "policy binding"));
+    const auto members = entry.find("members");
+    if (members != entry.end() && !members->is_array())
+      return base::InvalidArgument("policy binding: field 'members' is not an array");
+    if (members != entry.end()) {
+      for (const Json& member : *members) {
+        if (!member.is_string()) return base::InvalidArgument("policy binding: a member is not a string");
+        binding.members.push_back(member.get<std::string>());
+      }
+    }
+    if (!binding.members.empty()) bindings.push_back(std::move(binding));
+  }
+  return bindings;
+}
+
+Json BucketValue(const BucketRow& bucket, const std::string& base_url) {
+  return {{"kind", "storage#bucket"},
+          {"id", bucket.name},
+          {"name", bucket.name},
+          {"selfLink", base_url + "/storage/v1/b/" + bucket.name},
+          {"projectNumber", "1"},
+          {"metageneration", std::to_string(bucket.metageneration)},
+          {"location", bucket.location},
+          {"locationType", "region"},
+          {"storageClass", bucket.storage_class},
+          {"timeCreated", Time(bucket.created)},
+          {"updated", Time(bucket.updated)},
+          {"etag", EtagOf(bucket.metageneration)},
+          {"iamConfiguration",
+           {{"uniformBucketLevelAccess", {{"enabled", true}}}, {"publicAccessPrevention", "inherited"}}}};
+}
+
+std::string AccountName(const AccountRow& account) {
+  return "projects/" + account.project + "/serviceAccounts/" + account.email;
+}
+
+Json AccountValue(const AccountRow& account) {
+  Json json = {{"name", AccountName(account)},        {"projectId", account.project},
+               {"uniqueId", account.unique_id},       {"email", account.email},
+               {"oauth2ClientId", account.unique_id}, {"etag", EtagOf(static_cast<uint64_t>(account.created))}};
+  if (!account.display_name.empty()) json["displayName"] = account.display_name;
+  if (account.disabled) json["disabled"] = true;
+  return json;
+}
+
+Json KeyValue(const AccountRow& account, const KeyRow& key) {
+  return {{"name", AccountName(account) + "/keys/" + key.id},
+          {"keyAlgorithm", "KEY_ALG_RSA_2048"},
+          {"keyOrigin", "GOOGLE_PROVIDED"},
+          {"keyType", "USER_MANAGED"},
+          {"validAfterTime", Time(key.created)},
+          {"validBeforeTime", "9999-12-31T23:59:59Z"}};
+}
+
+// google.rpc.Code names, which the IAM API gives besides the HTTP status.
+std::string_view RpcStatus(int status) {
+  switch (status) {
+    case 400: return "INVALID_ARGUMENT";
+    case 401: return "UNAUTHENTICATED";
+    case 403: return "PERMISSION_DENIED";
+    case 404: return "NOT_FOUND";
+    case 409: return "ALREADY_EXISTS";
+    case 412: return "FAILED_PRECONDITION";
+    case 503: return "UNAVAILABLE";
+    case 507: return "RESOURCE_EXHAUSTED";
+    default: return "INTERNAL";
+  }
+}
+
+}  // namespace
+
+std::string MapToJson(const std::map<std::string, std::string>& map) { return map.empty() ? "{}" : Dump(Json(map)); }
+
+Result<std::map<std::string, std::string>> MapFromJson(std::string_view text) {
+  std::map<std::string, std::string> map;
+  if (text == "{}") return map;
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "catalog: metadata"));
+  for (const auto& [name, value] : json.items()) {
+    if (!value.is_string()) return base::DataLoss("catalog: metadata: field '" + name + "' is not a string");
+    map.emplace(name, value.get<std::string>());
+  }
+  return map;
+}
+
+std::string BindingsToJson(const std::vector<Binding>& bindings) { return Dump(BindingsValue(bindings)); }
+
+Result<std::vector<Binding>> BindingsFromJson(std::string_view json) {
+  return BindingsOf(Json::parse(json, nullptr, /*allow_exceptions=*/false));
+}
+
+std::string BucketJson(const BucketRow& bucket, const std::string& base_url) {
+  return Dump(BucketValue(bucket, base_url));
+}
+
+std::string BucketListJson(const std::vector<std::shared_ptr<const BucketRow>>& buckets, const std::string& base_url) {
+  Json json = {{"kind", "storage#buckets"}};
+  for (const auto& bucket : buckets) json["items"].push_back(BucketValue(*bucket, base_url));
+  return Dump(json);
+}
+
+Result<BucketBody> ParseBucketBody(std::string_view text) {
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "bucket"));
+  BucketBody body;
+  SEAMOUNT_TRY_ASSIGN(body.name, Text(json, "name", "bucket"));
+  SEAMOUNT_TRY_ASSIGN(body.location, Text(json, "location", "bucket"));
+  SEAMOUNT_TRY_ASSIGN(body.storage_class, Text(json, "storageClass", "bucket"));
+  return body;
+}
+
+std::string PolicyJson(const Policy& policy, const std::string& bucket) {
+  return Dump({{"kind", "storage#policy"},
+               {"resourceId", "projects/_/buckets/" + bucket},
+               {"version", 1},
+               {"etag", EtagOf(policy.version)},
+               {"bindings", BindingsValue(policy.bindings)}});
+}
+
+Result<PolicyBody> ParsePolicyBody(std::string_view text) {
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "policy"));
+  PolicyBody body;
+  SEAMOUNT_TRY_ASSIGN(const std::string etag, Text(json, "etag", "policy"));
+  if (!etag.empty()) {
+    SEAMOUNT_TRY_ASSIGN(body.expected_version, VersionOf(etag));
+  }
+  if (const auto bindings = json.find("bindings"); bindings != json.end()) {
+    SEAMOUNT_TRY_ASSIGN(body.policy.bindings, BindingsOf(*bindings));
+  }
+  return body;
+}
+
+std::string TestPermissionsJson(const std::vector<std::string>& granted) {
+  Json json = {{"kind", "storage#testIamPermissionsResponse"}};
+  if (!granted.empty()) json["permissions"] = granted;
+  return Dump(json);
+}
+
+std::string AccountJson(const AccountRow& account) { return Dump(AccountValue(account)); }
+
+std::string AccountListJson(const std::vector<std::shared_ptr<const AccountRow>>& accounts) {
+  Json json = Json::object();
+  for (const auto& account : accounts) json["accounts"].push_back(AccountValue(*account));
+  return Dump(json);
+}
+
+std::string KeyJson(const AccountRow& account, const KeyRow& key, const std::string* private_key_data) {
+  Json json = KeyValue(account, key);
+  if (private_key_data) {
+    json["privateKeyType"] = "TYPE_GOOGLE_CREDENTIALS_FILE";
+    json["privateKeyData"] = *private_key_data;
+  }
+  return Dump(json);
+}
+
+std::string KeyListJson(const AccountRow& account) {
+  Json json = Json::object();
+  for (const auto& [id, key] : account.keys) json["keys"].push_back(KeyValue(account, key));
+  return Dump(json);
+}
+
+std::string KeyFileJson(const AccountRow& account, const KeyRow& key, const std::string& private_key_pem) {
+  const Json json = {{"type", "service_account"},     {"project_id", account.project},
+                     {"private_key_id", key.id},      {"private_key", private_key_pem},
+                     {"client_email", account.email}, {"client_id", account.unique_id},
+                     {"token_uri", key.token_uri}};
+  return json.dump(2) + "\n";
+}
+
+Result<AccountBody> ParseAccountBody(std::string_view text) {
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "service account"));
+  AccountBody body;
+  SEAMOUNT_TRY_ASSIGN(body.account_id, Text(json, "accountId", "service account"));
+  if (const auto inner = json.find("serviceAccount"); inner != json.end() && inner->is_object()) {
+    SEAMOUNT_TRY_ASSIGN(body.display_name, Text(*inner, "displayName", "service account"));
+  }
+  return body;
+}
+
+std::string IamErrorJson(int status, const std::string& message) {
+  return Dump({{"error", {{"code", status}, {"message", message}, {"status", RpcStatus(status)}}}});
+}
+
+std::string TokenJson(const std::string& access_token, int64_t expires_in_s) {
+  return Dump({{"access_token", access_token}, {"expires_in", expires_in_s}, {"token_type", "Bearer"}});
+}
+
+std::string TokenErrorJson(const std::string& error, const std::string& description) {
+  return Dump({{"error", error}, {"error_description", description}});
+}
+
+}  // namespace seamount::server

@@ -1,0 +1,154 @@
+// Reading objects: metadata, content (whole or a range, by JSON or XML paths), listings.
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <ctime>
+#include <utility>
+
+#include "base/encoding.h"
+#include "server/handlers.h"
+#include "server/objects.h"
+
+namespace seamount::server {
+namespace {
+
+// Between reading an object's row and opening its blob, an overwrite may remove the blob. Looking again finds the new
+// row; more than a few times in a row means that something else is wrong.
+constexpr int kMaxLooks = 5;
+
+ServerResponse NoSuchObject(const Call& call) {
+  return ErrorResponse(404, "notFound", "No such object: " + call.route.bucket + "/" + call.route.object);
+}
+
+std::string HttpDate(Micros micros) {
+  const auto seconds = static_cast<std::time_t>(micros / 1'000'000);
+  std::tm utc{};
+  gmtime_r(&seconds, &utc);
+  std::array<char, 40> text{};
+  std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+  return text.data();
+}
+
+// Metadata can hold what a header cannot; such entries are only in the JSON.
+bool FitsHeader(const std::string& name, const std::string& value) {
+  const auto printable = [](char c) { return static_cast<unsigned char>(c) >= 0x20 && c != 0x7f; };
+  const auto token = [](char c) {
+    return std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-_.").find(c) != std::string_view::npos;
+  };
+  return std::all_of(name.begin(), name.end(), token) && std::all_of(value.begin(), value.end(), printable);
+}
+
+void AddContentHeaders(const ObjectRow& row, net::Headers& headers) {
+  headers.Add("Content-Type", row.content_type);
+  static constexpr std::array<std::pair<const char*, const char*>, 4> kFields = {{
+      {"cacheControl", "Cache-Control"},
+      {"contentDisposition", "Content-Disposition"},
+      {"contentEncoding", "Content-Encoding"},
+      {"contentLanguage", "Content-Language"},
+  }};
+  for (const auto& [field, header] : kFields)
+    if (const auto found = row.fields.find(field); found != row.fields.end()) headers.Add(header, found->second);
+  const auto encoding = row.fields.find("contentEncoding");
+  headers.Add("x-goog-stored-content-encoding", encoding == row.fields.end() ? "identity" : encoding->second);
+  headers.Add("x-goog-stored-content-length", std::to_string(row.size));
+  headers.Add("x-goog-generation", std::to_string(row.generation));
+  headers.Add("x-goog-metageneration", std::to_string(row.metageneration));
+  headers.Add("x-goog-storage-class", "STANDARD");
+  headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(row.crc32c) + (row.md5.empty() ? "" : ",md5=" + row.md5));
+  headers.Add("ETag", "\"" + EtagOf(row) + "\"");
+  headers.Add("Last-Modified", HttpDate(row.updated));
+  headers.Add("Accept-Ranges", "bytes");
+  for (const auto& [name, value] : row.metadata)
+    if (FitsHeader(name, value)) headers.Add("x-goog-meta-" + name, value);
+}
+
+ServerResponse ContentResponse(const ServerRequest& request, const ObjectRow& row, FileDescriptor file) {
+  ServerResponse response;
+  Span span{0, row.size};
+  if (const auto header = request.headers.Get("range")) {
+    if (const auto asked = ResolveRange(*header, row.size)) {
+      if (asked->length == 0) {
+        ServerResponse refused =
+            ErrorResponse(416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.");
+        refused.headers.Add("Content-Range", "bytes */" + std::to_string(row.size));
+        return refused;
+      }
+      span = *asked;
+      response.status = 206;
+      response.headers.Add("Content-Range", "bytes " + std::to_string(span.offset) + "-" +
+                                                std::to_string(span.offset + span.length - 1) + "/" +
+                                                std::to_string(row.size));
+    }
+  }
+  AddContentHeaders(row, response.headers);
+  response.file = ServerResponse::FileRange{file.Release(), span.offset, span.length};
+  return response;
+}
+
+// The row that this call may see, or the response that says why not: absent, another generation, a precondition.
+Result<std::shared_ptr<const ObjectRow>> LookUp(Service& service, Call& call, ServerResponse& otherwise) {
+  SEAMOUNT_TRY_ASSIGN(auto row, service.catalog.FindObject(*call.bucket, call.route.object));
+  SEAMOUNT_TRY_ASSIGN(const auto generation, UintQuery(call.target, "generation"));
+  SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
+  if (!row || (generation && *generation != row->generation)) {
+    otherwise = NoSuchObject(call);
+    // A generation asked for by precondition on an object that is gone is a failed precondition, as in Google's.
+    if (!row && preconditions.generation_match.value_or(0) != 0)
+      otherwise =
+          ErrorResponse(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.");
+    return std::shared_ptr<const ObjectRow>();
+  }
+  switch (Evaluate(preconditions, row.get())) {
+    case Verdict::kHolds: return row;
+    case Verdict::kFailed:
+      otherwise =
+          ErrorResponse(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.");
+      break;
+    case Verdict::kNotModified: otherwise = ServerResponse{.status = 304}; break;
+  }
+  return std::shared_ptr<const ObjectRow>();
+}
+
+Result<ServerResponse> GetContent(Service& service, Call& call) {
+  for (int look = 0; look < kMaxLooks; ++look) {
+    ServerResponse otherwise;
+    SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call, otherwise));
+    if (!row) return otherwise;
+    SEAMOUNT_TRY_ASSIGN(auto file, service.blobs.OpenForRead(row->blob));
+    if (file) return ContentResponse(call.request, *row, std::move(*file));
+  }
+  return base::DataLoss("object '" + call.route.object + "': its content is missing on the server's disk");
+}
+
+}  // namespace
+
+Result<ServerResponse> GetObject(Service& service, Call& call) {
+  if (call.target.Query("alt") == "media") return GetContent(service, call);
+  ServerResponse otherwise;
+  SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call, otherwise));
+  if (!row) return otherwise;
+  return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *row)));
+}
+
+Result<ServerResponse> XmlGetObject(Service& service, Call& call) { return GetContent(service, call); }
+
+Result<ServerResponse> ListObjects(Service& service, Call& call) {
+  const auto text = [&](std::string_view name) { return std::string(call.target.Query(name).value_or("")); };
+  if (call.target.Query("matchGlob")) return base::InvalidArgument("parameter matchGlob is not supported");
+  ListQuery query{.prefix = text("prefix"),
+                  .delimiter = text("delimiter"),
+                  .start_offset = text("startOffset"),
+                  .end_offset = text("endOffset"),
+                  .include_trailing_delimiter = text("includeTrailingDelimiter") == "true",
+                  .page_token = text("pageToken")};
+  SEAMOUNT_TRY_ASSIGN(const auto max_results, UintQuery(call.target, "maxResults"));
+  constexpr uint64_t kMaxResults = 1000;  // as Google's
+  query.max_results = static_cast<int>(std::clamp<uint64_t>(max_results.value_or(kMaxResults), 1, kMaxResults));
+  SEAMOUNT_TRY_ASSIGN(Listing listing, service.catalog.ListObjects(*call.bucket, query));
+  gcs::ObjectList list{.prefixes = std::move(listing.prefixes), .next_page_token = std::move(listing.next_page_token)};
+  for (const ObjectRow& row : listing.objects) list.objects.push_back(ResourceOf(call, *call.bucket, row));
+  return JsonResponse(200, gcs::EncodeList(list));
+}
+
+}  // namespace seamount::server

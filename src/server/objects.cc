@@ -1,0 +1,118 @@
+#include "server/objects.h"
+
+#include <algorithm>
+#include <utility>
+
+#include "base/encoding.h"
+
+namespace seamount::server {
+
+std::string EtagOf(const ObjectRow& row) {
+  return base::Base64Encode(base::AsBytes(std::to_string(row.generation) + "/" + std::to_string(row.metageneration)));
+}
+
+gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const ObjectRow& row) {
+  gcs::ObjectResource resource;
+  resource.info.key = row.name;
+  resource.info.size_bytes = row.size;
+  resource.info.generation = row.generation;
+  resource.info.crc32c = row.crc32c;
+  resource.info.updated = base::SystemTime(std::chrono::microseconds(row.updated));
+  resource.info.content_type = row.content_type;
+  resource.info.metadata = row.metadata;
+  resource.bucket = bucket.name;
+  resource.metageneration = row.metageneration;
+  resource.created = base::SystemTime(std::chrono::microseconds(row.created));
+  resource.md5_base64 = row.md5;
+  resource.etag = EtagOf(row);
+  const std::string path = gcs::ObjectPath(bucket.name, row.name);
+  resource.self_link = call.base_url + path;
+  resource.media_link =
+      call.base_url + "/download" + path + "?generation=" + std::to_string(row.generation) + "&alt=media";
+  resource.other = row.fields;
+  return resource;
+}
+
+Result<void> ApplyPatch(const gcs::ObjectPatch& patch, ObjectRow& row, bool replace) {
+  if (patch.content_type) {
+    SEAMOUNT_TRY(CheckText(*patch.content_type, "contentType"));
+    row.content_type = *patch.content_type;
+  }
+  for (const auto& [name, value] : patch.other) {
+    SEAMOUNT_TRY(CheckText(value, name));
+    row.fields[name] = value;
+  }
+  if (!patch.metadata) return {};
+  if (replace) row.metadata.clear();
+  size_t bytes = 0;
+  for (const auto& [name, value] : *patch.metadata) {
+    SEAMOUNT_TRY(CheckText(name, "metadata key"));
+    bytes += name.size() + (value ? value->size() : 0);
+    if (value) {
+      row.metadata[name] = *value;
+    } else {
+      row.metadata.erase(name);
+    }
+  }
+  constexpr size_t kMaxMetadataBytes = 64 << 10;  // Google's is 8 KiB; enough for tools that keep more
+  if (bytes > kMaxMetadataBytes) return base::InvalidArgument("metadata: larger than 64 KiB");
+  return {};
+}
+
+ExpectedHashes HashesOf(const net::Headers& headers, const gcs::ObjectPatch& patch) {
+  ExpectedHashes expected{patch.crc32c, patch.md5_base64};
+  if (const auto md5 = headers.Get("content-md5")) expected.md5 = std::string(*md5);
+  for (const auto& [name, value] : headers.entries()) {
+    constexpr std::string_view kName = "x-goog-hash";
+    const bool is_hash = std::equal(name.begin(), name.end(), kName.begin(), kName.end(),
+                                    [](char a, char b) { return (a | 0x20) == (b | 0x20); });
+    if (!is_hash) continue;
+    if (const auto crc32c = gcs::Crc32cOfHashHeader(value)) expected.crc32c = crc32c;
+    if (const size_t at = value.find("md5="); at != std::string::npos)
+      expected.md5 = value.substr(at + 4, value.find_first_of(", ", at) - at - 4);
+  }
+  return expected;
+}
+
+Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob) {
+  if (expected.crc32c && *expected.crc32c != blob.crc32c)
+    return base::InvalidArgument("Provided CRC32C \"" + base::Crc32cToBase64(*expected.crc32c) +
+                                 "\" doesn't match calculated CRC32C \"" + base::Crc32cToBase64(blob.crc32c) + "\".");
+  if (expected.md5 && *expected.md5 != blob.md5)
+    return base::InvalidArgument("Provided MD5 hash \"" + *expected.md5 + "\" doesn't match calculated MD5 hash \"" +
+                                 blob.md5 + "\".");
+  return {};
+}
+
+Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Call& call, const BucketRow& bucket,
+                                                     ObjectRow row, const BlobInfo& blob,
+                                                     const Preconditions& preconditions,
+                                                     const std::string& end_upload) {
+  row.size = blob.size;
+  row.crc32c = blob.crc32c;
+  row.md5 = blob.md5;
+  row.blob = blob.id;
+  if (row.content_type.empty()) row.content_type = "application/octet-stream";
+  PutOptions options{.preconditions = preconditions,
+                     .may_overwrite = Has(call, "storage.objects.delete", bucket),
+                     .end_upload = end_upload};
+  auto outcome = service.catalog.PutObject(bucket, std::move(row), options);
+  if (!outcome) {
+    service.blobs.Remove(blob.id);
+    return std::move(outcome).error();
+  }
+  if (!outcome->freed_blob.empty()) service.blobs.Remove(outcome->freed_blob);
+  return std::move(outcome->row);
+}
+
+Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read) {
+  SEAMOUNT_TRY_ASSIGN(BlobWriter writer, service.blobs.Create());
+  Buffer buffer(256 << 10);
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const size_t got, read(buffer.span()));
+    if (got == 0) return writer.Commit();
+    SEAMOUNT_TRY(writer.Append(buffer.span().first(got)));
+  }
+}
+
+}  // namespace seamount::server

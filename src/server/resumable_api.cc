@@ -1,0 +1,220 @@
+// Resumable uploads (https://cloud.google.com/storage/docs/performing-resumable-uploads). A session is a row and a file
+// that grows; what a 308 acknowledges is fsynced and in the row, so it is there after a crash. When all has come, the
+// file itself becomes the blob: nothing is copied. A session that ended is remembered, so that a client that missed the
+// answer is told what became of it.
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cerrno>
+#include <utility>
+
+#include "base/encoding.h"
+#include "server/handlers.h"
+#include "server/objects.h"
+
+namespace seamount::server {
+namespace {
+
+constexpr std::array<const char*, 4> kConditionNames = {"ifGenerationMatch", "ifGenerationNotMatch",
+                                                        "ifMetagenerationMatch", "ifMetagenerationNotMatch"};
+
+Preconditions PreconditionsOf(const UploadRow& upload) {
+  const auto value = [&](const char* name) {
+    const auto found = upload.conditions.find(name);
+    return found == upload.conditions.end() ? std::nullopt : gcs::ParseUint(found->second);
+  };
+  return {value(kConditionNames[0]), value(kConditionNames[1]), value(kConditionNames[2]), value(kConditionNames[3])};
+}
+
+ExpectedHashes HashesOfUpload(const UploadRow& upload, const net::Headers& headers) {
+  gcs::ObjectPatch patch;
+  if (const auto found = upload.conditions.find("crc32c"); found != upload.conditions.end()) {
+    if (auto crc32c = base::Crc32cFromBase64(found->second)) patch.crc32c = *crc32c;
+  }
+  if (const auto found = upload.conditions.find("md5Hash"); found != upload.conditions.end())
+    patch.md5_base64 = found->second;
+  return HashesOf(headers, patch);
+}
+
+ServerResponse Incomplete(uint64_t persisted) {
+  ServerResponse response{.status = 308};
+  if (persisted > 0) response.headers.Add("Range", "bytes=0-" + std::to_string(persisted - 1));
+  return response;
+}
+
+Error NoSuchSession() { return base::NotFound("no such upload session: begin the upload again"); }
+
+// Brings the file and the hash to exactly what was acknowledged: after a restart, or after a request that broke off.
+Result<void> MakeReady(Service& service, const UploadRow& upload, LiveUpload& live) {
+  SEAMOUNT_TRY_ASSIGN(live.file, service.blobs.OpenUpload(upload.id, false));
+  if (live.ready && live.size == upload.persisted) return {};
+  live.ready = false;
+  if (::ftruncate(live.file.get(), static_cast<off_t>(upload.persisted)) != 0)
+    return FromErrno("truncating an upload's file", errno);
+  live.hash = ContentHash();
+  Buffer buffer(1 << 20);
+  for (live.size = 0; live.size < upload.persisted;) {
+    const size_t want = std::min<uint64_t>(buffer.size(), upload.persisted - live.size);
+    const ssize_t got = ::pread(live.file.get(), buffer.data(), want, static_cast<off_t>(live.size));
+    if (got <= 0) return base::DataLoss("an upload's file is shorter than what was acknowledged");
+    live.hash.Add(buffer.span().first(static_cast<size_t>(got)));
+    live.size += static_cast<uint64_t>(got);
+  }
+  live.ready = true;
+  return {};
+}
+
+// Adds the body, without its first `skip` bytes, to the file. Fails with what stopped it; what was added stays added.
+Result<void> AppendBody(ServerRequest& request, uint64_t skip, LiveUpload& live) {
+  Buffer buffer(256 << 10);
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const size_t got, request.read_body(buffer.span()));
+    if (got == 0) return {};
+    const size_t dropped = std::min<uint64_t>(skip, got);
+    skip -= dropped;
+    const auto data = std::span<const std::byte>(buffer.span()).subspan(dropped, got - dropped);
+    if (auto written = WriteAll(live.file.get(), data, "object contents"); !written) {
+      live.ready = false;  // how much of `data` is in the file is unknown
+      return written;
+    }
+    live.hash.Add(data);
+    live.size += data.size();
+  }
+}
+
+Result<void> Persist(Service& service, const UploadRow& upload, LiveUpload& live) {
+  if (live.size == upload.persisted) return {};
+  if (::fdatasync(live.file.get()) != 0) {
+    live.ready = false;
+    return FromErrno("fsync of an upload's file", errno);
+  }
+  return service.catalog.SetUploadPersisted(upload.id, live.size);
+}
+
+void EndSession(Service& service, const std::string& id) {
+  (void)service.catalog.DeleteUpload(id);  // what stays behind is swept after a week
+  service.blobs.RemoveUpload(id);
+  service.uploads.Drop(id);
+}
+
+Result<ServerResponse> Complete(Service& service, Call& call, const UploadRow& upload, LiveUpload& live) {
+  const BlobInfo blob{upload.id, live.size, live.hash.crc32c(), live.hash.FinishMd5()};
+  live.ready = false;
+  const auto publish = [&]() -> Result<std::shared_ptr<const ObjectRow>> {
+    if (upload.expected_size && *upload.expected_size != blob.size)
+      return base::InvalidArgument("the upload is " + std::to_string(blob.size) + " bytes long, but " +
+                                   std::to_string(*upload.expected_size) + " were announced");
+    SEAMOUNT_TRY(CheckHashes(HashesOfUpload(upload, call.request.headers), blob));
+    SEAMOUNT_TRY(service.blobs.UploadToBlob(upload.id, live.file.get()));
+    return PublishBlob(service, call, *call.bucket, upload.object, blob, PreconditionsOf(upload), upload.id);
+  };
+  auto stored = publish();
+  if (!stored) {
+    EndSession(service, upload.id);
+    return std::move(stored).error();
+  }
+  service.uploads.Drop(upload.id);
+  return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, **stored)));
+}
+
+// A client asks again about a session that has ended.
+Result<ServerResponse> AnswerFinished(Service& service, Call& call, const UploadRow& upload) {
+  SEAMOUNT_TRY_ASSIGN(const auto row, service.catalog.FindObject(*call.bucket, upload.object.name));
+  if (!row || row->generation != upload.finished) return NoSuchSession();
+  return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *row)));
+}
+
+Result<ServerResponse> TakeBody(Service& service, Call& call, const UploadRow& upload, LiveUpload& live,
+                                const std::optional<gcs::ContentRange>& range) {
+  const uint64_t first = range ? range->span->first : 0;
+  if (first > upload.persisted) return Incomplete(upload.persisted);  // a gap: the client goes on from what there is
+  const uint64_t before = upload.persisted;
+  auto appended = AppendBody(call.request, before - first, live);
+  if (!appended) {
+    // What came before the connection broke need not be sent again.
+    if (live.ready) SEAMOUNT_TRY(Persist(service, upload, live));
+    return std::move(appended).error();
+  }
+  const bool short_of_range = range && live.size < range->span->last + 1;
+  if (range && live.size > std::max(before, range->span->last + 1)) {
+    live.ready = false;
+    return base::InvalidArgument("the request body is longer than its Content-Range says");
+  }
+  const bool complete = !range || (range->total && live.size == *range->total);
+  if (complete && !short_of_range) return Complete(service, call, upload, live);
+  SEAMOUNT_TRY(Persist(service, upload, live));
+  return Incomplete(live.size);
+}
+
+}  // namespace
+
+Result<ServerResponse> StartUpload(Service& service, Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
+  SEAMOUNT_TRY_ASSIGN(gcs::ObjectPatch patch, gcs::DecodePatch(body.empty() ? "{}" : body));
+  SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
+  UploadRow upload{.id = RandomId(), .bucket = call.bucket->name};
+  upload.object.name = patch.name.empty() ? std::string(call.target.Query("name").value_or("")) : patch.name;
+  SEAMOUNT_TRY(CheckObjectName(upload.object.name));
+  const net::Headers& headers = call.request.headers;
+  if (const auto type = headers.Get("x-upload-content-type"); type && !patch.content_type)
+    patch.content_type = std::string(*type);
+  SEAMOUNT_TRY(ApplyPatch(patch, upload.object, true));
+  const std::array<std::optional<uint64_t>, 4> values = {
+      preconditions.generation_match, preconditions.generation_not_match, preconditions.metageneration_match,
+      preconditions.metageneration_not_match};
+  for (size_t i = 0; i < values.size(); ++i)
+    if (values[i]) upload.conditions[kConditionNames[i]] = std::to_string(*values[i]);
+  const ExpectedHashes hashes = HashesOf(headers, patch);
+  if (hashes.crc32c) upload.conditions["crc32c"] = base::Crc32cToBase64(*hashes.crc32c);
+  if (hashes.md5) upload.conditions["md5Hash"] = *hashes.md5;
+  if (const auto length = headers.Get("x-upload-content-length")) upload.expected_size = gcs::ParseUint(*length);
+  upload.email = call.identity.email;
+  upload.created = service.catalog.Now();
+
+  SEAMOUNT_TRY(service.blobs.OpenUpload(upload.id, true));
+  if (auto inserted = service.catalog.InsertUpload(upload); !inserted) {
+    service.blobs.RemoveUpload(upload.id);
+    return std::move(inserted).error();
+  }
+  ServerResponse response;
+  response.headers.Add("Location", call.base_url + "/upload/storage/v1/b/" + call.bucket->name +
+                                       "/o?uploadType=resumable&name=" + base::PercentEncode(upload.object.name) +
+                                       "&upload_id=" + upload.id);
+  response.headers.Add("X-GUploader-UploadID", upload.id);
+  return response;
+}
+
+Result<ServerResponse> ResumeUpload(Service& service, Call& call) {
+  const std::string id(call.target.Query("upload_id").value_or(""));
+  const auto live = service.uploads.Get(id);
+  std::unique_lock lock(live->mutex, std::try_to_lock);
+  if (!lock) return base::Unavailable("another request is adding to this upload session");
+  // Read under the lock: another request may just have moved the session on.
+  SEAMOUNT_TRY_ASSIGN(const auto upload, service.catalog.FindUpload(id));
+  if (!upload || upload->bucket != call.bucket->name || upload->email != call.identity.email) {
+    service.uploads.Drop(id);
+    return NoSuchSession();
+  }
+  if (upload->finished != 0) {
+    service.uploads.Drop(id);
+    return AnswerFinished(service, call, *upload);
+  }
+  if (call.request.method == "DELETE") {
+    EndSession(service, id);
+    return ServerResponse{.status = 499};  // what Google answers to a cancelled upload
+  }
+  std::optional<gcs::ContentRange> range;
+  if (const auto header = call.request.headers.Get("content-range")) {
+    SEAMOUNT_TRY_ASSIGN(range, gcs::ParseContentRange(*header));
+  }
+  SEAMOUNT_TRY(MakeReady(service, *upload, *live));
+  if (range && !range->span) {  // a status query; one that names the whole size ends an upload that has it all
+    if (range->total && *range->total == upload->persisted) return Complete(service, call, *upload, *live);
+    return Incomplete(upload->persisted);
+  }
+  return TakeBody(service, call, *upload, *live, range);
+}
+
+}  // namespace seamount::server

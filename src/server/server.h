@@ -1,0 +1,47 @@
+// A GCS-compatible server over one folder: what `seamount serve` runs, and what tests run in their own process.
+//
+// How it works: net/http_server.h gives each connection a thread, which calls api.cc. Handlers read rows through the
+// catalog (catalog.h: SQLite behind an in-memory cache and a group-committing writer) and contents through the blob
+// store (blob_store.h: fsynced files, sent with sendfile). A write is acknowledged when its blob and then its row are
+// durable; a crash in between leaves a blob without a row, which the next start removes.
+//
+// The folder:
+//   catalog.db (-wal, -shm)   SQLite
+//   blobs/aa/<id>             contents        tmp/, uploads/   contents on their way
+//   admin-key.json            the administrator's key, mode 0600
+//   lock                      held while a server runs on the folder
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <string>
+
+#include "base/clock.h"
+#include "base/result.h"
+
+namespace seamount::server {
+
+struct ServerOptions {
+  std::string directory;  // made, mode 0700, where missing
+  std::string address = "127.0.0.1";
+  uint16_t port = 0;                 // 0: any free one
+  std::string tls_certificate_file;  // both or neither
+  std::string tls_key_file;
+  base::Clock* clock = &base::RealClock();  // outlives the server
+};
+
+class Server {
+ public:
+  virtual ~Server() = default;  // stops
+  virtual uint16_t port() const = 0;
+  // "http://127.0.0.1:9000"
+  virtual std::string endpoint() const = 0;
+  virtual std::string admin_key_file() const = 0;
+  // Requests in progress end first, at most `grace`.
+  virtual void Stop(base::Duration grace) = 0;
+};
+
+// Listening when it returns. PreconditionFailed when another server has the folder; Unavailable when the port is taken.
+Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options);
+
+}  // namespace seamount::server

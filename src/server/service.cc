@@ -1,0 +1,155 @@
+#include "server/service.h"
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "gcs/wire.h"
+#include "store/store.h"
+
+namespace seamount::server {
+namespace {
+
+// A policy or a compose request of the most sources with the longest names is far smaller.
+constexpr size_t kMaxJsonBody = 1 << 20;
+
+// Length of the UTF-8 sequence that `text` begins with; 0 if it is none (overlong, surrogate, cut off).
+size_t Utf8Length(std::string_view text) {
+  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
+  const unsigned char lead = byte(0);
+  if (lead < 0x80) return 1;
+  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
+  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
+  for (size_t i = 1; i < length; ++i)
+    if ((byte(i) & 0xc0) != 0x80) return 0;
+  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f) || (lead == 0xf0 && byte(1) < 0x90) ||
+      (lead == 0xf4 && byte(1) > 0x8f))
+    return 0;
+  return length;
+}
+
+}  // namespace
+
+std::shared_ptr<LiveUpload> LiveUploads::Get(const std::string& id) {
+  std::lock_guard lock(mutex_);
+  auto& upload = uploads_[id];
+  if (!upload) upload = std::make_shared<LiveUpload>();
+  return upload;
+}
+
+void LiveUploads::Drop(const std::string& id) {
+  std::lock_guard lock(mutex_);
+  uploads_.erase(id);
+}
+
+ServerResponse JsonResponse(int status, std::string_view body) {
+  ServerResponse response{.status = status};
+  response.headers.Add("Content-Type", "application/json; charset=UTF-8");
+  response.body = Bytes::Copy(body);
+  return response;
+}
+
+ServerResponse ErrorResponse(int status, std::string_view reason, const std::string& message) {
+  return JsonResponse(status, gcs::EncodeError({status, std::string(reason), message}));
+}
+
+bool Has(const Call& call, std::string_view permission, const BucketRow& bucket) {
+  return Authorize(call.identity, permission, &bucket.policy);
+}
+
+Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket) {
+  if (Authorize(call.identity, permission, bucket ? &bucket->policy : nullptr)) return {};
+  const std::string who = call.identity.anonymous() ? "Anonymous caller" : call.identity.email;
+  std::string message = who + " does not have " + std::string(permission) + " access" +
+                        (bucket ? " to the bucket '" + bucket->name + "' (or it may not exist)" : "");
+  if (call.identity.anonymous()) return base::Unauthenticated(std::move(message));
+  return base::PermissionDenied(std::move(message));
+}
+
+Result<std::string> ReadBody(ServerRequest& request) {
+  const auto too_large = [] {
+    return base::InvalidArgument("the request body is too large (at most " + std::to_string(kMaxJsonBody) + " bytes)");
+  };
+  if (request.content_length.value_or(0) > kMaxJsonBody) return too_large();
+  std::string body;
+  std::array<std::byte, 16 << 10> buffer;
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const size_t got, request.read_body(buffer));
+    if (got == 0) return body;
+    body.append(reinterpret_cast<const char*>(buffer.data()), got);
+    if (body.size() > kMaxJsonBody) return too_large();
+  }
+}
+
+Result<std::optional<uint64_t>> UintQuery(const net::RequestTarget& target, std::string_view name) {
+  const auto text = target.Query(name);
+  if (!text) return std::optional<uint64_t>();
+  const auto value = gcs::ParseUint(*text);
+  if (!value) return base::InvalidArgument("parameter " + std::string(name) + ": not a non-negative integer");
+  return value;
+}
+
+Result<Preconditions> ParsePreconditions(const net::RequestTarget& target, const net::Headers& headers,
+                                         std::string_view prefix) {
+  Preconditions preconditions;
+  const std::string p(prefix);
+  SEAMOUNT_TRY_ASSIGN(preconditions.generation_match, UintQuery(target, p + "GenerationMatch"));
+  SEAMOUNT_TRY_ASSIGN(preconditions.generation_not_match, UintQuery(target, p + "GenerationNotMatch"));
+  SEAMOUNT_TRY_ASSIGN(preconditions.metageneration_match, UintQuery(target, p + "MetagenerationMatch"));
+  SEAMOUNT_TRY_ASSIGN(preconditions.metageneration_not_match, UintQuery(target, p + "MetagenerationNotMatch"));
+  if (prefix != "if") return preconditions;
+  const auto from_header = [&](std::string_view name, std::optional<uint64_t>& into) -> Result<void> {
+    const auto text = headers.Get(name);
+    if (!text) return {};
+    into = gcs::ParseUint(*text);
+    if (!into) return base::InvalidArgument("header " + std::string(name) + ": not a non-negative integer");
+    return {};
+  };
+  SEAMOUNT_TRY(from_header("x-goog-if-generation-match", preconditions.generation_match));
+  SEAMOUNT_TRY(from_header("x-goog-if-metageneration-match", preconditions.metageneration_match));
+  return preconditions;
+}
+
+std::optional<Span> ResolveRange(std::string_view header, uint64_t size) {
+  if (!header.starts_with("bytes=")) return std::nullopt;
+  header.remove_prefix(6);
+  const size_t dash = header.find('-');
+  if (dash == std::string_view::npos || header.find(',') != std::string_view::npos) return std::nullopt;
+  const std::string_view first_text = header.substr(0, dash);
+  const std::string_view last_text = header.substr(dash + 1);
+  const auto last = gcs::ParseUint(last_text);
+  if (first_text.empty()) {
+    if (!last) return std::nullopt;
+    const uint64_t length = std::min(*last, size);
+    return Span{size - length, length};
+  }
+  const auto first = gcs::ParseUint(first_text);
+  if (!first || (!last_text.empty() && (!last || *last < *first))) return std::nullopt;
+  if (*first >= size) return Span{size, 0};
+  const uint64_t end = last ? std::min(*last, size - 1) : size - 1;
+  return Span{*first, end - *first + 1};
+}
+
+Result<void> CheckText(std::string_view text, const std::string& what) {
+  while (!text.empty()) {
+    const size_t length = Utf8Length(text);
+    if (length == 0) return base::InvalidArgument(what + ": not valid UTF-8");
+    if (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f)
+      return base::InvalidArgument(what + ": must not hold control characters");
+    text.remove_prefix(length);
+  }
+  return {};
+}
+
+Result<void> CheckObjectName(const std::string& name) {
+  SEAMOUNT_TRY(store::CheckKey(name));
+  if (name == "." || name == "..") return base::InvalidArgument("object name '" + name + "': not allowed");
+  for (std::string_view rest = name; !rest.empty();) {
+    const size_t length = Utf8Length(rest);
+    if (length == 0) return base::InvalidArgument("object name: not valid UTF-8");
+    rest.remove_prefix(length);
+  }
+  return {};
+}
+
+}  // namespace seamount::server

@@ -1,0 +1,97 @@
+// What the handlers of one server share, and what each is given. A handler is a free function
+// `Result<ServerResponse> Verb(Service&, Call&)`; api.cc has authenticated the caller, found the bucket and checked the
+// operation's permission before it calls one. An Error becomes a GCS error body there, in one total switch; statuses
+// that no Error code stands for (304, 308, 409, 416) are answered directly.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "net/http_server.h"
+#include "net/url.h"
+#include "server/blob_store.h"
+#include "server/catalog.h"
+#include "server/iam.h"
+#include "server/route.h"
+
+namespace seamount::server {
+
+using net::ServerRequest;
+using net::ServerResponse;
+
+// A resumable upload that this process has seen: its file, and the hash of what it holds. The catalog has the rest; an
+// entry can be dropped and made anew from the file.
+struct LiveUpload {
+  std::mutex mutex;     // held by the one request that adds to it
+  FileDescriptor file;  // open during a request only
+  ContentHash hash;
+  uint64_t size = 0;   // bytes in the file and in `hash`
+  bool ready = false;  // they agree
+};
+
+// Thread-safe.
+class LiveUploads {
+ public:
+  std::shared_ptr<LiveUpload> Get(const std::string& id);
+  void Drop(const std::string& id);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<LiveUpload>> uploads_;
+};
+
+struct Service {
+  Catalog& catalog;
+  BlobStore& blobs;
+  base::Clock& clock;
+  bool tls = false;
+  LiveUploads uploads;
+};
+
+struct Call {
+  ServerRequest& request;
+  const net::RequestTarget& target;
+  const Route& route;
+  Identity identity;
+  std::string base_url;                     // scheme://host by which the client reached us
+  std::shared_ptr<const BucketRow> bucket;  // of route.bucket, where the operation has one
+};
+
+ServerResponse JsonResponse(int status, std::string_view body);
+// A GCS error body.
+ServerResponse ErrorResponse(int status, std::string_view reason, const std::string& message);
+
+// PermissionDenied or Unauthenticated, naming the permission, unless the caller has it on the bucket (null: none's).
+Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket);
+bool Has(const Call& call, std::string_view permission, const BucketRow& bucket);
+
+// The whole body, for JSON. InvalidArgument when it is larger than any JSON request has reason to be.
+Result<std::string> ReadBody(ServerRequest& request);
+
+// ifGenerationMatch and its kin, from the query or (XML) from x-goog-if-generation-match.
+Result<Preconditions> ParsePreconditions(const net::RequestTarget& target, const net::Headers& headers,
+                                         std::string_view prefix = "if");
+Result<std::optional<uint64_t>> UintQuery(const net::RequestTarget& target, std::string_view name);
+
+// The bytes [offset, offset + length) that a Range header asks of an object of `size` bytes. nullopt: the header says
+// nothing this server follows (another unit, several ranges, malformed), and the whole object is the answer, as
+// RFC 9110 has it. length 0: the range lies outside, 416.
+struct Span {
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+std::optional<Span> ResolveRange(std::string_view header, uint64_t size);
+
+// Valid UTF-8 without what headers or keys cannot carry; `what` names the field in the error.
+Result<void> CheckText(std::string_view text, const std::string& what);
+// An object name that may be made.
+Result<void> CheckObjectName(const std::string& name);
+
+}  // namespace seamount::server

@@ -1,0 +1,97 @@
+// Who calls: the token endpoint (RFC 7523: a JWT signed by a service account's key buys an access token) and the check
+// of the bearer token that every other request carries.
+#include <algorithm>
+#include <chrono>
+#include <utility>
+
+#include "auth/jwt.h"
+#include "server/access_token.h"
+#include "server/handlers.h"
+#include "server/json_text.h"
+
+namespace seamount::server {
+namespace {
+
+constexpr std::string_view kGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
+constexpr int64_t kLifetimeS = 3600;  // as Google's
+// What Google's own libraries write as the audience, whatever a key's token_uri says. A JWT for it is of no use there:
+// Google does not know our keys.
+constexpr char kGoogleAudience[] = "https://oauth2.googleapis.com/token";
+
+int64_t NowSeconds(Service& service) { return service.catalog.Now() / 1'000'000; }
+
+ServerResponse Refuse(const std::string& error, const std::string& description) {
+  ServerResponse response = JsonResponse(400, TokenErrorJson(error, description));
+  response.headers.Add("Cache-Control", "no-store");
+  return response;
+}
+
+// The account and key that signed `jwt`, for one of `audiences`. The reason why not is for the log and the caller; it
+// says nothing that the caller does not know.
+struct Signer {
+  std::shared_ptr<const AccountRow> account;
+  std::string key_id;
+};
+Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, const std::vector<std::string>& more_audiences) {
+  const Error refused = base::Unauthenticated("account not found, disabled, or the key was deleted");
+  const auto account = service.catalog.FindAccount(jwt.claims.issuer);
+  if (!account || account->disabled) return refused;
+  const auto key = account->keys.find(jwt.key_id);
+  if (key == account->keys.end()) return refused;
+  SEAMOUNT_TRY_ASSIGN(const auth::PublicKey public_key, auth::PublicKey::FromPem(key->second.public_key_pem));
+  std::string audience = key->second.token_uri;
+  // Besides the address that the key was made for: the one by which the client reached us.
+  if (std::find(more_audiences.begin(), more_audiences.end(), jwt.claims.audience) != more_audiences.end())
+    audience = jwt.claims.audience;
+  SEAMOUNT_TRY(auth::CheckJwt(jwt, public_key, audience, service.clock.WallNow()));
+  return Signer{account, jwt.key_id};
+}
+
+}  // namespace
+
+Result<ServerResponse> GrantToken(Service& service, Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
+  const auto form = net::ParseTarget("/?" + body);
+  if (!form) return Refuse("invalid_request", "the body is not a form");
+  if (form->Query("grant_type") != kGrantType)
+    return Refuse("unsupported_grant_type", "expected " + std::string(kGrantType));
+  const auto jwt = auth::ParseJwt(form->Query("assertion").value_or(""));
+  if (!jwt) return Refuse("invalid_grant", jwt.error().message());
+  const auto signer = CheckSigner(service, *jwt, {call.base_url + "/token", kGoogleAudience});
+  if (!signer) return Refuse("invalid_grant", signer.error().message());
+  const std::string token = SignToken(service.catalog.token_secret(), {.email = signer->account->email,
+                                                                       .account_id = signer->account->unique_id,
+                                                                       .key_id = signer->key_id,
+                                                                       .expires_s = NowSeconds(service) + kLifetimeS});
+  ServerResponse response = JsonResponse(200, TokenJson(token, kLifetimeS));
+  response.headers.Add("Cache-Control", "no-store");
+  return response;
+}
+
+Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& base_url) {
+  const auto header = request.headers.Get("authorization");
+  if (!header) return Identity{};
+  constexpr std::string_view kScheme = "bearer ";
+  const bool bearer = header->size() > kScheme.size() &&
+                      std::equal(kScheme.begin(), kScheme.end(), header->begin(),
+                                 [](char a, char b) { return a == (b == ' ' ? b : static_cast<char>(b | 0x20)); });
+  if (!bearer) return base::Unauthenticated("Authorization: expected a bearer token");
+  const std::string_view token = header->substr(kScheme.size());
+  const Error refused = base::Unauthenticated("Invalid Credentials");
+  if (const auto claims = VerifyToken(service.catalog.token_secret(), token, NowSeconds(service))) {
+    const auto account = service.catalog.FindAccount(claims->email);
+    if (!account || account->disabled || account->unique_id != claims->account_id ||
+        !account->keys.contains(claims->key_id))
+      return refused;
+    return Identity{account->email, account->is_admin};
+  }
+  // A JWT that the key signed for this server itself, without the detour over the token endpoint.
+  if (std::count(token.begin(), token.end(), '.') != 2) return refused;
+  const auto jwt = auth::ParseJwt(token);
+  if (!jwt) return refused;
+  const auto signer = CheckSigner(service, *jwt, {base_url, base_url + "/"});
+  if (!signer) return refused;
+  return Identity{signer->account->email, signer->account->is_admin};
+}
+
+}  // namespace seamount::server
