@@ -1,5 +1,6 @@
 #include "zarr/array.h"
 
+#include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
 #include <cstring>
@@ -102,6 +103,124 @@ TEST_P(ArrayModelTest, RandomBoxesAgreeWithAPlainBuffer) {
 
 INSTANTIATE_TEST_SUITE_P(Layouts, ArrayModelTest, testing::ValuesIn(kLayouts),
                          [](const auto& parameters) { return parameters.param.name; });
+
+class ArrayTest : public testing::Test {
+ protected:
+  std::unique_ptr<Array> Make(std::optional<Index> shard, const char* codecs = "none") {
+    ArrayMetadata metadata;
+    metadata.data_type = DataType::kUInt8;
+    metadata.shape = {8};
+    metadata.chunk_shape = {2};
+    metadata.shard_shape = std::move(shard);
+    metadata.codecs = *CodecsFromName(codecs, metadata.data_type, false);
+    metadata.fill_value = Bytes::Copy("f");
+    auto array = Array::Create(store_, "x", std::move(metadata), true, {});
+    EXPECT_TRUE(array) << array.error().ToString();
+    return *std::move(array);
+  }
+  std::string Read(Array& array) {
+    std::string text(8, '?');
+    const auto read = array.ReadRegion({{0}, {8}}, std::as_writable_bytes(std::span(text)), nullptr, {});
+    return read ? text : read.error().ToString();
+  }
+  void Write(Array& array, uint64_t origin, std::string_view text) {
+    const auto written = array.WriteRegion({{origin}, {text.size()}}, base::AsBytes(text), nullptr, {});
+    ASSERT_TRUE(written) << written.error().ToString();
+  }
+  std::shared_ptr<Store> store_ = store::MakeMemoryStore();
+};
+
+TEST_F(ArrayTest, AbsentChunksAndShardsHoldTheFillValue) {
+  auto array = Make(Index{4});
+  EXPECT_EQ(Read(*array), "ffffffff");
+  Write(*array, 1, "a");
+  EXPECT_EQ(Read(*array), "faffffff");
+  EXPECT_TRUE(*array->Locate(std::vector<uint64_t>{0}, {}));
+  EXPECT_FALSE(*array->Locate(std::vector<uint64_t>{1}, {}));  // empty in its shard
+  EXPECT_FALSE(*array->Locate(std::vector<uint64_t>{2}, {}));  // no shard
+  EXPECT_FALSE(*array->Fetch(std::vector<uint64_t>{3}, {}));
+  EXPECT_FALSE(array->Locate(std::vector<uint64_t>{4}, {}));  // not in the grid
+}
+
+TEST_F(ArrayTest, AShardThatSomebodyElseOverwroteIsNoticed) {
+  auto array = Make(Index{4}, "zstd");
+  Write(*array, 0, "abcd");
+  const auto before = array->Locate(std::vector<uint64_t>{1}, {});
+  ASSERT_TRUE(before);
+  auto other = Array::Open(store_, "x", {});
+  ASSERT_TRUE(other);
+  Write(**other, 0, "wxyz");
+  const auto encoded = array->Fetch(std::vector<uint64_t>{1}, {});
+  ASSERT_TRUE(encoded) << encoded.error().ToString();
+  std::string chunk(2, '?');
+  ASSERT_TRUE(array->Decode(std::vector<uint64_t>{1}, **encoded, std::as_writable_bytes(std::span(chunk))));
+  EXPECT_EQ(chunk, "yz");
+}
+
+TEST_F(ArrayTest, DamageIsDataLossThatNamesTheObject) {
+  for (const auto& shard : {std::optional<Index>(), std::optional<Index>(Index{4})}) {
+    auto array = Make(shard, "zstd");
+    Write(*array, 0, "abcdefgh");
+    const std::string key = array->UnitKey(std::vector<uint64_t>{1});
+    const Bytes good = (*store_->Read(key, {}, {}))->data;
+    for (size_t at = 0; at < good.size(); ++at) {
+      const Bytes shorter = good.Slice(0, at);
+      ASSERT_TRUE(store_->Write(key, store::BytesSource(shorter), {}, {}));
+      auto fresh = Array::Open(store_, "x", {});
+      EXPECT_THAT(Read(**fresh), testing::AllOf(testing::StartsWith("DataLoss"), testing::HasSubstr(key)));
+      const auto fetched = (*fresh)->Fetch(std::vector<uint64_t>{2}, {});
+      if (shard) {
+        EXPECT_FALSE(fetched);
+      }
+      std::string damaged(good.view());
+      damaged[at] = static_cast<char>(damaged[at] ^ 1);
+      ASSERT_TRUE(store_->Write(key, store::BytesSource(damaged), {}, {}));
+      fresh = Array::Open(store_, "x", {});
+      (void)Read(**fresh);  // whatever comes out, nothing is touched outside
+    }
+  }
+}
+
+TEST_F(ArrayTest, WritersOfTheSameChunkLoseNothing) {
+  for (const auto& shard : {std::optional<Index>(), std::optional<Index>(Index{8})}) {
+    store_ = store::MakeMemoryStore();
+    auto array = Make(shard);
+    exec::ThreadPool pool(8);
+    exec::ParallelFor(pool, 8, [&](size_t i) {
+      const std::string letter(1, static_cast<char>('a' + i));
+      Write(*array, i, letter);
+    });
+    EXPECT_EQ(Read(*array), "abcdefgh");
+  }
+}
+
+TEST_F(ArrayTest, BoxesThatDoNotFitAreRefused) {
+  auto array = Make(std::nullopt);
+  std::string text(8, '?');
+  const auto into = std::as_writable_bytes(std::span(text));
+  for (const Box& box : {Box{{0}, {9}}, Box{{9}, {0}}, Box{{4}, {5}}, Box{{0, 0}, {8, 1}}, Box{{0}, {7}}}) {
+    const auto read = array->ReadRegion(box, into, nullptr, {});
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code(), ErrorCode::kInvalidArgument);
+  }
+}
+
+TEST_F(ArrayTest, ScalarsAndEmptyDimensions) {
+  for (const Index& shape : {Index{}, Index{0}, Index{3, 0}}) {
+    ArrayMetadata metadata;
+    metadata.data_type = DataType::kUInt8;
+    metadata.shape = shape;
+    metadata.chunk_shape = Index(shape.size(), 1);
+    auto array = Array::Create(store_, "s", std::move(metadata), true, {});
+    ASSERT_TRUE(array) << array.error().ToString();
+    std::string text(CountOf(shape), 'x');
+    const Box all{Index(shape.size(), 0), shape};
+    ASSERT_TRUE((*array)->WriteRegion(all, base::AsBytes(text), nullptr, {}));
+    std::string back(text.size(), '?');
+    ASSERT_TRUE((*array)->ReadRegion(all, std::as_writable_bytes(std::span(back)), nullptr, {}));
+    EXPECT_EQ(back, text);
+  }
+}
 
 }  // namespace
 }  // namespace seamount::zarr

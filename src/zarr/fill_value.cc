@@ -196,9 +196,14 @@ double DoubleFromHalf(uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-Result<Bytes> ParseFillValue(DataType type, const Json& value, bool v2_big_endian) {
+Result<Bytes> ParseFillValue(DataType type, const Json& value) {
   if (auto element = ParseSpelling(type, value)) return *std::move(element);
-  if (auto element = ParseBase64(type, value, v2_big_endian)) return *std::move(element);
+  return BadFill(type, value);
+}
+
+Result<Bytes> ParseFillValueV2(DataType type, const Json& value, bool big_endian) {
+  if (auto element = ParseSpelling(type, value)) return *std::move(element);
+  if (auto element = ParseBase64(type, value, big_endian)) return *std::move(element);
   return BadFill(type, value);
 }
 

@@ -8,8 +8,10 @@
 namespace seamount::zarr {
 
 // Every spelling of v3: numbers, true/false, "NaN", "Infinity", "-Infinity", "0x" hex of the bits, [re, im] for
-// complex; and v2's base64 of the stored element. DataLoss for anything else, out of range included.
-Result<Bytes> ParseFillValue(DataType type, const Json& value, bool v2_big_endian = false);
+// complex. DataLoss for anything else, out of range included.
+Result<Bytes> ParseFillValue(DataType type, const Json& value);
+// v2 has these too, and the base64 of the element as it is stored.
+Result<Bytes> ParseFillValueV2(DataType type, const Json& value, bool big_endian);
 
 // The v3 spelling. NaNs other than the usual one become hex in v3; v2 has one NaN only.
 Json FormatFillValue(DataType type, const Bytes& element, int format);

@@ -181,7 +181,7 @@ Result<ArrayMetadata> ParseArrayMetadataV2(std::string_view zarray, std::string_
     std::fill(zero.span().begin(), zero.span().end(), std::byte{0});
     metadata.fill_value = Bytes(std::move(zero));
   } else {
-    SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValue(type.type, *fill, type.big_endian));
+    SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValueV2(type.type, *fill, type.big_endian));
   }
   SEAMOUNT_TRY(ParseAttributes(zattrs, metadata));
   SEAMOUNT_TRY(CheckArrayMetadata(metadata));
