@@ -1,0 +1,22 @@
+// What every binding that opens a store takes: endpoint, key, anonymous, cache_dir.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "store/store.h"
+
+namespace seamount::python {
+
+struct Connection {
+  std::string endpoint;
+  std::string key;
+  bool anonymous = false;
+  std::string cache_dir;
+  uint64_t cache_bytes = 0;
+};
+
+// Raises. GIL held; it is let go while the store is opened.
+std::shared_ptr<Store> OpenStoreOrRaise(const std::string& url, const Connection& connection);
+
+}  // namespace seamount::python
