@@ -6,6 +6,7 @@
 #include "auth/token_sources.h"
 #include "base/encoding.h"
 #include "gcs/gcs_store.h"
+#include "store/file/file_store.h"
 #include "store/memory/memory_store.h"
 #include "store/prefix/prefix_store.h"
 #include "store/retry/retry_store.h"
@@ -97,11 +98,9 @@ std::string EndpointOf(const StoreConfig& config) {
 Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config) {
   SEAMOUNT_TRY_ASSIGN(const Url parsed, ParseUrl(url));
   if (parsed.scheme == "gs") return OpenGcs(parsed, config);
-  if (parsed.scheme == "memory") {
-    const auto calls = std::make_shared<TraceStore>(store::MakeMemoryStore());
-    return OpenedStore{.store = calls, .calls = calls};
-  }
-  return base::InvalidArgument("'" + url + "': unknown scheme");
+  const auto calls = std::make_shared<TraceStore>(
+      parsed.scheme == "file" ? store::MakeFileStore(parsed.path) : std::shared_ptr<Store>(store::MakeMemoryStore()));
+  return OpenedStore{.store = calls, .calls = calls};
 }
 
 Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConfig& config) {

@@ -35,7 +35,8 @@ struct Url {
 // gs://bucket[/prefix], file:///dir. InvalidArgument says what was expected.
 Result<Url> ParseUrl(const std::string& url);
 
-// Trace(Prefix(Cache(Retry(Trace(GcsStore))))) on gs://bucket[/prefix].
+// Trace(Prefix(Cache(Retry(Trace(GcsStore))))) on gs://bucket[/prefix]; Trace(FileStore) on file:///dir;
+// a new memory store on memory://.
 // Nothing is asked of the server yet: a bucket that does not exist shows at the first call.
 Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConfig& config);
 

@@ -1,0 +1,98 @@
+// Within store/file: the directory of a file store, by system calls. Knows paths, not keys or conditions.
+#pragma once
+
+#include <sys/stat.h>
+
+#include <mutex>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/result.h"
+#include "store/file/file_record.h"
+#include "store/file/file_store.h"
+
+namespace seamount::store {
+
+// The one place where errno becomes an error.
+Error ErrnoError(int error, std::string_view doing, std::string_view path);
+
+// An open descriptor.
+class Fd {
+ public:
+  Fd() = default;
+  explicit Fd(int fd) : fd_(fd) {}
+  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
+  Fd& operator=(Fd&& other) noexcept;
+  ~Fd() { Close(); }
+  int get() const { return fd_; }
+  explicit operator bool() const { return fd_ >= 0; }
+  void Close();
+
+ private:
+  int fd_ = -1;
+};
+
+struct OpenedFile {
+  Fd fd;
+  struct stat status;
+  std::string path;  // as found, relative to the directory
+};
+
+struct FolderEntry {
+  std::string name;
+  bool folder = false;
+};
+
+class FileFolder {
+ public:
+  FileFolder(std::string directory, const FileStoreOptions& options)
+      : directory_(std::move(directory)), options_(options) {}
+
+  const std::string& directory() const { return directory_; }
+  // The directory and the store's own folder in it, made if need be.
+  Result<void> Prepare();
+
+  // The regular file at `path`, or beside the folder of that name. Nothing if there is none. NotFound when the
+  // directory itself does not exist.
+  Result<std::optional<OpenedFile>> Open(const std::string& path);
+  // What lies in a folder ("" is the directory), sorted by nothing; nothing at all where it is no folder.
+  Result<std::vector<FolderEntry>> Entries(const std::string& folder);
+
+  // An empty temporary file; its path.
+  Result<OpenedFile> MakeTemporary();
+  // Writes the record and makes file and record durable.
+  Result<void> Finish(OpenedFile& file, const FileRecord& record);
+  std::optional<FileRecord> RecordOf(const OpenedFile& file);
+
+  // Held: nobody else holds the lock of that path. Cancelled or Unavailable by the context.
+  Result<Fd> Lock(const std::string& path, const CallContext& context);
+  // Makes the folders above `path`; a file in the way is moved beside. Takes locks, so call it holding none.
+  Result<void> MakeFolders(const std::string& path, const CallContext& context);
+  // Renames a temporary file into place, lock held. False when a folder above is missing or a file: MakeFolders, again.
+  Result<bool> Place(const OpenedFile& temporary, const std::string& path);
+  // Lock held. Removes the file, its record, and folders above that become empty.
+  Result<void> Remove(const OpenedFile& file);
+  void RemoveTemporary(const OpenedFile& file);
+  void RemoveRecord(const struct stat& status);
+
+ private:
+  Result<int> Root();
+  Fd OpenFolder(const std::string& folder);
+  Result<void> MoveAside(const std::string& path, const CallContext& context);
+  Result<void> SyncFolderOf(const std::string& path);
+
+  const std::string directory_;
+  const FileStoreOptions options_;
+  std::mutex mutex_;
+  Fd root_;
+  bool prepared_ = false;
+};
+
+// Inode and modification time, mixed; never zero.
+uint64_t GenerationOf(const struct stat& status);
+int64_t MtimeOf(const struct stat& status);
+
+}  // namespace seamount::store

@@ -1,0 +1,181 @@
+#include "store/file/file_listing.h"
+
+#include <algorithm>
+
+#include "store/file/file_names.h"
+
+namespace seamount::store {
+namespace {
+
+using StatKey = std::function<Result<std::optional<ObjectInfo>>(const std::string& key)>;
+
+// A file or folder whose part of the key is known.
+struct Named {
+  std::string key;   // a folder's ends with '/'
+  std::string path;  // relative to the directory
+  bool folder = false;
+};
+
+bool Overlaps(std::string_view a, std::string_view b) { return a.starts_with(b) || b.starts_with(a); }
+
+class Listing {
+ public:
+  Listing(FileFolder& folder, const ListOptions& options, const CallContext& context, const StatKey& stat)
+      : folder_(folder), options_(options), context_(context), stat_(stat), start_(options.start_offset) {}
+
+  Result<ListPage> Run() {
+    if (options_.max_results < 1) return base::InvalidArgument("list: max_results must be at least 1");
+    SEAMOUNT_TRY(Resume());
+    SEAMOUNT_TRY(Visit("", ""));
+    return std::move(page_);
+  }
+
+ private:
+  // A page token is 'o' and the last object's key, or 'p' and the last prefix.
+  Result<void> Resume() {
+    if (options_.page_token.empty()) return {};
+    const std::string last = options_.page_token.substr(1);
+    if (options_.page_token[0] == 'o') {
+      start_ = std::max(start_, last + '\0');  // the next key there can be
+    } else if (options_.page_token[0] == 'p' && !last.empty()) {
+      folded_ = last;
+      start_ = std::max(start_, last);
+    } else {
+      return base::InvalidArgument("list: malformed page token");
+    }
+    return {};
+  }
+
+  // The entries of one folder, in the order of the keys below them.
+  Result<std::vector<Named>> Sorted(const std::string& path, const std::string& key) {
+    std::vector<Named> named;
+    SEAMOUNT_TRY(Gather(path, key, "", named));
+    std::sort(named.begin(), named.end(),
+              [](const Named& a, const Named& b) { return a.key != b.key ? a.key < b.key : a.path < b.path; });
+    // A file may be found under both its names for a moment; it is one object.
+    const auto same = [](const Named& a, const Named& b) { return a.key == b.key; };
+    named.erase(std::unique(named.begin(), named.end(), same), named.end());
+    return named;
+  }
+
+  Result<void> Gather(const std::string& path, const std::string& key, const std::string& pending,
+                      std::vector<Named>& named) {
+    SEAMOUNT_TRY(CheckContext(context_));
+    SEAMOUNT_TRY_ASSIGN(const auto entries, folder_.Entries(path));
+    for (const FolderEntry& entry : entries) {
+      const auto name = ReadFileName(entry.name, entry.folder, pending);
+      if (!name) continue;
+      const std::string entry_path = path.empty() ? entry.name : path + "/" + entry.name;
+      if (name->continues) {
+        // The rest of a cut name sorts among the names beside it.
+        SEAMOUNT_TRY(Gather(entry_path, key, name->text, named));
+        continue;
+      }
+      named.push_back({key + name->text + (entry.folder ? "/" : ""), entry_path, entry.folder});
+    }
+    return {};
+  }
+
+  static bool IsObject(const Named& file) {
+    if (!CheckKey(file.key)) return false;
+    const std::string path = PathOfKey(file.key);
+    return file.path == path || file.path == path + std::string(kBesideFolder);
+  }
+
+  // Whether keys that begin with the folder's can be asked for and have not been listed yet.
+  bool Concerns(const std::string& folder_key) const {
+    if (!Overlaps(folder_key, options_.prefix)) return false;
+    if (!folded_.empty() && folder_key.starts_with(folded_)) return false;
+    return folder_key >= start_ || start_.starts_with(folder_key);
+  }
+
+  bool Concerned(const Named& file) const {
+    return file.key.starts_with(options_.prefix) && file.key >= start_ &&
+           (folded_.empty() || !file.key.starts_with(folded_)) && IsObject(file);
+  }
+
+  // What the delimiter folds this key into, if it does.
+  std::optional<std::string> Fold(const std::string& key) const {
+    if (options_.delimiter.empty() || key.size() <= options_.prefix.size()) return std::nullopt;
+    const size_t cut = key.find(options_.delimiter, options_.prefix.size());
+    if (cut == std::string::npos) return std::nullopt;
+    return key.substr(0, cut + options_.delimiter.size());
+  }
+
+  Result<void> Visit(const std::string& path, const std::string& key) {
+    SEAMOUNT_TRY_ASSIGN(const auto entries, Sorted(path, key));
+    for (const Named& entry : entries) {
+      if (full_) return {};
+      if (entry.folder) {
+        if (!Concerns(entry.key)) continue;
+        if (entry.key.starts_with(options_.prefix) && Fold(entry.key)) {
+          SEAMOUNT_TRY_ASSIGN(const bool any, HoldsObject(entry));
+          if (any) AddPrefix(*Fold(entry.key));
+        } else {
+          SEAMOUNT_TRY(Visit(entry.path, entry.key));
+        }
+      } else if (Concerned(entry)) {
+        if (auto prefix = Fold(entry.key)) {
+          AddPrefix(*std::move(prefix));
+        } else {
+          SEAMOUNT_TRY(AddObject(entry.key));
+        }
+      }
+    }
+    return {};
+  }
+
+  Result<bool> HoldsObject(const Named& folder) {
+    SEAMOUNT_TRY_ASSIGN(const auto entries, Sorted(folder.path, folder.key));
+    for (const Named& entry : entries) {
+      if (!entry.folder && Concerned(entry)) return true;
+      if (!entry.folder || !Concerns(entry.key)) continue;
+      SEAMOUNT_TRY_ASSIGN(const bool any, HoldsObject(entry));
+      if (any) return true;
+    }
+    return false;
+  }
+
+  // Whether there is room for one more; otherwise the page ends with what it has.
+  bool Room() {
+    if (page_.objects.size() + page_.prefixes.size() < static_cast<size_t>(options_.max_results)) return true;
+    full_ = true;
+    page_.next_page_token = last_;
+    return false;
+  }
+
+  void AddPrefix(std::string prefix) {
+    if (!Room()) return;
+    folded_ = prefix;
+    last_ = "p" + prefix;
+    page_.prefixes.push_back(std::move(prefix));
+  }
+
+  Result<void> AddObject(const std::string& key) {
+    if (!Room()) return {};
+    SEAMOUNT_TRY_ASSIGN(auto info, stat_(key));
+    if (!info) return {};
+    last_ = "o" + key;
+    page_.objects.push_back(*std::move(info));
+    return {};
+  }
+
+  FileFolder& folder_;
+  const ListOptions& options_;
+  const CallContext& context_;
+  const StatKey& stat_;
+  std::string start_;   // no key before this
+  std::string folded_;  // the prefix listed last: keys below it are done
+  std::string last_;    // the token of what was listed last
+  bool full_ = false;
+  ListPage page_;
+};
+
+}  // namespace
+
+Result<ListPage> ListFolder(FileFolder& folder, const ListOptions& options, const CallContext& context,
+                            const StatKey& stat) {
+  return Listing(folder, options, context, stat).Run();
+}
+
+}  // namespace seamount::store

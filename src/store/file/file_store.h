@@ -1,0 +1,33 @@
+// A directory as a store: file:///dir. Objects are plain files under their own names (file_names.h has the exceptions),
+// so that people and other programs find them, and files that somebody put there are objects.
+//
+// How it works. A Write fills a temporary file in the store's own folder (.seamount), fsyncs it and renames it into
+// place while it holds the lock of that path (flock, so across processes too): that is when conditions are checked.
+// Readers need no lock: an open file never changes, it is only replaced. The generation is made of inode and
+// modification time, which a rename changes and a restart keeps. Checksum, type and metadata are a record
+// (file_record.h) in an extended attribute, else in .seamount/records. Files without a record (others wrote them) have
+// no checksum.
+//
+// Symbolic links to files are read; to folders they are not followed. Someone else who writes a file in place while it
+// is read makes that Read Unavailable.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "base/result.h"
+#include "store/store.h"
+
+namespace seamount::store {
+
+struct FileStoreOptions {
+  bool sync = true;                 // false: rename without fsync, for scratch data that may be lost with the machine
+  bool extended_attributes = true;  // false: records in files always
+};
+
+// Thread-safe; several stores and processes may share a directory. Where the directory does not exist, reads and
+// listings are NotFound and the first Write makes it. A full disk is ResourceExhausted, and nothing of the object that
+// did not fit is left.
+std::shared_ptr<Store> MakeFileStore(const std::string& directory, const FileStoreOptions& options = {});
+
+}  // namespace seamount::store

@@ -1,0 +1,238 @@
+#include "store/file/file_store.h"
+
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+#include <fstream>
+#include <random>
+
+#include "store/file/file_names.h"
+#include "store/file/file_record.h"
+#include "store/testing/conformance.h"
+#include "store/testing/temporary_folder.h"
+
+namespace seamount::store {
+namespace {
+
+namespace fs = std::filesystem;
+using testing::ElementsAre;
+
+// A store in a folder of its own.
+struct Folder {
+  explicit Folder(const FileStoreOptions& options) : store(MakeFileStore(folder.path() + "/made", options)) {
+    fs::create_directory(folder.path() + "/made");
+  }
+  TemporaryFolder folder;
+  std::shared_ptr<Store> store;
+};
+
+std::shared_ptr<Store> Fresh(const FileStoreOptions& options) {
+  auto folder = std::make_shared<Folder>(options);
+  return {folder, folder->store.get()};
+}
+
+const int kJoined[] = {
+    JoinConformance("FileStore", [] { return Fresh({.sync = false}); }),
+    JoinConformance("FileStoreWithSidecars", [] { return Fresh({.sync = false, .extended_attributes = false}); }),
+    JoinConformance("FileStoreSynced", [] { return Fresh({}); }, {.random_operations = 50})};
+
+std::string Slurp(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+void Spit(const fs::path& path, std::string_view text) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << text;
+}
+
+// Every visible file: nothing that a store keeps for itself.
+std::vector<std::string> Files(const std::string& directory) {
+  std::vector<std::string> files;
+  for (const auto& entry : fs::recursive_directory_iterator(directory)) {
+    const std::string path = fs::relative(entry.path(), directory).string();
+    if (entry.is_regular_file() && !path.starts_with(".seamount/locks/")) files.push_back(path);
+  }
+  std::sort(files.begin(), files.end());
+  return files;
+}
+
+std::vector<std::string> ListedKeys(Store& store) {
+  std::vector<std::string> keys;
+  const auto page = ListAll(store, {}, {});
+  EXPECT_TRUE(page) << page.error().ToString();
+  if (page) {
+    for (const auto& object : page->objects) keys.push_back(object.key);
+  }
+  return keys;
+}
+
+class FileStoreTest : public testing::Test {
+ protected:
+  std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
+  void Put(const std::string& key, std::string_view content) {
+    const auto written = store_->Write(key, BytesSource(content), {}, {});
+    ASSERT_TRUE(written) << written.error().ToString();
+  }
+  TemporaryFolder folder_;
+  std::shared_ptr<Store> store_ = MakeFileStore(folder_.path(), {.sync = false});
+};
+
+TEST_F(FileStoreTest, OrdinaryKeysAreTheirPaths) {
+  EXPECT_GT(kJoined[0], 0);
+  Put("2020/wind speed.nc", "x");
+  Put("100%.txt", "y");
+  Put("a%20b", "z");
+  EXPECT_THAT(Files(folder_.path()), ElementsAre("100%.txt", "2020/wind speed.nc", "a%20b"));
+}
+
+TEST_F(FileStoreTest, FilesOfOthersAreObjects) {
+  Spit(Path("raw/levels.cdf"), "raw bytes");
+  fs::create_symlink(Path("raw/levels.cdf"), Path("raw/link.cdf"));
+  fs::create_directory_symlink("/", Path("root"));
+  EXPECT_THAT(ListedKeys(*store_), ElementsAre("raw/levels.cdf", "raw/link.cdf"));
+  EXPECT_EQ((*store_->Read("raw/levels.cdf", {}, {}))->data.view(), "raw bytes");
+  EXPECT_EQ((*store_->Read("raw/link.cdf", {}, {}))->data.view(), "raw bytes");
+  EXPECT_FALSE(store_->Stat("root/etc/passwd", {})->has_value());
+  const auto before = store_->Stat("raw/levels.cdf", {});
+  Spit(Path("raw/levels.cdf"), "changed in place");
+  EXPECT_NE((*store_->Stat("raw/levels.cdf", {}))->generation, (*before)->generation);
+}
+
+TEST_F(FileStoreTest, RecordsOfChangedFilesAreVoid) {
+  ASSERT_TRUE(store_->Write("k", BytesSource("x"), {.metadata = {{"a", "1"}}}, {}));
+  EXPECT_EQ((*store_->Stat("k", {}))->metadata.size(), 1u);
+  Spit(Path("k"), "y");
+  EXPECT_TRUE((*store_->Stat("k", {}))->metadata.empty());
+  EXPECT_EQ((*store_->Read("k", {}, {}))->data.view(), "y");
+}
+
+TEST_F(FileStoreTest, RottenBytesAreDataLoss) {
+  Put("k", "content");
+  const auto time = fs::last_write_time(Path("k"));
+  Spit(Path("k"), "c0ntent");
+  fs::last_write_time(Path("k"), time);
+  const auto read = store_->Read("k", {}, {});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code(), ErrorCode::kDataLoss);
+}
+
+TEST_F(FileStoreTest, GenerationsSurviveReopening) {
+  Put("k", "x");
+  const auto before = store_->Stat("k", {});
+  EXPECT_EQ((*MakeFileStore(folder_.path())->Stat("k", {}))->generation, (*before)->generation);
+}
+
+TEST_F(FileStoreTest, AFolderThatIsNotThere) {
+  const auto store = MakeFileStore(Path("not/there"));
+  const auto read = store->Read("k", {}, {});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code(), ErrorCode::kNotFound);
+  EXPECT_NE(read.error().message().find("not/there"), std::string::npos);
+  EXPECT_FALSE(store->List({}, {}));
+  EXPECT_FALSE(fs::exists(Path("not")));
+  EXPECT_TRUE(store->Write("k", BytesSource("x"), {}, {}));
+  EXPECT_EQ(Slurp(Path("not/there/k")), "x");
+}
+
+TEST_F(FileStoreTest, NothingIsLeftOfWhatDidNotFit) {
+  Put("k", "old");
+  // A limit on file sizes stands in for a full disk: write(2) fails half-way just so (EFBIG).
+  struct rlimit before {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const struct rlimit small = {1 << 20, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  const auto written = store_->Write("k", BytesSource(std::string(3 << 20, 'x')), {}, {});
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ((*store_->Read("k", {}, {}))->data.view(), "old");
+  EXPECT_THAT(Files(folder_.path()), ElementsAre("k"));
+}
+
+TEST_F(FileStoreTest, ConditionsHoldAcrossProcesses) {
+  constexpr int kProcesses = 4;
+  constexpr int kEach = 20;
+  std::vector<pid_t> children;
+  for (int p = 0; p < kProcesses; ++p) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      const auto store = MakeFileStore(folder_.path(), {.sync = false});
+      for (int done = 0; done < kEach;) {
+        const auto now = store->Read("counter", {}, {});
+        if (!now) _exit(1);
+        const std::string old = *now ? std::string((*now)->data.view()) : "";
+        const auto written = store->Write("counter", BytesSource(old + "x"),
+                                          {.if_generation = *now ? (*now)->info.generation : kAbsent}, {});
+        if (written) ++done;
+        if (!written && written.error().code() != ErrorCode::kPreconditionFailed) _exit(2);
+      }
+      _exit(0);
+    }
+    children.push_back(child);
+  }
+  for (const pid_t child : children) {
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    EXPECT_EQ(status, 0);
+  }
+  EXPECT_EQ(Slurp(Path("counter")).size(), static_cast<size_t>(kProcesses * kEach));
+}
+
+TEST(FileNamesTest, StayInsideAndComeBack) {
+  EXPECT_EQ(PathOfKey("a/b.nc"), "a/b.nc");
+  EXPECT_EQ(PathOfKey("../../etc/passwd"), "%2E%2E/%2E%2E/etc/passwd");
+  EXPECT_EQ(PathOfKey("/etc"), "%00/etc");
+  EXPECT_EQ(PathOfKey("a//b/"), "a/%00/b/%00");
+  EXPECT_EQ(PathOfKey(".seamount/tmp/x"), "%2Eseamount/tmp/x");
+  EXPECT_EQ(PathOfKey("%2E"), "%252E");
+  EXPECT_EQ(PathOfKey("x%~"), "x%25~");
+  EXPECT_EQ(PathOfKey("50%25"), "50%2525");
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < 20'000; ++i) {
+    std::string segment(random() % 100 == 0 ? 250 + random() % 700 : random() % 8, '\0');
+    for (char& c : segment) c = "%25E0+-~.a"[random() % 10];
+    const std::string path = PathOfKey(segment);
+    std::optional<FileName> name = FileName{};
+    std::string_view rest = path;
+    while (!rest.empty() && name) {
+      const size_t slash = std::min(rest.find('/'), rest.size());
+      ASSERT_LE(slash, 253u);
+      const bool folder = slash < rest.size();
+      const std::string_view part = rest.substr(0, slash);
+      ASSERT_TRUE(part != "." && part != ".." && !part.empty()) << segment;
+      name = ReadFileName(part, folder, name->text);
+      rest.remove_prefix(std::min(slash + 1, rest.size()));
+    }
+    ASSERT_TRUE(name) << segment;
+    ASSERT_EQ(name->text, segment) << path;
+  }
+}
+
+TEST(FileRecordTest, ComesBackAndOtherTextIsNone) {
+  const FileRecord record{.size_bytes = 5,
+                          .mtime_ns = -7,
+                          .crc32c = 0xFFFFFFFF,
+                          .content_type = "text/plain; charset=utf-8",
+                          .metadata = {{"a b", "c\nd"}, {"", ""}}};
+  const auto back = DecodeFileRecord(EncodeFileRecord(record));
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->metadata, record.metadata);
+  EXPECT_EQ(back->mtime_ns, record.mtime_ns);
+  EXPECT_EQ(back->content_type, record.content_type);
+  EXPECT_FALSE(DecodeFileRecord(""));
+  EXPECT_FALSE(DecodeFileRecord("seamount object 1\nsize x\n\n\n"));
+}
+
+}  // namespace
+}  // namespace seamount::store
