@@ -16,7 +16,7 @@ add_library(seamount_flags INTERFACE)
 target_include_directories(seamount_flags INTERFACE ${PROJECT_SOURCE_DIR}/src)
 target_compile_options(seamount_flags INTERFACE -Wall -Wextra -Werror -Wshadow -Wnon-virtual-dtor -Woverloaded-virtual
   -Wno-missing-field-initializers  # designated initialisers leave out what has a default
-  -Wno-restrict)                   # g++ 12 warns falsely on "literal" + std::string (GCC PR 105651)
+  $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)                   # g++ 12 warns falsely on "literal" + std::string (GCC PR 105651)
 if(SEAMOUNT_SANITIZE)
   target_compile_options(seamount_flags INTERFACE -fsanitize=${SEAMOUNT_SANITIZE} -fno-omit-frame-pointer
     -fno-sanitize-recover=all)
