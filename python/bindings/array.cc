@@ -7,13 +7,12 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <algorithm>
 #include <memory>
-#include <thread>
 
 #include "base/text.h"
 #include "bindings/bindings.h"
 #include "bindings/errors.h"
+#include "bindings/interruptible.h"
 #include "bindings/store.h"
 #include "exec/thread_pool.h"
 #include "loader/variable.h"
@@ -31,11 +30,8 @@ constexpr int kReadThreads = 16;
 std::unique_ptr<zarr::Array> Open(const std::string& url, const std::string& variable, const std::string& endpoint,
                                   const std::string& key, bool anonymous) {
   const auto store = OpenStoreOrRaise(url, {.endpoint = endpoint, .key = key, .anonymous = anonymous});
-  const auto open = [&] {
-    const nb::gil_scoped_release released;
-    return loader::OpenArray(store, variable, {});
-  };
-  return ValueOrRaise(open());
+  return ValueOrRaise(
+      Interruptibly([&](const CallContext& context) { return loader::OpenArray(store, variable, context); }));
 }
 
 nb::dlpack::dtype TypeOf(DataType type) {
@@ -101,14 +97,12 @@ nb::object Read(zarr::Array& array, uint64_t start, uint64_t stop, bool raw) {
                                   "' whole would take more memory than there is: " + "read part of it with select"));
     }
   }
-  const auto read = [&]() -> Result<Buffer> {
-    const nb::gil_scoped_release released;
+  Buffer stored = ValueOrRaise(Interruptibly([&](const CallContext& context) -> Result<Buffer> {
     Buffer buffer(bytes);
     exec::ThreadPool pool(kReadThreads);
-    SEAMOUNT_TRY(array.ReadRegion(box, buffer.span(), &pool, {}));
+    SEAMOUNT_TRY(array.ReadRegion(box, buffer.span(), &pool, context));
     return buffer;
-  };
-  Buffer stored = ValueOrRaise(read());
+  }));
   if (raw || !loader::IsReal(metadata.data_type))
     return ToNumpy(std::move(stored), box.shape, TypeOf(metadata.data_type));
   const auto cf = ValueOrRaise(loader::ParseCfAttributes(metadata));
@@ -116,16 +110,17 @@ nb::object Read(zarr::Array& array, uint64_t start, uint64_t stop, bool raw) {
   return ToNumpy(Decode(array, cf, stored), box.shape, nb::dtype<double>());
 }
 
-// The JSON document that describes a group: {"format": 2 or 3, "text": …}; the text is empty where there is none.
+// (Zarr format, text) of the JSON document that holds a group's attributes; None where there is none.
 nb::object GroupDocument(const std::string& url, const std::string& endpoint, const std::string& key, bool anonymous) {
   const auto store = OpenStoreOrRaise(url, {.endpoint = endpoint, .key = key, .anonymous = anonymous});
-  const auto read = [&](const char* name) {
-    const nb::gil_scoped_release released;
-    return store->Read(name, {}, {});
+  struct Document {
+    const char* key;
+    int format;
   };
-  for (const auto& [name, format] : {std::pair("zarr.json", 3), std::pair(".zattrs", 2)}) {
-    const auto document = ValueOrRaise(read(name));
-    if (document) return nb::make_tuple(format, nb::str(document->data.view().data(), document->data.size()));
+  for (const Document& kind : {Document{"zarr.json", 3}, Document{".zattrs", 2}}) {
+    const auto found =
+        ValueOrRaise(Interruptibly([&](const CallContext& context) { return store->Read(kind.key, {}, context); }));
+    if (found) return nb::make_tuple(kind.format, nb::str(found->data.view().data(), found->data.size()));
   }
   return nb::none();
 }

@@ -9,12 +9,12 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
-#include <chrono>
 #include <memory>
 
 #include "base/text.h"
 #include "bindings/bindings.h"
 #include "bindings/errors.h"
+#include "bindings/interruptible.h"
 #include "bindings/store.h"
 
 namespace nb = nanobind;
@@ -24,9 +24,6 @@ namespace {
 
 using loader::Batch;
 using loader::Loader;
-
-// How long a Ctrl-C waits at most.
-constexpr std::chrono::milliseconds kSignalInterval(100);
 
 std::unique_ptr<Loader> Open(const std::string& url, std::vector<std::string> variables, std::string sample_dim,
                              std::vector<int64_t> inputs, std::vector<int64_t> targets, uint64_t batch_size,
@@ -56,11 +53,8 @@ std::unique_ptr<Loader> Open(const std::string& url, std::vector<std::string> va
                                             .anonymous = anonymous,
                                             .cache_dir = cache_dir,
                                             .cache_bytes = ValueOrRaise(base::ParseBytes(cache_size))});
-  const auto open = [&] {
-    const nb::gil_scoped_release released;
-    return Loader::Open(store, std::move(options), {});
-  };
-  return ValueOrRaise(open());
+  return ValueOrRaise(
+      Interruptibly([&](const CallContext& context) { return Loader::Open(store, std::move(options), context); }));
 }
 
 // A NumPy array that views part of a batch and keeps its memory from being used again.
