@@ -66,7 +66,7 @@ using BloscTest = Seeded;
 BloscOptions RandomOptions(std::mt19937& random) {
   BloscOptions options;
   options.compressor = kBloscCompressors[random() % std::size(kBloscCompressors)];
-  options.level = static_cast<int>(random() % 10);
+  options.level = static_cast<int>(random() % 8);  // the two highest take seconds
   options.shuffle = static_cast<BloscShuffle>(random() % 3);
   constexpr size_t kElements[] = {1, 2, 4, 8, 16, 3, 17};
   options.element_size = kElements[random() % std::size(kElements)];
@@ -82,7 +82,7 @@ std::string Describe(const BloscOptions& options, size_t size) {
 }
 
 TEST_F(BloscTest, TheLibraryDecodesOurFramesAndWeTheLibrarys) {
-  for (int round = 0; round < 300; ++round) {
+  for (int round = 0; round < 200; ++round) {
     const BloscOptions options = RandomOptions(random);
     const size_t size = random() % (round % 10 == 0 ? 700'000 : 20'000) + 1;
     const Block from = MakeContent(kContents[random() % 4], size, random);
