@@ -59,6 +59,7 @@ CallContext Interruptible();
 
 // Declared here, defined each in cmd_<name>.cc, called in main.cc.
 void AddServeCommand(CLI::App& app, Chosen& chosen);
+void AddPrepareCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

@@ -22,6 +22,7 @@ constexpr char kExitCodes[] =
 // In the order of --help.
 void AddCommands(CLI::App& app, Chosen& chosen) {
   AddServeCommand(app, chosen);
+  AddPrepareCommand(app, chosen);
   AddVmCommand(app, chosen);
 }
 

@@ -72,7 +72,11 @@ Result<void> ConcatDataset::Join() {
     if (dimension == nullptr) {
       return base::InvalidArgument("joining " + part->files().front().path + ": it has no dimension '" + along_ + "'");
     }
-    files_.push_back(part->files().front());
+    FileIdentity identity = part->files().front();
+    identity.join_dimension = along_;
+    identity.join_start = total;
+    identity.join_count = dimension->size;
+    files_.push_back(std::move(identity));
     starts_.push_back(total);
     total += dimension->size;
   }

@@ -94,8 +94,11 @@ Result<FileIdentity> LocalFile::Identify(const std::string& path) const {
   struct stat info = {};
   if (::fstat(fd_, &info) != 0) return base::Unavailable("reading " + path + ": " + std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return base::InvalidArgument("reading " + path + ": it is not a regular file");
-  return FileIdentity{path, static_cast<uint64_t>(info.st_size),
-                      static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec};
+  FileIdentity identity;
+  identity.path = path;
+  identity.size_bytes = static_cast<uint64_t>(info.st_size);
+  identity.modified_ns = static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
+  return identity;
 }
 
 LocalFile::~LocalFile() {

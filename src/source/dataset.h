@@ -78,6 +78,10 @@ struct FileIdentity {
   std::string path;
   uint64_t size_bytes = 0;
   int64_t modified_ns = 0;  // since 1970
+  // Of one of several joined files: the part of `join_dimension` that it holds.
+  std::string join_dimension;
+  uint64_t join_start = 0;
+  uint64_t join_count = 0;
 };
 
 // Immutable after Open; every method may be called from many threads.

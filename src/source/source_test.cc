@@ -48,7 +48,7 @@ std::string LoneRecordFile(uint32_t records) {
 }
 
 Result<std::unique_ptr<Dataset>> OpenBytes(const std::string& bytes) {
-  return netcdf::OpenClassic(std::make_shared<store::BytesSource>(bytes), {"test.nc", bytes.size(), 0});
+  return netcdf::OpenClassic(std::make_shared<store::BytesSource>(bytes), {.path = "test.nc", .size_bytes = bytes.size()});
 }
 
 TEST(Classic, LoneRecordVariableIsNotPadded) {

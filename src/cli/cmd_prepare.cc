@@ -1,0 +1,106 @@
+#include <unistd.h>
+
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+#include <thread>
+
+#include "base/text.h"
+#include "cli/command.h"
+#include "prepare/documents.h"
+#include "prepare/execute.h"
+#include "prepare/plan.h"
+#include "prepare/recipe.h"
+
+namespace seamount::cli {
+namespace {
+
+struct PrepareFlags {
+  StoreFlags store;
+  std::string recipe;
+  std::string to;
+  std::string memory = "1G";
+  int threads = 0;
+  bool overwrite = false;
+  bool plan = false;
+  bool schema = false;
+  bool json = false;
+};
+
+void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
+  if (flags.json) {
+    const nlohmann::ordered_json out = {{"up_to_date", report.up_to_date},
+                                        {"regions", report.regions},
+                                        {"regions_kept", report.regions_kept},
+                                        {"decoded_bytes", report.decoded_bytes},
+                                        {"written_bytes", report.written_bytes},
+                                        {"peak_memory_bytes", report.peak_memory_bytes},
+                                        {"seconds", report.seconds}};
+    std::printf("%s\n", out.dump(2).c_str());
+    return;
+  }
+  if (report.up_to_date) {
+    std::printf("%s is up to date: nothing to do\n", flags.to.c_str());
+    return;
+  }
+  const auto took = std::chrono::nanoseconds(static_cast<int64_t>(report.seconds * 1e9));
+  std::string kept;
+  if (report.regions_kept > 0) kept = " (" + std::to_string(report.regions_kept) + " kept from before)";
+  std::printf("%s: %llu regions%s, %s in %s stored, in %s\n", flags.to.c_str(),
+              static_cast<unsigned long long>(report.regions), kept.c_str(),
+              base::FormatBytes(report.decoded_bytes).c_str(), base::FormatBytes(report.written_bytes).c_str(),
+              base::FormatDuration(took).c_str());
+}
+
+Result<int> RunPrepare(const PrepareFlags& flags) {
+  if (flags.schema) {
+    std::printf("%.*s", static_cast<int>(prepare::RecipeSchema().size()), prepare::RecipeSchema().data());
+    return kExitOk;
+  }
+  if (flags.recipe.empty()) return base::InvalidArgument("no recipe is named: seamount prepare RECIPE --to URL");
+  if (flags.to.empty() && !flags.plan)
+    return base::InvalidArgument("--to says where to, for example gs://bucket/x.zarr");
+  prepare::ExecuteOptions options;
+  options.overwrite = flags.overwrite;
+  SEAMOUNT_TRY_ASSIGN(options.memory_bytes, base::ParseBytes(flags.memory));
+  options.threads = flags.threads > 0 ? flags.threads : static_cast<int>(std::thread::hardware_concurrency());
+  SEAMOUNT_TRY_ASSIGN(const prepare::Recipe recipe, prepare::ReadRecipe(flags.recipe));
+  const std::string directory = std::filesystem::path(flags.recipe).parent_path().string();
+  SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory));
+  SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, ""));
+  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset));
+  SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts));
+  if (flags.plan) {
+    std::printf("%s%s", (flags.json ? prepare::PlanJson(plan) : prepare::DescribePlan(plan)).c_str(),
+                flags.json ? "\n" : "");
+    return kExitOk;
+  }
+  SEAMOUNT_TRY_ASSIGN(const auto store, gcs::OpenStore(flags.to, ConfigFromFlags(flags.store)));
+  auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
+  if (!report) return report.error().Wrap("preparing " + flags.to);
+  PrintReport(*report, flags);
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = AddCommand(app, "prepare", "Turn raw NetCDF files into Zarr laid out for training, by a recipe",
+                                 "seamount prepare winds.yaml --to gs://my-bucket/winds.zarr\n"
+                                 "seamount prepare winds.yaml --plan\n"
+                                 "seamount prepare --schema > recipe.schema.json");
+  const auto flags = std::make_shared<PrepareFlags>();
+  command.add_option("recipe", flags->recipe, "The recipe, a YAML file (docs/recipes.md)")->type_name("RECIPE");
+  command.add_option("--to", flags->to, "Where to: gs://bucket/path or file:///path")->type_name("URL");
+  command.add_option("--memory", flags->memory, "Memory to stay within (default 1G)")->type_name("SIZE");
+  command.add_option("--threads", flags->threads, "Threads (default: one per core)")->type_name("N");
+  command.add_flag("--overwrite", flags->overwrite, "Replace what another recipe made there");
+  command.add_flag("--plan,--dry-run", flags->plan, "Only say what would be written, and in which chunks");
+  command.add_flag("--schema", flags->schema, "Print the JSON Schema of recipes, for editors");
+  AddJsonFlag(command, flags->json);
+  AddStoreFlags(command, flags->store);
+  OnChosen(command, chosen, [flags] { return RunPrepare(*flags); });
+}
+
+}  // namespace seamount::cli

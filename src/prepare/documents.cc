@@ -1,0 +1,153 @@
+#include "prepare/documents.h"
+
+#include <openssl/sha.h>
+
+#include <array>
+#include <cmath>
+#include <filesystem>
+#include <nlohmann/json.hpp>
+
+#include "base/encoding.h"
+
+namespace seamount::prepare {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr std::array<std::string_view, 8> kPacking = {"_FillValue", "missing_value", "scale_factor", "add_offset",
+                                                      "valid_min",  "valid_max",     "valid_range",  "_Unsigned"};
+
+std::string Dump(const Json& json, int indent = -1) {
+  // Source files may hold text that is not UTF-8.
+  return json.dump(indent, ' ', false, Json::error_handler_t::replace);
+}
+
+Json NumberJson(double value, source::DataType type) {
+  const bool whole = type != source::DataType::kFloat32 && type != source::DataType::kFloat64;
+  if (whole && std::abs(value) < 9e15) return static_cast<int64_t>(value);
+  if (std::isnan(value)) return "NaN";  // JSON has no such numbers; Zarr writes them as text
+  if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
+  return value;
+}
+
+Json AttributeJson(const source::Attribute& attribute) {
+  if (attribute.type == source::DataType::kChar) return attribute.text;
+  if (attribute.numbers.size() == 1) return NumberJson(attribute.numbers[0], attribute.type);
+  Json list = Json::array();
+  for (const double number : attribute.numbers) list.push_back(NumberJson(number, attribute.type));
+  return list;
+}
+
+Json AttributesObject(const std::vector<source::Attribute>& attributes, bool decoded) {
+  Json out = Json::object();
+  for (const source::Attribute& attribute : attributes) {
+    if (decoded && std::find(kPacking.begin(), kPacking.end(), attribute.name) != kPacking.end()) continue;
+    out[attribute.name] = AttributeJson(attribute);
+  }
+  return out;
+}
+
+Json Parsed(const std::string& object) {
+  Json out = Json::parse(object, nullptr, false);
+  return out.is_object() ? out : Json::object();
+}
+
+}  // namespace
+
+std::string AttributesJson(const std::vector<source::Attribute>& attributes, bool decoded) {
+  return Dump(AttributesObject(attributes, decoded));
+}
+
+std::string WithText(const std::string& object, const std::map<std::string, std::string>& members) {
+  Json out = Parsed(object);
+  for (const auto& [name, text] : members) out[name] = text;
+  return Dump(out);
+}
+
+std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks) {
+  Json own = Json::object();
+  if (remarks.mean && remarks.std) own["normalize"] = {{"mean", *remarks.mean}, {"std", *remarks.std}};
+  if (!remarks.climatology.empty()) {
+    own["anomaly"] = {{"climatology", remarks.climatology}, {"kind", remarks.climatology_kind}, {"over", remarks.over}};
+  }
+  Json out = Parsed(attributes);
+  if (!own.empty()) out["seamount"] = std::move(own);
+  return Dump(out);
+}
+
+std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection) {
+  Json out = AttributesObject(facts.attributes, false);
+  Json files = Json::array();
+  for (const source::FileIdentity& file : facts.files) {
+    files.push_back({{"name", std::filesystem::path(file.path).filename().string()},
+                     {"size", file.size_bytes},
+                     {"modified_ns", file.modified_ns}});
+  }
+  Json own = {{"version", SEAMOUNT_VERSION}, {"recipe", recipe.text}, {"sources", std::move(files)}};
+  if (!selection.splits.empty()) {
+    Json splits = Json::object();
+    for (const SplitRange& split : selection.splits) splits[split.name] = {split.start, split.stop};
+    own["splits"] = std::move(splits);
+  }
+  if (selection.time) own["sample_dim"] = selection.time->dimension;
+  out["seamount"] = std::move(own);
+  return Dump(out);
+}
+
+std::string RecordJson(const Record& record) {
+  return Dump({{"seamount_prepare", 1}, {"plan", record.plan}, {"complete", record.complete}, {"done", record.done}},
+              0);
+}
+
+Result<Record> ParseRecord(std::string_view text) {
+  const Json json = Json::parse(text, nullptr, false);
+  const auto fail = [] { return base::DataLoss("it is not a record of seamount prepare"); };
+  if (!json.is_object() || json.value("seamount_prepare", Json()) != Json(1)) return fail();
+  const Json plan = json.value("plan", Json());
+  const Json complete = json.value("complete", Json());
+  const Json done = json.value("done", Json());
+  if (!plan.is_string() || !complete.is_boolean() || !done.is_array()) return fail();
+  Record record;
+  record.plan = plan.get<std::string>();
+  record.complete = complete.get<bool>();
+  for (const Json& item : done) {
+    if (!item.is_string()) return fail();
+    record.done.insert(item.get<std::string>());
+  }
+  return record;
+}
+
+std::string PlanJson(const Plan& plan) {
+  Json arrays = Json::array();
+  for (const DataArray& array : plan.arrays) {
+    Json entry = {{"name", array.name},
+                  {"dimensions", array.metadata.dimension_names},
+                  {"shape", array.metadata.shape},
+                  {"dtype", std::string(zarr::NameOf(array.metadata.data_type))},
+                  {"chunks", array.metadata.chunk_shape},
+                  {"reason", array.reason},
+                  {"anomaly", array.anomaly},
+                  {"standardize", array.standardize}};
+    if (array.metadata.shard_shape) entry["shards"] = *array.metadata.shard_shape;
+    arrays.push_back(std::move(entry));
+  }
+  Json coordinates = Json::array();
+  for (const SmallArray& array : plan.coordinates) coordinates.push_back(array.name);
+  Json splits = Json::object();
+  for (const SplitRange& split : plan.selection.splits) splits[split.name] = {split.start, split.stop};
+  return Dump({{"arrays", std::move(arrays)},
+               {"coordinates", std::move(coordinates)},
+               {"splits", std::move(splits)},
+               {"tasks", plan.tasks.size()},
+               {"bytes", plan.output_bytes},
+               {"fingerprint", plan.fingerprint}},
+              2);
+}
+
+std::string Fingerprint(std::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return base::HexEncode(std::as_bytes(std::span(digest)).first(16));
+}
+
+}  // namespace seamount::prepare

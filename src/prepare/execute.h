@@ -1,0 +1,49 @@
+// Carrying a plan out: statistics, then every region read, transformed, encoded and written by threads.
+//
+// How it works: beside the data lies one small object, the record (kRecordKey): the plan's fingerprint, the
+// fingerprints of the regions that are written, and whether all is complete. It is written before the first region,
+// then every second or so, always after the regions that it names. The group's own document (zarr.json, or .zgroup) is
+// written last, so that a half-finished output is not a group yet, and is recognised by its record. Running the same
+// plan again skips the regions recorded: after a kill it goes on, and when all is complete it does nothing. Writes of
+// the record are conditional on its generation, so that two runs into one place notice each other.
+//
+// An output that holds anything else is refused: another plan's group or record unless `overwrite` is set, objects that
+// are neither always. Overwriting keeps regions whose fingerprints still hold, takes the group's document away first,
+// and deletes what the new plan does not have.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+
+#include "base/result.h"
+#include "prepare/plan.h"
+#include "source/dataset.h"
+#include "store/store.h"
+
+namespace seamount::prepare {
+
+inline constexpr const char* kRecordKey = ".seamount-prepare.json";
+
+struct ExecuteOptions {
+  bool overwrite = false;
+  uint64_t memory_bytes = uint64_t{1} << 30;
+  int threads = 1;
+  bool show_progress = true;
+};
+
+struct Report {
+  bool up_to_date = false;  // nothing was done
+  uint64_t regions = 0;
+  uint64_t regions_kept = 0;   // done by an earlier run
+  uint64_t decoded_bytes = 0;  // of the regions written now
+  uint64_t written_bytes = 0;  // encoded
+  uint64_t peak_memory_bytes = 0;
+  double seconds = 0;
+};
+
+// PreconditionFailed when the output is refused; Cancelled, Unavailable and others when it was interrupted, and then
+// the message says that running it again continues.
+Result<Report> Execute(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset,
+                       std::shared_ptr<Store> store, const ExecuteOptions& options, const CallContext& context);
+
+}  // namespace seamount::prepare

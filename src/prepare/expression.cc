@@ -1,0 +1,49 @@
+#include "prepare/expression.h"
+
+#include <muParser.h>
+
+#include <algorithm>
+
+namespace seamount::prepare {
+
+struct Expression::State {
+  mu::Parser parser;
+  std::vector<std::string> names;
+  std::vector<double> values;  // muParser reads the variables through these addresses
+};
+
+Expression::Expression(std::unique_ptr<State> state) : state_(std::move(state)) {}
+Expression::Expression(Expression&&) noexcept = default;
+Expression::~Expression() = default;
+
+const std::vector<std::string>& Expression::names() const { return state_->names; }
+
+Result<Expression> Expression::Parse(const std::string& text) {
+  auto state = std::make_unique<State>();
+  // muParser throws; nothing leaves these functions.
+  try {
+    state->parser.SetExpr(text);
+    for (const auto& [name, unused] : state->parser.GetUsedVar()) state->names.push_back(name);
+    state->values.resize(state->names.size());
+    for (size_t i = 0; i < state->names.size(); ++i) state->parser.DefineVar(state->names[i], &state->values[i]);
+    state->parser.Eval();
+    if (state->parser.GetNumResults() != 1) return base::InvalidArgument("'" + text + "' has more than one value");
+  } catch (const mu::Parser::exception_type& error) {
+    return base::InvalidArgument("the expression '" + text + "' is wrong: " + error.GetMsg());
+  }
+  return Expression(std::move(state));
+}
+
+Result<void> Expression::Evaluate(std::span<const std::span<const double>> inputs, std::span<double> into) {
+  try {
+    for (size_t i = 0; i < into.size(); ++i) {
+      for (size_t v = 0; v < inputs.size(); ++v) state_->values[v] = inputs[v][i];
+      into[i] = state_->parser.Eval();
+    }
+  } catch (const mu::Parser::exception_type& error) {
+    return base::InvalidArgument("evaluating '" + state_->parser.GetExpr() + "': " + error.GetMsg());
+  }
+  return {};
+}
+
+}  // namespace seamount::prepare

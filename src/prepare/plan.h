@@ -1,0 +1,84 @@
+// From recipe and source metadata to a plan: pure, so that it can be shown, tested and compared before anything is read
+// or written. execute.h carries it out.
+//
+// Output regions are tasks, each with a fingerprint of everything that its bytes depend on: the files it reads (name,
+// size, time of change), the variables and their attributes, the part of them, the transforms, the encoding. A task
+// whose fingerprint was recorded as done need not be done again; that is what resuming and small changes rest on.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "prepare/facts.h"
+#include "prepare/recipe.h"
+#include "prepare/selection.h"
+#include "zarr/array.h"
+#include "zarr/metadata.h"
+
+namespace seamount::prepare {
+
+// A variable of the output that is computed from source data, task by task.
+struct DataArray {
+  std::string name;
+  zarr::ArrayMetadata metadata;                // attributes_json without what only statistics know
+  std::string reason;                          // for the chunk shape
+  std::vector<size_t> inputs;                  // source variables; those of an expression in the order of its names
+  std::string expression;                      // empty: the only input itself
+  std::vector<std::string> source_dimensions;  // of the inputs, dropped ones included
+  bool as_stored = false;                      // elements pass through untouched
+  std::optional<size_t> time;                  // which output dimension is time
+  bool anomaly = false;
+  bool standardize = false;
+  source::Index task_shape;
+  std::string fingerprint;  // of what all its regions share
+};
+
+// An array that is known from the plan alone: coordinates, and the weights of the climatology.
+struct SmallArray {
+  std::string name;
+  zarr::ArrayMetadata metadata;  // one chunk
+  std::vector<std::byte> values;
+};
+
+struct Task {
+  size_t array = 0;  // in Plan::arrays
+  zarr::Box region;  // of the output, clipped to its shape
+  std::string fingerprint;
+  uint64_t bytes = 0;  // of the region, decoded
+};
+
+// What a climatology is a sum of: climatology(t) = Σ weights(t, term) · coefficient(term).
+struct Basis {
+  std::string dimension;   // "month" or "harmonic"
+  bool exclusive = false;  // one-hot: months
+  size_t terms = 0;
+  std::vector<double> weights;  // steps × terms, over all steps of the output
+};
+
+struct Plan {
+  SelectionPlan selection;
+  std::vector<DataArray> arrays;
+  std::vector<SmallArray> coordinates;
+  std::vector<Task> tasks;
+  std::optional<Basis> basis;
+  SplitRange anomaly_over;
+  SplitRange standardize_over;
+  int format = 3;
+  std::string group_attributes_json;
+  std::string fingerprint;    // of the whole
+  uint64_t output_bytes = 0;  // decoded
+};
+
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts);
+
+// The array that holds the coefficients of one data array's climatology.
+zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& basis);
+std::string ClimatologyName(const DataArray& array);
+
+// For people: what will be written, in which chunks and why.
+std::string DescribePlan(const Plan& plan);
+
+}  // namespace seamount::prepare

@@ -1,0 +1,344 @@
+#include "prepare/recipe.h"
+
+#include <yaml-cpp/yaml.h>
+
+#include <algorithm>
+#include <cmath>
+#include <functional>
+#include <map>
+
+#include "base/text.h"
+#include "prepare/recipe_schema.h"
+
+namespace seamount::prepare {
+namespace {
+
+constexpr size_t kMaxRecipeBytes = 1 << 20;  // longer is not a recipe
+constexpr uint64_t kMaxExtent = uint64_t{1} << 40;
+constexpr int kMaxHarmonics = 12;
+
+int LineOf(const YAML::Node& node) { return node.Mark().line + 1; }
+
+// Reads one document; remembers where it is, so that every message names the line.
+class Reader {
+ public:
+  explicit Reader(const std::string& name) : name_(name) {}
+
+  Error Bad(const YAML::Node& node, const std::string& what) const {
+    return base::InvalidArgument(name_ + " line " + std::to_string(LineOf(node)) + ": " + what);
+  }
+
+  Result<std::string> Text(const YAML::Node& node, const std::string& key) const {
+    if (!node.IsScalar() || node.Scalar().empty()) return Bad(node, "'" + key + "' must be a text");
+    return node.Scalar();
+  }
+
+  Result<double> Number(const YAML::Node& node, const std::string& key) const {
+    double value = 0;
+    if (!node.IsScalar() || !YAML::convert<double>::decode(node, value) || !std::isfinite(value)) {
+      return Bad(node, "'" + key + "' must be a number");
+    }
+    return value;
+  }
+
+  // A whole number from `least`; a list (of leads) counts as its length.
+  Result<uint64_t> Count(const YAML::Node& node, const std::string& key, uint64_t least) const {
+    if (node.IsSequence() && node.size() >= least) return static_cast<uint64_t>(node.size());
+    uint64_t value = 0;
+    const bool number =
+        node.IsScalar() && !node.Scalar().starts_with('-') && YAML::convert<uint64_t>::decode(node, value);
+    if (!number || value < least || value > kMaxExtent) {
+      return Bad(node, "'" + key + "' must be a whole number of at least " + std::to_string(least));
+    }
+    return value;
+  }
+
+  using Field = std::function<Result<void>(const YAML::Node&)>;
+
+  // Calls the field of every key; unknown and repeated keys are errors.
+  Result<void> Map(const YAML::Node& node, const std::string& what, const std::map<std::string, Field>& fields) const {
+    return EachKey(node, what,
+                   [&](const std::string& key, const YAML::Node& at, const YAML::Node& value) -> Result<void> {
+                     const auto field = fields.find(key);
+                     if (field != fields.end()) return field->second(value);
+                     std::vector<std::string> known;
+                     for (const auto& [name, unused] : fields) known.push_back(name);
+                     return Bad(at, "unknown key '" + key + "' in " + what + base::NameHint(key, known));
+                   });
+  }
+
+  Result<void> EachKey(
+      const YAML::Node& node, const std::string& what,
+      const std::function<Result<void>(const std::string&, const YAML::Node&, const YAML::Node&)>& each) const {
+    if (!node.IsMap()) return Bad(node, what + " must be a map of keys and values");
+    std::vector<std::string> seen;
+    for (const auto& entry : node) {
+      SEAMOUNT_TRY_ASSIGN(const std::string key, Text(entry.first, "key"));
+      if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
+        return Bad(entry.first, "the key '" + key + "' stands twice in " + what);
+      }
+      seen.push_back(key);
+      SEAMOUNT_TRY(each(key, entry.first, entry.second));
+    }
+    return {};
+  }
+
+  Result<DateRange> Dates(const YAML::Node& node, const std::string& key) const {
+    if (!node.IsSequence() || node.size() != 2) return Bad(node, "'" + key + "' must be [from, to], two dates");
+    DateRange range;
+    range.name = key;
+    range.line = LineOf(node);
+    SEAMOUNT_TRY_ASSIGN(range.from, Text(node[0], key));
+    SEAMOUNT_TRY_ASSIGN(range.to, Text(node[1], key));
+    return range;
+  }
+
+ private:
+  const std::string& name_;
+};
+
+Result<std::vector<NamedLine>> Names(const Reader& in, const YAML::Node& node, const std::string& key) {
+  std::vector<NamedLine> names;
+  const auto add = [&](const YAML::Node& item) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(std::string name, in.Text(item, key));
+    for (const NamedLine& before : names) {
+      if (before.name == name) return in.Bad(item, "'" + name + "' stands twice in '" + key + "'");
+    }
+    names.push_back({std::move(name), LineOf(item)});
+    return {};
+  };
+  if (!node.IsSequence()) {
+    SEAMOUNT_TRY(add(node));
+    return names;
+  }
+  for (const auto& item : node) SEAMOUNT_TRY(add(item));
+  if (names.empty()) return in.Bad(node, "'" + key + "' is empty");
+  return names;
+}
+
+Result<std::vector<Selection>> ReadSelect(const Reader& in, const YAML::Node& node) {
+  std::vector<Selection> out;
+  const auto each = [&](const std::string& dimension, const YAML::Node&, const YAML::Node& value) -> Result<void> {
+    Selection selection;
+    selection.dimension = dimension;
+    selection.line = LineOf(value);
+    if (value.IsMap()) {
+      SEAMOUNT_TRY(in.Map(value, "'select: " + dimension + "'",
+                          {{"index",
+                            [&](const YAML::Node& n) -> Result<void> {
+                              SEAMOUNT_TRY_ASSIGN(selection.index, in.Count(n, "index", 0));
+                              return {};
+                            }},
+                           {"value", [&](const YAML::Node& n) -> Result<void> {
+                              SEAMOUNT_TRY_ASSIGN(selection.value, in.Number(n, "value"));
+                              return {};
+                            }}}));
+      if (selection.index.has_value() == selection.value.has_value()) {
+        return in.Bad(value, "'select: " + dimension + "' needs either 'index' or 'value'");
+      }
+    } else {
+      SEAMOUNT_TRY_ASSIGN(selection.value, in.Number(value, dimension));
+    }
+    out.push_back(std::move(selection));
+    return {};
+  };
+  SEAMOUNT_TRY(in.EachKey(node, "'select'", each));
+  return out;
+}
+
+Result<std::vector<BoxRange>> ReadBox(const Reader& in, const YAML::Node& node) {
+  std::vector<BoxRange> out;
+  SEAMOUNT_TRY(in.EachKey(node, "'box'",
+                          [&](const std::string& key, const YAML::Node&, const YAML::Node& value) -> Result<void> {
+                            if (!value.IsSequence() || value.size() != 2)
+                              return in.Bad(value, "'box: " + key + "' must be [from, to]");
+                            BoxRange range;
+                            range.key = key;
+                            range.line = LineOf(value);
+                            SEAMOUNT_TRY_ASSIGN(range.from, in.Number(value[0], key));
+                            SEAMOUNT_TRY_ASSIGN(range.to, in.Number(value[1], key));
+                            out.push_back(std::move(range));
+                            return {};
+                          }));
+  return out;
+}
+
+Result<std::vector<Derived>> ReadDerive(const Reader& in, const YAML::Node& node) {
+  std::vector<Derived> out;
+  const auto each = [&](const std::string& name, const YAML::Node& at, const YAML::Node& value) -> Result<void> {
+    Derived derived;
+    derived.name = name;
+    derived.line = LineOf(at);
+    const auto text = [&](std::string& into, const char* key) {
+      return [&in, &into, key](const YAML::Node& n) -> Result<void> {
+        SEAMOUNT_TRY_ASSIGN(into, in.Text(n, key));
+        return {};
+      };
+    };
+    if (value.IsMap()) {
+      SEAMOUNT_TRY(in.Map(value, "'derive: " + name + "'",
+                          {{"expression", text(derived.expression, "expression")},
+                           {"units", text(derived.units, "units")},
+                           {"long_name", text(derived.long_name, "long_name")}}));
+      if (derived.expression.empty()) return in.Bad(value, "'derive: " + name + "' needs an 'expression'");
+    } else {
+      SEAMOUNT_TRY_ASSIGN(derived.expression, in.Text(value, name));
+    }
+    out.push_back(std::move(derived));
+    return {};
+  };
+  SEAMOUNT_TRY(in.EachKey(node, "'derive'", each));
+  return out;
+}
+
+Result<std::vector<Extent>> ReadExtents(const Reader& in, const YAML::Node& node, const std::string& what) {
+  std::vector<Extent> out;
+  SEAMOUNT_TRY(
+      in.EachKey(node, "'" + what + "'",
+                 [&](const std::string& dimension, const YAML::Node&, const YAML::Node& value) -> Result<void> {
+                   SEAMOUNT_TRY_ASSIGN(const uint64_t size, in.Count(value, dimension, 1));
+                   out.push_back({dimension, size, LineOf(value)});
+                   return {};
+                 }));
+  return out;
+}
+
+Result<Anomaly> ReadAnomaly(const Reader& in, const YAML::Node& node) {
+  Anomaly out;
+  out.line = LineOf(node);
+  bool month = false;
+  SEAMOUNT_TRY(in.Map(node, "'anomaly'",
+                      {{"climatology",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(const std::string kind, in.Text(n, "climatology"));
+                          if (kind != "month") return in.Bad(n, "'climatology' must be 'month' (or use 'harmonics')");
+                          month = true;
+                          return {};
+                        }},
+                       {"harmonics",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(const uint64_t count, in.Count(n, "harmonics", 1));
+                          if (count > kMaxHarmonics) return in.Bad(n, "'harmonics' must be at most 12");
+                          out.harmonics = static_cast<int>(count);
+                          return {};
+                        }},
+                       {"over", [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(out.over, in.Text(n, "over"));
+                          return {};
+                        }}}));
+  if (month == (out.harmonics > 0)) {
+    return in.Bad(node, "'anomaly' needs either 'climatology: month' or 'harmonics: N'");
+  }
+  if (out.over.empty()) return in.Bad(node, "'anomaly' needs 'over': the split to take the climatology from, or 'all'");
+  return out;
+}
+
+Result<Standardize> ReadStandardize(const Reader& in, const YAML::Node& node) {
+  Standardize out;
+  out.line = LineOf(node);
+  SEAMOUNT_TRY(in.Map(node, "'standardize'", {{"over", [&](const YAML::Node& n) -> Result<void> {
+                                                 SEAMOUNT_TRY_ASSIGN(out.over, in.Text(n, "over"));
+                                                 return {};
+                                               }}}));
+  if (out.over.empty())
+    return in.Bad(node, "'standardize' needs 'over': the split to take mean and std from, or 'all'");
+  return out;
+}
+
+Result<Minibatch> ReadMinibatch(const Reader& in, const YAML::Node& node) {
+  Minibatch out;
+  const auto count = [&](uint64_t& into, const char* key, uint64_t least) {
+    return [&in, &into, key, least](const YAML::Node& n) -> Result<void> {
+      SEAMOUNT_TRY_ASSIGN(into, in.Count(n, key, least));
+      return {};
+    };
+  };
+  SEAMOUNT_TRY(in.Map(node, "'minibatch'",
+                      {{"inputs", count(out.inputs, "inputs", 1)},
+                       {"targets", count(out.targets, "targets", 0)},
+                       {"batch", count(out.batch, "batch", 1)},
+                       {"shuffle", [&](const YAML::Node& n) -> Result<void> {
+                          if (!n.IsScalar() || !YAML::convert<bool>::decode(n, out.shuffle)) {
+                            return in.Bad(n, "'shuffle' must be true or false");
+                          }
+                          return {};
+                        }}}));
+  return out;
+}
+
+// Every top-level key with what reads it.
+Result<void> ReadDocument(const Reader& in, const YAML::Node& root, Recipe& out) {
+  const auto list = [](auto& into, auto read) {
+    return [&into, read](const YAML::Node& n) -> Result<void> {
+      SEAMOUNT_TRY_ASSIGN(into, read(n));
+      return {};
+    };
+  };
+  const std::map<std::string, Reader::Field> fields = {
+      {"source",
+       [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(const auto names, Names(in, n, "source"));
+         for (const NamedLine& name : names) out.sources.push_back(name.name);
+         return {};
+       }},
+      {"variables", list(out.variables, [&](const YAML::Node& n) { return Names(in, n, "variables"); })},
+      {"select", list(out.select, [&](const YAML::Node& n) { return ReadSelect(in, n); })},
+      {"box", list(out.box, [&](const YAML::Node& n) { return ReadBox(in, n); })},
+      {"time", list(out.time, [&](const YAML::Node& n) { return in.Dates(n, "time"); })},
+      {"derive", list(out.derive, [&](const YAML::Node& n) { return ReadDerive(in, n); })},
+      {"split",
+       [&](const YAML::Node& n) {
+         return in.EachKey(n, "'split'",
+                           [&](const std::string& key, const YAML::Node&, const YAML::Node& value) -> Result<void> {
+                             SEAMOUNT_TRY_ASSIGN(DateRange range, in.Dates(value, key));
+                             out.split.push_back(std::move(range));
+                             return {};
+                           });
+       }},
+      {"anomaly", list(out.anomaly, [&](const YAML::Node& n) { return ReadAnomaly(in, n); })},
+      {"standardize", list(out.standardize, [&](const YAML::Node& n) { return ReadStandardize(in, n); })},
+      {"minibatch", list(out.minibatch, [&](const YAML::Node& n) { return ReadMinibatch(in, n); })},
+      {"chunks", list(out.chunks, [&](const YAML::Node& n) { return ReadExtents(in, n, "chunks"); })},
+      {"shards", list(out.shards, [&](const YAML::Node& n) { return ReadExtents(in, n, "shards"); })},
+      {"codec", list(out.codec, [&](const YAML::Node& n) { return in.Text(n, "codec"); })},
+      {"dtype",
+       [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(out.dtype, in.Text(n, "dtype"));
+         if (out.dtype != "float32" && out.dtype != "float64") {
+           return in.Bad(n, "'dtype' must be float32 or float64");
+         }
+         return {};
+       }},
+      {"format", [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(const uint64_t format, in.Count(n, "format", 2));
+         if (n.IsSequence() || format > 3) return in.Bad(n, "'format' must be 2 or 3, a version of Zarr");
+         out.format = static_cast<int>(format);
+         return {};
+       }}};
+  SEAMOUNT_TRY(in.Map(root, "the recipe", fields));
+  if (out.sources.empty()) return in.Bad(root, "there is no 'source': a file, a pattern or a list of them");
+  if (out.variables.empty() && out.derive.empty()) return in.Bad(root, "there are no 'variables' to prepare");
+  return {};
+}
+
+}  // namespace
+
+Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name) {
+  if (yaml.size() > kMaxRecipeBytes) return base::InvalidArgument(name + ": longer than any recipe (1 MiB)");
+  Recipe recipe;
+  recipe.name = name;
+  recipe.text = std::string(yaml);
+  // yaml-cpp throws; nothing leaves this function.
+  try {
+    const YAML::Node root = YAML::Load(recipe.text);
+    if (!root.IsDefined() || root.IsNull()) return base::InvalidArgument(name + ": the recipe is empty");
+    SEAMOUNT_TRY(ReadDocument(Reader(name), root, recipe));
+  } catch (const YAML::Exception& error) {
+    return base::InvalidArgument(name + " line " + std::to_string(error.mark.line + 1) + ": " + error.msg);
+  }
+  return recipe;
+}
+
+std::string_view RecipeSchema() { return kRecipeSchema; }
+
+}  // namespace seamount::prepare

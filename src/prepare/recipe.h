@@ -1,0 +1,112 @@
+// A recipe: what a person writes to say which raw data become which Zarr group. docs/recipes.md tells it to people, and
+// docs/recipe.schema.json to editors.
+//
+// Parsing is strict: an unknown key is an error with its line and the nearest key there is. Whether names of variables,
+// dimensions and dates mean anything is found out in plan.h, which knows the source; every part keeps its line for
+// that.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+
+namespace seamount::prepare {
+
+struct NamedLine {
+  std::string name;
+  int line = 0;
+};
+
+// One index or one coordinate value of a dimension, which is then gone from the output.
+struct Selection {
+  std::string dimension;
+  std::optional<uint64_t> index;
+  std::optional<double> value;  // the nearest coordinate value is taken
+  int line = 0;
+};
+
+// Coordinate values from..to, both included. `key`: "lat", "lon" or a dimension's name. Longitudes may wrap: [-30, 40].
+struct BoxRange {
+  std::string key;
+  double from = 0;
+  double to = 0;
+  int line = 0;
+};
+
+// Dates from..to, both included to the end of what is written: "1990-12" lasts to the end of December.
+struct DateRange {
+  std::string name;  // of a split
+  std::string from;
+  std::string to;
+  int line = 0;
+};
+
+struct Derived {
+  std::string name;
+  std::string expression;
+  std::string units;
+  std::string long_name;
+  int line = 0;
+};
+
+struct Anomaly {
+  int harmonics = 0;  // 0: the mean of each calendar month
+  std::string over;   // a split, or "all"
+  int line = 0;
+};
+
+struct Standardize {
+  std::string over;
+  int line = 0;
+};
+
+// How the data will be read, from which the chunk shape follows.
+struct Minibatch {
+  uint64_t inputs = 1;   // time steps before and with the sample
+  uint64_t targets = 1;  // time steps after it
+  uint64_t batch = 1;
+  bool shuffle = true;
+};
+
+struct Extent {
+  std::string dimension;
+  uint64_t size = 0;
+  int line = 0;
+};
+
+struct Recipe {
+  std::string name;                  // stands in messages
+  std::string text;                  // as written
+  std::vector<std::string> sources;  // paths or glob patterns
+  std::vector<NamedLine> variables;
+  std::vector<Selection> select;
+  std::vector<BoxRange> box;
+  std::optional<DateRange> time;
+  std::vector<Derived> derive;
+  std::vector<DateRange> split;
+  std::optional<Anomaly> anomaly;
+  std::optional<Standardize> standardize;
+  std::optional<Minibatch> minibatch;
+  std::vector<Extent> chunks;
+  std::vector<Extent> shards;
+  std::string codec = "blosc-zstd:1";
+  std::string dtype;  // empty: as in the source, where it is packed its decoded type
+  int format = 3;
+};
+
+// `name` stands in messages: "winds.yaml line 7: …". Any bytes are safe input.
+Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name);
+Result<Recipe> ReadRecipe(const std::string& path);
+
+// The files that the recipe's sources stand for, in order, relative paths taken from `directory`. NotFound names the
+// pattern without a match.
+Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory);
+
+// The JSON Schema of recipes, as docs/recipe.schema.json.
+std::string_view RecipeSchema();
+
+}  // namespace seamount::prepare

@@ -1,0 +1,169 @@
+#include "prepare/region.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "source/copy_box.h"
+
+namespace seamount::prepare {
+
+using source::Elements;
+
+Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset,
+                                        size_t array, const Climatology* climatology) {
+  RegionReader reader(plan, facts, dataset, array);
+  reader.climatology_ = climatology;
+  const DataArray& planned = plan.arrays[array];
+  for (const size_t input : planned.inputs) {
+    SEAMOUNT_TRY_ASSIGN(source::Packing packing, source::PackingOf(facts.variables[input]));
+    reader.packing_.push_back(std::move(packing));
+  }
+  if (!planned.expression.empty()) {
+    SEAMOUNT_TRY_ASSIGN(Expression expression, Expression::Parse(planned.expression));
+    reader.expression_ = std::make_unique<Expression>(std::move(expression));
+    reader.inputs_.resize(planned.inputs.size());
+  }
+  return reader;
+}
+
+// The output region is, in the source, one box for every combination of runs that it touches: nearly always one.
+Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, std::span<std::byte> into) {
+  const DataArray& array = plan_->arrays[array_];
+  const size_t rank = array.source_dimensions.size();
+  struct Piece {
+    uint64_t from;  // in the source
+    uint64_t count;
+    uint64_t at;  // in the region
+  };
+  std::vector<std::vector<Piece>> pieces(rank);
+  source::Index region_shape(rank, 1);  // with the dropped dimensions
+  size_t kept = 0;
+  for (size_t d = 0; d < rank; ++d) {
+    const PlannedDimension& dimension = plan_->selection.Find(array.source_dimensions[d]);
+    const uint64_t origin = dimension.dropped ? 0 : region.origin[kept];
+    const uint64_t extent = dimension.dropped ? 1 : region.shape[kept];
+    if (!dimension.dropped) ++kept;
+    region_shape[d] = extent;
+    uint64_t start = 0;
+    for (const IndexRun& run : dimension.runs) {
+      const uint64_t from = std::max(origin, start);
+      const uint64_t to = std::min(origin + extent, start + run.count);
+      if (from < to) pieces[d].push_back({run.start + from - start, to - from, from - origin});
+      start += run.count;
+    }
+  }
+  const size_t element = source::SizeOf(facts_->variables[variable].type);
+  std::vector<size_t> choice(rank, 0);
+  for (;;) {
+    source::Box box{source::Index(rank), source::Index(rank)};
+    source::Index at(rank);
+    for (size_t d = 0; d < rank; ++d) {
+      const Piece& piece = pieces[d][choice[d]];
+      box.origin[d] = piece.from;
+      box.shape[d] = piece.count;
+      at[d] = piece.at;
+    }
+    if (box.shape == region_shape) return dataset_->ReadBox(variable, box, into);
+    piece_.resize(Elements(box.shape) * element);
+    SEAMOUNT_TRY(dataset_->ReadBox(variable, box, piece_));
+    const source::Index zero(rank, 0);
+    source::CopyBox({piece_.data(), box.shape, zero}, {into.data(), region_shape, at}, box.shape, element);
+    size_t d = rank;
+    while (d > 0) {
+      --d;
+      if (++choice[d] < pieces[d].size()) break;
+      choice[d] = 0;
+      if (d == 0) return {};
+    }
+  }
+}
+
+Result<void> RegionReader::ReadValues(const zarr::Box& region, std::vector<double>& into) {
+  const DataArray& array = plan_->arrays[array_];
+  const uint64_t count = Elements(region.shape);
+  into.resize(count);
+  for (size_t i = 0; i < array.inputs.size(); ++i) {
+    const source::DataType type = facts_->variables[array.inputs[i]].type;
+    stored_.resize(count * source::SizeOf(type));
+    SEAMOUNT_TRY(ReadStored(array.inputs[i], region, stored_));
+    std::vector<double>& values = expression_ ? inputs_[i] : into;
+    values.resize(count);
+    source::Decode(stored_, type, packing_[i], std::span<double>(values));
+  }
+  if (expression_) {
+    const std::vector<std::span<const double>> inputs(inputs_.begin(), inputs_.end());
+    SEAMOUNT_TRY(expression_->Evaluate(inputs, into));
+  }
+  if (climatology_ != nullptr) Subtract(region, into);
+  return {};
+}
+
+void RegionReader::Subtract(const zarr::Box& region, std::span<double> values) const {
+  const DataArray& array = plan_->arrays[array_];
+  const Basis& basis = *plan_->basis;
+  const source::Index& shape = array.metadata.shape;
+  const size_t time = *array.time;
+  const size_t rank = shape.size();
+  source::Index at(rank, 0);  // within the region
+  for (double& value : values) {
+    uint64_t point = 0;
+    for (size_t d = 0; d < rank; ++d) {
+      if (d != time) point = point * shape[d] + region.origin[d] + at[d];
+    }
+    const double* weights = basis.weights.data() + (region.origin[time] + at[time]) * basis.terms;
+    double expected = 0;
+    for (size_t k = 0; k < basis.terms; ++k) {
+      // A month without data has no coefficient (NaN), which must not spoil the other months.
+      if (weights[k] != 0) expected += weights[k] * climatology_->coefficients[k * climatology_->points + point];
+    }
+    value -= expected;
+    for (size_t d = rank; d-- > 0;) {
+      if (++at[d] < region.shape[d]) break;
+      at[d] = 0;
+    }
+  }
+}
+
+Result<void> RegionReader::Read(const zarr::Box& region, std::span<std::byte> into) {
+  const DataArray& array = plan_->arrays[array_];
+  if (array.as_stored) return ReadStored(array.inputs[0], region, into);
+  const bool narrow = array.metadata.data_type == zarr::DataType::kFloat32;
+  const uint64_t count = Elements(region.shape);
+  if (!array.anomaly && !expression_) {  // one pass from stored to written
+    const source::DataType type = facts_->variables[array.inputs[0]].type;
+    stored_.resize(count * source::SizeOf(type));
+    SEAMOUNT_TRY(ReadStored(array.inputs[0], region, stored_));
+    if (narrow) {
+      source::Decode(stored_, type, packing_[0], std::span(reinterpret_cast<float*>(into.data()), count));
+    } else {
+      source::Decode(stored_, type, packing_[0], std::span(reinterpret_cast<double*>(into.data()), count));
+    }
+    return {};
+  }
+  SEAMOUNT_TRY(ReadValues(region, values_));
+  if (narrow) {
+    auto* out = reinterpret_cast<float*>(into.data());
+    for (uint64_t i = 0; i < count; ++i) out[i] = static_cast<float>(values_[i]);
+  } else {
+    std::memcpy(into.data(), values_.data(), into.size());
+  }
+  return {};
+}
+
+uint64_t RegionReader::ScratchBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements) {
+  const DataArray& planned = plan.arrays[array];
+  uint64_t bytes = 0;
+  for (const size_t input : planned.inputs) {
+    const source::Variable& variable = facts.variables[input];
+    // A chunk as stored, and up to two stages of its decoding.
+    if (!variable.chunk_shape.empty()) {
+      bytes = std::max(bytes, 3 * Elements(variable.chunk_shape) * source::SizeOf(variable.type));
+    }
+  }
+  if (planned.as_stored) return bytes;
+  bytes += elements * 8;  // as stored, at most
+  if (planned.anomaly || !planned.expression.empty()) bytes += elements * 8 * (1 + planned.inputs.size());
+  return bytes;
+}
+
+}  // namespace seamount::prepare

@@ -1,0 +1,57 @@
+// Which part of every source dimension the output holds, and in which order.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "prepare/facts.h"
+#include "prepare/recipe.h"
+#include "source/calendar.h"
+
+namespace seamount::prepare {
+
+// Source indices start .. start + count - 1.
+struct IndexRun {
+  uint64_t start = 0;
+  uint64_t count = 0;
+};
+
+struct PlannedDimension {
+  std::string name;
+  std::vector<IndexRun> runs;     // one, or two where a longitude range crosses the seam
+  uint64_t size = 0;              // of all runs together
+  bool dropped = false;           // selected: one place, not a dimension of the output
+  std::vector<double> relabeled;  // longitudes that were moved by 360 degrees; empty: values as in the source
+};
+
+// The time axis of the output.
+struct TimeAxis {
+  std::string dimension;
+  source::Calendar calendar = source::Calendar::kStandard;
+  std::vector<source::Moment> moments;  // of the output's steps
+};
+
+struct SplitRange {
+  std::string name;
+  uint64_t start = 0;
+  uint64_t stop = 0;  // exclusive; steps of the output
+};
+
+struct SelectionPlan {
+  std::vector<PlannedDimension> dimensions;  // every dimension of the source
+  std::optional<TimeAxis> time;
+  std::vector<SplitRange> splits;
+
+  const PlannedDimension& Find(const std::string& dimension) const;
+};
+
+// Pure. InvalidArgument names recipe, line, and what there is instead.
+Result<SelectionPlan> PlanSelection(const Recipe& recipe, const SourceFacts& facts);
+
+// The steps of a split, or of everything for "all".
+Result<SplitRange> FindSplit(const Recipe& recipe, const SelectionPlan& plan, const std::string& name, int line);
+
+}  // namespace seamount::prepare

@@ -1,0 +1,48 @@
+// Climatology, mean and standard deviation, of the steps of one split alone.
+//
+// How it works: the field is cut into tiles and the split's steps into a few segments, both by the plan alone; a worker
+// takes one tile and segment at a time and adds its blocks up in order of time. The segments' sums are then added in
+// their order, so that results do not depend on the number of threads or on the memory given. A climatology is the
+// least-squares fit of the plan's basis at every grid point (for months: the mean of each); missing values are left out
+// point by point. The squared deviation from the fit follows from the same sums, so that the standard deviation of the
+// anomalies over the same split needs no second pass.
+#pragma once
+
+#include <optional>
+#include <vector>
+
+#include "exec/byte_budget.h"
+#include "exec/progress.h"
+#include "exec/thread_pool.h"
+#include "prepare/plan.h"
+#include "prepare/region.h"
+
+namespace seamount::prepare {
+
+struct Moments {
+  double mean = 0;
+  double std = 1;
+};
+
+struct ArrayStatistics {
+  std::optional<Climatology> climatology;
+  std::optional<Moments> moments;
+};
+
+struct StatisticsInputs {
+  const Plan& plan;
+  const SourceFacts& facts;
+  const source::Dataset& dataset;
+  exec::ThreadPool& pool;
+  exec::ByteBudget& budget;
+  exec::Progress& progress;  // counts decoded bytes
+};
+
+// What the plan asks for of one array; nothing is read when it asks for nothing. InvalidArgument where there is nothing
+// to take a statistic of (only missing values, or no variation).
+Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array, const CallContext& context);
+
+// Bytes that TakeStatistics will read of the array, decoded, for the progress bar.
+uint64_t StatisticsBytes(const Plan& plan, size_t array);
+
+}  // namespace seamount::prepare
