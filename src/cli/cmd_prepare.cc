@@ -53,6 +53,17 @@ void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
               base::FormatDuration(took).c_str());
 }
 
+// A bucket must be there, a local folder need not.
+Result<std::shared_ptr<Store>> OpenOutput(const PrepareFlags& flags) {
+  SEAMOUNT_TRY_ASSIGN(const gcs::Url url, gcs::ParseUrl(flags.to));
+  if (url.scheme == "file") {
+    std::error_code error;
+    std::filesystem::create_directories(url.path, error);
+    if (error) return base::InvalidArgument("making the folder " + url.path + ": " + error.message());
+  }
+  return gcs::OpenStore(flags.to, ConfigFromFlags(flags.store));
+}
+
 Result<int> RunPrepare(const PrepareFlags& flags) {
   if (flags.schema) {
     std::printf("%.*s", static_cast<int>(prepare::RecipeSchema().size()), prepare::RecipeSchema().data());
@@ -76,7 +87,7 @@ Result<int> RunPrepare(const PrepareFlags& flags) {
                 flags.json ? "\n" : "");
     return kExitOk;
   }
-  SEAMOUNT_TRY_ASSIGN(const auto store, gcs::OpenStore(flags.to, ConfigFromFlags(flags.store)));
+  SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
   auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
   PrintReport(*report, flags);
