@@ -142,7 +142,13 @@ std::vector<std::string> DimensionsOf(hid_t dataset, const std::string& path, co
   }
   for (size_t d = 0; d < paths.size(); ++d) {
     if (scales.by_path.contains(paths[d])) continue;
-    paths[d] = "/phony_dim_" + std::to_string(shape[d]);
+    const std::string name = "/phony_dim_" + std::to_string(shape[d]);
+    const auto used = [&] {
+      return std::count(paths.begin(), paths.begin() + static_cast<std::ptrdiff_t>(d), paths[d]);
+    };
+    paths[d] = name;
+    for (int n = 2; used() > 0; ++n)
+      paths[d] = name + "_" + std::to_string(n);  // a dimension stands once in a variable
     if (scales.by_path.emplace(paths[d], Dimension{PublicName(paths[d]), shape[d], false}).second) {
       scales.order.push_back(paths[d]);
     }

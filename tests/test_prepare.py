@@ -1,0 +1,384 @@
+"""seamount prepare against independent readers: netCDF4, xarray, h5py and cftime on generated files, NumPy for statistics."""
+
+from __future__ import annotations
+
+import filecmp
+import json
+import os
+import signal
+import subprocess
+import time
+from pathlib import Path
+
+import cftime
+import h5py
+import jsonschema
+import netCDF4
+import numpy as np
+import pytest
+import xarray as xr
+import yaml
+
+WINDS = "/usr/share/ferret-vis/data/monthly_navy_winds.cdf"
+ROOT = Path(__file__).resolve().parent.parent
+
+
+class Prepare:
+    def __init__(self, binary: str, folder: Path):
+        self.binary, self.folder = binary, folder
+
+    def write(self, recipe: dict) -> Path:
+        path = self.folder / "recipe.yaml"
+        path.write_text(yaml.safe_dump(recipe, sort_keys=False))
+        return path
+
+    def command(self, recipe: dict, out: Path, *flags: str) -> list[str]:
+        return [self.binary, "prepare", str(self.write(recipe)), "--to", f"file://{out}", *flags]
+
+    def __call__(self, recipe: dict, *flags: str, out: str = "out.zarr", fails: int | None = None):
+        done = subprocess.run(self.command(recipe, self.folder / out, *flags), capture_output=True, text=True, timeout=120)
+        if fails is not None:
+            assert done.returncode == fails, done.stderr
+            return done.stderr
+        assert done.returncode == 0, done.stderr
+        return xr.open_zarr(self.folder / out, decode_times=False, mask_and_scale=False).load()
+
+
+@pytest.fixture
+def prepare(seamount_binary, tmp_path):
+    return Prepare(seamount_binary, tmp_path)
+
+
+def field(shape, dtype="f4", seed=0):
+    values = np.random.default_rng(seed).normal(10, 5, shape).cumsum(axis=-1)
+    return values.astype(dtype)
+
+
+def write_netcdf(path, format="NETCDF4", steps=7, variables=None, unlimited=True, **options):
+    """time × lat × lon with coordinates; `variables`: name → (dtype, attributes, stored values)."""
+    with netCDF4.Dataset(path, "w", format=format) as out:
+        out.set_auto_maskandscale(False)
+        out.title = "generated"
+        out.createDimension("time", None if unlimited else steps)
+        out.createDimension("lat", 5)
+        out.createDimension("lon", 6)
+        time_ = out.createVariable("time", "f8", ("time",))
+        time_.units, time_.calendar = "days since 2001-01-01", "noleap"
+        time_[:] = np.arange(steps) * 10.5
+        lat = out.createVariable("lat", "f4", ("lat",))
+        lat.units, lat[:] = "degrees_north", np.linspace(60, -60, 5)
+        lon = out.createVariable("lon", "f4", ("lon",))
+        lon.units, lon[:] = "degrees_east", np.arange(6) * 60
+        for name, (dtype, attributes, values) in (variables or {"t": ("f4", {}, field((steps, 5, 6)))}).items():
+            fill = attributes.pop("_FillValue", None)
+            dims = ("time", "lat", "lon")[: values.ndim] if values.ndim == 3 else ("lat", "lon")[: values.ndim]
+            v = out.createVariable(name, dtype, dims, fill_value=fill, **options)
+            v.setncatts(attributes)
+            v[:] = values
+    return str(path)
+
+
+def oracle(path, *names):
+    """Physical values by netCDF4: masked as NaN."""
+    with netCDF4.Dataset(path) as source:
+        out = {}
+        for name in names:
+            values = source[name][:]
+            out[name] = np.ma.filled(values.astype("f8"), np.nan) if np.ma.isMaskedArray(values) else np.asarray(values)
+    return out
+
+
+@pytest.mark.parametrize("format", ["NETCDF3_CLASSIC", "NETCDF3_64BIT_OFFSET", "NETCDF3_64BIT_DATA"])
+@pytest.mark.parametrize("unlimited", [True, False])
+def test_classic_formats(prepare, tmp_path, format, unlimited):
+    kinds = {"a": "i1", "b": "i2", "c": "i4", "d": "f4", "e": "f8"}
+    if format == "NETCDF3_64BIT_DATA":
+        kinds |= {"f": "u1", "g": "u2", "h": "u4", "i": "i8", "j": "u8"}
+    data = {n: (k, {}, (np.arange(7 * 30).reshape(7, 5, 6) % 113).astype(k)) for n, k in kinds.items()}
+    data["static"] = ("f4", {}, field((5, 6)))
+    path = write_netcdf(tmp_path / "in.nc", format, variables=data, unlimited=unlimited)
+    out = prepare({"source": path, "variables": list(data)})
+    for name, (kind, _, values) in data.items():
+        assert out[name].dtype == np.dtype(kind)
+        np.testing.assert_array_equal(out[name], values)
+    np.testing.assert_array_equal(out.time, np.arange(7) * 10.5)
+    assert out.time.attrs["calendar"] == "noleap" and out.attrs["title"] == "generated"
+
+
+def test_lone_record_variable_is_not_padded(prepare, tmp_path):
+    path = tmp_path / "lone.nc"
+    with netCDF4.Dataset(path, "w", format="NETCDF3_CLASSIC") as out:
+        out.createDimension("n", None)
+        out.createDimension("x", 3)
+        out.createVariable("v", "i2", ("n", "x"))[:] = np.arange(15).reshape(5, 3)
+    np.testing.assert_array_equal(prepare({"source": str(path), "variables": ["v"]}).v, np.arange(15).reshape(5, 3))
+
+
+FILTERS = [
+    {"contiguous": True},
+    {"chunksizes": (2, 3, 4)},
+    {"zlib": True, "complevel": 4, "shuffle": True},
+    {"zlib": True, "shuffle": False, "chunksizes": (7, 1, 6)},
+    {"zlib": True, "shuffle": True, "fletcher32": True, "chunksizes": (3, 5, 5)},
+    {"fletcher32": True, "chunksizes": (4, 2, 2)},
+]
+
+
+@pytest.mark.parametrize("options", FILTERS, ids=lambda o: "-".join(f"{k}={v}" for k, v in o.items()))
+@pytest.mark.parametrize("dtype", ["i1", "i2", "f4", "f8", ">f4", ">i2", "u8"])
+def test_netcdf4_layouts(prepare, tmp_path, options, dtype):
+    values = (np.arange(7 * 30).reshape(7, 5, 6) * 3 % 101).astype(dtype)
+    path = write_netcdf(tmp_path / "in.nc", variables={"t": (np.dtype(dtype), {}, values)},
+                        unlimited=not options.get("contiguous"), **options)
+    out = prepare({"source": path, "variables": ["t"], "chunks": {"time": 2, "lat": 4, "lon": 5}})
+    np.testing.assert_array_equal(out.t, values)
+    assert out.t.dims == ("time", "lat", "lon")
+
+
+def test_chunks_never_written_hold_the_fill_value(prepare, tmp_path):
+    path = tmp_path / "holes.nc"
+    with h5py.File(path, "w") as out:
+        v = out.create_dataset("v", (20, 10), "f4", chunks=(5, 5), fillvalue=7, compression="gzip")
+        v[5:10, 0:5] = 1
+    out = prepare({"source": str(path), "variables": ["v"]})
+    expected = np.full((20, 10), 7, "f4")
+    expected[5:10, 0:5] = 1
+    np.testing.assert_array_equal(out.v, expected)
+
+
+def test_a_filter_that_only_libhdf5_knows_is_read_through_it(prepare, tmp_path):
+    path = tmp_path / "so.nc"
+    values = np.arange(400, dtype="i4").reshape(20, 20)
+    with h5py.File(path, "w") as out:
+        out.create_dataset("v", data=values, chunks=(5, 20), scaleoffset=0)
+    np.testing.assert_array_equal(prepare({"source": str(path), "variables": ["v"]}).v, values)
+
+
+@pytest.mark.parametrize("format", ["NETCDF3_CLASSIC", "NETCDF4"])
+def test_cf_decoding(prepare, tmp_path, format):
+    rng = np.random.default_rng(5)
+    stored = rng.integers(-300, 300, (7, 5, 6)).astype("i2")
+    stored[0, 0, 0] = -5
+    floats = field((7, 5, 6))
+    floats[floats > 20] = -99.9
+    data = {
+        "packed": ("i2", {"_FillValue": np.int16(-5), "scale_factor": 0.25, "add_offset": 100.0}, stored),
+        "ranged": ("i2", {"valid_range": np.array([-200, 200], "i2"), "scale_factor": np.float32(0.1)}, stored),
+        "missing": ("f4", {"_FillValue": np.float32(-99.9), "missing_value": np.float32(-99.9)}, floats),
+        "plain": ("i2", {}, stored),
+    }
+    path = write_netcdf(tmp_path / "in.nc", format, variables=data)
+    out = prepare({"source": path, "variables": list(data)})
+    for name, expected in oracle(path, *data).items():
+        np.testing.assert_allclose(out[name], expected, rtol=1e-6, atol=1e-5, err_msg=name)
+    assert out.packed.dtype == np.float32 and out.plain.dtype == np.int16
+    assert "scale_factor" not in out.packed.attrs and "_FillValue" not in out.missing.attrs
+    assert np.isnan(out.missing).any() and np.isnan(out.packed).any()
+
+
+CALENDARS = ["standard", "proleptic_gregorian", "julian", "noleap", "all_leap", "360_day"]
+
+
+@pytest.mark.parametrize("calendar", CALENDARS)
+def test_time_ranges_agree_with_cftime(prepare, tmp_path, calendar):
+    path = tmp_path / "in.nc"
+    units = "hours since 1580-02-28 06:00:00"
+    times = np.arange(0, 24 * 366 * 8, 311.0)
+    with netCDF4.Dataset(path, "w") as out:
+        out.createDimension("time", times.size)
+        t = out.createVariable("time", "f8", ("time",))
+        t.units, t.calendar, t[:] = units, calendar, times
+        out.createVariable("v", "f4", ("time",))[:] = np.arange(times.size)
+    dates = cftime.num2date(times, units, calendar)
+    for lower, upper, first, last in [
+        ("1582-10", "1582-10", (1582, 10, 1), (1582, 11, 1)),
+        ("1584-02-20", "1584-03-05", (1584, 2, 20), (1584, 3, 6)),
+        ("1581", "1583", (1581, 1, 1), (1584, 1, 1)),
+    ]:
+        first, last = (cftime.datetime(*d, calendar=calendar) for d in (first, last))
+        expected = np.flatnonzero((dates >= first) & (dates < last))
+        out = prepare({"source": str(path), "variables": ["v"], "time": [lower, upper]}, "--overwrite")
+        np.testing.assert_array_equal(out.v, expected.astype("f4"))
+
+
+def test_select_box_time_and_derive(prepare, tmp_path):
+    u, v = field((7, 5, 6), seed=1), field((7, 5, 6), seed=2)
+    path = write_netcdf(tmp_path / "in.nc", variables={"u": ("f4", {}, u), "v": ("f4", {}, v)}, zlib=True, chunksizes=(1, 5, 6))
+    out = prepare({"source": path, "variables": ["u"], "box": {"lon": [-130, 65], "lat": [-30, 60]},
+                   "time": ["2001-01-11", "2001-02-12"], "derive": {"speed": {"expression": "sqrt(u^2 + v^2)", "units": "m/s"}}})
+    lon = [4, 5, 0, 1]
+    np.testing.assert_array_equal(out.u, u[1:5, :4][:, :, lon])
+    np.testing.assert_array_equal(out.lon, [-120, -60, 0, 60])
+    np.testing.assert_array_equal(out.lat, [60, 30, 0, -30])
+    np.testing.assert_allclose(out.speed, np.hypot(u, v)[1:5, :4][:, :, lon], rtol=1e-6)
+    assert out.speed.attrs["units"] == "m/s"
+    out = prepare({"source": path, "variables": ["v"], "select": {"lat": 31, "time": {"index": 2}}}, out="row.zarr")
+    np.testing.assert_array_equal(out.v, v[2, 1])
+    assert out.v.dims == ("lon",)
+
+
+def test_files_are_joined_along_time(prepare, tmp_path):
+    parts = []
+    for i in range(3):
+        path = write_netcdf(tmp_path / f"part{i}.nc", steps=4, variables={"t": ("f4", {}, field((4, 5, 6), seed=i))})
+        with netCDF4.Dataset(path, "a") as part:
+            part["time"][:] = np.arange(4) + 4 * i
+        parts.append(field((4, 5, 6), seed=i))
+    out = prepare({"source": "part*.nc", "variables": ["t"], "chunks": {"time": 5}})
+    np.testing.assert_array_equal(out.t, np.concatenate(parts))
+    np.testing.assert_array_equal(out.time, np.arange(12))
+    before = json.loads((tmp_path / "out.zarr/.seamount-prepare.json").read_text())
+    os.utime(tmp_path / "part2.nc")  # only the regions that read the last file are stale
+    prepare({"source": "part*.nc", "variables": ["t"], "chunks": {"time": 5}}, "--overwrite")
+    after = json.loads((tmp_path / "out.zarr/.seamount-prepare.json").read_text())
+    assert len(set(before["done"]) & set(after["done"])) >= 1 and before["done"] != after["done"]
+
+
+@pytest.mark.parametrize("format", [2, 3])
+def test_real_winds(prepare, format):
+    """The file that the demo uses, odd metadata and all, against NumPy's least squares."""
+    recipe = {"source": WINDS, "variables": ["UWND", "VWND"], "format": format,
+              "split": {"train": ["1982-01", "1990-12"], "test": ["1991-01", "1992-12"]},
+              "anomaly": {"harmonics": 2, "over": "train"}, "standardize": {"over": "train"},
+              "minibatch": {"inputs": 12, "targets": 1, "batch": 16, "shuffle": True}}
+    jsonschema.validate(recipe, json.loads((ROOT / "docs/recipe.schema.json").read_text()))
+    out = prepare(recipe)
+    assert out.attrs["seamount"]["splits"] == {"train": [0, 108], "test": [108, 132]}
+    source = oracle(WINDS, "UWND", "VWND", "TIME")
+    np.testing.assert_array_equal(out.TIME, source["TIME"])
+    dates = cftime.num2date(source["TIME"], "hours since 1980-01-14 14:00:00")
+    years = [(d - cftime.datetime(d.year, 1, 1, calendar="standard")) / (cftime.datetime(d.year + 1, 1, 1, calendar="standard")
+             - cftime.datetime(d.year, 1, 1, calendar="standard")) for d in dates]
+    phase = 2 * np.pi * np.array(years)
+    basis = np.stack([np.ones_like(phase), np.cos(phase), np.sin(phase), np.cos(2 * phase), np.sin(2 * phase)], 1)
+    np.testing.assert_allclose(out.climatology_weights, basis, atol=1e-9)
+    for name in ("UWND", "VWND"):
+        x = source[name].astype("f8").reshape(132, -1)
+        coefficients = np.linalg.lstsq(basis[:108], x[:108], rcond=None)[0]
+        anomaly = x - basis @ coefficients
+        np.testing.assert_allclose(out[f"{name}_climatology"].values.reshape(5, -1), coefficients, atol=1e-5)
+        np.testing.assert_allclose(out[name].values.reshape(132, -1), anomaly, atol=1e-5)
+        normalize = out[name].attrs["seamount"]["normalize"]
+        assert normalize["mean"] == pytest.approx(anomaly[:108].mean(), abs=1e-6)
+        assert normalize["std"] == pytest.approx(anomaly[:108].std(), rel=1e-6)
+
+
+def test_monthly_climatology_and_plain_standardization(prepare):
+    split = {"train": ["1982-01", "1990-12"]}
+    out = prepare({"source": WINDS, "variables": ["UWND"], "split": split, "anomaly": {"climatology": "month", "over": "train"}})
+    x = oracle(WINDS, "UWND")["UWND"].astype("f8")
+    monthly = x[:108].reshape(9, 12, 73, 144).mean(0)
+    np.testing.assert_allclose(out.UWND_climatology, monthly, atol=1e-5)
+    np.testing.assert_allclose(out.UWND, x - np.tile(monthly, (11, 1, 1)), atol=1e-5)
+    out = prepare({"source": WINDS, "variables": ["UWND"], "split": split, "standardize": {"over": "train"}}, out="s.zarr")
+    np.testing.assert_array_equal(out.UWND, x.astype("f4"))
+    normalize = out.UWND.attrs["seamount"]["normalize"]
+    assert normalize["mean"] == pytest.approx(x[:108].mean(), rel=1e-9) and normalize["std"] == pytest.approx(x[:108].std(), rel=1e-9)
+
+
+def same_tree(a: Path, b: Path) -> bool:
+    files = lambda root: sorted(p.relative_to(root) for p in root.rglob("*") if p.is_file() and ".seamount/" not in str(p))
+    if files(a) != files(b):
+        return False
+    return not filecmp.cmpfiles(a, b, [str(f) for f in files(a)], shallow=False)[1]
+
+
+def test_a_killed_run_goes_on_to_the_same_bytes(prepare, tmp_path):
+    path = write_netcdf(tmp_path / "in.nc", steps=600, variables={"t": ("f4", {}, field((600, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
+    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
+    prepare(recipe, out="whole.zarr")
+    out = tmp_path / "out.zarr"
+    kept = 0
+    for _ in range(20):
+        run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
+        while run.poll() is None and len(list(out.glob("t/c/*"))) < 20:
+            time.sleep(0.001)
+        time.sleep(0.05)
+        run.send_signal(signal.SIGKILL)
+        run.communicate()
+        if run.returncode == -signal.SIGKILL and not (out / "zarr.json").exists():
+            kept += 1
+            break
+        subprocess.run(["rm", "-rf", str(out)], check=True)
+    assert kept, "no run could be killed in the middle"
+    done = subprocess.run(prepare.command(recipe, out, "--json"), capture_output=True, text=True, check=True)
+    assert json.loads(done.stdout)["regions"] == 600
+    assert same_tree(tmp_path / "whole.zarr", out)
+
+
+def test_interrupt_records_what_is_done(prepare, tmp_path):
+    path = write_netcdf(tmp_path / "in.nc", steps=3000, variables={"t": ("f4", {}, field((3000, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
+    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
+    out = tmp_path / "out.zarr"
+    run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, text=True)
+    while run.poll() is None and not len(list(out.glob("t/c/*"))) >= 20:
+        time.sleep(0.001)
+    run.send_signal(signal.SIGINT)
+    message = run.communicate(timeout=60)[1]
+    assert run.returncode == 130 and "continues where it stopped" in message
+    report = json.loads(subprocess.run(prepare.command(recipe, out, "--json"), capture_output=True, text=True, check=True).stdout)
+    assert 20 <= report["regions_kept"] < 3000
+
+
+def test_existing_output_is_refused(prepare, tmp_path):
+    path = write_netcdf(tmp_path / "in.nc")
+    prepare({"source": path, "variables": ["t"]})
+    assert "--overwrite" in prepare({"source": path, "variables": ["t"], "codec": "none"}, fails=4)
+    (tmp_path / "mine").mkdir()
+    (tmp_path / "mine" / "thesis.tex").write_text("x")
+    assert "thesis.tex" in prepare({"source": path, "variables": ["t"]}, "--overwrite", out="mine", fails=4)
+
+
+def test_truncated_files_are_named(prepare, tmp_path):
+    classic = Path(write_netcdf(tmp_path / "c.nc", "NETCDF3_CLASSIC"))
+    size = classic.stat().st_size
+    os.truncate(classic, size - 200)
+    message = prepare({"source": str(classic), "variables": ["t"]}, fails=9)
+    assert "c.nc" in message and f"{size - 200} bytes" in message and "'t'" in message
+    modern = Path(write_netcdf(tmp_path / "m.nc", zlib=True))
+    os.truncate(modern, modern.stat().st_size // 2)
+    message = prepare({"source": str(modern), "variables": ["t"]}, fails=9)
+    assert "m.nc" in message and "truncated" in message
+
+
+def test_corrupt_chunk_is_named(prepare, tmp_path):
+    path = Path(write_netcdf(tmp_path / "in.nc", zlib=True, fletcher32=True, chunksizes=(7, 5, 6)))
+    with h5py.File(path) as file:
+        chunk = file["t"].id.get_chunk_info(0)
+    with open(path, "r+b") as raw:
+        raw.seek(chunk.byte_offset + chunk.size // 2)
+        byte = raw.read(1)
+        raw.seek(-1, 1)
+        raw.write(bytes([byte[0] ^ 16]))
+    message = prepare({"source": str(path), "variables": ["t"]}, fails=9)
+    assert "'t'" in message and "chunk (0, 0, 0)" in message and "in.nc" in message
+
+
+@pytest.mark.parametrize("change, expected", [
+    ({"variables": ["UWMD"]}, "did you mean 'UWND'?"),
+    ({"chunks": {"TIMES": 3}}, "did you mean 'TIME'?"),
+    ({"standardise": {"over": "all"}}, "did you mean 'standardize'?"),
+    ({"source": "nowhere.nc"}, "nowhere.nc"),
+    ({"source": "nowhere*.nc"}, "no file matches"),
+    ({"time": ["2030", "2031"]}, "it goes from 1982-01-16"),
+])
+def test_mistakes_are_explained(prepare, tmp_path, change, expected):
+    recipe = {"source": WINDS, "variables": ["UWND"]} | change
+    message = prepare(recipe, fails=3 if "source" in change else 2)
+    assert expected in message
+    assert not list((tmp_path / "out.zarr").rglob("*.json"))
+
+
+def test_schema_is_served_and_agrees(prepare, seamount_binary):
+    schema = json.loads(subprocess.run([seamount_binary, "prepare", "--schema"], capture_output=True, text=True, check=True).stdout)
+    assert schema == json.loads((ROOT / "docs/recipe.schema.json").read_text())
+    jsonschema.Draft202012Validator.check_schema(schema)
+    with pytest.raises(jsonschema.ValidationError):
+        jsonschema.validate({"source": "x", "variables": ["u"], "chunk": {}}, schema)
+
+
+def test_plan_says_what_and_why(prepare, tmp_path):
+    recipe = prepare.write({"source": WINDS, "variables": ["UWND"], "minibatch": {"inputs": 12, "targets": 1}})
+    run = lambda *flags: subprocess.run([prepare.binary, "prepare", str(recipe), *flags], capture_output=True, text=True, check=True).stdout
+    assert "13 steps" in run("--plan")
+    assert json.loads(run("--dry-run", "--json"))["arrays"][0]["chunks"] == [13, 73, 144]
