@@ -27,7 +27,7 @@ Result<ArrayMetadata> ReadMetadata(Store& store, const std::string& path, const 
 
 Result<void> WriteMetadata(Store& store, const std::string& path, const ArrayMetadata& metadata, bool overwrite,
                            const CallContext& context) {
-  SEAMOUNT_TRY(ClearNode(store, path, overwrite, context));
+  SEAMOUNT_TRY(ClearNode(store, path, metadata.format == 3 ? "zarr.json" : ".zarray", overwrite, context));
   if (metadata.format == 3) {
     return WriteDocument(store, JoinPath(path, "zarr.json"), SerializeArrayMetadataV3(metadata), overwrite, context);
   }

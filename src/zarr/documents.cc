@@ -20,9 +20,11 @@ Result<void> WriteDocument(Store& store, const std::string& key, std::string_vie
   return {};
 }
 
-Result<void> ClearNode(Store& store, const std::string& path, bool overwrite, const CallContext& context) {
-  for (const char* document : {"zarr.json", ".zarray", ".zgroup", ".zmetadata"}) {
-    const std::string key = JoinPath(path, document);
+Result<void> ClearNode(Store& store, const std::string& path, std::string_view document, bool overwrite,
+                       const CallContext& context) {
+  for (const char* name : {"zarr.json", ".zarray", ".zgroup", ".zmetadata"}) {
+    if (overwrite && name == document) continue;
+    const std::string key = JoinPath(path, name);
     SEAMOUNT_TRY_ASSIGN(const auto there, store.Stat(key, context));
     if (there && !overwrite) return base::PreconditionFailed("there is an array or group already ('" + key + "')");
     if (there) SEAMOUNT_TRY(store.Delete(key, {}, context));

@@ -18,7 +18,9 @@ Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, 
 Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
                            const CallContext& context);
 // Before a node is created: PreconditionFailed when one of either format is there; with `overwrite` its documents are
-// deleted, since one of another kind or format would be read instead of the new one.
-Result<void> ClearNode(Store& store, const std::string& path, bool overwrite, const CallContext& context);
+// deleted, since one of another kind or format would be read instead of the new one. All but `document`, which the
+// caller is about to replace, so that there is always something to read.
+Result<void> ClearNode(Store& store, const std::string& path, std::string_view document, bool overwrite,
+                       const CallContext& context);
 
 }  // namespace seamount::zarr

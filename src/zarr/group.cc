@@ -132,7 +132,7 @@ Result<void> WriteGroup(Store& store, const std::string& path, const GroupMetada
   if (metadata.format != 2 && metadata.format != 3) return base::InvalidArgument("zarr_format must be 2 or 3");
   auto attributes = ParseJsonObject(metadata.attributes_json);
   if (!attributes) return attributes.error().Wrap("attributes");
-  SEAMOUNT_TRY(ClearNode(store, path, overwrite, context));
+  SEAMOUNT_TRY(ClearNode(store, path, metadata.format == 3 ? "zarr.json" : ".zgroup", overwrite, context));
   Json document = Json::object();
   document["zarr_format"] = metadata.format;
   if (metadata.format == 3) {

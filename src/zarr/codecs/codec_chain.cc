@@ -77,6 +77,7 @@ Result<void> CodecChain::AddTranspose(const std::string& configuration) {
   if (has_bytes_) return base::InvalidArgument("must come before \"bytes\"");
   SEAMOUNT_TRY_ASSIGN(const std::vector<size_t> order, ParseTransposeConfiguration(configuration, shape_.size()));
   std::vector<size_t> combined;
+  combined.reserve(order.size());
   for (const size_t axis : order) combined.push_back(order_.empty() ? axis : order_[axis]);
   const bool identity = std::is_sorted(combined.begin(), combined.end());
   order_ = identity ? std::vector<size_t>{} : combined;
