@@ -56,6 +56,10 @@ gcs::StoreConfig ConfigFromFlags(const StoreFlags& flags) {
   return {.endpoint = flags.endpoint, .key_file = flags.key, .anonymous = flags.anonymous};
 }
 
+Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags) {
+  return gcs::OpenStore(url, ConfigFromFlags(flags));
+}
+
 void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print JSON, for scripts"); }
 
 }  // namespace seamount::cli

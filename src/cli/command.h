@@ -50,6 +50,7 @@ struct StoreFlags {
 };
 void AddStoreFlags(CLI::App& command, StoreFlags& flags);
 gcs::StoreConfig ConfigFromFlags(const StoreFlags& flags);
+Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags);
 
 void AddJsonFlag(CLI::App& command, bool& json);
 
@@ -60,6 +61,9 @@ CallContext Interruptible();
 // Declared here, defined each in cmd_<name>.cc, called in main.cc.
 void AddServeCommand(CLI::App& app, Chosen& chosen);
 void AddPrepareCommand(CLI::App& app, Chosen& chosen);
+void AddLsCommand(CLI::App& app, Chosen& chosen);
+void AddDemoCommand(CLI::App& app, Chosen& chosen);
+void AddDoctorCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

@@ -23,7 +23,10 @@ constexpr char kExitCodes[] =
 void AddCommands(CLI::App& app, Chosen& chosen) {
   AddServeCommand(app, chosen);
   AddPrepareCommand(app, chosen);
+  AddLsCommand(app, chosen);
   AddVmCommand(app, chosen);
+  AddDoctorCommand(app, chosen);
+  AddDemoCommand(app, chosen);
 }
 
 // CLI11 reports an unknown command as a stray argument; we can do better. Empty when all commands named are known.

@@ -1,0 +1,125 @@
+// seamount ls: what a bucket holds.
+#include <CLI/CLI.hpp>
+#include <cstdio>
+#include <ctime>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+#include "cli/command.h"
+
+namespace seamount::cli {
+namespace {
+
+struct LsOptions {
+  StoreFlags store;
+  std::string url;
+  bool long_form = false, recursive = false, json = false;
+};
+
+std::string Timestamp(base::SystemTime time) {
+  const std::time_t seconds = std::chrono::system_clock::to_time_t(time);
+  std::tm utc = {};
+  gmtime_r(&seconds, &utc);
+  char text[32];
+  std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
+  return text;
+}
+
+// Prints objects and prefixes as they come, page by page, so that a bucket of any size can be listed.
+class Printer {
+ public:
+  Printer(const LsOptions& options, std::string root) : options_(options), root_(std::move(root)) {}
+
+  void Object(const store::ObjectInfo& object) {
+    ++objects_;
+    bytes_ += object.size_bytes;
+    if (options_.json) {
+      PrintJson({{"url", root_ + object.key},
+                 {"size", object.size_bytes},
+                 {"generation", std::to_string(object.generation)},
+                 {"updated", Timestamp(object.updated)},
+                 {"metadata", object.metadata}});
+    } else if (options_.long_form) {
+      std::printf("%12llu  %s  %s%s\n", static_cast<unsigned long long>(object.size_bytes),
+                  Timestamp(object.updated).c_str(), root_.c_str(), object.key.c_str());
+    } else {
+      std::printf("%s%s\n", root_.c_str(), object.key.c_str());
+    }
+  }
+
+  void Prefix(const std::string& prefix) {
+    ++prefixes_;
+    if (options_.json) {
+      PrintJson({{"url", root_ + prefix}});
+    } else {
+      std::printf("%s%s%s\n", options_.long_form ? "                                    " : "", root_.c_str(),
+                  prefix.c_str());
+    }
+  }
+
+  bool empty() const { return objects_ + prefixes_ == 0; }
+
+  void End() const {
+    if (options_.json) {
+      std::puts(empty() ? "[]" : "\n]");
+    } else if (options_.long_form) {
+      std::printf("%llu objects, %s\n", static_cast<unsigned long long>(objects_), base::FormatBytes(bytes_).c_str());
+    }
+  }
+
+ private:
+  void PrintJson(const nlohmann::json& entry) {
+    const char* const before = objects_ + prefixes_ == 1 ? "[\n" : ",\n";
+    std::printf("%s  %s", before, entry.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  }
+
+  const LsOptions& options_;
+  const std::string root_;
+  uint64_t objects_ = 0, prefixes_ = 0, bytes_ = 0;
+};
+
+Result<void> PrintAll(Store& store, store::ListOptions list, Printer& printer, const CallContext& context) {
+  do {
+    SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store.List(list, context));
+    for (const std::string& prefix : page.prefixes) printer.Prefix(prefix);
+    for (const store::ObjectInfo& object : page.objects) printer.Object(object);
+    list.page_token = page.next_page_token;
+  } while (!list.page_token.empty());
+  return {};
+}
+
+Result<int> List(const LsOptions& options) {
+  const CallContext context = Interruptible();
+  SEAMOUNT_TRY_ASSIGN(const gcs::Url url, gcs::ParseUrl(options.url));
+  const bool bucket = url.scheme == "gs";
+  const std::string root = bucket ? "gs://" + url.bucket + "/" : options.url + (options.url.ends_with('/') ? "" : "/");
+  const std::string path = bucket ? url.path : "";
+  SEAMOUNT_TRY_ASSIGN(const auto store, OpenFromFlags(bucket ? "gs://" + url.bucket : options.url, options.store));
+  Printer printer(options, root);
+  const auto listed = PrintAll(
+      *store, {.prefix = path.empty() ? "" : path + "/", .delimiter = options.recursive ? "" : "/"}, printer, context);
+  if (!listed) return listed.error().Wrap("listing " + options.url);
+  if (printer.empty() && !path.empty()) {
+    SEAMOUNT_TRY_ASSIGN(const auto object, store->Stat(path, context));
+    if (!object) return base::NotFound(options.url + ": no such object, and nothing begins with it");
+    printer.Object(*object);
+  }
+  printer.End();
+  return kExitOk;
+}
+
+}  // namespace
+
+void AddLsCommand(CLI::App& app, Chosen& chosen) {
+  CLI::App& command = AddCommand(app, "ls", "List what a bucket holds",
+                                 "seamount ls gs://winds --key key.json\nseamount ls gs://winds/winds.zarr -l -r");
+  const auto options = std::make_shared<LsOptions>();
+  command.add_option("url", options->url, "gs://bucket[/prefix], or file:///folder")->required()->type_name("URL");
+  command.add_flag("-l,--long", options->long_form, "Sizes and times as well, and a sum");
+  command.add_flag("-r,--recursive", options->recursive, "All objects under it, not one level");
+  AddStoreFlags(command, options->store);
+  AddJsonFlag(command, options->json);
+  OnChosen(command, chosen, [options] { return List(*options); });
+}
+
+}  // namespace seamount::cli
