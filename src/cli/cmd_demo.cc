@@ -42,7 +42,7 @@ void AddDemoCommand(CLI::App& app, Chosen& chosen) {
                  "sudo seamount demo --output winds.png");
   const auto options = std::make_shared<DemoOptions>();
   command.add_option("--output", options->output, "Where the picture goes")->type_name("FILE")->capture_default_str();
-  command.add_option("--work-dir", options->work_dir, "Folder for the server's data and logs (default: a fresh one)")
+  command.add_option("--work-dir", options->work_dir, "Where the folder for the server's data and logs is made")
       ->type_name("DIR");
   command.add_flag("--keep", options->keep, "Leave that folder behind");
   command.add_flag("--quick", options->quick, "Train for a few epochs only; the skill is shown, not checked");
