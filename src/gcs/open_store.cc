@@ -6,6 +6,7 @@
 #include "auth/token_sources.h"
 #include "base/encoding.h"
 #include "gcs/gcs_store.h"
+#include "store/cache/cache_store.h"
 #include "store/file/file_store.h"
 #include "store/memory/memory_store.h"
 #include "store/prefix/prefix_store.h"
@@ -50,9 +51,16 @@ Result<OpenedStore> OpenGcs(const Url& url, const StoreConfig& config) {
                                                                   SharedHttpClient(), std::move(credentials)));
   const auto requests = std::make_shared<TraceStore>(std::move(bucket));
   std::shared_ptr<Store> store = store::MakeRetryStore(requests, {.budget = config.retry_deadline});
+  std::shared_ptr<store::BlockCache> cache;
+  if (!config.cache_dir.empty()) {
+    store::BlockCacheOptions options{.directory = config.cache_dir};
+    if (config.cache_bytes != 0) options.limit_bytes = config.cache_bytes;
+    SEAMOUNT_TRY_ASSIGN(cache, store::OpenBlockCache(options));
+    store = store::MakeCacheStore(std::move(store), cache, endpoint + "/" + url.bucket);
+  }
   if (!url.path.empty()) store = store::MakePrefixStore(std::move(store), url.path + "/");
   const auto calls = std::make_shared<TraceStore>(std::move(store));
-  return OpenedStore{.store = calls, .calls = calls, .requests = requests};
+  return OpenedStore{.store = calls, .calls = calls, .requests = requests, .cache = std::move(cache)};
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "store/cache/block_cache.h"
 #include "store/store.h"
 #include "store/trace/trace_store.h"
 
@@ -24,7 +25,7 @@ struct StoreConfig {
   base::Duration retry_deadline = std::chrono::seconds(60);
   // Block cache on disk, shared by all users of the directory. Empty: none.
   std::string cache_dir;
-  uint64_t cache_bytes = 0;
+  uint64_t cache_bytes = 0;  // 0: 10 GiB
 };
 
 struct Url {
@@ -45,6 +46,7 @@ struct OpenedStore {
   std::shared_ptr<Store> store;
   std::shared_ptr<const store::TraceStore> calls;     // what was asked of `store`
   std::shared_ptr<const store::TraceStore> requests;  // what went to the server, each attempt; null for other schemes
+  std::shared_ptr<store::BlockCache> cache;           // null without one
 };
 Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config);
 

@@ -1,0 +1,296 @@
+#include "store/cache/block_cache.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <atomic>
+#include <cerrno>
+#include <condition_variable>
+#include <cstring>
+#include <ctime>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <thread>
+
+#include "base/checksum.h"
+#include "base/log.h"
+#include "store/cache/block_folder.h"
+#include "store/file/file_folder.h"
+
+namespace seamount::store {
+namespace {
+
+// How exactly the time of a block's last use is kept. More would cost a write for every read.
+constexpr time_t kTouchSeconds = 60;
+// After an error of the disk, until it is tried again.
+constexpr auto kPause = std::chrono::seconds(60);
+
+bool ReadWhole(int fd, std::span<std::byte> into, uint64_t offset) {
+  while (!into.empty()) {
+    const ssize_t n = pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
+    if (n < 0 && errno == EINTR) continue;
+    if (n <= 0) return false;
+    into = into.subspan(static_cast<size_t>(n));
+    offset += static_cast<uint64_t>(n);
+  }
+  return true;
+}
+
+// A block that waits to be written.
+class QueuedBlock final : public BlockCache::Found {
+ public:
+  QueuedBlock(const BlockCache::Facts& facts, Bytes payload) : facts_(facts), payload_(std::move(payload)) {}
+  const BlockCache::Facts& facts() const override { return facts_; }
+  uint64_t payload_bytes() const override { return payload_.size(); }
+  bool Read(uint64_t begin, std::span<std::byte> into) override {
+    std::memcpy(into.data(), payload_.data() + begin, into.size());
+    return true;
+  }
+
+ private:
+  const BlockCache::Facts facts_;
+  const Bytes payload_;
+};
+
+// A block on disk.
+class StoredBlock final : public BlockCache::Found {
+ public:
+  StoredBlock(Fd fd, const BlockHeader& header, std::string path, std::atomic<uint64_t>& damaged)
+      : fd_(std::move(fd)),
+        header_(header),
+        facts_{header.generation, header.object_bytes, header.object_crc32c},
+        path_(std::move(path)),
+        damaged_(damaged) {}
+  const BlockCache::Facts& facts() const override { return facts_; }
+  uint64_t payload_bytes() const override { return header_.payload_bytes; }
+
+  bool Read(uint64_t begin, std::span<std::byte> into) override {
+    if (into.empty()) return true;
+    // Whole checksummed parts go straight to their place, all at once; a partial one at either end by way of a copy.
+    const uint64_t end = begin + into.size();
+    const uint64_t whole_begin = std::min(RoundUp(begin), end);
+    const uint64_t whole_end =
+        end == header_.payload_bytes ? end : std::max(whole_begin, end / kChecksummedBytes * kChecksummedBytes);
+    const auto part = [&](uint64_t from, uint64_t to) { return into.subspan(from - begin, to - from); };
+    const bool sound = ReadInside(begin, part(begin, whole_begin)) &&
+                       ReadParts(whole_begin, part(whole_begin, whole_end)) &&
+                       ReadInside(whole_end, part(whole_end, end));
+    return sound || Damaged();
+  }
+
+ private:
+  static uint64_t RoundUp(uint64_t at) { return (at + kChecksummedBytes - 1) / kChecksummedBytes * kChecksummedBytes; }
+
+  // Whole parts from the beginning of one.
+  bool ReadParts(uint64_t begin, std::span<std::byte> into) const {
+    if (into.empty()) return true;
+    if (!ReadWhole(fd_.get(), into, kBlockHeaderBytes + begin)) return false;
+    for (uint64_t part = begin / kChecksummedBytes; !into.empty(); ++part) {
+      const auto one = into.first(std::min<size_t>(into.size(), kChecksummedBytes));
+      if (base::Crc32c(one) != header_.crc32c[part]) return false;
+      into = into.subspan(one.size());
+    }
+    return true;
+  }
+
+  // Bytes that lie within one part, and are not all of it.
+  bool ReadInside(uint64_t begin, std::span<std::byte> into) const {
+    if (into.empty()) return true;
+    const uint64_t part_begin = begin / kChecksummedBytes * kChecksummedBytes;
+    Buffer whole(std::min<uint64_t>(kChecksummedBytes, header_.payload_bytes - part_begin));
+    if (!ReadParts(part_begin, whole.span())) return false;
+    std::memcpy(into.data(), whole.data() + (begin - part_begin), into.size());
+    return true;
+  }
+
+  bool Damaged() {
+    ++damaged_;
+    unlink(path_.c_str());
+    return false;
+  }
+
+  const Fd fd_;
+  const BlockHeader header_;
+  const BlockCache::Facts facts_;
+  const std::string path_;
+  std::atomic<uint64_t>& damaged_;
+};
+
+class DiskCache final : public BlockCache {
+ public:
+  explicit DiskCache(const BlockCacheOptions& options)
+      : options_(options), folder_(options.directory, options.limit_bytes) {}
+
+  ~DiskCache() override {
+    {
+      std::scoped_lock lock(mutex_);
+      closing_ = true;
+    }
+    wake_.notify_all();
+    if (writer_.joinable()) writer_.join();
+  }
+
+  Result<void> Start() {
+    SEAMOUNT_TRY(folder_.Make());
+    writer_ = std::thread([this] { WriteQueue(); });
+    return {};
+  }
+
+  std::unique_ptr<Found> Find(const BlockId& id, std::optional<Generation> generation) override {
+    const std::string path = folder_.PathOf(id);
+    {
+      std::scoped_lock lock(mutex_);
+      const auto it = queued_.find(path);
+      if (it != queued_.end() && it->second.id.object == id.object &&
+          generation.value_or(it->second.facts.generation) == it->second.facts.generation) {
+        return std::make_unique<QueuedBlock>(it->second.facts, it->second.payload);
+      }
+    }
+    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return nullptr;
+    struct stat status {};
+    EncodedBlockHeader bytes;
+    if (fstat(fd.get(), &status) != 0 || !ReadWhole(fd.get(), bytes, 0)) return Discard(path);
+    const auto header = DecodeBlockHeader(bytes);
+    if (!header || static_cast<uint64_t>(status.st_size) != kBlockHeaderBytes + header->payload_bytes) {
+      return Discard(path);
+    }
+    if (header->id.object != id.object || header->id.block_bytes != id.block_bytes || header->id.index != id.index ||
+        generation.value_or(header->generation) != header->generation) {
+      return nullptr;
+    }
+    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(fd.get(), nullptr);
+    return std::make_unique<StoredBlock>(std::move(fd), *header, path, damaged_);
+  }
+
+  void Put(const BlockId& id, const Facts& facts, Bytes payload) override {
+    if (payload.size() > id.block_bytes) return;
+    std::string path = folder_.PathOf(id);
+    std::scoped_lock lock(mutex_);
+    if (queued_bytes_ + payload.size() > options_.queue_bytes) {
+      ++dropped_;
+      return;
+    }
+    const auto [it, inserted] = queued_.try_emplace(path, Queued{});
+    // The block that is being written stays as it is; the next reader brings this one again.
+    if (!inserted) return;
+    queued_bytes_ += payload.size();
+    it->second = {id, facts, std::move(payload)};
+    order_.push_back(std::move(path));
+    wake_.notify_one();
+  }
+
+  void Count(bool hit, uint64_t bytes) override {
+    ++(hit ? hits_ : misses_);
+    (hit ? hit_bytes_ : miss_bytes_) += bytes;
+  }
+
+  void Flush() override {
+    std::unique_lock lock(mutex_);
+    idle_.wait(lock, [&] { return queued_.empty(); });
+  }
+
+  BlockCacheStats Stats() const override {
+    return {.hits = hits_,
+            .hit_bytes = hit_bytes_,
+            .misses = misses_,
+            .miss_bytes = miss_bytes_,
+            .stored = stored_,
+            .dropped = dropped_,
+            .damaged = damaged_,
+            .evicted = evicted_};
+  }
+
+ private:
+  struct Queued {
+    BlockId id;
+    Facts facts;
+    Bytes payload;
+  };
+
+  std::unique_ptr<Found> Discard(const std::string& path) {
+    ++damaged_;
+    unlink(path.c_str());
+    return nullptr;
+  }
+
+  void WriteQueue() {
+    std::unique_lock lock(mutex_);
+    for (;;) {
+      wake_.wait(lock, [&] { return closing_ || !order_.empty(); });
+      if (order_.empty()) return;
+      const std::string path = std::move(order_.front());
+      order_.pop_front();
+      const Queued block = queued_.at(path);  // stays findable while it is written
+      lock.unlock();
+      WriteBlock(block);
+      lock.lock();
+      queued_bytes_ -= block.payload.size();
+      queued_.erase(path);
+      if (queued_.empty()) idle_.notify_all();
+    }
+  }
+
+  void WriteBlock(const Queued& block) {
+    if (std::chrono::steady_clock::now() < paused_until_) {
+      ++dropped_;
+      return;
+    }
+    BlockHeader header{.id = block.id,
+                       .generation = block.facts.generation,
+                       .object_bytes = block.facts.object_bytes,
+                       .object_crc32c = block.facts.object_crc32c,
+                       .payload_bytes = static_cast<uint32_t>(block.payload.size())};
+    ChecksumPayload(block.payload.span(), header);
+    const auto written = folder_.Write(header, block.payload.span());
+    evicted_ = folder_.evicted();
+    if (written && *written) {
+      ++stored_;
+      return;
+    }
+    ++dropped_;
+    if (written) return;
+    paused_until_ = std::chrono::steady_clock::now() + kPause;
+    if (!warned_) {
+      base::Log(base::LogLevel::kWarning, "going on without caching: " + written.error().message());
+    }
+    warned_ = true;
+  }
+
+  const BlockCacheOptions options_;
+  BlockFolder folder_;  // writing: the writer's alone
+  std::chrono::steady_clock::time_point paused_until_;
+  bool warned_ = false;
+
+  std::atomic<uint64_t> hits_ = 0;
+  std::atomic<uint64_t> hit_bytes_ = 0;
+  std::atomic<uint64_t> misses_ = 0;
+  std::atomic<uint64_t> miss_bytes_ = 0;
+  std::atomic<uint64_t> stored_ = 0;
+  std::atomic<uint64_t> dropped_ = 0;
+  std::atomic<uint64_t> damaged_ = 0;
+  std::atomic<uint64_t> evicted_ = 0;
+
+  std::mutex mutex_;
+  std::condition_variable wake_;
+  std::condition_variable idle_;
+  std::map<std::string, Queued> queued_;  // by path
+  std::deque<std::string> order_;
+  uint64_t queued_bytes_ = 0;
+  bool closing_ = false;
+  std::thread writer_;
+};
+
+}  // namespace
+
+Result<std::shared_ptr<BlockCache>> OpenBlockCache(const BlockCacheOptions& options) {
+  auto cache = std::make_shared<DiskCache>(options);
+  SEAMOUNT_TRY(cache->Start());
+  return std::shared_ptr<BlockCache>(std::move(cache));
+}
+
+}  // namespace seamount::store

@@ -1,0 +1,311 @@
+#include "store/cache/cache_store.h"
+
+#include <algorithm>
+#include <condition_variable>
+#include <cstring>
+#include <map>
+#include <mutex>
+
+#include "base/log.h"
+#include "store/cache/cache_plan.h"
+
+namespace seamount::store {
+namespace {
+
+// Reads longer than this that do not know the object's size are not planned block by block before it is known.
+constexpr uint64_t kMostPlannedBytes = 4ULL << 30;
+
+// No object is as large; beyond it the arithmetic of blocks would wrap round.
+constexpr uint64_t kLargestObject = 1ULL << 60;
+
+struct Extent {
+  uint64_t begin = 0;
+  uint64_t end = 0;  // UINT64_MAX: the object's end, wherever that is
+};
+
+Extent ExtentOf(const std::optional<ByteRange>& range) {
+  if (!range) return {0, UINT64_MAX};
+  if (!range->length || *range->length > kLargestObject) return {range->offset, UINT64_MAX};
+  if (range->offset > kLargestObject) return {range->offset, range->offset};
+  return {range->offset, range->offset + *range->length};
+}
+
+// One request that several readers wait for.
+struct Flight {
+  std::mutex mutex;
+  std::condition_variable_any landed;
+  std::optional<Result<ReadResult>> result;
+};
+
+class CacheStore final : public Store {
+ public:
+  CacheStore(std::shared_ptr<Store> inner, std::shared_ptr<BlockCache> cache, std::string identity)
+      : inner_(std::move(inner)), cache_(std::move(cache)), identity_(std::move(identity)) {}
+
+  Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
+                                         const CallContext& context) override {
+    SEAMOUNT_TRY(CheckKey(key));
+    SEAMOUNT_TRY(CheckContext(context));
+    const Extent extent = ExtentOf(options.range);
+    // Nothing to read, or a condition that no content can fulfil: only the store can say.
+    if (extent.begin >= std::min(extent.end, kLargestObject) || options.if_generation == kAbsent)
+      return inner_->Read(key, options, context);
+    if (options.if_generation) return Some(ReadAt(key, *options.if_generation, extent, context));
+    if (!FindFirst(key, extent, std::nullopt)) return ReadCold(key, extent, context);
+    SEAMOUNT_TRY_ASSIGN(const auto now, inner_->Stat(key, context));
+    if (!now) return std::optional<ReadResult>();
+    auto read = ReadAt(key, now->generation, extent, context);
+    // Replaced between the two requests: its reader named no generation, so any current one will do.
+    if (!read && read.error().code() == ErrorCode::kPreconditionFailed) return ReadCold(key, extent, context);
+    return Some(std::move(read));
+  }
+
+  Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
+    return inner_->Stat(key, context);
+  }
+  Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
+                           const CallContext& context) override {
+    return inner_->Write(key, source, options, context);
+  }
+  Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override {
+    return inner_->Delete(key, options, context);
+  }
+  Result<ListPage> List(const ListOptions& options, const CallContext& context) override {
+    return inner_->List(options, context);
+  }
+  Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
+                          const CallContext& context) override {
+    return inner_->Copy(from, to, options, context);
+  }
+  Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
+                             const WriteOptions& options, const CallContext& context) override {
+    return inner_->Compose(sources, to, options, context);
+  }
+
+ private:
+  using Found = std::unique_ptr<BlockCache::Found>;
+  using Facts = BlockCache::Facts;
+
+  static Result<std::optional<ReadResult>> Some(Result<ReadResult> read) {
+    if (!read) return std::move(read).error();
+    return std::optional<ReadResult>(*std::move(read));
+  }
+
+  BlockId IdOf(const std::string& key, const CachePiece& piece) const {
+    return {identity_ + "\n" + key, piece.block_bytes, piece.index};
+  }
+
+  // The piece's block, or the large one that holds it. offset: where the piece begins in what was found.
+  Found FindPiece(const std::string& key, const CachePiece& piece, std::optional<Generation> generation,
+                  uint64_t& found_begin) const {
+    const CachePiece large{kLargeBlockBytes, piece.begin() / kLargeBlockBytes};
+    found_begin = large.begin();
+    if (Found found = cache_->Find(IdOf(key, large), generation)) return found;
+    if (piece == large) return nullptr;
+    found_begin = piece.begin();
+    return cache_->Find(IdOf(key, piece), generation);
+  }
+
+  Found FindFirst(const std::string& key, const Extent& extent, std::optional<Generation> generation) const {
+    uint64_t begin = 0;
+    const uint64_t index = extent.begin / kSmallBlockBytes;
+    return FindPiece(key, {kSmallBlockBytes, index}, generation, begin);
+  }
+
+  // Blocks of a read whose size is known or bounded; empty where that would be too many to look for.
+  static std::vector<CachePiece> PiecesOf(const Extent& extent, std::optional<uint64_t> object_bytes) {
+    const uint64_t end = std::min(extent.end, object_bytes.value_or(UINT64_MAX));
+    if (end <= extent.begin) return {};
+    if (!object_bytes && end - extent.begin > kMostPlannedBytes) return {};
+    return PlanPieces(extent.begin, end, object_bytes);
+  }
+
+  Result<ReadResult> ReadAt(const std::string& key, Generation generation, const Extent& extent,
+                            const CallContext& context) {
+    // Any one cached block tells the object's size. Most often the first one is there, or none is.
+    Found first = FindFirst(key, extent, generation);
+    std::vector<CachePiece> pieces =
+        PiecesOf(extent, first ? std::optional(first->facts().object_bytes) : std::nullopt);
+    if (!first) {
+      uint64_t begin = 0;
+      for (size_t i = 1; i < pieces.size() && !first; ++i) first = FindPiece(key, pieces[i], generation, begin);
+    }
+    if (!first) return ReadMissing(key, generation, extent, pieces, context);
+    const Facts facts = first->facts();
+    first.reset();
+    if (extent.begin >= facts.object_bytes) return ResultOf(key, facts, Bytes());
+    return ReadMixed(key, facts, {extent.begin, std::min(extent.end, facts.object_bytes)}, context);
+  }
+
+  static ReadResult ResultOf(const std::string& key, const Facts& facts, Bytes data) {
+    return {.info = {.key = key,
+                     .size_bytes = facts.object_bytes,
+                     .generation = facts.generation,
+                     .crc32c = facts.object_crc32c},
+            .data = std::move(data)};
+  }
+
+  // Nothing of it is cached: one request for whole blocks around it, its answer a slice of theirs.
+  Result<ReadResult> ReadMissing(const std::string& key, Generation generation, const Extent& extent,
+                                 const std::vector<CachePiece>& pieces, const CallContext& context) {
+    const Extent blocks = Around(extent, pieces);
+    SEAMOUNT_TRY_ASSIGN(ReadResult read, Fetch(key, generation, blocks, context));
+    Cut(read, blocks, extent);
+    return read;
+  }
+
+  static Extent Around(const Extent& extent, const std::vector<CachePiece>& pieces) {
+    if (pieces.empty()) return {extent.begin / kSmallBlockBytes * kSmallBlockBytes, extent.end};
+    return {pieces.front().begin(), extent.end == UINT64_MAX ? UINT64_MAX : pieces.back().end()};
+  }
+
+  static void Cut(ReadResult& read, const Extent& had, const Extent& wanted) {
+    const uint64_t skip = std::min<uint64_t>(wanted.begin - had.begin, read.data.size());
+    const uint64_t left = read.data.size() - skip;
+    read.data = read.data.Slice(skip, std::min(wanted.end - wanted.begin, left));
+  }
+
+  // Without a generation nothing may be shared with a request that began earlier: the object may have been replaced
+  // between them.
+  Result<std::optional<ReadResult>> ReadCold(const std::string& key, const Extent& extent, const CallContext& context) {
+    const Extent blocks = Around(extent, PiecesOf(extent, std::nullopt));
+    SEAMOUNT_TRY_ASSIGN(auto read, inner_->Read(key, {.range = RangeOf(blocks)}, context));
+    if (!read) return read;
+    SEAMOUNT_TRY(Keep(key, blocks, *read));
+    Cut(*read, blocks, extent);
+    return read;
+  }
+
+  // Some of it is cached: put together in a buffer. The extent lies within the object.
+  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const Extent& extent,
+                               const CallContext& context) {
+    Buffer buffer(extent.end - extent.begin);
+    std::vector<Extent> missing;
+    for (const CachePiece& piece : PlanPieces(extent.begin, extent.end, facts.object_bytes)) {
+      const Extent part{std::max(piece.begin(), extent.begin), std::min(piece.end(), extent.end)};
+      uint64_t found_begin = 0;
+      const Found found = FindPiece(key, piece, facts.generation, found_begin);
+      const auto into = buffer.span().subspan(part.begin - extent.begin, part.end - part.begin);
+      if (found && part.end - found_begin <= found->payload_bytes() && found->Read(part.begin - found_begin, into)) {
+        cache_->Count(true, into.size());
+        continue;
+      }
+      if (!missing.empty() && missing.back().end == piece.begin()) {
+        missing.back().end = piece.end();
+      } else {
+        missing.push_back({piece.begin(), piece.end()});
+      }
+    }
+    for (const Extent& run : missing) {
+      SEAMOUNT_TRY_ASSIGN(const ReadResult read, Fetch(key, facts.generation, run, context));
+      const uint64_t from = std::max(run.begin, extent.begin);
+      const uint64_t to = std::min(run.end, extent.end);
+      if (read.info.size_bytes != facts.object_bytes || to - run.begin > read.data.size()) {
+        return base::DataLoss("reading '" + key + "': the cache and the store disagree about its size");
+      }
+      std::memcpy(buffer.data() + (from - extent.begin), read.data.data() + (from - run.begin), to - from);
+    }
+    return ResultOf(key, facts, std::move(buffer));
+  }
+
+  static std::optional<ByteRange> RangeOf(const Extent& extent) {
+    if (extent.end != UINT64_MAX) return ByteRange{extent.begin, extent.end - extent.begin};
+    if (extent.begin == 0) return std::nullopt;  // the whole: its driver verifies the checksum
+    return ByteRange{extent.begin, std::nullopt};
+  }
+
+  // One request for a run of blocks at a known generation, shared with whoever wants the same one now.
+  Result<ReadResult> Fetch(const std::string& key, Generation generation, const Extent& run,
+                           const CallContext& context) {
+    const std::string name =
+        std::to_string(generation) + ":" + std::to_string(run.begin) + "-" + std::to_string(run.end) + ":" + key;
+    std::shared_ptr<Flight> flight;
+    bool mine = false;
+    {
+      std::scoped_lock lock(mutex_);
+      auto& slot = flights_[name];
+      mine = slot == nullptr;
+      if (mine) slot = std::make_shared<Flight>();
+      flight = slot;
+    }
+    if (!mine) {
+      auto shared = Await(*flight, context);
+      // What stopped the other reader need not stop this one.
+      if (shared || shared.error().code() == ErrorCode::kPreconditionFailed) return shared;
+      SEAMOUNT_TRY(CheckContext(context));
+      return FetchNow(key, generation, run, context);
+    }
+    auto fetched = FetchNow(key, generation, run, context);
+    {
+      std::scoped_lock lock(mutex_);
+      flights_.erase(name);
+    }
+    {
+      std::scoped_lock lock(flight->mutex);
+      flight->result = fetched;
+    }
+    flight->landed.notify_all();
+    return fetched;
+  }
+
+  static Result<ReadResult> Await(Flight& flight, const CallContext& context) {
+    std::unique_lock lock(flight.mutex);
+    const auto landed = [&] { return flight.result.has_value(); };
+    const bool there = context.deadline == base::SteadyTime::max()
+                           ? flight.landed.wait(lock, context.stop, landed)
+                           : flight.landed.wait_until(lock, context.stop, context.deadline, landed);
+    if (!there) return base::Unavailable("the deadline passed while another reader fetched the same block");
+    return *flight.result;
+  }
+
+  Result<ReadResult> FetchNow(const std::string& key, Generation generation, const Extent& run,
+                              const CallContext& context) {
+    SEAMOUNT_TRY_ASSIGN(auto read, inner_->Read(key, {.range = RangeOf(run), .if_generation = generation}, context));
+    if (!read || read->info.generation != generation) {
+      return base::PreconditionFailed("reading '" + key + "': the object is not at the generation expected");
+    }
+    SEAMOUNT_TRY(Keep(key, run, *read));
+    return *std::move(read);
+  }
+
+  // Queues whole blocks of what was read for the cache. An error when it is not what was asked for.
+  Result<void> Keep(const std::string& key, const Extent& asked, const ReadResult& read) {
+    const Facts facts{read.info.generation, read.info.size_bytes, read.info.crc32c};
+    const uint64_t object_end = facts.object_bytes;
+    const uint64_t end = std::max(asked.begin, std::min(asked.end, object_end));
+    if (read.data.size() != end - asked.begin) {
+      return base::Unavailable("reading '" + key + "': " + std::to_string(read.data.size()) +
+                               " bytes came instead of " + std::to_string(end - asked.begin));
+    }
+    const auto keep = [&](const CachePiece& piece) {
+      const uint64_t piece_end = std::min(piece.end(), object_end);
+      if (piece.begin() < asked.begin || piece_end > end || piece.begin() >= piece_end) return false;
+      cache_->Put(IdOf(key, piece), facts, read.data.Slice(piece.begin() - asked.begin, piece_end - piece.begin()));
+      cache_->Count(false, piece_end - piece.begin());
+      return true;
+    };
+    for (uint64_t index = asked.begin / kLargeBlockBytes; index * kLargeBlockBytes < end; ++index) {
+      if (keep({kLargeBlockBytes, index})) continue;
+      const uint64_t first = index * (kLargeBlockBytes / kSmallBlockBytes);
+      for (uint64_t small = first; small < first + kLargeBlockBytes / kSmallBlockBytes; ++small) {
+        (void)keep({kSmallBlockBytes, small});
+      }
+    }
+    return {};
+  }
+
+  const std::shared_ptr<Store> inner_;
+  const std::shared_ptr<BlockCache> cache_;
+  const std::string identity_;
+  std::mutex mutex_;
+  std::map<std::string, std::shared_ptr<Flight>> flights_;
+};
+
+}  // namespace
+
+std::shared_ptr<Store> MakeCacheStore(std::shared_ptr<Store> inner, std::shared_ptr<BlockCache> cache,
+                                      std::string identity) {
+  return std::make_shared<CacheStore>(std::move(inner), std::move(cache), std::move(identity));
+}
+
+}  // namespace seamount::store

@@ -1,0 +1,24 @@
+// Reads served from a block cache (block_cache.h) where they can be.
+//
+// How it works. A Read with if_generation needs no server for blocks that are cached: their generation names their
+// content for ever. So such a Read may still hand out a generation that was overwritten or deleted meanwhile, where the
+// bare store would say PreconditionFailed. A Read without if_generation has to learn the current generation first: by
+// one Stat where the cache holds the first block it needs, else by reading (the answer tells), so that a cold read is
+// one request either way. Missing blocks in a row are one request; readers that want the same row at the same time
+// share it. A read that the cache has nothing of is handed through without a copy; the blocks it brought are written in
+// the background. Everything but Read goes straight through.
+#pragma once
+
+#include <memory>
+#include <string>
+
+#include "store/cache/block_cache.h"
+#include "store/store.h"
+
+namespace seamount::store {
+
+// identity: what tells this bucket from every other in the same cache, as "http://host:port/bucket". Thread-safe.
+std::shared_ptr<Store> MakeCacheStore(std::shared_ptr<Store> inner, std::shared_ptr<BlockCache> cache,
+                                      std::string identity);
+
+}  // namespace seamount::store

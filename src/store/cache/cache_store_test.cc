@@ -1,0 +1,312 @@
+#include "store/cache/cache_store.h"
+
+#include <gtest/gtest.h>
+#include <sys/prctl.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <cstring>
+#include <filesystem>
+#include <fstream>
+#include <latch>
+#include <random>
+#include <thread>
+
+#include "base/log.h"
+#include "store/cache/block_cache.h"
+#include "store/cache/cache_plan.h"
+#include "store/memory/memory_store.h"
+#include "store/testing/conformance.h"
+#include "store/testing/fault_store.h"
+#include "store/testing/temporary_folder.h"
+#include "store/trace/trace_store.h"
+
+namespace seamount::store {
+namespace {
+
+namespace fs = std::filesystem;
+
+constexpr uint64_t kMiB = 1 << 20;
+
+std::shared_ptr<BlockCache> Open(const std::string& directory, uint64_t limit_bytes = 256 * kMiB) {
+  auto cache = OpenBlockCache({.directory = directory, .limit_bytes = limit_bytes});
+  EXPECT_TRUE(cache) << cache.error().ToString();
+  return *std::move(cache);
+}
+
+std::shared_ptr<Store> Fresh(std::shared_ptr<Store> inner, uint64_t limit_bytes) {
+  struct Both {
+    TemporaryFolder folder;
+    std::shared_ptr<Store> store;
+  };
+  auto both = std::make_shared<Both>();
+  both->store = MakeCacheStore(std::move(inner), Open(both->folder.path() + "/cache", limit_bytes), "bucket");
+  return {both, both->store.get()};
+}
+
+const int kJoined[] = {JoinConformance("CacheStore", [] { return Fresh(MakeMemoryStore(), 256 * kMiB); },
+                                       {.serves_old_generations = true}),
+                       // So small that it evicts all the time.
+                       JoinConformance("CacheStoreEvicting", [] { return Fresh(MakeMemoryStore(), 2 * kMiB); },
+                                       {.serves_old_generations = true})};
+
+std::string Pattern(size_t size, uint64_t seed) {
+  std::string text(size, '\0');
+  std::mt19937_64 random(seed);
+  for (size_t i = 0; i + 8 <= size; i += 8) {
+    const uint64_t word = random();
+    std::memcpy(text.data() + i, &word, 8);
+  }
+  return text;
+}
+
+class CacheStoreTest : public testing::Test {
+ protected:
+  void SetUp() override { Reopen(); }
+  void Reopen(uint64_t limit_bytes = 256 * kMiB) {
+    store_.reset();
+    cache_.reset();
+    cache_ = Open(directory(), limit_bytes);
+    store_ = MakeCacheStore(inner_, cache_, "bucket");
+  }
+  std::string directory() const { return folder_.path() + "/cache"; }
+  Generation Put(const std::string& key, std::string_view content) {
+    auto info = memory_->Write(key, BytesSource(content), {}, {});
+    EXPECT_TRUE(info);
+    return info->generation;
+  }
+  std::string Read(const std::string& key, const ReadOptions& options) {
+    const auto read = store_->Read(key, options, {});
+    EXPECT_TRUE(read) << read.error().ToString();
+    return read && *read ? std::string((*read)->data.view()) : "<absent>";
+  }
+  uint64_t Requests() const { return inner_->Snapshot().of(Operation::kRead).calls; }
+  std::vector<fs::path> Blocks() const {
+    std::vector<fs::path> blocks;
+    for (const auto& entry : fs::recursive_directory_iterator(directory() + "/blocks")) {
+      if (entry.is_regular_file()) blocks.push_back(entry.path());
+    }
+    return blocks;
+  }
+
+  TemporaryFolder folder_;
+  const std::shared_ptr<Store> memory_ = MakeMemoryStore();
+  const std::shared_ptr<TraceStore> inner_ = std::make_shared<TraceStore>(memory_);
+  std::shared_ptr<BlockCache> cache_;
+  std::shared_ptr<Store> store_;
+};
+
+TEST_F(CacheStoreTest, ASecondReadAsksNobodyAlsoAfterARestart) {
+  EXPECT_GT(kJoined[0], 0);
+  const std::string content = Pattern(5 * kMiB + 77, 1);
+  const Generation generation = Put("k", content);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  EXPECT_EQ(Requests(), 1u);
+  cache_->Flush();
+  const ReadOptions part{.range = ByteRange{kMiB - 5, 2 * kMiB}, .if_generation = generation};
+  EXPECT_EQ(Read("k", part), content.substr(kMiB - 5, 2 * kMiB));
+  Reopen();
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  EXPECT_EQ(Read("k", part), content.substr(kMiB - 5, 2 * kMiB));
+  EXPECT_EQ(Requests(), 1u);
+  EXPECT_EQ(cache_->Stats().hits, 9u);  // all six blocks, then three
+}
+
+TEST_F(CacheStoreTest, WithoutAGenerationOneLookUpReplacesTheBytes) {
+  const std::string content = Pattern(3 * kMiB, 2);
+  Put("k", content);
+  EXPECT_EQ(Read("k", {}), content);
+  EXPECT_EQ(inner_->Snapshot().of(Operation::kStat).calls, 0u) << "a cold read is one request";
+  cache_->Flush();
+  EXPECT_EQ(Read("k", {}), content);
+  EXPECT_EQ(Requests(), 1u);
+  EXPECT_EQ(inner_->Snapshot().of(Operation::kStat).calls, 1u);
+  Put("k", "replaced");
+  EXPECT_EQ(Read("k", {}), "replaced");
+}
+
+TEST_F(CacheStoreTest, RandomReadsFetchLittleMoreThanTheyAsk) {
+  const std::string content = Pattern(8 * kMiB, 3);
+  const Generation generation = Put("k", content);
+  const ReadOptions random{.range = ByteRange{3 * kMiB + 256 * 1024, 256 * 1024}, .if_generation = generation};
+  EXPECT_EQ(Read("k", random), content.substr(3 * kMiB + 256 * 1024, 256 * 1024));
+  EXPECT_EQ(inner_->Snapshot().of(Operation::kRead).bytes, 256u * 1024);
+  cache_->Flush();
+  EXPECT_EQ(Read("k", random), content.substr(3 * kMiB + 256 * 1024, 256 * 1024));
+  EXPECT_EQ(Requests(), 1u);
+}
+
+TEST_F(CacheStoreTest, DamageIsNoticedAndFetchedAnew) {
+  const std::string content = Pattern(2 * kMiB, 4);
+  const Generation generation = Put("k", content);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  const auto blocks = Blocks();
+  ASSERT_EQ(blocks.size(), 2u);
+  {
+    std::fstream payload(blocks[0], std::ios::in | std::ios::out | std::ios::binary);
+    payload.seekp(kBlockHeaderBytes + 300'000);
+    payload.put('!');
+    payload.put('!');
+  }
+  fs::resize_file(blocks[1], 100'000);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  EXPECT_EQ(cache_->Stats().damaged, 2u);
+  cache_->Flush();
+  const uint64_t requests = Requests();
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  EXPECT_EQ(Requests(), requests);
+}
+
+TEST_F(CacheStoreTest, StaysWithinItsBound) {
+  constexpr uint64_t kLimit = 6 * kMiB;
+  Reopen(kLimit);
+  for (int i = 0; i < 12; ++i) {
+    const std::string key = "k" + std::to_string(i);
+    const Generation generation = Put(key, Pattern(kMiB, static_cast<uint64_t>(i)));
+    (void)Read(key, {.if_generation = generation});
+    cache_->Flush();
+    uint64_t used = 0;
+    for (const auto& block : Blocks()) used += fs::file_size(block);
+    EXPECT_LE(used, kLimit);
+  }
+  EXPECT_GT(cache_->Stats().evicted, 0u);
+  EXPECT_GE(Blocks().size(), 3u);
+}
+
+TEST_F(CacheStoreTest, AFullDiskIsNoError) {
+  base::SetLogLevel(base::LogLevel::kOff);
+  const std::string content = Pattern(2 * kMiB, 5);
+  const Generation generation = Put("k", content);
+  struct rlimit before {};
+  ASSERT_EQ(getrlimit(RLIMIT_FSIZE, &before), 0);
+  const struct rlimit small = {100'000, before.rlim_max};
+  const auto handler = std::signal(SIGXFSZ, SIG_IGN);
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &small), 0);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  ASSERT_EQ(setrlimit(RLIMIT_FSIZE, &before), 0);
+  std::signal(SIGXFSZ, handler);
+  base::SetLogLevel(base::LogLevel::kWarning);
+  EXPECT_EQ(cache_->Stats().stored, 0u);
+  EXPECT_EQ(cache_->Stats().dropped, 4u);
+  EXPECT_TRUE(Blocks().empty());
+}
+
+TEST_F(CacheStoreTest, FaultsBelowNeverGiveWrongBytes) {
+  const std::string content = Pattern(4 * kMiB + 999, 6);
+  const Generation generation = Put("k", content);
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  const auto faulty =
+      std::make_shared<FaultStore>(memory_, FaultOptions{.seed = seed, .fail_before = 0.2, .short_read = 0.2});
+  const auto store = MakeCacheStore(faulty, cache_, "bucket");
+  std::mt19937_64 random(seed);
+  int served = 0;
+  for (int i = 0; i < 300; ++i) {
+    const uint64_t offset = random() % (content.size() + 1000);
+    const uint64_t length = 1 + random() % (i % 3 == 0 ? 2 * kMiB : 300'000);
+    ReadOptions options{.range = ByteRange{offset, length}};
+    if (random() % 2 == 0) options.if_generation = generation;
+    const auto read = store->Read("k", options, {});
+    if (!read) {
+      EXPECT_EQ(read.error().code(), ErrorCode::kUnavailable) << read.error().ToString();
+      continue;
+    }
+    ++served;
+    const std::string expected = offset < content.size() ? content.substr(offset, length) : "";
+    ASSERT_TRUE((*read)->data.view() == expected) << offset << "+" << length;
+    EXPECT_EQ((*read)->info.size_bytes, content.size());
+  }
+  EXPECT_GT(served, 100);
+}
+
+TEST_F(CacheStoreTest, ReadersOfOneBlockShareARequest) {
+  const std::string content = Pattern(kMiB, 7);
+  const Generation generation = Put("k", content);
+  constexpr int kReaders = 8;
+  std::vector<std::jthread> readers;
+  std::latch start(kReaders);
+  for (int t = 0; t < kReaders; ++t) {
+    readers.emplace_back([&] {
+      start.arrive_and_wait();
+      EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+    });
+  }
+  readers.clear();
+  // Whoever did not share the request found its block in the queue or on disk.
+  EXPECT_EQ(Requests(), 1u);
+}
+
+// A process that fills the cache is killed at random moments, while this one reads: every byte served is right.
+TEST_F(CacheStoreTest, KilledWritersLeaveNoWrongBlock) {
+  const std::string content = Pattern(6 * kMiB, 8);
+  const Generation generation = Put("k", content);
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 5; ++round) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      prctl(PR_SET_PDEATHSIG, SIGKILL);  // should this test end before it kills
+      const auto cache = OpenBlockCache({.directory = directory(), .limit_bytes = 4 * kMiB});
+      const auto store = MakeCacheStore(memory_, *cache, "bucket");
+      for (;;) (void)store->Read("k", {.if_generation = generation}, {});
+    }
+    std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % 30));
+    for (int i = 0; i < 20; ++i) {
+      const uint64_t offset = random() % content.size();
+      const ReadOptions options{.range = ByteRange{offset, 1 + random() % kMiB}, .if_generation = generation};
+      ASSERT_TRUE(Read("k", options) == content.substr(offset, *options.range->length));
+    }
+    ASSERT_EQ(kill(child, SIGKILL), 0);
+    int status = 0;
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+    ASSERT_TRUE(Read("k", {.if_generation = generation}) == content);
+  }
+}
+
+TEST(CachePlanTest, LargeBlocksWhereHalfIsAskedFor) {
+  using Pieces = std::vector<CachePiece>;
+  constexpr uint32_t kLarge = kLargeBlockBytes;
+  constexpr uint32_t kSmall = kSmallBlockBytes;
+  EXPECT_EQ(PlanPieces(0, 4 * kMiB, 10 * kMiB), (Pieces{{kLarge, 0}, {kLarge, 1}, {kLarge, 2}, {kLarge, 3}}));
+  EXPECT_EQ(PlanPieces(kMiB, kMiB + 1, 10 * kMiB), (Pieces{{kSmall, 8}}));
+  EXPECT_EQ(PlanPieces(kMiB - 1, kMiB + 1, std::nullopt), (Pieces{{kSmall, 7}, {kSmall, 8}}));
+  EXPECT_EQ(PlanPieces(0, kMiB / 2, std::nullopt), (Pieces{{kLarge, 0}}));
+  EXPECT_EQ(PlanPieces(0, 100, 150), (Pieces{{kLarge, 0}})) << "most of a small object is all of it";
+  EXPECT_EQ(PlanPieces(3 * kMiB, 3 * kMiB + 10, 3 * kMiB + 15), (Pieces{{kLarge, 3}}));
+  EXPECT_EQ(PlanPieces(kMiB / 2, 2 * kMiB + 1, 8 * kMiB), (Pieces{{kLarge, 0}, {kLarge, 1}, {kSmall, 16}}));
+}
+
+TEST(BlockHeaderTest, ComesBackAndDamageShows) {
+  BlockHeader header{.id = {"bucket\nkey", kSmallBlockBytes, 7},
+                     .generation = 99,
+                     .object_bytes = kMiB,
+                     .object_crc32c = 5,
+                     .payload_bytes = kSmallBlockBytes};
+  header.crc32c[1] = 77;
+  auto encoded = EncodeBlockHeader(header);
+  ASSERT_TRUE(encoded);
+  const auto back = DecodeBlockHeader(*encoded);
+  ASSERT_TRUE(back);
+  EXPECT_EQ(back->id.object, header.id.object);
+  EXPECT_EQ(back->generation, 99u);
+  EXPECT_EQ(back->object_crc32c, 5u);
+  EXPECT_EQ(back->crc32c, header.crc32c);
+  for (size_t i = 0; i < encoded->size(); i += 97) {
+    auto damaged = *encoded;
+    damaged[i] ^= std::byte{0x10};
+    EXPECT_FALSE(DecodeBlockHeader(damaged)) << i;
+  }
+  header.id.object = std::string(5000, 'x');
+  EXPECT_FALSE(EncodeBlockHeader(header));
+}
+
+}  // namespace
+}  // namespace seamount::store

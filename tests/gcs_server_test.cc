@@ -1,0 +1,143 @@
+// GcsStore against our own server over loopback: the conformance suite, and what happens when the line between them
+// breaks.
+#include <gtest/gtest.h>
+
+#include <atomic>
+
+#include "auth/credentials.h"
+#include "base/checksum.h"
+#include "base/encoding.h"
+#include "gcs/gcs_store.h"
+#include "gcs/open_store.h"
+#include "net/http_client.h"
+#include "server/server.h"
+#include "store/retry/retry_store.h"
+#include "store/testing/conformance.h"
+#include "store/testing/temporary_folder.h"
+
+namespace seamount::gcs {
+namespace {
+
+// A server over an empty folder. Started once: its keys take a second to make.
+class Site {
+ public:
+  static Site& Get() {
+    static Site site;
+    return site;
+  }
+
+  std::string endpoint() const { return server_->endpoint(); }
+  std::string key_file() const { return server_->admin_key_file(); }
+  uint16_t port() const { return server_->port(); }
+
+  // The name of a new, empty bucket.
+  std::string NewBucket() {
+    const std::string name = "bucket-" + std::to_string(++buckets_);
+    const auto token = tokens_->GetToken(server_->endpoint(), {}, {});
+    EXPECT_TRUE(token) << token.error().ToString();
+    const store::BytesSource body(R"({"name": ")" + name + R"("})");
+    net::HttpRequest request{.method = "POST", .url = server_->endpoint() + "/storage/v1/b?project=p"};
+    request.headers.Add("Authorization", "Bearer " + token->value.Reveal());
+    request.headers.Add("Content-Type", "application/json");
+    request.body = net::RequestBody{
+        .size = body.size(), .read_at = [&](uint64_t at, std::span<std::byte> into) { return body.ReadAt(at, into); }};
+    const auto made = http_->Send(request, {});
+    EXPECT_TRUE(made && made->status == 200) << (made ? std::string(made->body.view()) : made.error().ToString());
+    return name;
+  }
+
+  std::shared_ptr<Store> Open(GcsOptions options) {
+    if (options.bucket.empty()) options.bucket = NewBucket();
+    if (options.endpoint == GcsOptions().endpoint) options.endpoint = endpoint();
+    auto store = MakeGcsStore(options, http_, tokens_);
+    EXPECT_TRUE(store) << store.error().ToString();
+    return *std::move(store);
+  }
+
+  std::shared_ptr<auth::TokenSource> tokens() const { return tokens_; }
+
+ private:
+  Site() {
+    auto started = server::StartServer({.directory = folder_.path() + "/served"});
+    EXPECT_TRUE(started) << started.error().ToString();
+    server_ = *std::move(started);
+    auto tokens = auth::OpenCredentialFile(server_->admin_key_file(), *http_);
+    EXPECT_TRUE(tokens) << tokens.error().ToString();
+    tokens_ = *std::move(tokens);
+  }
+
+  store::TemporaryFolder folder_;
+  std::unique_ptr<server::Server> server_;
+  const std::shared_ptr<net::HttpClient> http_ = net::MakeCurlHttpClient();
+  std::shared_ptr<auth::TokenSource> tokens_;
+  std::atomic<int> buckets_ = 0;
+};
+
+const int kJoined[] = {
+    store::JoinConformance("GcsStore", [] { return Site::Get().Open({}); }, {.random_operations = 300}),
+    // Everything in a resumable session, in many chunks.
+    store::JoinConformance(
+        "GcsStoreResumable",
+        [] { return Site::Get().Open({.upload = {.resumable_from_bytes = 1, .chunk_bytes = 512 << 10}}); },
+        {.random_operations = 200})};
+
+TEST(GcsServerTest, ErrorsNameWhatTheyAreAbout) {
+  EXPECT_GT(kJoined[0], 0);
+  Site& site = Site::Get();
+  const auto absent = site.Open({.bucket = "no-such-bucket"})->Read("k", {}, {});
+  ASSERT_FALSE(absent);
+  EXPECT_EQ(absent.error().code(), ErrorCode::kNotFound) << absent.error().message();
+  EXPECT_NE(absent.error().message().find("bucket 'no-such-bucket' does not exist"), std::string::npos)
+      << absent.error().message();
+  const auto anonymous =
+      OpenStore("gs://" + site.NewBucket(),
+                {.endpoint = site.endpoint(), .anonymous = true, .retry_deadline = std::chrono::seconds(1)});
+  ASSERT_TRUE(anonymous) << anonymous.error().ToString();
+  const auto refused = (*anonymous)->List({}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_TRUE(refused.error().code() == ErrorCode::kUnauthenticated ||
+              refused.error().code() == ErrorCode::kPermissionDenied)
+      << refused.error().ToString();
+}
+
+TEST(GcsServerTest, OpenStoreBelowAPrefix) {
+  Site& site = Site::Get();
+  const std::string bucket = "gs://" + site.NewBucket();
+  const StoreConfig config{.endpoint = site.endpoint(), .key_file = site.key_file()};
+  const auto store = OpenStore(bucket + "/deep/er/", config);
+  ASSERT_TRUE(store) << store.error().ToString();
+  ASSERT_TRUE((*store)->Write("k", store::BytesSource("x"), {}, {}));
+  const auto whole = OpenStoreWithStats(bucket, config);
+  ASSERT_TRUE(whole);
+  const auto read = whole->store->Read("deep/er/k", {}, {});
+  ASSERT_TRUE(read && *read);
+  EXPECT_EQ((*read)->data.view(), "x");
+  EXPECT_EQ(whole->requests->Snapshot().of(store::Operation::kRead).calls, 1u);
+}
+
+TEST(GcsServerTest, ACacheOutlivesItsStore) {
+  Site& site = Site::Get();
+  const store::TemporaryFolder folder;
+  const std::string url = "gs://" + site.NewBucket();
+  const StoreConfig config{
+      .endpoint = site.endpoint(), .key_file = site.key_file(), .cache_dir = folder.path() + "/cache"};
+  const std::string content(3'000'000, 'x');
+  store::Generation generation = 0;
+  for (const uint64_t requests : {1, 0}) {
+    const auto opened = OpenStoreWithStats(url, config);
+    ASSERT_TRUE(opened) << opened.error().ToString();
+    if (generation == 0) {
+      const auto written = opened->store->Write("k", store::BytesSource(content), {}, {});
+      ASSERT_TRUE(written) << written.error().ToString();
+      generation = written->generation;
+    }
+    const auto read = opened->store->Read("k", {.if_generation = generation}, {});
+    ASSERT_TRUE(read && *read);
+    EXPECT_TRUE((*read)->data.view() == content);
+    EXPECT_EQ(opened->requests->Snapshot().of(store::Operation::kRead).calls, requests);
+    opened->cache->Flush();
+  }
+}
+
+}  // namespace
+}  // namespace seamount::gcs
