@@ -87,6 +87,7 @@ TEST_F(CachingTokenSourceTest, ManyThreadsAskOnce) {
   std::atomic<int> good = 0;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(kThreads);
     for (int i = 0; i < kThreads; ++i) {
       threads.emplace_back([&] {
         ++waiting;
@@ -103,6 +104,7 @@ TEST_F(CachingTokenSourceTest, ManyRejectionsOfOneTokenRefreshOnce) {
   std::atomic<int> good = 0;
   {
     std::vector<std::jthread> threads;
+    threads.reserve(16);
     for (int i = 0; i < 16; ++i) {
       threads.emplace_back([&] {
         if (Get("t1") == "t2") ++good;
@@ -132,6 +134,7 @@ TEST_F(CachingTokenSourceTest, ThoseWhoWaitedShareAFailure) {
   std::vector<std::jthread> threads;
   std::atomic<int> revoked = 0;
   std::atomic<int> started = 0;
+  threads.reserve(8);
   for (int i = 0; i < 8; ++i) {
     threads.emplace_back([&] {
       ++started;

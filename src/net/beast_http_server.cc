@@ -237,13 +237,13 @@ std::string ResponseWriter::Head() const {
   std::string head = "HTTP/1.1 " + std::to_string(response_.status) + " " + std::string(reason) + "\r\n";
   bool has_length = false;
   for (const auto& [name, value] : response_.headers.entries()) {
-    if ((name + value).find_first_of("\r\n\0", 0, 3) != std::string::npos) return "";
+    if (!IsOneLine(name) || !IsOneLine(value)) return "";
     // Only of HEAD does the handler know better: it need not have the body at hand.
     if (EqualNames(name, "content-length")) {
       if (!head_only_ || BodyBytes() > 0) continue;
       has_length = true;
     }
-    head += name + ": " + value + "\r\n";
+    head.append(name).append(": ").append(value).append("\r\n");
   }
   if (!has_length && HasBody(response_.status)) head += "Content-Length: " + std::to_string(BodyBytes()) + "\r\n";
   head += "Date: " + HttpDate(std::time(nullptr)) + "\r\n";
@@ -349,7 +349,7 @@ class BeastHttpServer final : public HttpServer {
   };
 
   void Accept();
-  void StartSession(int fd, std::string peer);
+  void StartSession(int fd, const std::string& peer);
   void RunSession(Connection& connection, int fd, const std::string& peer);
   void Reap(std::unique_lock<std::mutex>& lock);
   void ShutDown(bool busy_too);
@@ -384,12 +384,12 @@ void BeastHttpServer::Accept() {
       close(accepted->fd);
       continue;
     }
-    StartSession(accepted->fd, std::move(accepted->peer));
+    StartSession(accepted->fd, accepted->peer);
   }
 }
 
 // With mutex_ held.
-void BeastHttpServer::StartSession(int fd, std::string peer) {
+void BeastHttpServer::StartSession(int fd, const std::string& peer) {
   const uint64_t id = next_connection_++;
   auto& connection = *connections_.emplace(id, std::make_unique<Connection>()).first->second;
   connection.fd = fd;

@@ -151,12 +151,15 @@ class HeaderList {
     bool ok = Add("Expect:");
     // Nor does it know what an empty POST means; it would say "a form".
     if (!headers.Get("Content-Type")) ok = ok && Add("Content-Type:");
+    std::string line;
     for (const auto& [name, value] : headers.entries()) {
-      if ((name + value).find_first_of("\r\n\0", 0, 3) != std::string::npos) {
-        return base::InvalidArgument("the value of header '" + name.substr(0, name.find_first_of("\r\n")) +
-                                     "' contains a line break");
+      if (!IsOneLine(name) || !IsOneLine(value)) {
+        return base::InvalidArgument("header '" + name.substr(0, name.find_first_of("\r\n")) + "' holds a line break");
       }
-      ok = ok && Add(value.empty() ? name + ";" : name + ": " + value);  // "name;" is libcurl's way to send it empty
+      line = name;
+      line += value.empty() ? ";" : ": ";  // "name;" is libcurl's way to send it empty
+      line += value;
+      ok = ok && Add(line);
     }
     if (!ok) return base::ResourceExhausted("no memory for the request's headers");
     return {};

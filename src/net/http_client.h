@@ -19,6 +19,8 @@ namespace seamount::net {
 
 // Whether two header names are the same: ASCII case does not count.
 bool EqualNames(std::string_view a, std::string_view b);
+// Whether a header name or value can be sent: without it, a line break in one would begin another header.
+bool IsOneLine(std::string_view text);
 
 // In order, names as sent; look up without regard to case.
 class Headers {

@@ -146,6 +146,7 @@ TEST(HttpTest, ManyConnectionsAtOnce) {
   const auto client = MakeCurlHttpClient();
   std::atomic<int> answered = 0;
   std::vector<std::jthread> threads;
+  threads.reserve(kThreads);
   for (int i = 0; i < kThreads; ++i) {
     threads.emplace_back([&] {
       const auto response = client->Send(Get(server.url()), {});
