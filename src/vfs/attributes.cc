@@ -1,0 +1,109 @@
+#include "vfs/attributes.h"
+
+#include <fmt/format.h>
+
+#include <charconv>
+#include <ctime>
+
+namespace seamount::vfs {
+namespace {
+
+constexpr char kMtime[] = "gcsfuse_mtime";
+constexpr char kMtimeSeconds[] = "goog-reserved-file-mtime";
+constexpr char kMode[] = "goog-reserved-posix-mode";
+constexpr char kUid[] = "goog-reserved-posix-uid";
+constexpr char kGid[] = "goog-reserved-posix-gid";
+constexpr char kSymlink[] = "gcsfuse_symlink_target";
+
+template <class T>
+std::optional<T> ParseNumber(std::string_view text, int base = 10) {
+  T value{};
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value, base);
+  if (error != std::errc() || end != text.data() + text.size() || text.empty()) return std::nullopt;
+  return value;
+}
+
+// Seconds that a system_clock in nanoseconds can hold: years 1678 to 2261.
+constexpr int64_t kMaxSeconds = 9'223'372'036;
+
+std::optional<base::SystemTime> FromSeconds(int64_t seconds, int64_t nanoseconds) {
+  if (seconds < -kMaxSeconds || seconds >= kMaxSeconds) return std::nullopt;
+  return base::SystemTime(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds));
+}
+
+// "2026-01-02T03:04:05.123456789Z", as gcsfuse writes it: always UTC, zero to nine digits of fraction.
+std::optional<base::SystemTime> ParseRfc3339(std::string_view text) {
+  if (text.size() < 20 || text.back() != 'Z' || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
+      text[13] != ':' || text[16] != ':') {
+    return std::nullopt;
+  }
+  std::tm tm = {};
+  const auto field = [&](size_t at, size_t length) { return ParseNumber<int>(text.substr(at, length)); };
+  const auto year = field(0, 4), month = field(5, 2), day = field(8, 2), hour = field(11, 2), minute = field(14, 2),
+             second = field(17, 2);
+  if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
+  tm.tm_year = *year - 1900;
+  tm.tm_mon = *month - 1;
+  tm.tm_mday = *day;
+  tm.tm_hour = *hour;
+  tm.tm_min = *minute;
+  tm.tm_sec = *second;
+  int64_t nanoseconds = 0;
+  std::string_view fraction = text.substr(19, text.size() - 20);
+  if (!fraction.empty()) {
+    if (fraction[0] != '.' || fraction.size() > 10) return std::nullopt;
+    std::string digits(fraction.substr(1));
+    digits.resize(9, '0');
+    const auto parsed = ParseNumber<int64_t>(digits);
+    if (!parsed || *parsed < 0) return std::nullopt;
+    nanoseconds = *parsed;
+  }
+  return FromSeconds(timegm(&tm), nanoseconds);
+}
+
+std::string FormatRfc3339(base::SystemTime time) {
+  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch());
+  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
+  const std::time_t whole = seconds.count();
+  std::tm tm = {};
+  gmtime_r(&whole, &tm);
+  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
+                     tm.tm_hour, tm.tm_min, tm.tm_sec, (since - seconds).count());
+}
+
+std::optional<std::string_view> Find(const Metadata& metadata, const char* key) {
+  const auto it = metadata.find(key);
+  if (it == metadata.end()) return std::nullopt;
+  return it->second;
+}
+
+}  // namespace
+
+KeptAttributes ParseMetadata(const Metadata& metadata) {
+  KeptAttributes kept;
+  if (const auto text = Find(metadata, kMtime)) kept.mtime = ParseRfc3339(*text);
+  if (const auto text = Find(metadata, kMtimeSeconds); text && !kept.mtime) {
+    if (const auto seconds = ParseNumber<int64_t>(*text)) kept.mtime = FromSeconds(*seconds, 0);
+  }
+  if (const auto text = Find(metadata, kMode)) {
+    if (const auto mode = ParseNumber<uint32_t>(*text, 8)) kept.permissions = *mode & 07777;
+  }
+  if (const auto text = Find(metadata, kUid)) kept.uid = ParseNumber<uint32_t>(*text);
+  if (const auto text = Find(metadata, kGid)) kept.gid = ParseNumber<uint32_t>(*text);
+  if (const auto text = Find(metadata, kSymlink)) kept.symlink_target = std::string(*text);
+  return kept;
+}
+
+void PutMetadata(const KeptAttributes& kept, Metadata& metadata) {
+  if (kept.mtime) {
+    metadata[kMtime] = FormatRfc3339(*kept.mtime);
+    metadata[kMtimeSeconds] =
+        fmt::format("{}", std::chrono::floor<std::chrono::seconds>(kept.mtime->time_since_epoch()).count());
+  }
+  if (kept.permissions) metadata[kMode] = fmt::format("{:o}", *kept.permissions);
+  if (kept.uid) metadata[kUid] = fmt::format("{}", *kept.uid);
+  if (kept.gid) metadata[kGid] = fmt::format("{}", *kept.gid);
+  if (kept.symlink_target) metadata[kSymlink] = *kept.symlink_target;
+}
+
+}  // namespace seamount::vfs

@@ -1,0 +1,32 @@
+#include "vfs/fault.h"
+
+#include <cerrno>
+
+namespace seamount::vfs {
+namespace {
+
+int ErrnoOf(ErrorCode code) {
+  switch (code) {
+    case ErrorCode::kNotFound: return ENOENT;
+    case ErrorCode::kPreconditionFailed: return ESTALE;
+    case ErrorCode::kPermissionDenied: return EACCES;
+    case ErrorCode::kUnauthenticated: return EACCES;
+    case ErrorCode::kUnavailable: return EIO;
+    case ErrorCode::kResourceExhausted: return ENOSPC;
+    case ErrorCode::kInvalidArgument: return EINVAL;
+    case ErrorCode::kDataLoss: return EIO;
+    case ErrorCode::kCancelled: return EINTR;
+    case ErrorCode::kInternal: return EIO;
+  }
+  return EIO;
+}
+
+}  // namespace
+
+Fault ToFault(const Error& error) { return {ErrnoOf(error.code()), error.message()}; }
+
+Fault ToUploadFault(const Error& error) {
+  return {error.code() == ErrorCode::kResourceExhausted ? ENOSPC : EIO, error.message()};
+}
+
+}  // namespace seamount::vfs

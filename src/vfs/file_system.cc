@@ -1,0 +1,283 @@
+// Opening the file system, looking names up, and attributes.
+#include "vfs/file_system.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <random>
+
+#include "base/log.h"
+#include "vfs/names.h"
+
+namespace seamount::vfs {
+namespace {
+
+uint64_t RandomNumber() {
+  std::random_device device;
+  return (static_cast<uint64_t>(device()) << 32) | device();
+}
+
+Fault NoEntry(const std::string& what) { return {ENOENT, "'" + what + "': no such file or folder"}; }
+
+}  // namespace
+
+FileSystem::FileSystem(std::shared_ptr<Store> store, const FileSystemOptions& options)
+    : options_(options),
+      clock_(options.clock != nullptr ? *options.clock : base::RealClock()),
+      fetcher_(std::make_unique<Fetcher>(
+          std::move(store),
+          Fetcher::Options{.memory_bytes = options.memory_bytes, .threads = options.threads, .clock = options.clock},
+          &stats_)),
+      store_(fetcher_->store()),
+      staging_(options.staging_dir),
+      mounted_(clock_.WallNow()),
+      session_(RandomNumber()) {}
+
+FileSystem::~FileSystem() = default;
+
+Result<std::unique_ptr<FileSystem>> FileSystem::Open(std::shared_ptr<Store> store, const FileSystemOptions& options) {
+  std::unique_ptr<FileSystem> fs(new FileSystem(std::move(store), options));
+  if (!options.read_only) {
+    if (auto ready = fs->staging_.Prepare(); !ready) return base::ResourceExhausted(ready.error().message);
+    fs->SweepReserved();
+  }
+  return fs;
+}
+
+uint64_t FileSystem::memory_peak_bytes() const { return fetcher_->budget().peak(); }
+
+Outcome<void> FileSystem::CheckWritable() const {
+  if (options_.read_only) return Fault{EROFS, "mounted read-only"};
+  return {};
+}
+
+Outcome<InodePtr> FileSystem::Existing(uint64_t number) {
+  InodePtr inode = tree_.Find(number);
+  if (inode == nullptr) return Fault{ESTALE, "inode " + std::to_string(number) + " is forgotten"};
+  return inode;
+}
+
+Outcome<InodePtr> FileSystem::Folder(uint64_t number) {
+  SEAMOUNT_TRY_ASSIGN(InodePtr inode, Existing(number));
+  if (inode->kind != Kind::kDirectory) return Fault{ENOTDIR, "'" + inode->name + "' is not a folder"};
+  if (inode->gone) return NoEntry(inode->name);
+  return inode;
+}
+
+Attributes FileSystem::AttributesOf(const Inode& inode) const {
+  const bool folder = inode.kind == Kind::kDirectory;
+  Attributes attributes{.inode = inode.number,
+                        .kind = inode.kind,
+                        .size_bytes = inode.info.size_bytes,
+                        .permissions = folder ? options_.directory_permissions : options_.file_permissions,
+                        .uid = inode.kept.uid.value_or(options_.uid),
+                        .gid = inode.kept.gid.value_or(options_.gid),
+                        .mtime = folder ? mounted_ : inode.info.updated};
+  if (inode.staged != nullptr) attributes.size_bytes = inode.staged->size();
+  if (inode.kept.mtime) attributes.mtime = *inode.kept.mtime;
+  if (inode.kept.permissions) attributes.permissions = *inode.kept.permissions;
+  if (inode.kind == Kind::kSymlink) {
+    attributes.permissions = 0777;
+    attributes.size_bytes = inode.kept.symlink_target.value_or("").size();
+  }
+  return attributes;
+}
+
+bool FileSystem::Fresh(const Inode& inode) const {
+  return inode.dirty() || clock_.Now() - inode.checked < options_.attribute_ttl;
+}
+
+void FileSystem::SetInfo(Inode& inode, const store::ObjectInfo& info) {
+  inode.info = info;
+  inode.kept = ParseMetadata(info.metadata);
+  inode.kept_dirty = false;
+}
+
+Outcome<std::optional<FileSystem::Found>> FileSystem::Probe(const std::string& parent_key, std::string_view name) {
+  const std::string key = parent_key + std::string(WithoutMark(name));
+  const bool hidden = name.ends_with(kHiddenObjectMark);
+  if (!store::CheckKey(key)) return std::optional<Found>();
+  // Both questions at once; a folder costs no second round trip, and neither does a file.
+  auto stat = fetcher_->pool().Submit([this, key] { return store_.Stat(key, {}); });
+  store::ListPage below;
+  Result<store::ListPage> listed = store::ListPage();
+  if (!hidden) listed = store_.List({.prefix = key + "/", .max_results = 1}, {});
+  auto object = stat.get();
+  SEAMOUNT_VFS_ASSIGN(below, std::move(listed));
+  SEAMOUNT_VFS_ASSIGN(const auto info, std::move(object));
+  const bool folder = !below.objects.empty();
+  if (folder) {
+    Found found{.kind = Kind::kDirectory, .has_marker = below.objects[0].key == key + "/"};
+    if (found.has_marker) found.info = below.objects[0];
+    return std::optional<Found>(std::move(found));
+  }
+  if (!info) return std::optional<Found>();
+  const bool link = ParseMetadata(info->metadata).symlink_target.has_value();
+  return std::optional<Found>({.kind = link ? Kind::kSymlink : Kind::kFile, .info = *info});
+}
+
+InodePtr FileSystem::Attach(const InodePtr& parent, std::string_view name, const Found& found, base::SteadyTime asked) {
+  InodePtr child = tree_.Child(parent, name);
+  if (child != nullptr && (child->dirty() || child->checked > asked)) return child;  // we know better
+  const bool same = child != nullptr && child->kind == found.kind &&
+                    (found.kind == Kind::kDirectory || child->info.generation == found.info.generation);
+  if (!same) {
+    if (child != nullptr) tree_.Detach(child);
+    child = tree_.Add(parent, std::string(name), found.kind);
+  }
+  if (found.kind == Kind::kDirectory) {
+    child->has_marker = child->has_marker || found.has_marker;
+    if (found.has_marker) child->kept.mtime = found.info.updated;
+  } else {
+    SetInfo(*child, found.info);
+  }
+  child->checked = asked;
+  return child;
+}
+
+Outcome<InodePtr> FileSystem::Resolve(const InodePtr& parent, std::string_view name) {
+  for (;;) {
+    std::string parent_key;
+    {
+      std::scoped_lock lock(mutex_);
+      if (parent->gone) return NoEntry(parent->name);
+      InodePtr child = tree_.Child(parent, name);
+      if (child != nullptr && Fresh(*child)) return child;
+      parent_key = InodeTree::KeyOf(*parent);
+    }
+    if (parent_key.empty() && WithoutMark(name) == kReservedName) return InodePtr();
+    const auto asked = clock_.Now();
+    SEAMOUNT_TRY_ASSIGN(const auto found, Probe(parent_key, name));
+    std::scoped_lock lock(mutex_);
+    if (parent->gone) return NoEntry(parent->name);
+    if (InodeTree::KeyOf(*parent) != parent_key) continue;  // renamed meanwhile
+    if (found) return Attach(parent, name, *found, asked);
+    InodePtr child = tree_.Child(parent, name);
+    if (child == nullptr || child->dirty() || child->checked > asked) return child;
+    const auto below = tree_.Subtree(child);
+    if (std::any_of(below.begin(), below.end(), [](const InodePtr& inode) { return inode->dirty(); })) return child;
+    tree_.Detach(child);
+    return InodePtr();
+  }
+}
+
+Outcome<Attributes> FileSystem::Lookup(uint64_t parent, std::string_view name) {
+  InodePtr folder;
+  {
+    std::scoped_lock lock(mutex_);
+    SEAMOUNT_TRY_ASSIGN(folder, Folder(parent));
+  }
+  SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
+  if (child == nullptr) return NoEntry(std::string(name));
+  std::scoped_lock lock(mutex_);
+  ++child->lookups;
+  return AttributesOf(*child);
+}
+
+void FileSystem::Forget(uint64_t number, uint64_t lookups) {
+  std::scoped_lock lock(mutex_);
+  const InodePtr inode = tree_.Find(number);
+  if (inode == nullptr) return;
+  inode->lookups -= std::min(inode->lookups, lookups);
+  tree_.ReleaseIfUnused(inode);
+}
+
+// Asks the store whether the inode is still what the bucket has. ESTALE if it is not: the kernel then looks the name
+// up again.
+Outcome<void> FileSystem::Revalidate(const InodePtr& inode) {
+  std::string key;
+  {
+    std::scoped_lock lock(mutex_);
+    if (inode->gone) return Fault{ESTALE, "'" + inode->name + "' was removed or replaced"};
+    if (inode->dirty()) return {};
+    key = InodeTree::KeyOf(*inode);
+  }
+  const auto asked = clock_.Now();
+  SEAMOUNT_VFS_ASSIGN(const auto info, store_.Stat(key, {}));
+  std::scoped_lock lock(mutex_);
+  if (inode->dirty() || inode->checked > asked) return {};
+  if (!inode->gone && InodeTree::KeyOf(*inode) != key) return {};  // renamed here meanwhile
+  if (!info || info->generation != inode->info.generation) {
+    if (!inode->gone) tree_.Detach(inode);
+    return Fault{ESTALE, "'" + key + "' was removed or replaced"};
+  }
+  SetInfo(*inode, *info);
+  inode->checked = asked;
+  return {};
+}
+
+Outcome<Attributes> FileSystem::Stat(uint64_t number) {
+  InodePtr inode;
+  {
+    std::scoped_lock lock(mutex_);
+    SEAMOUNT_TRY_ASSIGN(inode, Existing(number));
+    // An open file shows the generation it is pinned to.
+    if (inode->kind == Kind::kDirectory || inode->handles > 0 || Fresh(*inode)) return AttributesOf(*inode);
+  }
+  SEAMOUNT_TRY(Revalidate(inode));
+  std::scoped_lock lock(mutex_);
+  return AttributesOf(*inode);
+}
+
+Outcome<std::string> FileSystem::ReadLink(uint64_t number) {
+  std::scoped_lock lock(mutex_);
+  SEAMOUNT_TRY_ASSIGN(const InodePtr inode, Existing(number));
+  if (!inode->kept.symlink_target) return Fault{EINVAL, "'" + inode->name + "' is not a symbolic link"};
+  return *inode->kept.symlink_target;
+}
+
+Outcome<std::unique_ptr<OpenDirectory>> FileSystem::OpenFolder(uint64_t number) {
+  InodePtr folder;
+  std::string key;
+  auto open = std::make_unique<OpenDirectory>();
+  {
+    std::scoped_lock lock(mutex_);
+    SEAMOUNT_TRY_ASSIGN(folder, Folder(number));
+    key = InodeTree::KeyOf(*folder);
+    open->inode = number;
+    open->parent = folder->parent == nullptr ? kRootInode : folder->parent->number;
+  }
+  open->listed = clock_.Now();
+  SEAMOUNT_VFS_ASSIGN(store::ListPage page, store::ListAll(store_, {.prefix = key, .delimiter = "/"}, {}));
+
+  std::map<std::string, DirectoryEntry, std::less<>> entries;
+  const auto add = [&](std::string name, Kind kind, store::ObjectInfo info) {
+    if (!IsShowable(WithoutMark(name)) || (key.empty() && WithoutMark(name) == kReservedName)) return;
+    DirectoryEntry entry{.name = name, .kind = kind, .info = std::move(info)};
+    entries.insert_or_assign(std::move(name), std::move(entry));
+  };
+  for (const std::string& prefix : page.prefixes) {
+    add(prefix.substr(key.size(), prefix.size() - key.size() - 1), Kind::kDirectory, {});
+  }
+  bool marker = false;
+  for (store::ObjectInfo& info : page.objects) {
+    std::string name = info.key.substr(key.size());
+    marker = marker || name.empty();
+    if (entries.contains(name)) name += kHiddenObjectMark;
+    const bool link = ParseMetadata(info.metadata).symlink_target.has_value();
+    add(std::move(name), link ? Kind::kSymlink : Kind::kFile, std::move(info));
+  }
+  std::scoped_lock lock(mutex_);
+  folder->has_marker = folder->has_marker || marker;
+  for (const auto& [name, child] : folder->children) {
+    if (child->dirty()) add(name, child->kind, child->info);
+  }
+  open->entries.reserve(entries.size());
+  for (auto& [name, entry] : entries) open->entries.push_back(std::move(entry));
+  return open;
+}
+
+std::optional<Attributes> FileSystem::EntryAttributes(const OpenDirectory& folder, const DirectoryEntry& entry) {
+  std::scoped_lock lock(mutex_);
+  const InodePtr parent = tree_.Find(folder.inode);
+  if (parent == nullptr || parent->gone) return std::nullopt;
+  const InodePtr known = tree_.Child(parent, entry.name);
+  const bool created_since = entry.kind != Kind::kDirectory && entry.info.generation == store::kAbsent;
+  if (known == nullptr && (created_since || clock_.Now() - folder.listed >= options_.attribute_ttl)) {
+    return std::nullopt;
+  }
+  const InodePtr child = Attach(parent, entry.name, {.kind = entry.kind, .info = entry.info}, folder.listed);
+  ++child->lookups;
+  return AttributesOf(*child);
+}
+
+}  // namespace seamount::vfs

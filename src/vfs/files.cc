@@ -1,0 +1,196 @@
+// Open files: reading, writing, attributes, release.
+#include <cerrno>
+
+#include "vfs/file_system.h"
+#include "vfs/names.h"
+
+namespace seamount::vfs {
+
+std::shared_ptr<ObjectReader> FileSystem::ReaderOf(const InodePtr& inode) {
+  std::scoped_lock lock(mutex_);
+  if (inode->reader == nullptr) inode->reader = std::make_shared<ObjectReader>(fetcher_.get(), inode->info);
+  return inode->reader;
+}
+
+Outcome<std::unique_ptr<OpenFile>> FileSystem::OpenExisting(uint64_t number, const OpenOptions& options) {
+  if (options.write || options.truncate) SEAMOUNT_TRY(CheckWritable());
+  InodePtr inode;
+  {
+    std::scoped_lock lock(mutex_);
+    SEAMOUNT_TRY_ASSIGN(inode, Existing(number));
+    if (inode->kind == Kind::kDirectory) return Fault{EISDIR, "'" + inode->name + "' is a folder"};
+    if (inode->kind == Kind::kSymlink) return Fault{ELOOP, "'" + inode->name + "' is a symbolic link"};
+  }
+  SEAMOUNT_TRY(Revalidate(inode));
+  auto file = std::make_unique<OpenFile>(OpenFile{inode, options});
+  {
+    std::scoped_lock lock(mutex_);
+    ++inode->handles;
+  }
+  if (!options.truncate) return file;
+  auto emptied = [&]() -> Outcome<void> {
+    std::scoped_lock commit(inode->commit);
+    SEAMOUNT_TRY(Stage(inode, true));
+    return {};
+  }();
+  if (emptied) return file;
+  Release(std::move(file));
+  return std::move(emptied).error();
+}
+
+// The staged file of an inode, made if there is none. Under the inode's commit lock.
+Outcome<std::shared_ptr<StagedFile>> FileSystem::Stage(const InodePtr& inode, bool empty) {
+  std::shared_ptr<StagedFile> staged;
+  bool in_bucket = false;
+  {
+    std::scoped_lock lock(mutex_);
+    staged = inode->staged;
+    in_bucket = inode->info.generation != store::kAbsent;
+    inode->upload_fault.reset();
+    if (empty) inode->kept.mtime = clock_.WallNow();
+  }
+  if (staged != nullptr) {
+    if (empty) SEAMOUNT_TRY(staged->Truncate(0));
+    return staged;
+  }
+  SEAMOUNT_TRY_ASSIGN(StagingFd fd, staging_.Create());
+  std::shared_ptr<ObjectReader> base;
+  if (in_bucket && !empty) base = ReaderOf(inode);
+  staged = std::make_shared<StagedFile>(std::move(fd), std::move(base));
+  std::scoped_lock lock(mutex_);
+  inode->staged = staged;
+  return staged;
+}
+
+Outcome<std::vector<Bytes>> FileSystem::Read(const OpenFile& file, uint64_t offset, uint64_t length) {
+  if (!file.options.read) return Fault{EBADF, "not open for reading"};
+  ++stats_.reads;
+  for (;;) {
+    std::shared_ptr<StagedFile> staged;
+    std::shared_ptr<ObjectReader> reader;
+    {
+      std::scoped_lock lock(mutex_);
+      staged = file.inode->staged;
+    }
+    if (staged == nullptr) reader = ReaderOf(file.inode);
+    auto pieces = staged != nullptr ? staged->Read(offset, length) : reader->Read(offset, length);
+    if (pieces) {
+      for (const Bytes& piece : *pieces) stats_.read_bytes += piece.size();
+      return pieces;
+    }
+    std::scoped_lock lock(mutex_);
+    // An upload, or the end of one, may have put another source in place while this one was read.
+    if (file.inode->staged == staged && (staged != nullptr || file.inode->reader == reader)) return pieces;
+  }
+}
+
+Outcome<void> FileSystem::Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data) {
+  if (!file.options.write) return Fault{EBADF, "not open for writing"};
+  // GCS's limit for an object; beyond it an upload would be refused after all the work.
+  constexpr uint64_t kMaxObjectBytes = uint64_t{5} << 40;
+  if (offset > kMaxObjectBytes || data.size() > kMaxObjectBytes - offset) return Fault{EFBIG, "objects end at 5 TiB"};
+  std::scoped_lock commit(file.inode->commit);
+  SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(file.inode, false));
+  SEAMOUNT_TRY(staged->Write(file.options.append ? staged->size() : offset, data));
+  ++stats_.writes;
+  stats_.written_bytes += data.size();
+  std::scoped_lock lock(mutex_);
+  file.inode->kept.mtime = clock_.WallNow();
+  return {};
+}
+
+Outcome<Attributes> FileSystem::Change(uint64_t number, const AttributeChange& change, const OpenFile* handle) {
+  SEAMOUNT_TRY(CheckWritable());
+  InodePtr inode;
+  {
+    std::scoped_lock lock(mutex_);
+    SEAMOUNT_TRY_ASSIGN(inode, Existing(number));
+    if (inode->kind == Kind::kDirectory) return AttributesOf(*inode);  // a folder keeps no attributes
+  }
+  std::shared_lock layout(layout_);
+  std::scoped_lock commit(inode->commit);
+  if (change.size_bytes) {
+    SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(inode, *change.size_bytes == 0));
+    SEAMOUNT_TRY(staged->Truncate(*change.size_bytes));
+  }
+  {
+    std::scoped_lock lock(mutex_);
+    const KeptAttributes before = inode->kept;
+    if (change.size_bytes) inode->kept.mtime = clock_.WallNow();
+    if (change.mtime) inode->kept.mtime = change.mtime;
+    if (change.permissions) inode->kept.permissions = *change.permissions & 07777;
+    if (change.uid) inode->kept.uid = change.uid;
+    if (change.gid) inode->kept.gid = change.gid;
+    const Attributes defaults = AttributesOf(*inode);
+    const bool changed = before.mtime != inode->kept.mtime ||
+                         before.permissions.value_or(options_.file_permissions) != defaults.permissions ||
+                         before.uid.value_or(options_.uid) != defaults.uid ||
+                         before.gid.value_or(options_.gid) != defaults.gid;
+    inode->kept_dirty = inode->kept_dirty || changed;
+  }
+  // With a handle open its fsync or close will bring all of this to the bucket in one upload.
+  if (handle == nullptr && inode->handles == 0) {
+    auto committed = CommitInode(inode);
+    std::scoped_lock lock(mutex_);
+    inode->staged = nullptr;
+    inode->reader = nullptr;
+    if (!committed) inode->kept = ParseMetadata(inode->info.metadata);
+    if (!committed) inode->kept_dirty = false;
+    if (!committed) return std::move(committed).error();
+  } else if (handle == nullptr && change.size_bytes) {
+    SEAMOUNT_TRY(CommitInode(inode));
+  }
+  std::scoped_lock lock(mutex_);
+  return AttributesOf(*inode);
+}
+
+Outcome<void> FileSystem::Commit(const OpenFile& file) {
+  std::shared_lock layout(layout_);
+  std::scoped_lock commit(file.inode->commit);
+  return CommitInode(file.inode);
+}
+
+void FileSystem::Release(std::unique_ptr<OpenFile> file) {
+  const InodePtr inode = file->inode;
+  std::shared_lock layout(layout_);
+  std::scoped_lock commit(inode->commit);
+  bool last = false;
+  bool commit_due = false;
+  {
+    std::scoped_lock lock(mutex_);
+    last = inode->handles == 1;
+    commit_due = last && !inode->upload_fault && inode->dirty();
+  }
+  // close has uploaded already; what is still to be done comes from a memory map written to after the close.
+  if (commit_due) {
+    if (auto committed = CommitInode(inode); !committed) Abandon(inode, committed.error());
+  }
+  std::shared_ptr<ObjectReader> reader;
+  std::string parked;
+  {
+    std::scoped_lock lock(mutex_);
+    --inode->handles;
+    if (inode->handles > 0) return;
+    reader = std::move(inode->reader);
+    inode->reader = nullptr;
+    parked = std::move(inode->parked_key);
+    inode->parked_key.clear();
+  }
+  if (inode->dirty() && !inode->unlinked) Abandon(inode, inode->upload_fault.value_or(Fault{EIO, "unmounting"}));
+  {
+    std::scoped_lock lock(mutex_);
+    const bool lost = inode->dirty();
+    inode->staged = nullptr;
+    inode->kept_dirty = false;
+    if (lost && !inode->gone) {
+      tree_.Detach(inode);
+    } else {
+      tree_.ReleaseIfUnused(inode);
+    }
+  }
+  if (reader != nullptr) reader->Close();
+  // Left behind if this fails; the next mount's sweep takes it.
+  if (!parked.empty()) (void)store_.Delete(parked, {}, {});
+}
+
+}  // namespace seamount::vfs

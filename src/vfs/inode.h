@@ -1,0 +1,86 @@
+// The files and folders that the kernel knows, or that somebody has open.
+//
+// An inode is one lineage of contents at one name: it lives on through our own writes, renames and truncations. An
+// object that somebody else replaced is another file, with another inode number; so a handle, a memory map and the
+// kernel's page cache of the old one never see bytes of the new one.
+//
+// The tree has no lock of its own: the file system's mutex guards all of it, and every field of an inode but `commit`.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+
+#include "store/store.h"
+#include "vfs/attributes.h"
+#include "vfs/object_reader.h"
+#include "vfs/staged_file.h"
+
+namespace seamount::vfs {
+
+inline constexpr uint64_t kRootInode = 1;
+
+struct Inode {
+  uint64_t number = 0;
+  Kind kind = Kind::kFile;
+  std::string name;
+  std::shared_ptr<Inode> parent;  // null: the root, or no longer in the tree
+  std::map<std::string, std::shared_ptr<Inode>, std::less<>> children;
+  uint64_t lookups = 0;  // references the kernel holds
+  int handles = 0;
+  bool gone = false;      // has no name any more: unlinked here, or removed or replaced by somebody else
+  bool unlinked = false;  // here: what is written to it goes nowhere
+
+  // Files and links: the object, as last seen. generation kAbsent: not in the bucket yet.
+  store::ObjectInfo info;
+  KeptAttributes kept;       // from the metadata, and changes not yet uploaded
+  bool kept_dirty = false;   // kept differs from the object's metadata
+  base::SteadyTime checked;  // when the store last said so
+  std::shared_ptr<ObjectReader> reader;
+  std::shared_ptr<StagedFile> staged;
+  std::string parked_key;             // where the content of an unlinked file is while handles are open
+  std::optional<Fault> upload_fault;  // of the last attempt, if nothing was written since
+  bool saved = false;                 // what could not be uploaded has a name in the staging folder
+
+  // Folders.
+  bool has_marker = false;
+
+  // Held while content, name or metadata are being changed in the bucket, and while something is written to `staged`.
+  // Never taken while the file system's mutex is held.
+  std::mutex commit;
+
+  // What the bucket has is not what programs here see.
+  bool dirty() const { return kept_dirty || (staged != nullptr && staged->dirty()); }
+};
+
+using InodePtr = std::shared_ptr<Inode>;
+
+class InodeTree {
+ public:
+  InodeTree();
+  const InodePtr& root() const { return root_; }
+  InodePtr Find(uint64_t number) const;  // null if forgotten
+  InodePtr Child(const InodePtr& parent, std::string_view name) const;
+  InodePtr Add(const InodePtr& parent, std::string name, Kind kind);
+  // Takes the inode out of its folder; it lives on for whoever holds it.
+  void Detach(const InodePtr& inode);
+  void Move(const InodePtr& inode, const InodePtr& parent, std::string name);
+  // Drops what neither the kernel nor a handle refers to.
+  void ReleaseIfUnused(const InodePtr& inode);
+  // The inode and all below it.
+  std::vector<InodePtr> Subtree(const InodePtr& inode) const;
+  std::vector<InodePtr> All() const;
+
+  // "" for the root, "a/b" for a file or link, "a/b/" for a folder. Only for what is in the tree.
+  static std::string KeyOf(const Inode& inode);
+
+ private:
+  std::unordered_map<uint64_t, InodePtr> inodes_;
+  InodePtr root_;
+  uint64_t next_number_ = kRootInode + 1;
+};
+
+}  // namespace seamount::vfs

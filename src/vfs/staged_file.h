@@ -1,0 +1,66 @@
+// A file being changed: a local file that holds what was written, over the object's content where nothing was.
+//
+// `present` says which ranges of the local file are real; the rest of [0, base size) is read from the base, the
+// generation that was there when writing began. An upload needs all of it in one place, so what lies in gaps is fetched
+// first, except when only a tail was added: then the tail alone goes up and is composed to the object.
+#pragma once
+
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <vector>
+
+#include "vfs/extents.h"
+#include "vfs/object_reader.h"
+#include "vfs/staging.h"
+
+namespace seamount::vfs {
+
+// Thread-safe, except that nobody may write or truncate while an upload reads it; the file system sees to that.
+class StagedFile {
+ public:
+  // base: the object's present content, or null for a new or emptied file.
+  StagedFile(StagingFd file, std::shared_ptr<ObjectReader> base);
+
+  uint64_t size() const;
+  bool dirty() const;
+  Outcome<std::vector<Bytes>> Read(uint64_t offset, uint64_t length) const;
+  // Atomic: all is taken, or nothing and the file is as before; but see failed().
+  Outcome<void> Write(uint64_t offset, std::span<const std::byte> data);
+  Outcome<void> Truncate(uint64_t size);
+
+  // Set by a write that found no room: the content is not what the program meant, and must never be uploaded. Only
+  // emptying the file clears it.
+  std::optional<Fault> failed() const;
+
+  // For an upload: where the new tail begins, if all else is the base as it was; nothing otherwise.
+  std::optional<uint64_t> AppendedFrom() const;
+  // Fetches what only the base has.
+  Outcome<void> FillGaps();
+  // The content was uploaded, and `base` reads it. What is local stays, as a cache.
+  void Uploaded(std::shared_ptr<ObjectReader> base);
+
+  const StagingFd& file() const { return file_; }
+
+ private:
+  struct View {
+    std::shared_ptr<ObjectReader> base;
+    Extent range;
+    std::vector<Extent> gaps;  // of the range, to be read from the base
+  };
+  Outcome<std::vector<Bytes>> ReadView(const View& view) const;
+  Outcome<void> Put(uint64_t offset, std::span<const std::byte> data);
+
+  mutable std::mutex mutex_;
+  StagingFd file_;
+  std::shared_ptr<ObjectReader> base_;
+  uint64_t base_kept_ = 0;  // so much of the base is still part of the file
+  uint64_t size_ = 0;
+  ExtentSet present_;
+  bool dirty_ = false;
+  bool overwrote_ = false;  // since the last upload, something below the base's end was changed
+  std::optional<Fault> failed_;
+};
+
+}  // namespace seamount::vfs

@@ -1,0 +1,113 @@
+// For tests: a memory store that records what is asked of it and fails when told to.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "store/memory/memory_store.h"
+#include "store/store.h"
+
+namespace seamount::vfs {
+
+struct ReadCall {
+  std::string key;
+  uint64_t offset = 0;
+  uint64_t length = 0;
+};
+
+class TestStore final : public Store {
+ public:
+  // Called before each operation with its name ("Read", "Write", …) and key; an error is returned in its place.
+  using Fault = std::function<Result<void>(const std::string& operation, const std::string& key)>;
+  void SetFault(Fault fault) {
+    std::scoped_lock lock(mutex_);
+    fault_ = std::move(fault);
+  }
+  std::vector<ReadCall> TakeReads() {
+    std::scoped_lock lock(mutex_);
+    return std::exchange(reads_, {});
+  }
+  std::vector<std::string> TakeCalls() {
+    std::scoped_lock lock(mutex_);
+    return std::exchange(calls_, {});
+  }
+  std::string Text(const std::string& key) {
+    auto read = inner_->Read(key, {}, {});
+    return read && *read ? std::string((*read)->data.view()) : "(absent)";
+  }
+  std::map<std::string, std::string> MetadataOf(const std::string& key) {
+    auto info = inner_->Stat(key, {});
+    return info && *info ? (*info)->metadata : std::map<std::string, std::string>();
+  }
+  void Put(const std::string& key, const std::string& text) {
+    (void)inner_->Write(key, store::BytesSource(text), {}, {}).value();
+  }
+  std::vector<std::string> Keys() {
+    std::vector<std::string> keys;
+    auto page = store::ListAll(*inner_, {}, {});
+    for (const auto& info : page.value().objects) keys.push_back(info.key);
+    return keys;
+  }
+
+  Result<std::optional<store::ReadResult>> Read(const std::string& key, const store::ReadOptions& options,
+                                                const CallContext& context) override {
+    const store::ByteRange range = options.range.value_or(store::ByteRange{});
+    {
+      std::scoped_lock lock(mutex_);
+      reads_.push_back({key, range.offset, range.length.value_or(0)});
+    }
+    SEAMOUNT_TRY(Before("Read", key));
+    return inner_->Read(key, options, context);
+  }
+  Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Stat", key));
+    return inner_->Stat(key, context);
+  }
+  Result<store::ObjectInfo> Write(const std::string& key, const store::ByteSource& source,
+                                  const store::WriteOptions& options, const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Write", key));
+    return inner_->Write(key, source, options, context);
+  }
+  Result<bool> Delete(const std::string& key, const store::DeleteOptions& options,
+                      const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Delete", key));
+    return inner_->Delete(key, options, context);
+  }
+  Result<store::ListPage> List(const store::ListOptions& options, const CallContext& context) override {
+    SEAMOUNT_TRY(Before("List", options.prefix));
+    return inner_->List(options, context);
+  }
+  Result<store::ObjectInfo> Copy(const std::string& from, const std::string& to, const store::CopyOptions& options,
+                                 const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Copy", from));
+    return inner_->Copy(from, to, options, context);
+  }
+  Result<store::ObjectInfo> Compose(const std::vector<store::ComposeSource>& sources, const std::string& to,
+                                    const store::WriteOptions& options, const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Compose", to));
+    return inner_->Compose(sources, to, options, context);
+  }
+
+ private:
+  Result<void> Before(const std::string& operation, const std::string& key) {
+    Fault fault;
+    {
+      std::scoped_lock lock(mutex_);
+      calls_.push_back(operation + " " + key);
+      fault = fault_;
+    }
+    return fault ? fault(operation, key) : Result<void>();
+  }
+
+  const std::unique_ptr<Store> inner_ = store::MakeMemoryStore();
+  std::mutex mutex_;
+  Fault fault_;
+  std::vector<ReadCall> reads_;
+  std::vector<std::string> calls_;
+};
+
+}  // namespace seamount::vfs
