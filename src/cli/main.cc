@@ -22,6 +22,8 @@ constexpr char kExitCodes[] =
 // In the order of --help.
 void AddCommands(CLI::App& app, Chosen& chosen) {
   AddServeCommand(app, chosen);
+  AddMountCommand(app, chosen);
+  AddUmountCommand(app, chosen);
   AddPrepareCommand(app, chosen);
   AddLsCommand(app, chosen);
   AddVmCommand(app, chosen);

@@ -1,0 +1,34 @@
+// A small file per mount, locked by the mount's process as long as that lives. Whoever waits for the lock waits for the
+// end of the process, uploads included, and then reads how it ended. A process that was killed frees its lock.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "base/result.h"
+
+namespace seamount::fuse {
+
+// Held by the mount's process.
+class MountRecord {
+ public:
+  // path: the mount point's real path.
+  static Result<std::unique_ptr<MountRecord>> Create(const std::string& path);
+  ~MountRecord();  // removes the file, unless Fail was called
+  MountRecord(const MountRecord&) = delete;
+  MountRecord& operator=(const MountRecord&) = delete;
+  // Leaves a message for whoever waits.
+  void Fail(const std::string& message);
+
+ private:
+  MountRecord(int fd, std::string file) : fd_(fd), file_(std::move(file)) {}
+  int fd_;
+  std::string file_;
+  bool failed_ = false;
+};
+
+// Waits for the mount's process to end. Its message, if it left one; nothing if there is no such process.
+std::optional<std::string> WaitForMountEnd(const std::string& path);
+
+}  // namespace seamount::fuse
