@@ -58,19 +58,18 @@ class Server:
 
 
 def start_server(binary: str, directory: Path, port: int) -> Server:
-    """Starts a server on `directory` and waits until it accepts connections."""
+    """Starts a server on `directory` and waits until it serves (its port file is the last thing it writes)."""
     directory.mkdir(parents=True, exist_ok=True)
+    port_file = directory.parent / f"{directory.name}.port"
+    port_file.unlink(missing_ok=True)
     log = open(directory.parent / f"{directory.name}.log", "ab")
-    process = subprocess.Popen([binary, "serve", str(directory), "--port", str(port)], stdout=log, stderr=log)
+    process = subprocess.Popen([binary, "serve", str(directory), "--port", str(port), "--port-file", str(port_file)],
+                               stdout=log, stderr=log)
     deadline = time.monotonic() + 20
-    while True:
-        try:
-            socket.create_connection(("127.0.0.1", port), timeout=1).close()
-            break
-        except OSError:
-            assert process.poll() is None, f"seamount serve ended with {process.returncode}: see {log.name}"
-            assert time.monotonic() < deadline, "seamount serve did not listen within 20 s"
-            time.sleep(0.02)
+    while not port_file.exists():
+        assert process.poll() is None, f"seamount serve ended with {process.returncode}: see {log.name}"
+        assert time.monotonic() < deadline, "seamount serve did not listen within 20 s"
+        time.sleep(0.02)
     return Server(process, directory, f"http://127.0.0.1:{port}", directory / "admin-key.json")
 
 

@@ -1,0 +1,328 @@
+"""A real kernel mount of a bucket on `seamount serve`."""
+
+from __future__ import annotations
+
+import errno
+import mmap
+import os
+import random
+import stat
+import subprocess
+import threading
+import time
+
+import pytest
+from conftest import start_server
+from mount_support import BUCKET, make_bucket, mounted, needs_fuse
+
+pytestmark = needs_fuse
+
+
+@pytest.fixture
+def bucket(server):
+    return make_bucket(server)
+
+
+@pytest.fixture
+def mount(seamount_binary, server, bucket, tmp_path):
+    with mounted(seamount_binary, server, tmp_path) as mount:
+        yield mount
+
+
+def text_of(bucket, key: str) -> bytes:
+    return bucket.blob(key).download_as_bytes()
+
+
+def test_files_are_plain_objects(mount, bucket):
+    folder = mount.folder / "a" / "b"
+    folder.mkdir(parents=True)
+    (folder / "f.txt").write_bytes(b"hello")
+    assert text_of(bucket, "a/b/f.txt") == b"hello"
+    bucket.blob("from/outside.txt").upload_from_string(b"hi")
+    assert (mount.folder / "from" / "outside.txt").read_bytes() == b"hi"
+    (folder / "f.txt").unlink()
+    assert not bucket.blob("a/b/f.txt").exists()
+    folder.rmdir()
+    (mount.folder / "a").rmdir()
+    assert sorted(os.listdir(mount.folder)) == ["from"]
+
+
+def test_append_and_fsync(mount, bucket):
+    path = mount.folder / "log"
+    path.write_bytes(b"x" * (2 << 20))
+    with open(path, "ab", buffering=0) as log:
+        for line in (b"one\n", b"two\n"):
+            log.write(line)
+            os.fsync(log.fileno())
+            assert text_of(bucket, "log").endswith(line)
+    assert path.stat().st_size == (2 << 20) + 8
+    assert path.read_bytes()[-8:] == b"one\ntwo\n"
+
+
+def test_rename(mount, bucket):
+    (mount.folder / "d").mkdir()
+    for name in ("a", "b", "c"):
+        (mount.folder / "d" / name).write_bytes(name.encode())
+    with open(mount.folder / "d" / "a", "rb") as reader:
+        os.rename(mount.folder / "d" / "a", mount.folder / "d" / "z")
+        os.rename(mount.folder / "d", mount.folder / "e")
+        assert reader.read() == b"a"
+    assert sorted(os.listdir(mount.folder / "e")) == ["b", "c", "z"]
+    os.replace(mount.folder / "e" / "b", mount.folder / "e" / "c")
+    assert text_of(bucket, "e/c") == b"b"
+    with pytest.raises(OSError) as refused:
+        (mount.folder / "e").rmdir()
+    assert refused.value.errno == errno.ENOTEMPTY
+
+
+def test_mmap(mount, bucket):
+    content = random.Random(1).randbytes(3 << 20)
+    bucket.blob("big").upload_from_string(content)
+    with open(mount.folder / "big", "rb") as file, mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) as view:
+        for at in (2_000_001, 5, 1 << 20, (3 << 20) - 1):
+            assert view[at] == content[at]
+    with open(mount.folder / "map", "wb+") as file:
+        file.truncate(100_000)
+        with mmap.mmap(file.fileno(), 100_000) as view:
+            view[50_000:50_005] = b"hello"
+            view.flush()
+        os.fsync(file.fileno())
+    assert text_of(bucket, "map") == b"\0" * 50_000 + b"hello" + b"\0" * 49_995
+
+
+def test_symlinks(mount, bucket):
+    (mount.folder / "target").write_bytes(b"content")
+    os.symlink("target", mount.folder / "link")
+    assert (mount.folder / "link").read_bytes() == b"content"
+    blob = bucket.get_blob("link")
+    assert blob.metadata["gcsfuse_symlink_target"] == "target"
+    assert stat.S_ISLNK(os.lstat(mount.folder / "link").st_mode)
+
+
+def test_listing_of_many_entries(mount, bucket):
+    names = [f"f{i:05}" for i in range(2000)]
+    for name in names[:20]:
+        (mount.folder / name).write_bytes(b"x")
+    for name in names[20:]:
+        bucket.blob(name).upload_from_string(b"y")
+    assert sorted(os.listdir(mount.folder)) == names
+    assert sum(entry.stat().st_size for entry in os.scandir(mount.folder)) == 2000
+
+
+def test_other_writers_are_seen_at_open(mount, bucket):
+    blob = bucket.blob("f")
+    for content in (b"one", b"two and longer", b"3"):
+        blob.upload_from_string(content)
+        assert (mount.folder / "f").read_bytes() == content
+    blob.delete()
+    with pytest.raises(FileNotFoundError):
+        (mount.folder / "f").read_bytes()
+
+
+def test_what_is_refused(mount):
+    (mount.folder / "f").write_bytes(b"x")
+    for refused, expected in [
+        (lambda: os.link(mount.folder / "f", mount.folder / "g"), errno.EPERM),
+        (lambda: os.mkfifo(mount.folder / "pipe"), errno.EPERM),
+        (lambda: os.setxattr(mount.folder / "f", "user.x", b"y"), errno.ENOTSUP),
+        (lambda: open(mount.folder / "a\nb", "w"), errno.EINVAL),
+        (lambda: open(os.fsencode(mount.folder) + b"/\xff", "w"), errno.EILSEQ),
+    ]:
+        with pytest.raises(OSError) as error:
+            refused()
+        assert error.value.errno == expected
+
+
+def test_concurrent_readers(mount, bucket):
+    content = random.Random(2).randbytes(16 << 20)
+    bucket.blob("big").upload_from_string(content)
+    wrong = []
+
+    def read(seed: int) -> None:
+        chance = random.Random(seed)
+        with open(mount.folder / "big", "rb", buffering=0) as file:
+            if seed % 2 == 0:
+                for at in range(0, len(content), 1 << 20):
+                    if os.pread(file.fileno(), 1 << 20, at) != content[at:at + (1 << 20)]:
+                        wrong.append((seed, at))
+            for _ in range(50):
+                at, length = chance.randrange(len(content)), chance.randrange(1, 300_000)
+                if os.pread(file.fileno(), length, at) != content[at:at + length]:
+                    wrong.append((seed, at, length))
+
+    threads = [threading.Thread(target=read, args=(seed,)) for seed in range(8)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+def test_random_io(mount, bucket):
+    """Like fsx: random reads, writes, truncations, syncs and reopenings of one file against a bytearray."""
+    seed = int(os.environ.get("SEAMOUNT_TEST_SEED", time.time_ns() % 1_000_000))
+    print(f"SEAMOUNT_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    path = mount.folder / "fsx"
+    model = bytearray()
+    fd = os.open(path, os.O_CREAT | os.O_RDWR)
+    try:
+        for step in range(600):
+            kind = chance.randrange(10)
+            at = chance.randrange(len(model) + 5000)
+            if kind < 4:
+                data = chance.randbytes(chance.randrange(1, 20_000))
+                os.pwrite(fd, data, at)
+                model.extend(bytes(max(0, at + len(data) - len(model))))
+                model[at:at + len(data)] = data
+            elif kind < 7:
+                length = chance.randrange(1, 30_000)
+                assert os.pread(fd, length, at) == bytes(model[at:at + length]), f"step {step}, seed {seed}"
+            elif kind == 7:
+                os.ftruncate(fd, at)
+                model = model[:at] + bytes(max(0, at - len(model)))
+            elif kind == 8:
+                os.fsync(fd)
+                assert text_of(bucket, "fsx") == bytes(model), f"step {step}, seed {seed}"
+            else:
+                os.close(fd)
+                fd = os.open(path, os.O_RDWR)
+            assert os.fstat(fd).st_size == len(model), f"step {step}, seed {seed}"
+    finally:
+        os.close(fd)
+    assert text_of(bucket, "fsx") == bytes(model)
+
+
+def test_server_back_within_the_deadline(seamount_binary, server, bucket, tmp_path):
+    content = random.Random(4).randbytes(24 << 20)
+    bucket.blob("big").upload_from_string(content)
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    with mounted(seamount_binary, server, tmp_path, "--retry-deadline", "60") as mount:
+        with open(mount.folder / "big", "rb", buffering=0) as file:
+            got = file.read(1 << 20)
+            server.kill()
+            back = []
+            revive = threading.Timer(1.0, lambda: back.append(
+                start_server(seamount_binary, server.directory, port)))
+            revive.start()
+            while piece := file.read(1 << 20):
+                got += piece
+            revive.join()
+        server.process = back[0].process
+        assert got == content
+
+
+def test_server_gone_is_an_error_not_a_hang(seamount_binary, server, bucket, tmp_path):
+    bucket.blob("big").upload_from_string(bytes(20 << 20))
+    with mounted(seamount_binary, server, tmp_path, "--retry-deadline", "1") as mount:
+        reader = os.open(mount.folder / "big", os.O_RDONLY)
+        writer = os.open(mount.folder / "new", os.O_CREAT | os.O_WRONLY)
+        os.write(writer, b"precious")
+        server.kill()
+        for failing in (lambda: os.pread(reader, 4096, 15 << 20), lambda: os.fsync(writer),
+                        lambda: os.listdir(mount.folder)):
+            with pytest.raises(OSError) as error:
+                failing()
+            assert error.value.errno == errno.EIO
+        os.close(reader)
+        with pytest.raises(OSError) as error:
+            os.close(writer)
+        assert error.value.errno == errno.EIO
+        log = mount.stop()
+        assert "kept in" in log
+        kept = list((tmp_path / "staging" / "kept").iterdir())
+        assert [path.read_bytes() for path in kept] == [b"precious"]
+
+
+def test_staging_full(seamount_binary, server, bucket, tmp_path):
+    bucket.blob("f").upload_from_string(b"as it was")
+    tiny = tmp_path / "staging"
+    tiny.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(tiny)], check=True)
+    try:
+        with mounted(seamount_binary, server, tmp_path) as mount:
+            file = os.open(mount.folder / "f", os.O_WRONLY | os.O_TRUNC)
+            with pytest.raises(OSError) as full:
+                for _ in range(8):
+                    os.write(file, bytes(1 << 20))
+            assert full.value.errno == errno.ENOSPC
+            with pytest.raises(OSError) as full:
+                os.close(file)
+            assert full.value.errno == errno.ENOSPC
+            assert text_of(bucket, "f") == b"as it was"
+            assert (mount.folder / "f").read_bytes() == b"as it was"
+            (mount.folder / "small").write_bytes(b"there is room again")
+            assert text_of(bucket, "small") == b"there is room again"
+            mount.stop()
+    finally:
+        subprocess.run(["umount", "-l", str(tiny)], check=True)
+
+
+def test_sigterm_uploads_and_unmounts(mount, bucket):
+    file = os.open(mount.folder / "late", os.O_CREAT | os.O_WRONLY)
+    os.write(file, b"dirty")
+    mount.stop()
+    assert mount.process.returncode == 0
+    assert text_of(bucket, "late") == b"dirty"
+    assert not os.path.ismount(mount.folder)
+    with pytest.raises(OSError):
+        os.close(file)
+
+
+def test_umount_waits_and_explains(mount, bucket):
+    (mount.folder / "f").write_bytes(b"x")
+    with open(mount.folder / "f", "rb"):
+        busy = mount.umount()
+        assert busy.returncode == 4 and "in use" in busy.stderr
+    assert mount.umount().returncode == 0
+    mount.process.wait(timeout=20)
+    again = mount.umount()
+    assert again.returncode == 3 and "not a Seamount mount" in again.stderr
+
+
+def test_background_mount(seamount_binary, server, bucket, tmp_path):
+    bucket.blob("f").upload_from_string(b"x")
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    command = [seamount_binary, "mount", f"gs://{BUCKET}", "mnt", "--endpoint", server.endpoint, "--key",
+               str(server.admin_key), "--staging-dir", "staging"]
+    try:
+        done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert done.returncode == 0, done.stderr
+        assert (folder / "f").read_bytes() == b"x"  # it answers at once
+        twice = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60)
+        assert twice.returncode == 4 and "mounted already" in twice.stderr
+        assert subprocess.run([seamount_binary, "umount", "mnt"], cwd=tmp_path, timeout=60).returncode == 0
+    finally:
+        subprocess.run(["umount", "-l", str(folder)], capture_output=True)
+
+
+def test_clear_errors(seamount_binary, server, bucket, tmp_path):
+    full = tmp_path / "full"
+    full.mkdir()
+    (full / "something").write_text("x")
+    empty = tmp_path / "empty"
+    empty.mkdir()
+    for url, folder, code, words in [
+        (f"gs://{BUCKET}", tmp_path / "missing", 3, "does not exist"),
+        (f"gs://{BUCKET}", full, 4, "not empty"),
+        (f"gs://{BUCKET}", full / "something", 2, "not a folder"),
+        ("gs://no-such-bucket", empty, 3, "no-such-bucket"),
+        ("ftp://x", empty, 2, "gs://"),
+    ]:
+        for background in ([], ["--foreground"]):
+            result = subprocess.run(
+                [seamount_binary, "mount", url, str(folder), "--endpoint", server.endpoint, "--key",
+                 str(server.admin_key), "--staging-dir", str(tmp_path / "staging"), *background],
+                capture_output=True, text=True, timeout=60)
+            assert result.returncode == code, (url, folder, result.stderr)
+            assert words in result.stderr
+
+
+def test_read_only(seamount_binary, server, bucket, tmp_path):
+    bucket.blob("f").upload_from_string(b"x")
+    with mounted(seamount_binary, server, tmp_path, "--read-only") as mount:
+        assert (mount.folder / "f").read_bytes() == b"x"
+        with pytest.raises(OSError) as refused:
+            (mount.folder / "g").write_bytes(b"y")
+        assert refused.value.errno == errno.EROFS

@@ -1,0 +1,68 @@
+"""Kills the mount again and again while a program writes, and holds it to what it acknowledged."""
+
+from __future__ import annotations
+
+import errno
+import os
+import random
+import threading
+import time
+
+import pytest
+from mount_support import make_bucket, mounted, needs_fuse
+
+pytestmark = needs_fuse
+
+CYCLES = 20
+
+
+def write_until_killed(folder, ledger: dict, seed: int) -> None:
+    """New files, appends and rewrites, each followed by fsync; ledger[name] is what was acknowledged last, and
+    ledger[name, "next"] what was under way."""
+    chance = random.Random(seed)
+    try:
+        while True:
+            name = f"f{chance.randrange(12)}"
+            old = ledger.get(name, b"")
+            if chance.randrange(2):
+                mode, content = "ab", old + chance.randbytes(chance.randrange(1, 50_000))
+                data = content[len(old):]
+            else:
+                mode, content = "wb", chance.randbytes(chance.randrange(1, 100_000))
+                data = content
+            ledger[name, "next"] = content
+            with open(folder / name, mode) as file:
+                file.write(data)
+                file.flush()
+                os.fsync(file.fileno())
+                ledger[name] = content
+    except OSError as error:
+        assert error.errno in (errno.ENOTCONN, errno.ECONNABORTED, errno.EIO, errno.ENODEV), error
+
+
+def test_acknowledged_bytes_survive_kill(seamount_binary, server, tmp_path):
+    bucket = make_bucket(server)
+    seed = int(os.environ.get("SEAMOUNT_TEST_SEED", time.time_ns() % 1_000_000))
+    print(f"SEAMOUNT_TEST_SEED={seed}")
+    chance = random.Random(seed)
+    ledger: dict = {}
+    for cycle in range(CYCLES):
+        with mounted(seamount_binary, server, tmp_path) as mount:
+            for name in [key for key in ledger if isinstance(key, str)]:
+                content = (mount.folder / name).read_bytes()
+                allowed = (ledger[name], ledger[name, "next"])
+                assert content in allowed, f"cycle {cycle}, seed {seed}: {name} lost acknowledged bytes"
+                ledger[name] = content
+            writer = threading.Thread(target=write_until_killed, args=(mount.folder, ledger, seed + cycle))
+            writer.start()
+            time.sleep(chance.uniform(0.05, 0.6))
+            mount.kill()
+            writer.join(timeout=30)
+            assert not writer.is_alive(), "a write hangs after the mount was killed"
+            with pytest.raises(OSError) as dead:
+                os.listdir(mount.folder)
+            assert dead.value.errno == errno.ENOTCONN
+            assert mount.umount().returncode == 0
+    assert ledger, "nothing was acknowledged"
+    for name in [key for key in ledger if isinstance(key, str)]:
+        assert bucket.blob(name).download_as_bytes() in (ledger[name], ledger[name, "next"])
