@@ -10,6 +10,7 @@
 #include "gcs/gcs_store.h"
 #include "gcs/open_store.h"
 #include "net/http_client.h"
+#include "net/testing/chaos_proxy.h"
 #include "server/server.h"
 #include "store/retry/retry_store.h"
 #include "store/testing/conformance.h"
@@ -137,6 +138,88 @@ TEST(GcsServerTest, ACacheOutlivesItsStore) {
     EXPECT_EQ(opened->requests->Snapshot().of(store::Operation::kRead).calls, requests);
     opened->cache->Flush();
   }
+}
+
+// The server through a line that breaks. The key is bound to the server's own address, so its tokens are asked for
+// there.
+class BrokenLineTest : public testing::Test {
+ protected:
+  class TokensOfSite final : public auth::TokenSource {
+   public:
+    Result<auth::Token> GetToken(const std::string&, const auth::Secret& rejected,
+                                 const CallContext& context) override {
+      return Site::Get().tokens()->GetToken(Site::Get().endpoint(), rejected, context);
+    }
+    std::string Describe() const override { return "the site's key"; }
+  };
+
+  void SetUp() override {
+    auto proxy = net::ChaosProxy::Start(Site::Get().port());
+    ASSERT_TRUE(proxy) << proxy.error().ToString();
+    proxy_ = *std::move(proxy);
+    bucket_ = Site::Get().NewBucket();
+    direct_ = Site::Get().Open({.bucket = bucket_});
+    auto through = MakeGcsStore({.endpoint = "http://127.0.0.1:" + std::to_string(proxy_->port()),
+                                 .bucket = bucket_,
+                                 .upload = {.resumable_from_bytes = 1 << 20, .chunk_bytes = 1 << 20, .backoff = kSoon}},
+                                http_, std::make_shared<TokensOfSite>());
+    ASSERT_TRUE(through) << through.error().ToString();
+    bare_ = *std::move(through);
+    store_ = store::MakeRetryStore(bare_, {.budget = std::chrono::seconds(30), .backoff = kSoon});
+    for (size_t i = 0; i < content_.size(); ++i) content_[i] = static_cast<char>((i * 2654435761U) >> 13);
+  }
+
+  static constexpr store::BackoffOptions kSoon = {.initial = std::chrono::milliseconds(1),
+                                                  .longest = std::chrono::milliseconds(20)};
+  std::string content_ = std::string(5'000'000, '\0');
+  std::unique_ptr<net::ChaosProxy> proxy_;
+  std::string bucket_;
+  const std::shared_ptr<net::HttpClient> http_ = net::MakeCurlHttpClient({.stall_timeout = std::chrono::seconds(1)});
+  std::shared_ptr<Store> direct_;
+  std::shared_ptr<Store> bare_;
+  std::shared_ptr<Store> store_;
+};
+
+TEST_F(BrokenLineTest, ReadsGoOn) {
+  ASSERT_TRUE(direct_->Write("k", store::BytesSource(content_), {}, {}));
+  const net::Chaos breaks[] = {{.reset_after = 1'000'000, .times = 3},
+                               {.close_after = 2'000'000, .times = 2},
+                               {.stall_after = 500'000, .times = 1},
+                               {.flip_bit_at = 3'000'000, .times = 0},
+                               {.refuse = true, .times = 4}};
+  for (const net::Chaos& chaos : breaks) {
+    proxy_->Set(chaos);
+    const auto read = store_->Read("k", {}, {});
+    ASSERT_TRUE(read && *read) << read.error().ToString();
+    EXPECT_TRUE((*read)->data.view() == content_);
+  }
+  EXPECT_GT(proxy_->harmed(), 5u);
+}
+
+TEST_F(BrokenLineTest, AFlippedBitIsDataLoss) {
+  ASSERT_TRUE(direct_->Write("k", store::BytesSource(content_), {}, {}));
+  proxy_->Set({.flip_bit_at = 3'000'000});
+  const auto read = store_->Read("k", {}, {});
+  ASSERT_FALSE(read);
+  EXPECT_EQ(read.error().code(), ErrorCode::kDataLoss) << read.error().ToString();
+}
+
+TEST_F(BrokenLineTest, UploadsGoOnOrFailWhole) {
+  // Answers are short, so a connection breaks after the first few of them: between chunks and within.
+  for (const uint64_t after : {100U, 700U, 1500U}) {
+    const std::string key = "up-" + std::to_string(after);
+    proxy_->Set({.reset_after = after, .times = 6});
+    const auto written = store_->Write(key, store::BytesSource(content_), {.if_generation = store::kAbsent}, {});
+    ASSERT_TRUE(written) << written.error().ToString();
+    const auto read = direct_->Read(key, {}, {});
+    ASSERT_TRUE(read && *read);
+    EXPECT_TRUE((*read)->data.view() == content_);
+  }
+  proxy_->Set({.refuse = true});
+  const auto refused = bare_->Write("never", store::BytesSource(content_), {}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable) << refused.error().ToString();
+  EXPECT_FALSE(direct_->Stat("never", {})->has_value());
 }
 
 }  // namespace

@@ -37,8 +37,9 @@ std::shared_ptr<Store> Fresh(const FileStoreOptions& options) {
 }
 
 const int kJoined[] = {
-    JoinConformance("FileStore", [] { return Fresh({.sync = false}); }),
-    JoinConformance("FileStoreWithSidecars", [] { return Fresh({.sync = false, .extended_attributes = false}); }),
+    JoinConformance("FileStore", [] { return Fresh({.sync = false}); }, {.random_operations = 500}),
+    JoinConformance("FileStoreWithSidecars", [] { return Fresh({.sync = false, .extended_attributes = false}); },
+                    {.random_operations = 500}),
     JoinConformance("FileStoreSynced", [] { return Fresh({}); }, {.random_operations = 50})};
 
 std::string Slurp(const fs::path& path) {
