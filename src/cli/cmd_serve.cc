@@ -74,6 +74,10 @@ void AddServeCommand(CLI::App& app, Chosen& chosen) {
   auto* key = command.add_option("--tls-key", flags->server.tls_key_file, "TLS private key (PEM)");
   certificate->needs(key);
   key->needs(certificate);
+  command
+      .add_option("--public-url", flags->server.public_url,
+                  "Address that clients elsewhere use, if not the one listened on")
+      ->type_name("URL");
   command.add_option("--port-file", flags->port_file, "Write the port to this file once listening");
   command.add_flag("--quiet", flags->quiet, "Log warnings only, not every request");
   OnChosen(command, chosen, [flags] { return Serve(*flags); });

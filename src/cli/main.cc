@@ -22,6 +22,7 @@ constexpr char kExitCodes[] =
 // In the order of --help.
 void AddCommands(CLI::App& app, Chosen& chosen) {
   AddServeCommand(app, chosen);
+  AddSetupCommand(app, chosen);
   AddMountCommand(app, chosen);
   AddUmountCommand(app, chosen);
   AddPrepareCommand(app, chosen);

@@ -17,6 +17,7 @@ namespace {
 // Names are compared byte by byte (SQLite's BINARY collation), which is the order that listings promise. AUTOINCREMENT
 // never gives a bucket's id again, so a bucket made anew under an old name sees nothing of what was cached for the old.
 constexpr char kSchema[] = R"sql(
+BEGIN IMMEDIATE;
 CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS buckets (
   id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, project TEXT NOT NULL, location TEXT NOT NULL,
@@ -39,6 +40,7 @@ CREATE TABLE IF NOT EXISTS keys (
   id TEXT PRIMARY KEY, email TEXT NOT NULL REFERENCES accounts(email) ON DELETE CASCADE, public_key TEXT NOT NULL,
   token_uri TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
 PRAGMA user_version = 1;
+COMMIT;
 )sql";
 
 // Of the catalog's format. A server refuses a newer one instead of guessing.
@@ -173,7 +175,7 @@ Result<std::shared_ptr<const BucketRow>> Catalog::InsertBucket(BucketRow bucket)
 Result<void> Catalog::DeleteBucket(const std::string& name) {
   const auto change = [&](Connection& connection) -> Result<void> {
     const auto bucket = FindBucket(name);
-    if (!bucket) return base::NotFound("bucket '" + name + "' does not exist");
+    if (!bucket) return base::NotFound("The specified bucket does not exist: " + name);
     {
       SEAMOUNT_TRY_ASSIGN(Query any, connection.Prepare("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1"));
       SEAMOUNT_TRY_ASSIGN(const bool has_objects, any.Bind(bucket->id).Step());
@@ -196,7 +198,7 @@ Result<Policy> Catalog::SetPolicy(const std::string& bucket, Policy policy, std:
     SEAMOUNT_TRY_ASSIGN(Query select,
                         connection.Prepare("SELECT policy_version, metageneration FROM buckets WHERE name = ?"));
     SEAMOUNT_TRY_ASSIGN(const bool found, select.Bind(bucket).Step());
-    if (!found || !current) return base::NotFound("bucket '" + bucket + "' does not exist");
+    if (!found || !current) return base::NotFound("The specified bucket does not exist: " + bucket);
     const auto version = static_cast<uint64_t>(select.Integer(0));
     if (expected_version && *expected_version != version)
       return base::PreconditionFailed("the policy of bucket '" + bucket + "' was changed meanwhile: read it again");

@@ -65,7 +65,7 @@ Result<void> Remove(Connection& connection, int64_t bucket, const std::string& n
 Result<void> BucketStillThere(Connection& connection, const BucketRow& bucket) {
   SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("SELECT 1 FROM buckets WHERE id = ?"));
   SEAMOUNT_TRY_ASSIGN(const bool found, query.Bind(bucket.id).Step());
-  if (!found) return base::NotFound("bucket '" + bucket.name + "' does not exist");
+  if (!found) return base::NotFound("The specified bucket does not exist: " + bucket.name);
   return {};
 }
 

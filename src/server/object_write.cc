@@ -111,7 +111,7 @@ Result<ServerResponse> CopyObject(Service& service, Call& call) {
   SEAMOUNT_TRY(CheckObjectName(call.route.to_object));
   const auto to_bucket = service.catalog.FindBucket(call.route.to_bucket);
   SEAMOUNT_TRY(Require(call, "storage.objects.create", to_bucket.get()));
-  if (!to_bucket) return base::NotFound("bucket '" + call.route.to_bucket + "' does not exist");
+  if (!to_bucket) return base::NotFound("The specified bucket does not exist: " + call.route.to_bucket);
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   for (int look = 0; look < kMaxLooks; ++look) {
     SEAMOUNT_TRY_ASSIGN(Source source, FindSource(service, call));

@@ -87,15 +87,15 @@ class LocalServer final : public Server {
         api_(service_) {}
 
   Result<void> Listen(const ServerOptions& options) {
+    // Who waits for the port to answer may rely on the key being there; only a port chosen by the system is known
+    // no sooner than it answers.
+    if (options.port != 0) SEAMOUNT_TRY(MakeAdminKey(options, options.port));
     SEAMOUNT_TRY_ASSIGN(http_, net::StartHttpServer({.address = options.address,
                                                      .port = options.port,
                                                      .tls_certificate_file = options.tls_certificate_file,
                                                      .tls_key_file = options.tls_key_file},
                                                     api_));
-    endpoint_ = std::string(service_.tls ? "https://" : "http://") + ReachableHost(options.address) + ":" +
-                std::to_string(http_->port());
-    SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token"));
-    return {};
+    return options.port != 0 ? Result<void>() : MakeAdminKey(options, http_->port());
   }
 
   uint16_t port() const override { return http_->port(); }
@@ -104,6 +104,17 @@ class LocalServer final : public Server {
   void Stop(base::Duration grace) override { http_->Stop(grace); }
 
  private:
+  Result<void> MakeAdminKey(const ServerOptions& options, uint16_t port) {
+    endpoint_ = std::string(service_.tls ? "https://" : "http://") + ReachableHost(options.address) + ":" +
+                std::to_string(port);
+    if (!options.public_url.empty()) {
+      SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(options.public_url));
+      endpoint_ = url.Origin();
+    }
+    SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token"));
+    return {};
+  }
+
   // Destroyed from the last to the first: the listener ends before what its requests use, the lock is given up last.
   FileDescriptor lock_;
   std::unique_ptr<Catalog> catalog_;

@@ -27,6 +27,9 @@ struct ServerOptions {
   uint16_t port = 0;                 // 0: any free one
   std::string tls_certificate_file;  // both or neither
   std::string tls_key_file;
+  // The address that clients elsewhere reach the server by ("https://lab.example.org"), behind a tunnel or when it
+  // listens on all addresses: what the administrator's key is made for. Empty: from address and port.
+  std::string public_url;
   base::Clock* clock = &base::RealClock();  // outlives the server
 };
 
@@ -34,7 +37,7 @@ class Server {
  public:
   virtual ~Server() = default;  // stops
   virtual uint16_t port() const = 0;
-  // "http://127.0.0.1:9000"
+  // "http://127.0.0.1:9000", or the public URL
   virtual std::string endpoint() const = 0;
   virtual std::string admin_key_file() const = 0;
   // Requests in progress end first, at most `grace`.

@@ -1,0 +1,61 @@
+// The administrative calls that setting up a bucket takes, in the shapes of Google's storage and IAM APIs, which a
+// Seamount server has too. On Google the two live on different hosts; on a Seamount server both are one.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+
+#include "auth/token_source.h"
+#include "base/clock.h"
+#include "base/result.h"
+#include "gcs/connection.h"
+#include "net/http_client.h"
+
+namespace seamount::gcs {
+
+// Thread-safe. Errors name what was asked and of which bucket or account; no key ever appears in one.
+class AdminClient {
+ public:
+  static Result<std::unique_ptr<AdminClient>> Make(const std::string& endpoint, const std::string& project,
+                                                   std::shared_ptr<net::HttpClient> http,
+                                                   std::shared_ptr<auth::TokenSource> tokens,
+                                                   base::Clock& clock = base::RealClock());
+
+  // Makes a bucket with uniform access and without public access; an empty location is the server's default.
+  // False: it was there, and is ours to use.
+  Result<bool> EnsureBucket(const std::string& bucket, const std::string& location, const CallContext& context);
+
+  struct Account {
+    std::string email;
+    bool created = false;  // false: it was there
+  };
+  Result<Account> EnsureAccount(const std::string& account_id, const std::string& display_name,
+                                const CallContext& context);
+
+  // Adds `email` to the members of `role` on the bucket, under the policy's etag. False: it was among them.
+  Result<bool> GrantBucketRole(const std::string& bucket, const std::string& email, const std::string& role,
+                               const CallContext& context);
+
+  // A new key of the account, as the text of its file. Deleted again with DeleteKey(email, id).
+  struct NewKey {
+    std::string id;
+    auth::Secret file;
+  };
+  Result<NewKey> CreateKey(const std::string& email, const CallContext& context);
+  Result<void> DeleteKey(const std::string& email, const std::string& key_id, const CallContext& context);
+
+ private:
+  AdminClient(std::string project, std::unique_ptr<Connection> storage, std::unique_ptr<Connection> iam,
+              base::Clock& clock);
+  Result<std::optional<std::string>> FindAccount(const std::string& account_id, const CallContext& context);
+  Result<net::HttpResponse> Send(const Connection& connection, const std::string& method, const std::string& url,
+                                 const std::string& body, const CallContext& context) const;
+
+  const std::string project_;
+  const std::unique_ptr<Connection> storage_;
+  const std::unique_ptr<Connection> iam_;
+  base::Clock& clock_;
+};
+
+}  // namespace seamount::gcs
