@@ -19,6 +19,8 @@ import pytest
 import xarray as xr
 import yaml
 
+from conftest import start_server
+
 WINDS = "/usr/share/ferret-vis/data/monthly_navy_winds.cdf"
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -382,3 +384,36 @@ def test_plan_says_what_and_why(prepare, tmp_path):
     run = lambda *flags: subprocess.run([prepare.binary, "prepare", str(recipe), *flags], capture_output=True, text=True, check=True).stdout
     assert "13 steps" in run("--plan")
     assert json.loads(run("--dry-run", "--json"))["arrays"][0]["chunks"] == [13, 73, 144]
+
+
+def test_a_server_that_goes_away_and_comes_back(prepare, server, tmp_path, seamount_binary):
+    """The server is killed in the middle; the run waits for it, and what it wrote equals an undisturbed run's."""
+    from google.cloud import storage
+    from google.oauth2 import service_account
+
+    credentials = service_account.Credentials.from_service_account_file(
+        str(server.admin_key), scopes=["https://www.googleapis.com/auth/devstorage.full_control"])
+    client = storage.Client(project="test", credentials=credentials, client_options={"api_endpoint": server.endpoint})
+    client.create_bucket("lab")
+    path = write_netcdf(tmp_path / "in.nc", steps=400, variables={"t": ("f4", {}, field((400, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
+    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
+    prepare(recipe, out="whole.zarr")
+    command = [seamount_binary, "prepare", str(prepare.write(recipe)), "--to", "gs://lab/out.zarr", "--endpoint", server.endpoint,
+               "--key", str(server.admin_key), "--threads", "1"]
+    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    port = int(server.endpoint.rsplit(":", 1)[1])
+    while run.poll() is None and not list(client.list_blobs("lab", prefix="out.zarr/t/c/")):
+        time.sleep(0.01)
+    assert run.poll() is None, run.communicate()
+    server.kill()
+    again = start_server(seamount_binary, server.directory, port)
+    try:
+        errors = run.communicate(timeout=100)[1]
+        assert run.returncode == 0, errors
+        stored = {b.name.removeprefix("out.zarr/"): b.download_as_bytes() for b in client.list_blobs("lab")}
+    finally:
+        again.process.terminate()
+        again.process.wait(timeout=20)
+    whole = tmp_path / "whole.zarr"
+    expected = {str(p.relative_to(whole)): p.read_bytes() for p in whole.rglob("*") if p.is_file() and ".seamount/" not in str(p)}
+    assert stored == expected
