@@ -43,8 +43,7 @@ bench: setup-bench build
 	tools/bench.sh
 
 wheel: setup-test
-	.venv/bin/python -m pip wheel --no-deps --wheel-dir dist .
-	.venv/bin/python tools/check_wheel.py dist/*.whl
+	tools/wheel.sh
 
 fuzz: setup-test
 	@tools/build.sh fuzz
