@@ -66,8 +66,9 @@ class GcsStore final : public Store {
     if (range.length == 0U) return ReadNothing(key, options.if_generation, what, context);
     net::QueryParameters query = {{"alt", "media"}};
     AddCondition(query, "ifGenerationMatch", options.if_generation);
-    net::HttpRequest request{.url = connection_->UrlOf(ObjectPath(connection_->bucket(), key), query),
-                             .max_response_bytes = range.length.value_or(options_.max_read_bytes)};
+    net::HttpRequest request{
+        .url = connection_->UrlOf(ObjectPath(connection_->bucket(), key), query),
+        .max_response_bytes = std::min(range.length.value_or(UINT64_MAX), options_.max_read_bytes)};
     // The stored bytes are the object: without this, an object stored compressed would be sent unpacked.
     request.headers.Add("Accept-Encoding", "gzip");
     if (const std::string header = RangeHeader(range); !header.empty()) request.headers.Add("Range", header);

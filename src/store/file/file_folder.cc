@@ -12,6 +12,7 @@
 #include <atomic>
 #include <cerrno>
 #include <cstring>
+#include <ctime>
 #include <functional>
 
 #include "base/log.h"
@@ -24,6 +25,9 @@ namespace {
 constexpr const char* kAttribute = "user.seamount";
 // Enough that writers of different keys seldom wait for each other's fsync, few enough to leave lying around.
 constexpr size_t kLocks = 256;
+
+// No upload takes longer than a day.
+constexpr time_t kStaleSeconds = 24 * 3600;
 
 std::string Own(std::string_view part) { return std::string(kOwnFolder) + "/" + std::string(part); }
 
@@ -139,9 +143,22 @@ Result<void> FileFolder::Prepare() {
       return ErrnoError(errno, "making the folder", directory_ + "/" + folder);
     }
   }
+  RemoveStaleTemporaries(root);
   std::scoped_lock lock(mutex_);
   prepared_ = true;
   return {};
+}
+
+// What processes that were killed have left.
+void FileFolder::RemoveStaleTemporaries(int root) {
+  const auto entries = Entries(Own("tmp"));
+  if (!entries) return;
+  for (const FolderEntry& entry : *entries) {
+    const std::string path = Own("tmp/") + entry.name;
+    struct stat status {};
+    if (fstatat(root, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+    if (time(nullptr) - status.st_mtim.tv_sec > kStaleSeconds) unlinkat(root, path.c_str(), 0);
+  }
 }
 
 // Through no symbolic link; an empty Fd with errno set when it cannot be had.

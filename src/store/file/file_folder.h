@@ -80,6 +80,7 @@ class FileFolder {
 
  private:
   Result<int> Root();
+  void RemoveStaleTemporaries(int root);
   Fd OpenFolder(const std::string& folder);
   Result<void> MoveAside(const std::string& path, const CallContext& context);
   Result<void> SyncFolderOf(const std::string& path);

@@ -158,6 +158,17 @@ TEST_F(FileStoreTest, NothingIsLeftOfWhatDidNotFit) {
   EXPECT_THAT(Files(folder_.path()), ElementsAre("k"));
 }
 
+TEST_F(FileStoreTest, WhatKilledWritersLeftGoes) {
+  Put("k", "x");
+  Spit(Path(".seamount/tmp/1-2-3"), "half");
+  Spit(Path(".seamount/tmp/4-5-6"), "being written");
+  fs::last_write_time(Path(".seamount/tmp/1-2-3"), fs::file_time_type::clock::now() - std::chrono::hours(48));
+  const auto store = MakeFileStore(folder_.path(), {.sync = false});
+  ASSERT_TRUE(store->Write("k", BytesSource("y"), {}, {}));
+  EXPECT_THAT(Files(folder_.path()), ElementsAre(".seamount/tmp/4-5-6", "k"));
+  EXPECT_THAT(ListedKeys(*store), ElementsAre("k"));
+}
+
 TEST_F(FileStoreTest, ConditionsHoldAcrossProcesses) {
   constexpr int kProcesses = 4;
   constexpr int kEach = 20;
