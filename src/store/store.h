@@ -5,13 +5,13 @@
 // - Calls block, may come from any number of threads, and honour CallContext (Cancelled on stop, Unavailable past the
 //   deadline). Parallelism is a thread pool above.
 // - Keys are UTF-8, 1..1024 bytes, without NUL, CR or LF, and neither "." nor ".."; '/' means nothing to a store except
-// as List's delimiter.
-//   A bad key is InvalidArgument.
+//   as List's delimiter. A bad key is InvalidArgument.
 // - Absence is a value: Read and Stat return nullopt, Delete returns false. Copy and Compose of an absent source, and
 //   anything in a bucket that does not exist, are NotFound.
 // - A generation names one content of one key. It is opaque, never zero, and changes with every overwrite.
 //   if_generation makes a call conditional; a mismatch is PreconditionFailed (Read/Stat of an absent object included),
-//   and nothing was changed. kAbsent ("must not exist") makes a Write or Copy create only.
+//   and nothing was changed (but a cache may still serve a Read at a generation that others have overwritten since: the
+//   bytes are that generation's). kAbsent ("must not exist") makes a Write or Copy create only.
 // - Writes are atomic and strongly consistent: a reader sees the old object or the whole new one, and once a Write has
 //   returned, every later Read, Stat and List sees it.
 // - A Read of a whole object verifies its CRC32C; a mismatch is DataLoss. Writes send theirs.
