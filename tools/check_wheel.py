@@ -17,8 +17,8 @@ from pathlib import Path
 
 NEWEST = {"GLIBC": (2, 35), "GLIBCXX": (3, 4, 30), "CXXABI": (1, 3, 13), "GCC": (12, 0, 0)}
 # In every Ubuntu 22.04 image with Python: glibc itself, the compiler's runtime, zlib.
-PRESENT = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2", "ld-linux-x86-64.so.2",
-           "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"}
+PRESENT = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
+           "ld-linux-x86-64.so.2", "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"}
 VERSION = re.compile(r"\b(GLIBCXX|GLIBC|CXXABI|GCC)_([0-9.]+)\b")
 
 
