@@ -41,6 +41,15 @@ def wait_for_port(port: int, process: subprocess.Popen) -> None:
             time.sleep(0.02)
 
 
+def wait_for_file(path: Path) -> None:
+    """The server's key holds its address, so it is written once the server listens."""
+    deadline = time.monotonic() + 20
+    while not path.exists():
+        if time.monotonic() > deadline:
+            raise RuntimeError(f"there is no {path}")
+        time.sleep(0.02)
+
+
 @contextlib.contextmanager
 def running(command: list, port: int | None = None, **kwargs):
     """A program that runs for the block, then is ended; with `port`, entered once it listens there."""
@@ -72,6 +81,7 @@ def served(directory: Path, buckets: list[str]):
     """`seamount serve` on `directory` with public buckets; yields its port."""
     port = free_port()
     with running([SEAMOUNT, "serve", directory, "--port", port], port):
+        wait_for_file(directory / "admin-key.json")
         make_public_buckets(f"http://127.0.0.1:{port}", directory / "admin-key.json", buckets)
         yield port
 
