@@ -27,8 +27,8 @@ def read_all(url, **where):
 def model_forecast(args, where):
     """Anomalies forecast for the held-out months."""
     first, last = TEST
-    loader = seamount.Loader(args.url, variables=VARIABLES, inputs=LEADS, targets=[1], shuffle=None, batch_size=8,
-                             select=(first - len(LEADS), last), **where)
+    loader = seamount.Loader(args.url, VARIABLES, sample_dim="TIME", inputs=LEADS, targets=[1], shuffle=None,
+                             batch_size=8, select=(first - len(LEADS), last), **where)
     model = Model(loader.field_shape)
     model.arrays, model.step, _ = checkpoint.load(args.checkpoint)
     normalized = np.concatenate([model.predict(batch.inputs) for batch in loader])

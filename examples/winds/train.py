@@ -28,8 +28,8 @@ def arguments():
 
 def main():
     args = arguments()
-    loader = seamount.Loader(args.url, variables=VARIABLES, inputs=LEADS, targets=[1], select=TRAIN, batch_size=8,
-                             shuffle="global", seed=1, endpoint=args.endpoint, key=args.key)
+    loader = seamount.Loader(args.url, VARIABLES, sample_dim="TIME", inputs=LEADS, targets=[1], select=TRAIN,
+                             batch_size=8, shuffle="global", seed=1, endpoint=args.endpoint, key=args.key)
     model = Model(loader.field_shape)
     if found := checkpoint.load(args.checkpoint):
         model.arrays, model.step, state = found

@@ -51,8 +51,8 @@ def unpack(arrays, step, model, optimizer):
 
 def main():
     args = arguments()
-    loader = seamount.Loader(args.url, variables=VARIABLES, inputs=LEADS, targets=[1], select=TRAIN, batch_size=8,
-                             shuffle="global", seed=1, endpoint=args.endpoint, key=args.key)
+    loader = seamount.Loader(args.url, VARIABLES, sample_dim="TIME", inputs=LEADS, targets=[1], select=TRAIN,
+                             batch_size=8, shuffle="global", seed=1, endpoint=args.endpoint, key=args.key)
     model, step = Winds(loader.field_shape), 0
     optimizer = torch.optim.Adam(model.parameters(), lr=Model.RATE, betas=(0.9, 0.99), eps=1e-5)
     if found := checkpoint.load(args.checkpoint):

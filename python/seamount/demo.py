@@ -85,6 +85,14 @@ def readable(count: int | None) -> str:
     return f"{size:.0f} {units[0]}" if units[0] == "B" else f"{size:.1f} {units[0]}"
 
 
+def peak_of(process: Path) -> int:
+    """The most memory that a process, named by its directory in /proc, has held."""
+    for line in (process / "status").read_text().splitlines():
+        if line.startswith("VmHWM:"):
+            return int(line.split()[1]) * 1024
+    return 0
+
+
 class Progress:
     """A bar on a terminal; nothing elsewhere."""
 
@@ -142,6 +150,16 @@ class Machine:
                 numbers = counts.split()
                 return int(numbers[0]) + int(numbers[8])
         return 0
+
+    def peak_memory(self) -> int:
+        """The largest peak among its processes, as this side sees them."""
+        init = json.loads(Path(f"/run/seamount/vm/{self.name}/state.json").read_text())["init_pid"]
+        own, peak = os.readlink(f"/proc/{init}/ns/pid"), 0
+        for process in Path("/proc").glob("[0-9]*"):
+            with contextlib.suppress(OSError):  # it may end meanwhile
+                if os.readlink(process / "ns/pid") == own:
+                    peak = max(peak, peak_of(process))
+        return peak
 
     def unmount(self) -> dict:
         """Waits until everything is in the bucket; returns the mount's statistics."""
@@ -227,14 +245,14 @@ class Demo:
                  str(port_file)],
                 stdin=subprocess.DEVNULL, stdout=log, stderr=log, preexec_fn=die_with_parent)  # fmt: skip
             self.cleanup.callback(self.stop_server)
-            deadline = time.monotonic() + 20
-            while not (port_file.exists() and port_file.read_text().strip()):
+            admin_key, deadline = self.data / "admin-key.json", time.monotonic() + 20
+            while not (admin_key.exists() and port_file.exists() and port_file.read_text().strip()):
                 if self.server.poll() is not None or time.monotonic() > deadline:
                     raise DemoError(f"the server does not start:\n{(self.work / 'server.log').read_text()}")
                 time.sleep(0.01)
             self.server_address = f"{address}:{port_file.read_text().strip()}"
             self.endpoint = f"http://{self.server_address}"
-            where = ["--endpoint", self.endpoint, "--admin-key", str(self.data / "admin-key.json")]
+            where = ["--endpoint", self.endpoint, "--admin-key", str(admin_key)]
             row.peak(self.seamount("setup", f"gs://{BUCKET}", *where, "--key", str(self.key)).peak_memory)
             mode = stat.S_IMODE(self.key.stat().st_mode)
             self.check(mode == 0o600, f"the key file has mode 0600: {self.key.name}")
@@ -296,8 +314,7 @@ class Demo:
             said = self.train(machine, f"{machine.MOUNT}/model.npz", "training", kill=True)
             self.check(said.done is None and said.last_batch < self.per_epoch,
                        f"it was killed at batch {said.last_batch} of {self.per_epoch}, step {said.last_step}")
-            row.bytes = self.bytes_before_kill
-            row.peak(self.server_peak())
+            row.bytes, row.peak_memory = self.before_kill
             self.killed = said
 
     def resume(self) -> None:
@@ -337,7 +354,7 @@ class Demo:
                 log.append(line)
                 self.hear(line, said, progress)
                 if kill and machine.alive and line.startswith("checkpoint") and self.is_mid_epoch(said):
-                    self.bytes_before_kill = machine.network_bytes()
+                    self.before_kill = machine.network_bytes(), machine.peak_memory()
                     machine.end("kill")
             progress.end()
             code = process.wait()
@@ -400,15 +417,9 @@ class Demo:
         else:
             self.check(rmse[MODEL] < best[0], f"the model beats every baseline, the best being {best[1]}")
 
-    def server_peak(self) -> int:
-        for line in Path(f"/proc/{self.server.pid}/status").read_text().splitlines():
-            if line.startswith("VmHWM:"):
-                return int(line.split()[1]) * 1024
-        return 0
-
     def close(self) -> None:
         with self.step("Everything is cleared away") as row:
-            row.peak(self.server_peak())
+            row.peak(peak_of(Path(f"/proc/{self.server.pid}")))  # the server's, of the whole demo
             self.cleanup.close()
             self.check(self.server.returncode == 0, "the server ended cleanly")
             mine = f"demo{os.getpid()}-"
