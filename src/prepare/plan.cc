@@ -100,11 +100,13 @@ class Planner {
 };
 
 Result<size_t> Planner::Variable(const std::string& name, int line) const {
+  const auto unreadable = [&](const std::string& why) {
+    return At(line, "the variable '" + name + "' cannot be read: " + why);
+  };
   std::vector<std::string> names;
   for (size_t i = 0; i < facts_.variables.size(); ++i) {
     if (facts_.variables[i].name == name) {
-      const std::string& why = facts_.variables[i].unreadable;
-      if (!why.empty()) return At(line, "the variable '" + name + "' cannot be read: " + why);
+      if (!facts_.variables[i].unreadable.empty()) return unreadable(facts_.variables[i].unreadable);
       return i;
     }
     names.push_back(facts_.variables[i].name);

@@ -219,9 +219,12 @@ Result<Metadata> ReadMetadata(int64_t file_id, const std::string& file_name) {
   Metadata metadata;
   Scales scales;
   std::vector<DatasetHandle> open;
+  const auto broken = [&](const std::string& path) {
+    return base::DataLoss("reading '" + path + "' of " + file_name + ": " + LastError());
+  };
   for (const std::string& path : listing.datasets) {
     open.emplace_back(H5Dopen2(file_id, path.c_str(), H5P_DEFAULT));
-    if (!open.back()) return base::DataLoss("reading '" + path + "' of " + file_name + ": " + LastError());
+    if (!open.back()) return broken(path);
     if (IsScale(open.back().get())) AddScale(open.back().get(), path, scales);
   }
   for (size_t i = 0; i < open.size(); ++i) {
