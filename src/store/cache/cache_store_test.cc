@@ -250,6 +250,8 @@ TEST_F(CacheStoreTest, KilledWritersLeaveNoWrongBlock) {
   SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
   std::mt19937_64 random(seed);
   for (int round = 0; round < 5; ++round) {
+    store_.reset();
+    cache_.reset();  // and its thread: only a process of one thread can fork and go on
     const pid_t child = fork();
     ASSERT_GE(child, 0);
     if (child == 0) {
@@ -258,6 +260,7 @@ TEST_F(CacheStoreTest, KilledWritersLeaveNoWrongBlock) {
       const auto store = MakeCacheStore(memory_, *cache, "bucket");
       for (;;) (void)store->Read("k", {.if_generation = generation}, {});
     }
+    Reopen(4 * kMiB);
     std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % 30));
     for (int i = 0; i < 20; ++i) {
       const uint64_t offset = random() % content.size();
