@@ -45,6 +45,7 @@ std::vector<int64_t> AllLeads(const LoaderOptions& options) {
 
 std::string ShapeText(const std::vector<uint64_t>& shape) {
   std::vector<std::string> parts;
+  parts.reserve(shape.size());
   for (const uint64_t extent : shape) parts.push_back(std::to_string(extent));
   return "(" + base::Join(parts, ", ") + ")";
 }
@@ -152,7 +153,7 @@ int Workers(int threads) {
 
 }  // namespace
 
-Result<std::unique_ptr<Loader>> Loader::Open(std::shared_ptr<Store> store, LoaderOptions options,
+Result<std::unique_ptr<Loader>> Loader::Open(const std::shared_ptr<Store>& store, LoaderOptions options,
                                              const CallContext& context) {
   SEAMOUNT_TRY(CheckOptions(options));
   SEAMOUNT_TRY_ASSIGN(auto dataset, OpenDataset(store, options, context));

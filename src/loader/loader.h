@@ -68,7 +68,7 @@ struct Batch {
 class Loader {
  public:
   // Reads metadata, starts no thread. InvalidArgument and NotFound say which option or variable is wrong.
-  static Result<std::unique_ptr<Loader>> Open(std::shared_ptr<Store> store, LoaderOptions options,
+  static Result<std::unique_ptr<Loader>> Open(const std::shared_ptr<Store>& store, LoaderOptions options,
                                               const CallContext& context);
   // Stops what is under way. In a forked child it leaves the parent's threads alone.
   ~Loader();

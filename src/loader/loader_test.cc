@@ -158,8 +158,8 @@ void ExpectEpoch(const Epoch& epoch, const std::vector<Field>& fields, const Loa
   }
 }
 
-std::unique_ptr<Loader> OpenOrFail(std::shared_ptr<Store> store, LoaderOptions options) {
-  auto loader = Loader::Open(std::move(store), std::move(options), {});
+std::unique_ptr<Loader> OpenOrFail(const std::shared_ptr<Store>& store, LoaderOptions options) {
+  auto loader = Loader::Open(store, std::move(options), {});
   EXPECT_TRUE(loader) << loader.error().message();
   return loader ? *std::move(loader) : nullptr;
 }

@@ -114,7 +114,7 @@ Result<CfAttributes> ParseCfAttributes(const zarr::ArrayMetadata& metadata) {
   return cf;
 }
 
-Result<std::unique_ptr<zarr::Array>> OpenArray(std::shared_ptr<Store> store, const std::string& name,
+Result<std::unique_ptr<zarr::Array>> OpenArray(const std::shared_ptr<Store>& store, const std::string& name,
                                                const CallContext& context) {
   auto array = zarr::Array::Open(store, name, context);
   if (!array && array.error().code() == ErrorCode::kNotFound) {

@@ -35,7 +35,7 @@ struct CfAttributes {
 Result<CfAttributes> ParseCfAttributes(const zarr::ArrayMetadata& metadata);
 
 // NotFound says which arrays there are, the nearest name first.
-Result<std::unique_ptr<zarr::Array>> OpenArray(std::shared_ptr<Store> store, const std::string& name,
+Result<std::unique_ptr<zarr::Array>> OpenArray(const std::shared_ptr<Store>& store, const std::string& name,
                                                const CallContext& context);
 
 // Immutable once open, but for the array's own caches; thread-safe.
