@@ -43,7 +43,12 @@ void CommitQueue::Loop(std::stop_token stop) {
 
 Result<void> CommitQueue::RunGroup(const std::deque<Waiting*>& group) {
   SEAMOUNT_TRY(connection_->Execute("BEGIN IMMEDIATE"));
-  for (Waiting* w : group) w->result = RunOne(*w->change);
+  for (Waiting* w : group) {
+    w->result = RunOne(*w->change);
+    // Gone: a change run now would be committed alone, while its group is reported as failed.
+    if (!connection_->in_transaction())
+      return w->result ? base::Internal("catalog: the transaction ended early") : w->result.error();
+  }
   Result<void> committed = connection_->Execute("COMMIT");
   // A transaction that could not commit must not stay open. Where SQLite rolled it back itself, this fails harmlessly.
   if (!committed) (void)connection_->Execute("ROLLBACK");

@@ -98,7 +98,12 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Cal
                      .end_upload = end_upload};
   auto outcome = service.catalog.PutObject(bucket, std::move(row), options);
   if (!outcome) {
-    service.blobs.Remove(blob.id);
+    // A commit that failed in the file system may yet be found in the journal by the next start: its blob stays until
+    // then, and is swept if the row is not there.
+    const ErrorCode code = outcome.error().code();
+    const bool maybe_committed =
+        code == ErrorCode::kInternal || code == ErrorCode::kUnavailable || code == ErrorCode::kDataLoss;
+    if (!maybe_committed) service.blobs.Remove(blob.id);
     return std::move(outcome).error();
   }
   if (!outcome->freed_blob.empty()) service.blobs.Remove(outcome->freed_blob);

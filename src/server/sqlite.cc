@@ -124,6 +124,8 @@ Result<Query> Connection::Prepare(std::string_view sql) {
   return Query(db_, found->second);
 }
 
+bool Connection::in_transaction() const { return sqlite3_get_autocommit(db_) == 0; }
+
 int64_t Connection::last_insert_id() const { return sqlite3_last_insert_rowid(db_); }
 
 }  // namespace seamount::server

@@ -57,6 +57,8 @@ class Connection {
   // Prepared once for each text, then reused.
   Result<Query> Prepare(std::string_view sql);
   int64_t last_insert_id() const;
+  // False again when SQLite has rolled back by itself, as it may on a full disk.
+  bool in_transaction() const;
 
  private:
   explicit Connection(sqlite3* db) : db_(db) {}
