@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import mmap
 import os
 import random
@@ -191,6 +192,21 @@ def test_random_io(mount, bucket):
     finally:
         os.close(fd)
     assert text_of(bucket, "fsx") == bytes(model)
+
+
+def test_remount_reads_from_the_cache(seamount_binary, server, bucket, tmp_path):
+    content = random.Random(3).randbytes(8 << 20)
+    bucket.blob("big").upload_from_string(content)
+    stats = tmp_path / "stats.json"
+    flags = ("--cache-dir", str(tmp_path / "cache"), "--stats-file", str(stats))
+    network = []
+    for _ in range(2):
+        with mounted(seamount_binary, server, tmp_path, *flags) as mount:
+            assert (mount.folder / "big").read_bytes() == content
+            assert mount.umount().returncode == 0
+        network.append(json.loads(stats.read_text())["network_read_bytes"])
+    assert network[0] >= len(content)
+    assert network[1] == 0
 
 
 def test_server_back_within_the_deadline(seamount_binary, server, bucket, tmp_path):

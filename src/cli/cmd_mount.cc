@@ -59,10 +59,8 @@ uint64_t ProcessPeakBytes() {
 std::string StatsJson(vfs::FileSystem& fs, const gcs::OpenedStore& store) {
   const vfs::Stats& stats = fs.stats();
   const auto snapshot = [](const auto& trace) { return trace == nullptr ? store::TraceStats() : trace->Snapshot(); };
-  const store::TraceStats asked = snapshot(store.calls);
+  const store::BlockCacheStats cache = store.cache == nullptr ? store::BlockCacheStats() : store.cache->Stats();
   const store::TraceStats sent = snapshot(store.requests != nullptr ? store.requests : store.calls);
-  const uint64_t asked_bytes = asked.of(store::Operation::kRead).bytes;
-  const uint64_t network_bytes = sent.of(store::Operation::kRead).bytes;
   std::string json = "{\n";
   const auto put = [&](const char* name, uint64_t value, const char* end = ",\n") {
     json += std::string("  \"") + name + "\": " + std::to_string(value) + end;
@@ -72,9 +70,12 @@ std::string StatsJson(vfs::FileSystem& fs, const gcs::OpenedStore& store) {
   put("read_waits", stats.read_waits);
   put("requests", sent.calls());
   put("request_errors", sent.errors());
-  put("network_read_bytes", network_bytes);
+  put("network_read_bytes", sent.of(store::Operation::kRead).bytes);
   put("network_written_bytes", sent.of(store::Operation::kWrite).bytes);
-  put("cache_hit_bytes", asked_bytes > network_bytes ? asked_bytes - network_bytes : 0);
+  put("cache_hits", cache.hits);
+  put("cache_hit_bytes", cache.hit_bytes);
+  put("cache_misses", cache.misses);
+  put("cache_evicted", cache.evicted);
   put("fetches", stats.fetches);
   put("fetched_bytes", stats.fetched_bytes);
   put("ahead_unused_bytes", stats.ahead_unused_bytes);

@@ -245,7 +245,11 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
   fuse_reply_write(req, size);
 }
 
-void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) { ReplyDone(req, Fs(req).Commit(*FileOf(fi))); }
+// Every close of a descriptor. Who only read need not wait for another's upload.
+void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
+  if (FileOf(fi)->options.write) return ReplyDone(req, Fs(req).Commit(*FileOf(fi)));
+  fuse_reply_err(req, 0);
+}
 
 void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) { ReplyDone(req, Fs(req).Commit(*FileOf(fi))); }
 

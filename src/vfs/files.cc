@@ -113,6 +113,7 @@ Outcome<Attributes> FileSystem::Change(uint64_t number, const AttributeChange& c
     SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(inode, *change.size_bytes == 0));
     SEAMOUNT_TRY(staged->Truncate(*change.size_bytes));
   }
+  bool open_here = false;
   {
     std::scoped_lock lock(mutex_);
     const KeptAttributes before = inode->kept;
@@ -127,9 +128,10 @@ Outcome<Attributes> FileSystem::Change(uint64_t number, const AttributeChange& c
                          before.uid.value_or(options_.uid) != defaults.uid ||
                          before.gid.value_or(options_.gid) != defaults.gid;
     inode->kept_dirty = inode->kept_dirty || changed;
+    open_here = inode->handles > 0;
   }
   // With a handle open its fsync or close will bring all of this to the bucket in one upload.
-  if (handle == nullptr && inode->handles == 0) {
+  if (handle == nullptr && !open_here) {
     auto committed = CommitInode(inode);
     std::scoped_lock lock(mutex_);
     inode->staged = nullptr;
@@ -167,19 +169,20 @@ void FileSystem::Release(std::unique_ptr<OpenFile> file) {
   }
   std::shared_ptr<ObjectReader> reader;
   std::string parked;
+  std::optional<Fault> lost;
   {
     std::scoped_lock lock(mutex_);
     --inode->handles;
     if (inode->handles > 0) return;
+    if (inode->dirty() && !inode->unlinked) lost = inode->upload_fault.value_or(Fault{EIO, "unmounting"});
     reader = std::move(inode->reader);
     inode->reader = nullptr;
     parked = std::move(inode->parked_key);
     inode->parked_key.clear();
   }
-  if (inode->dirty() && !inode->unlinked) Abandon(inode, inode->upload_fault.value_or(Fault{EIO, "unmounting"}));
+  if (lost) Abandon(inode, *lost);
   {
     std::scoped_lock lock(mutex_);
-    const bool lost = inode->dirty();
     inode->staged = nullptr;
     inode->kept_dirty = false;
     if (lost && !inode->gone) {
