@@ -6,6 +6,7 @@ import json
 import os
 import signal
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -73,14 +74,15 @@ def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path):
 
 
 def test_a_failing_command_is_told(seamount_binary, tmp_path):
-    """A server folder that cannot be made: the demo says which command failed, and exits 1."""
+    """The demo says which command failed and in which words, and exits 1."""
     failing = tmp_path / "seamount"
-    failing.write_text(f"#!/bin/sh\n[ \"$1\" = setup ] && {{ echo 'no room' >&2; exit 8; }}\nexec {seamount_binary} \"$@\"\n")
+    refuses = "[ \"$1\" = setup ] && { echo 'no room' >&2; exit 8; }"
+    failing.write_text(f'#!/bin/sh\n{refuses}\nexec {seamount_binary} "$@"\n')
     failing.chmod(0o755)
     python = Path(__file__).resolve().parent.parent / "python"
     environment = os.environ | {"SEAMOUNT_BINARY": str(failing), "PYTHONPATH": str(python)}
     done = subprocess.run(
-        [os.environ.get("SEAMOUNT_PYTHON", "python3"), "-m", "seamount.demo", "--work-dir", str(tmp_path)],
+        [sys.executable, "-m", "seamount.demo", "--work-dir", str(tmp_path)],
         capture_output=True, text=True, env=environment,
     )  # fmt: skip
     assert done.returncode == 1

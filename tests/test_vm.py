@@ -157,7 +157,8 @@ def test_run_passes_streams_signals_and_exit_codes(lab):
     assert lab.run(machine, "sh", "-c", "echo out; echo err >&2; exit 7").returncode == 7
     assert lab.run(machine, "no-such-command").returncode == 127
     assert lab.run(machine, "sh", "-c", "kill -KILL $$").returncode == 137
-    assert lab.seamount("vm", "run", "--env", "COLOUR=blue", machine, "--", "sh", "-c", "echo $COLOUR").stdout == "blue\n"
+    told = lab.seamount("vm", "run", "--env", "COLOUR=blue", machine, "--", "sh", "-c", "echo $COLOUR")
+    assert told.stdout == "blue\n"
     with subprocess.Popen(
         lab.argv(lab.binary, "vm", "run", machine, "--", "sh", "-c", "trap 'exit 42' INT; echo ready; sleep 60 & wait"),
         stdout=subprocess.PIPE, text=True,

@@ -1,6 +1,6 @@
 """Runs the trained model forward over the held-out months: a table of skill, and maps of truth, forecast and error.
 
-    python forward.py gs://lab/winds.zarr --checkpoint /mnt/lab/model.npz --png winds.png --json skill.json --key key.json
+    python forward.py gs://lab/winds.zarr --checkpoint /mnt/lab/model.npz --png winds.png --key key.json
 
 Every month is forecast from the twelve before it. Skill is the root mean square error in m/s over both components, all
 24 months and the globe, by area. The baselines know the training months only, as the model does.
@@ -70,11 +70,11 @@ def draw(path, truth, forecast, latitude, longitude, title):
     import matplotlib.pyplot as plt
 
     figure, axes = plt.subplots(2, 3, figsize=(15, 6), sharex=True, sharey=True, layout="constrained")
-    for row, name in zip(axes, ("eastward", "northward")):
-        v = ("eastward", "northward").index(name)
-        for axis, field, kind in zip(row, (truth[v], forecast[v], forecast[v] - truth[v]), ("truth", "forecast", "error")):
+    for v, name in enumerate(("eastward", "northward")):
+        maps = {"truth": truth[v], "forecast": forecast[v], "error": forecast[v] - truth[v]}
+        for axis, (kind, field) in zip(axes[v], maps.items()):
             limit = 5 if kind == "error" else 12
-            image = axis.pcolormesh(longitude, latitude, field, cmap="RdBu_r", vmin=-limit, vmax=limit, shading="nearest")
+            image = axis.pcolormesh(longitude, latitude, field, cmap="RdBu_r", vmin=-limit, vmax=limit)
             axis.set_title(f"{name} wind, {kind}")
             figure.colorbar(image, ax=axis, label="m/s", shrink=0.8)
     figure.suptitle(title)

@@ -1,8 +1,8 @@
 """The whole way on real data, as a person would go it with the command line; `seamount demo` runs this.
 
-How it works: everything happens in a network namespace of its own, where this side has the address 10.83.0.1 alone, and
-in a folder of its own. Each step is a method of Demo that runs commands, checks what they claim (`Demo.check`) and fills
-in a row of the closing table. Whatever was started is ended when the demo ends, however it ends.
+How it works: everything happens in a network namespace of its own, where this side has the address 10.83.0.1 alone,
+and in a folder of its own. Each step is a method of Demo that runs commands, checks what they claim (`Demo.check`) and
+fills in a row of the closing table. Whatever was started is ended when the demo ends, however it ends.
 """
 
 from __future__ import annotations
@@ -118,9 +118,9 @@ class Machine:
 
     def __init__(self, demo: Demo, name: str):
         self.demo, self.name = demo, f"demo{os.getpid()}-{name}"
-        started = demo.seamount("vm", "up", self.name, "--server", demo.server_address, "--json", *demo.shares)
-        demo.cleanup.callback(self.end, "kill")
         self.alive = True
+        demo.cleanup.callback(self.clear)  # before it starts: an interrupt may come at any moment
+        started = demo.seamount("vm", "up", self.name, "--server", demo.server_address, "--json", *demo.shares)
         self.device = f"seamount{json.loads(started.output)['address'].split('.')[2]}"
 
     def argv(self, *command: str) -> list[str]:
@@ -139,8 +139,8 @@ class Machine:
                  "--cache-dir", "/var/cache/seamount", "--stats-file", self.STATS)
 
     def script(self, name: str, *options: str) -> list[str]:
-        return self.argv(self.demo.machine_python, f"/opt/seamount/winds/{name}", ZARR, "--endpoint", self.demo.endpoint,
-                         "--key", self.KEY, *options)
+        return self.argv(self.demo.machine_python, f"/opt/seamount/winds/{name}", ZARR,
+                         "--endpoint", self.demo.endpoint, "--key", self.KEY, *options)
 
     def network_bytes(self) -> int:
         """What went over the machine's wire, both ways."""
@@ -167,9 +167,13 @@ class Machine:
         return json.loads(self.run("cat", self.STATS).output)
 
     def end(self, how: str) -> None:
+        self.demo.seamount("vm", how, self.name)
+        self.alive = False
+
+    def clear(self) -> None:
+        """Takes it away if it is there, in whatever state."""
         if self.alive:
-            self.alive = False
-            self.demo.seamount("vm", how, self.name)
+            subprocess.run([self.demo.binary, "vm", "kill", self.name], capture_output=True, check=False)
 
 
 class Demo:
@@ -202,6 +206,7 @@ class Demo:
                 _, status, usage = os.wait4(process.pid, 0)
             except BaseException:
                 process.kill()
+                process.wait()
                 raise
             process.returncode = os.waitstatus_to_exitcode(status)
             out.seek(0)

@@ -1,0 +1,82 @@
+"""examples/winds without machines: a killed run resumes bit for bit, in NumPy and in PyTorch, and forecasts with skill."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parent.parent
+EXAMPLES = ROOT / "examples" / "winds"
+
+
+@pytest.fixture(scope="module")
+def winds(seamount_binary, tmp_path_factory) -> str:
+    """winds.zarr in a folder, as the recipe has it."""
+    url = f"file://{tmp_path_factory.mktemp('winds')}/winds.zarr"
+    subprocess.run([seamount_binary, "prepare", str(EXAMPLES / "winds.yaml"), "--to", url], check=True)
+    return url
+
+
+def python(script: str, *arguments: str, **options) -> subprocess.Popen:
+    path = os.pathsep.join([str(ROOT / "python"), os.environ.get("PYTHONPATH", "")])
+    return subprocess.Popen(
+        [sys.executable, str(EXAMPLES / script), *arguments],
+        stdout=subprocess.PIPE, text=True, env=os.environ | {"PYTHONPATH": path}, **options,
+    )  # fmt: skip
+
+
+def train(script: str, url: str, checkpoint: Path, kill_at: str | None = None) -> str:
+    """The last line a training run says; with `kill_at`, it is killed when a line begins so."""
+    process = python(script, url, "--checkpoint", str(checkpoint), "--epochs", "2")
+    line = ""
+    for line in process.stdout:
+        if kill_at and line.startswith(kill_at):
+            process.send_signal(signal.SIGKILL)
+    assert process.wait() == (-signal.SIGKILL if kill_at else 0)
+    return line
+
+
+@pytest.mark.parametrize("script", ["train.py", "train_torch.py"])
+def test_a_killed_run_resumes_bit_for_bit_and_has_skill(script, winds, tmp_path):
+    if script == "train_torch.py":
+        pytest.importorskip("torch")
+    whole = train(script, winds, tmp_path / "whole.npz")
+    train(script, winds, tmp_path / "killed.npz", kill_at="step 8 ")
+    resumed = train(script, winds, tmp_path / "killed.npz")
+    assert resumed.startswith("done ")
+    assert digest(resumed) == digest(whole)
+
+    outputs = ["--png", str(tmp_path / "winds.png"), "--json", str(tmp_path / "skill.json")]
+    forward = python("forward.py", winds, "--checkpoint", str(tmp_path / "killed.npz"), *outputs)
+    assert forward.communicate()[0] and forward.returncode == 0
+    rmse = json.loads((tmp_path / "skill.json").read_text())["rmse"]
+    # Two epochs are few; even so it is better than the mean year.
+    assert rmse["the model"] < rmse["climatology by two harmonics"]
+
+
+def digest(line: str) -> str:
+    said = line.removeprefix("done ").strip()
+    return json.loads(said)["digest"] if said.startswith("{") else said
+
+
+def test_nothing_of_the_held_out_months_is_learnt_from():
+    """The recipe's training months are the model's, and end where the forecasts begin."""
+    import yaml
+
+    sys.path.insert(0, str(EXAMPLES))
+    try:
+        import model
+    finally:
+        sys.path.remove(str(EXAMPLES))
+    recipe = yaml.safe_load((EXAMPLES / "winds.yaml").read_text())
+    month = lambda text: (int(text[:4]) - 1982) * 12 + int(text[5:]) - 1  # noqa: E731
+    assert (month(recipe["split"]["train"][0]), month(recipe["split"]["train"][1]) + 1) == model.TRAIN
+    assert (month(recipe["split"]["test"][0]), month(recipe["split"]["test"][1]) + 1) == model.TEST
+    assert recipe["anomaly"]["over"] == recipe["standardize"]["over"] == "train"
+    assert model.TRAIN[1] <= model.TEST[0]
