@@ -105,6 +105,14 @@ TEST(BytesTest, SlicesShareTheBlock) {
   EXPECT_EQ(part.data(), whole.data() + 2);
 }
 
+TEST(BytesTest, AMovedFromBufferIsEmpty) {
+  Buffer from(8);
+  const Buffer to = std::move(from);
+  EXPECT_EQ(to.size(), 8u);
+  EXPECT_EQ(from.size(), 0u);  // NOLINT(bugprone-use-after-move)
+  EXPECT_EQ(from.data(), nullptr);
+}
+
 TEST(FakeClockTest, SleepingMovesIt) {
   FakeClock clock;
   const auto before = clock.Now();
