@@ -37,7 +37,6 @@ def test_snippets_run(page, seamount_binary, tmp_path, free_port):
     tools = tmp_path / "bin"
     tools.mkdir()
     (tools / "seamount").symlink_to(seamount_binary)
-    (tools / "python").symlink_to(ROOT / ".venv/bin/python")
     environment = {
         "HOME": str(home),
         "PATH": f"{tools}:{ROOT}/.venv/bin:/usr/sbin:/usr/bin:/sbin:/bin",
