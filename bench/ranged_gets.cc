@@ -36,7 +36,8 @@ int main(int argc, char** argv) {
           request.headers.Add("Range", "bytes=" + std::to_string(offset) + "-" + std::to_string(end - 1));
           const auto response = client->Send(request, {});
           if (!response || response->status / 100 != 2) {
-            std::fprintf(stderr, "%s\n", response ? std::to_string(response->status).c_str() : response.error().message().c_str());
+            std::fprintf(stderr, "%s\n",
+                         response ? std::to_string(response->status).c_str() : response.error().message().c_str());
             failed = true;
             return;
           }

@@ -48,7 +48,8 @@ std::string LoneRecordFile(uint32_t records) {
 }
 
 Result<std::unique_ptr<Dataset>> OpenBytes(const std::string& bytes) {
-  return netcdf::OpenClassic(std::make_shared<store::BytesSource>(bytes), {.path = "test.nc", .size_bytes = bytes.size()});
+  return netcdf::OpenClassic(std::make_shared<store::BytesSource>(bytes),
+                             {.path = "test.nc", .size_bytes = bytes.size()});
 }
 
 TEST(Classic, LoneRecordVariableIsNotPadded) {
