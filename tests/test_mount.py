@@ -342,3 +342,17 @@ def test_read_only(seamount_binary, server, bucket, tmp_path):
         with pytest.raises(OSError) as refused:
             (mount.folder / "g").write_bytes(b"y")
         assert refused.value.errno == errno.EROFS
+
+
+def test_without_dev_fuse(seamount_binary, server, bucket, tmp_path):
+    """A machine that has no /dev/fuse: said at once, with what to do."""
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    hidden = ("mount -t tmpfs none /dev && mknod -m 666 /dev/null c 1 3 && mknod -m 666 /dev/urandom c 1 9 "
+              "&& exec \"$@\"")
+    mount = [seamount_binary, "mount", f"gs://{BUCKET}", str(folder), "--endpoint", server.endpoint, "--key",
+             str(server.admin_key)]
+    done = subprocess.run(["unshare", "--mount", "sh", "-c", hidden, "sh", *mount], capture_output=True, text=True,
+                          timeout=60)
+    assert done.returncode != 0
+    assert "/dev/fuse is missing" in done.stderr and "modprobe fuse" in done.stderr
