@@ -12,6 +12,10 @@ InodeTree::InodeTree() : root_(std::make_shared<Inode>()) {
   inodes_.emplace(kRootInode, root_);
 }
 
+InodeTree::~InodeTree() {
+  for (const auto& [number, inode] : inodes_) inode->children.clear();
+}
+
 InodePtr InodeTree::Find(uint64_t number) const {
   const auto it = inodes_.find(number);
   return it == inodes_.end() ? nullptr : it->second;

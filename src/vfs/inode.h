@@ -61,6 +61,9 @@ using InodePtr = std::shared_ptr<Inode>;
 class InodeTree {
  public:
   InodeTree();
+  ~InodeTree();  // parents and children hold each other: unties them
+  InodeTree(const InodeTree&) = delete;
+  InodeTree& operator=(const InodeTree&) = delete;
   const InodePtr& root() const { return root_; }
   InodePtr Find(uint64_t number) const;  // null if forgotten
   InodePtr Child(const InodePtr& parent, std::string_view name) const;
