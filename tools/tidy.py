@@ -59,12 +59,14 @@ def main() -> int:
     files = sorted({Path(entry["file"]) for entry in commands})
     # Tests are held to warnings and formatting only: their macros trip half of the checks.
     sources = [f for f in files if f.is_relative_to(ROOT / "src") and not f.stem.endswith("_test")]
+    failed = 0
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        findings = [text for text in pool.map(lambda f: check(f, build), sources) if text]
-    for text in findings:
-        print(text)
-    print(f"clang-tidy: {len(sources)} files, {len(findings)} with findings")
-    return 1 if findings else 0
+        for findings in pool.map(lambda f: check(f, build), sources):
+            if findings:
+                failed += 1
+                print(findings, flush=True)
+    print(f"clang-tidy: {len(sources)} files, {failed} with findings")
+    return 1 if failed else 0
 
 
 if __name__ == "__main__":
