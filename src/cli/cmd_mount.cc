@@ -94,11 +94,11 @@ class StatsWriter {
  public:
   StatsWriter(vfs::FileSystem& fs, const gcs::OpenedStore& store, std::string path)
       : fs_(fs), store_(store), path_(std::move(path)) {
-    if (!path_.empty()) thread_ = std::jthread([this](std::stop_token stop) { Run(stop); });
+    if (!path_.empty()) thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
   }
 
  private:
-  void Run(std::stop_token stop) {
+  void Run(const std::stop_token& stop) {
     std::unique_lock lock(mutex_);
     do {
       Write();
