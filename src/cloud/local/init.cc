@@ -101,7 +101,7 @@ void KeepOnly(std::initializer_list<int> kept) {
     if (init < 0) return SystemError("fork");
     if (init == 0) Init(spec, staging, network.gate, lock, pipe);
     record.init_pid = init;
-    const auto saved = state.Save(record);
+    auto saved = state.Save(record);
     if (!saved) kill(init, SIGKILL);
     return saved;
   }();

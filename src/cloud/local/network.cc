@@ -13,6 +13,9 @@
 namespace seamount::cloud::local {
 namespace {
 
+// By number: the name is looked up in /etc/protocols, which a minimal system does not have.
+const std::string kTcp = "6";
+
 std::string Slot(int slot) { return std::to_string(slot); }
 std::string HostDevice(int slot) { return "seamount" + Slot(slot); }
 std::string Address(int slot, int last) { return "10.83." + Slot(slot) + "." + std::to_string(last); }
@@ -77,11 +80,11 @@ Result<void> Join(int slot, const Endpoint& server, const Fd& host, const Fd& ga
                       Neighbour(Address(slot, 2), HardwareAddress(slot, 2), "machine") +
                       Neighbour(Address(slot, 5), HardwareAddress(slot, 5), "host") + "route add " + server.address +
                       "/32 via " + Address(slot, 5) + " dev host\n" +  //
-                      "rule add pref 10 iif machine to " + server.address + "/32 ipproto tcp dport " + port +
+                      "rule add pref 10 iif machine to " + server.address + "/32 ipproto " + kTcp + " dport " + port +
                       " lookup main\n"
                       "rule add pref 11 iif machine prohibit\n"
                       "rule add pref 12 iif host from " +
-                      server.address + "/32 ipproto tcp sport " + port +
+                      server.address + "/32 ipproto " + kTcp + " sport " + port +
                       " lookup main\n"
                       "rule add pref 13 iif host prohibit\n"
                       "rule add pref 100 lookup local\nrule del pref 0\n",
