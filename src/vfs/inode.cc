@@ -60,7 +60,8 @@ void InodeTree::Move(const InodePtr& inode, const InodePtr& parent, std::string 
 void InodeTree::ReleaseIfUnused(const InodePtr& inode) {
   if (inode->lookups > 0 || inode->handles > 0 || !inode->children.empty()) return;
   if (inode->number == kRootInode || inode->dirty()) return;
-  const InodePtr held = inode;  // the maps may hold the last references
+  // The maps may hold the last references.
+  const InodePtr held = inode;  // NOLINT(performance-unnecessary-copy-initialization)
   const InodePtr parent = std::move(held->parent);
   held->parent = nullptr;
   inodes_.erase(held->number);

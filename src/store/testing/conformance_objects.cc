@@ -92,7 +92,7 @@ void Ranges(Store& store, const Traits&) {
   const auto range = [&](uint64_t offset, std::optional<uint64_t> length) {
     // Twice with a generation: what the first leaves behind must not change the second.
     const ReadOptions pinned{.range = ByteRange{offset, length}, .if_generation = info.generation};
-    const std::string first = Content(store, "r", pinned);
+    std::string first = Content(store, "r", pinned);
     EXPECT_EQ(Content(store, "r", pinned), first);
     EXPECT_EQ(Content(store, "r", {.range = ByteRange{offset, length}}), first);
     const auto read = Get(store, "r", pinned);

@@ -217,7 +217,7 @@ class Model {
 
   void List() {
     static const std::vector<std::string> kPrefixes = {"", "a", "a/", "b/", "d/e", "nothing"};
-    const std::string prefix = kPrefixes[random_() % kPrefixes.size()];
+    const std::string& prefix = kPrefixes[random_() % kPrefixes.size()];
     const std::string delimiter = random_() % 2 == 0 ? "/" : "";
     const ListPage page =
         ListOf(store_, {.prefix = prefix, .delimiter = delimiter, .max_results = 1 + static_cast<int>(random_() % 4)});
