@@ -261,9 +261,10 @@ TEST_P(ModelTest, AFailingStoreNeverMixesContents) {
     std::set<std::string> allowed;  // every content that a file may have after this operation
     const Model before = model_;
     for (const auto& [path, content] : before.files) allowed.insert(content);
-    std::atomic<unsigned> countdown = random() % 12;
-    store_->SetFault([&](const std::string&, const std::string&) -> Result<void> {
-      return countdown-- == 0 ? Result<void>(base::Unavailable("injected")) : Result<void>();
+    // Shared: a read-ahead may still be asking when the operation has ended.
+    const auto countdown = std::make_shared<std::atomic<unsigned>>(random() % 12);
+    store_->SetFault([countdown](const std::string&, const std::string&) -> Result<void> {
+      return (*countdown)-- == 0 ? Result<void>(base::Unavailable("injected")) : Result<void>();
     });
     std::string what;
     const auto [expected, got] = Step(random, what);
