@@ -152,11 +152,7 @@ void FileSystem::Park(const InodePtr& inode) {
 Outcome<void> FileSystem::Unlink(uint64_t parent, std::string_view name) {
   SEAMOUNT_TRY(CheckWritable());
   std::shared_lock layout(layout_);
-  InodePtr folder;
-  {
-    std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY_ASSIGN(folder, Folder(parent));
-  }
+  SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
   if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such file"};
   if (child->kind == Kind::kDirectory) return Fault{EISDIR, "'" + std::string(name) + "' is a folder"};
@@ -192,11 +188,7 @@ Outcome<void> FileSystem::CheckEmpty(const std::string& folder_key) {
 Outcome<void> FileSystem::RemoveDirectory(uint64_t parent, std::string_view name) {
   SEAMOUNT_TRY(CheckWritable());
   std::shared_lock layout(layout_);
-  InodePtr folder;
-  {
-    std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY_ASSIGN(folder, Folder(parent));
-  }
+  SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
   if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such folder"};
   if (child->kind != Kind::kDirectory) return Fault{ENOTDIR, "'" + std::string(name) + "' is not a folder"};

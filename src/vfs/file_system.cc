@@ -63,6 +63,11 @@ Outcome<InodePtr> FileSystem::Folder(uint64_t number) {
   return inode;
 }
 
+Outcome<InodePtr> FileSystem::FindFolder(uint64_t number) {
+  std::scoped_lock lock(mutex_);
+  return Folder(number);
+}
+
 Attributes FileSystem::AttributesOf(const Inode& inode) const {
   const bool folder = inode.kind == Kind::kDirectory;
   Attributes attributes{.inode = inode.number,
@@ -161,11 +166,7 @@ Outcome<InodePtr> FileSystem::Resolve(const InodePtr& parent, std::string_view n
 }
 
 Outcome<Attributes> FileSystem::Lookup(uint64_t parent, std::string_view name) {
-  InodePtr folder;
-  {
-    std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY_ASSIGN(folder, Folder(parent));
-  }
+  SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
   if (child == nullptr) return NoEntry(std::string(name));
   std::scoped_lock lock(mutex_);

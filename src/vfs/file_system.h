@@ -145,6 +145,8 @@ class FileSystem {
   // file_system.cc
   Outcome<InodePtr> Existing(uint64_t number);
   Outcome<InodePtr> Folder(uint64_t number);
+  // The same for callers that do not hold mutex_.
+  Outcome<InodePtr> FindFolder(uint64_t number);
   Attributes AttributesOf(const Inode& inode) const;
   bool Fresh(const Inode& inode) const;
   // What the store has at a name: nothing, a folder, or an object.

@@ -35,11 +35,7 @@ class CommitLocks {
 Outcome<void> FileSystem::Rename(uint64_t parent, std::string_view name, uint64_t new_parent, std::string_view new_name,
                                  bool replace) {
   SEAMOUNT_TRY(CheckWritable());
-  InodePtr folder;
-  {
-    std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY_ASSIGN(folder, Folder(parent));
-  }
+  SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr inode, Resolve(folder, name));
   if (inode == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such file or folder"};
   const bool moves_folder = inode->kind == Kind::kDirectory;
