@@ -88,7 +88,22 @@ TEST(TextTest, Sizes) {
   EXPECT_EQ(*ParseBytes("1.5 GiB"), 3ULL << 29);
   EXPECT_EQ(*ParseBytes("64k"), 65536u);
   EXPECT_EQ(*ParseBytes("512"), 512u);
-  for (const char* bad : {"", "x", "-1", "5q", "5 GiBB", "1e30", "nan"}) EXPECT_FALSE(ParseBytes(bad)) << bad;
+  EXPECT_EQ(FormatBytes((1ULL << 20) - 1), "1.0 MiB");
+  EXPECT_EQ(*ParseBytes("7B"), 7u);
+  for (const char* bad : {"", "x", "-1", "5q", "5I", "5 GiBB", "1e30", "nan"}) EXPECT_FALSE(ParseBytes(bad)) << bad;
+}
+
+TEST(TextTest, Durations) {
+  using std::chrono::microseconds;
+  EXPECT_EQ(FormatDuration(microseconds(999'400)), "999 ms");
+  EXPECT_EQ(FormatDuration(microseconds(999'900)), "1.0 s");
+  EXPECT_EQ(FormatDuration(microseconds(59'970'000)), "1m0s");
+  EXPECT_EQ(FormatDuration(std::chrono::minutes(75)), "1h15m");
+}
+
+TEST(TextTest, PrintableTextHasOneLineAndNoEscapeSequence) {
+  EXPECT_EQ(Printable("a\nb\033[31mc\x7f"), "a\\x0ab\\x1b[31mc\\x7f");
+  EXPECT_EQ(Printable("größe \\ x"), "größe \\ x");
 }
 
 TEST(TextTest, NearestName) {

@@ -5,7 +5,10 @@
 
 #include <cstdlib>
 #include <memory>
-#include <string>
+#include <optional>
+#include <string_view>
+
+#include "base/text.h"
 
 namespace seamount::base {
 namespace {
@@ -21,14 +24,21 @@ spdlog::level::level_enum ToSpdlog(LogLevel level) {
   return spdlog::level::warn;
 }
 
-const char* EnvironmentLevel() { return std::getenv("SEAMOUNT_LOG"); }
+// What SEAMOUNT_LOG asks for; nothing where it is unset or no level, which must not silence the log.
+std::optional<spdlog::level::level_enum> EnvironmentLevel() {
+  const char* text = std::getenv("SEAMOUNT_LOG");
+  if (text == nullptr) return std::nullopt;
+  const auto level = spdlog::level::from_str(text);
+  if (level == spdlog::level::off && std::string_view(text) != "off") return std::nullopt;
+  return level;
+}
 
 spdlog::logger& Logger() {
   static const std::shared_ptr<spdlog::logger> logger = [] {
     auto made = std::make_shared<spdlog::logger>("seamount", std::make_shared<spdlog::sinks::stderr_color_sink_mt>());
     made->set_pattern("%Y-%m-%dT%H:%M:%S.%eZ %^%l%$ %v", spdlog::pattern_time_type::utc);
     made->set_level(spdlog::level::warn);
-    if (const char* level = EnvironmentLevel()) made->set_level(spdlog::level::from_str(level));
+    if (const auto level = EnvironmentLevel()) made->set_level(*level);
     return made;
   }();
   return *logger;
@@ -37,11 +47,13 @@ spdlog::logger& Logger() {
 }  // namespace
 
 void SetLogLevel(LogLevel level) {
-  if (EnvironmentLevel() == nullptr) Logger().set_level(ToSpdlog(level));
+  if (!EnvironmentLevel()) Logger().set_level(ToSpdlog(level));
 }
 
 bool LogEnabled(LogLevel level) { return Logger().should_log(ToSpdlog(level)); }
 
-void Log(LogLevel level, std::string_view message) { Logger().log(ToSpdlog(level), "{}", message); }
+void Log(LogLevel level, std::string_view message) {
+  if (LogEnabled(level)) Logger().log(ToSpdlog(level), "{}", Printable(message));
+}
 
 }  // namespace seamount::base

@@ -27,6 +27,10 @@ std::optional<std::string> NearestName(std::string_view wanted, std::span<const 
 // ", did you mean 'uwnd'?" or ", there are: a, b, c": the end of an unknown-name message.
 std::string NameHint(std::string_view wanted, std::span<const std::string> candidates);
 
+// Control characters as \xNN. Names come from anybody: a line break or an escape sequence in one must not forge a
+// line of a log, nor reach the terminal of who reads it.
+std::string Printable(std::string_view text);
+
 std::vector<std::string> Split(std::string_view text, char separator);
 std::string Join(std::span<const std::string> parts, std::string_view separator);
 

@@ -90,7 +90,8 @@ int Main(int argc, char** argv) {
   if (verbosity > 0) base::SetLogLevel(verbosity > 1 ? base::LogLevel::kDebug : base::LogLevel::kInfo);
   const Result<int> result = chosen.run();
   if (result) return *result;
-  std::fprintf(stderr, "seamount %s: %s\n", chosen.name.c_str(), result.error().message().c_str());
+  std::fprintf(stderr, "seamount %s: %s\n", chosen.name.c_str(),
+               base::Printable(result.error().message()).c_str());
   return ExitCodeOf(result.error().code());
 }
 
