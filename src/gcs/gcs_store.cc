@@ -123,6 +123,7 @@ class GcsStore final : public Store {
                                   {"fields", std::string(kListFields)}};
     if (!options.prefix.empty()) query.emplace_back("prefix", options.prefix);
     if (!options.delimiter.empty()) query.emplace_back("delimiter", options.delimiter);
+    if (options.include_trailing_delimiter) query.emplace_back("includeTrailingDelimiter", "true");
     if (!options.start_offset.empty()) query.emplace_back("startOffset", options.start_offset);
     if (!options.page_token.empty()) query.emplace_back("pageToken", options.page_token);
     const std::string path = "/storage/v1/b/" + base::PercentEncode(connection_->bucket()) + "/o";

@@ -285,7 +285,6 @@ Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& l
       if (list.include_trailing_delimiter && name == prefix) {
         SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
         listing.objects.push_back(std::move(row));
-        continue;
       }
       from = After(prefix);
       if (from.empty()) return listing;

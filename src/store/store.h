@@ -76,6 +76,9 @@ struct DeleteOptions {
 struct ListOptions {
   std::string prefix;
   std::string delimiter;     // empty: flat. Usually "/": keys beyond it are folded into prefixes
+  // An object whose key is a prefix itself ("a/", as tools mark folders) is given as an object too. It comes with its
+  // prefix, and a page may hold one more for it than max_results.
+  bool include_trailing_delimiter = false;
   std::string start_offset;  // only keys >= start_offset
   std::string page_token;    // from the page before
   int max_results = 1000;    // objects and prefixes together; a page may hold fewer, even none, and not be the last

@@ -110,13 +110,13 @@ class Listing {
         if (!Concerns(entry.key)) continue;
         if (entry.key.starts_with(options_.prefix) && Fold(entry.key)) {
           SEAMOUNT_TRY_ASSIGN(const bool any, HoldsObject(entry));
-          if (any) AddPrefix(*Fold(entry.key));
+          if (any) SEAMOUNT_TRY(AddPrefix(*Fold(entry.key)));
         } else {
           SEAMOUNT_TRY(Visit(entry.path, entry.key));
         }
       } else if (Concerned(entry)) {
         if (auto prefix = Fold(entry.key)) {
-          AddPrefix(*std::move(prefix));
+          SEAMOUNT_TRY(AddPrefix(*std::move(prefix)));
         } else {
           SEAMOUNT_TRY(AddObject(entry.key));
         }
@@ -144,11 +144,16 @@ class Listing {
     return false;
   }
 
-  void AddPrefix(std::string prefix) {
-    if (!Room()) return;
+  Result<void> AddPrefix(std::string prefix) {
+    if (!Room()) return {};
+    if (options_.include_trailing_delimiter) {
+      SEAMOUNT_TRY_ASSIGN(auto marker, stat_(prefix));
+      if (marker) page_.objects.push_back(*std::move(marker));
+    }
     folded_ = prefix;
     last_ = "p" + prefix;
     page_.prefixes.push_back(std::move(prefix));
+    return {};
   }
 
   Result<void> AddObject(const std::string& key) {

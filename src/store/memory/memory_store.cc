@@ -77,6 +77,7 @@ class MemoryStore final : public Store {
       } else {
         last = it->first.substr(0, cut + options.delimiter.size());
         page.prefixes.push_back(last);
+        if (options.include_trailing_delimiter && it->first == last) page.objects.push_back(it->second.info);
         while (it != objects_.end() && it->first.starts_with(last)) ++it;
       }
     }

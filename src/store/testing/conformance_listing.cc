@@ -46,6 +46,29 @@ void DelimitersFold(Store& store, const Traits&) {
   EXPECT_EQ(partial.prefixes, (Names{"d/b/"}));
 }
 
+void MarkersComeWithTheirPrefixes(Store& store, const Traits&) {
+  PutAll(store, {"a/", "a/1", "b/1", "b/2", "c", "d/", "d/e/"});
+  ListOptions options{.delimiter = "/", .include_trailing_delimiter = true};
+  const ListPage whole = ListOf(store, options);
+  EXPECT_EQ(whole.prefixes, (Names{"a/", "b/", "d/"}));
+  EXPECT_EQ(Keys(whole), (Names{"a/", "c", "d/"}));
+  const ListPage inside = ListOf(store, {.prefix = "d/", .delimiter = "/", .include_trailing_delimiter = true});
+  EXPECT_EQ(inside.prefixes, (Names{"d/e/"}));
+  EXPECT_EQ(Keys(inside), (Names{"d/", "d/e/"}));
+  options.max_results = 1;
+  Names names, prefixes;
+  do {
+    const auto page = store.List(options, {});
+    ASSERT_TRUE(page) << page.error().ToString();
+    for (const ObjectInfo& object : page->objects) names.push_back(object.key);
+    prefixes.insert(prefixes.end(), page->prefixes.begin(), page->prefixes.end());
+    options.page_token = page->next_page_token;
+    ASSERT_LT(names.size(), 10u) << "the pages do not end";
+  } while (!options.page_token.empty());
+  EXPECT_EQ(names, (Names{"a/", "c", "d/"}));
+  EXPECT_EQ(prefixes, whole.prefixes);
+}
+
 void StartOffsetSkips(Store& store, const Traits&) {
   PutAll(store, {"a", "b/1", "b/2", "c", "d"});
   EXPECT_EQ(Keys(ListOf(store, {.start_offset = "b/2"})), (Names{"b/2", "c", "d"}));
@@ -100,6 +123,7 @@ void WritesAndDeletesShowAtOnce(Store& store, const Traits&) {
 constexpr Case kCases[] = {{"ListsInByteOrder", ListsInByteOrder},
                            {"PrefixesFilter", PrefixesFilter},
                            {"DelimitersFold", DelimitersFold},
+                           {"MarkersComeWithTheirPrefixes", MarkersComeWithTheirPrefixes},
                            {"StartOffsetSkips", StartOffsetSkips},
                            {"PagesCoverEachNameOnce", PagesCoverEachNameOnce},
                            {"WritesAndDeletesShowAtOnce", WritesAndDeletesShowAtOnce}};
