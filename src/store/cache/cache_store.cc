@@ -8,6 +8,7 @@
 
 #include "base/log.h"
 #include "store/cache/cache_plan.h"
+#include "store/decorated_store.h"
 
 namespace seamount::store {
 namespace {
@@ -37,10 +38,10 @@ struct Flight {
   std::optional<Result<ReadResult>> result;
 };
 
-class CacheStore final : public Store {
+class CacheStore final : public DecoratedStore<CacheStore> {
  public:
   CacheStore(std::shared_ptr<Store> inner, std::shared_ptr<BlockCache> cache, std::string identity)
-      : inner_(std::move(inner)), cache_(std::move(cache)), identity_(std::move(identity)) {}
+      : DecoratedStore(std::move(inner)), cache_(std::move(cache)), identity_(std::move(identity)) {}
 
   Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
                                          const CallContext& context) override {
@@ -49,37 +50,15 @@ class CacheStore final : public Store {
     const Extent extent = ExtentOf(options.range);
     // Nothing to read, or a condition that no content can fulfil: only the store can say.
     if (extent.begin >= std::min(extent.end, kLargestObject) || options.if_generation == kAbsent)
-      return inner_->Read(key, options, context);
+      return inner().Read(key, options, context);
     if (options.if_generation) return Some(ReadAt(key, *options.if_generation, extent, context));
     if (!FindFirst(key, extent, std::nullopt)) return ReadCold(key, extent, context);
-    SEAMOUNT_TRY_ASSIGN(const auto now, inner_->Stat(key, context));
+    SEAMOUNT_TRY_ASSIGN(const auto now, inner().Stat(key, context));
     if (!now) return std::optional<ReadResult>();
     auto read = ReadAt(key, now->generation, extent, context);
     // Replaced between the two requests: its reader named no generation, so any current one will do.
     if (!read && read.error().code() == ErrorCode::kPreconditionFailed) return ReadCold(key, extent, context);
     return Some(std::move(read));
-  }
-
-  Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
-    return inner_->Stat(key, context);
-  }
-  Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
-                           const CallContext& context) override {
-    return inner_->Write(key, source, options, context);
-  }
-  Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override {
-    return inner_->Delete(key, options, context);
-  }
-  Result<ListPage> List(const ListOptions& options, const CallContext& context) override {
-    return inner_->List(options, context);
-  }
-  Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
-                          const CallContext& context) override {
-    return inner_->Copy(from, to, options, context);
-  }
-  Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
-                             const WriteOptions& options, const CallContext& context) override {
-    return inner_->Compose(sources, to, options, context);
   }
 
  private:
@@ -148,13 +127,13 @@ class CacheStore final : public Store {
   // Nothing of it is cached: one request for whole blocks around it, its answer a slice of theirs.
   Result<ReadResult> ReadMissing(const std::string& key, Generation generation, const Extent& extent,
                                  const std::vector<CachePiece>& pieces, const CallContext& context) {
-    const Extent blocks = Around(extent, pieces);
+    const Extent blocks = BlocksAround(extent, pieces);
     SEAMOUNT_TRY_ASSIGN(ReadResult read, Fetch(key, generation, blocks, context));
     Cut(read, blocks, extent);
     return read;
   }
 
-  static Extent Around(const Extent& extent, const std::vector<CachePiece>& pieces) {
+  static Extent BlocksAround(const Extent& extent, const std::vector<CachePiece>& pieces) {
     if (pieces.empty()) return {extent.begin / kSmallBlockBytes * kSmallBlockBytes, extent.end};
     return {pieces.front().begin(), extent.end == UINT64_MAX ? UINT64_MAX : pieces.back().end()};
   }
@@ -168,8 +147,8 @@ class CacheStore final : public Store {
   // Without a generation nothing may be shared with a request that began earlier: the object may have been replaced
   // between them.
   Result<std::optional<ReadResult>> ReadCold(const std::string& key, const Extent& extent, const CallContext& context) {
-    const Extent blocks = Around(extent, PiecesOf(extent, std::nullopt));
-    SEAMOUNT_TRY_ASSIGN(auto read, inner_->Read(key, {.range = RangeOf(blocks)}, context));
+    const Extent blocks = BlocksAround(extent, PiecesOf(extent, std::nullopt));
+    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(blocks)}, context));
     if (!read) return read;
     SEAMOUNT_TRY(Keep(key, blocks, *read));
     Cut(*read, blocks, extent);
@@ -260,7 +239,7 @@ class CacheStore final : public Store {
 
   Result<ReadResult> FetchNow(const std::string& key, Generation generation, const Extent& run,
                               const CallContext& context) {
-    SEAMOUNT_TRY_ASSIGN(auto read, inner_->Read(key, {.range = RangeOf(run), .if_generation = generation}, context));
+    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(run), .if_generation = generation}, context));
     if (!read || read->info.generation != generation) {
       return base::PreconditionFailed("reading '" + key + "': the object is not at the generation expected");
     }
@@ -294,7 +273,6 @@ class CacheStore final : public Store {
     return {};
   }
 
-  const std::shared_ptr<Store> inner_;
   const std::shared_ptr<BlockCache> cache_;
   const std::string identity_;
   std::mutex mutex_;

@@ -4,55 +4,24 @@
 #include <condition_variable>
 #include <mutex>
 
+#include "store/decorated_store.h"
+
 namespace seamount::store {
 namespace {
 
-class LimitStore final : public Store {
+class LimitStore final : public DecoratedStore<LimitStore> {
  public:
-  LimitStore(std::shared_ptr<Store> inner, const LimitOptions& options) : inner_(std::move(inner)), options_(options) {}
+  LimitStore(std::shared_ptr<Store> inner, const LimitOptions& options)
+      : DecoratedStore(std::move(inner)), options_(options) {}
 
-  Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
-                                         const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    auto read = inner_->Read(key, options, context);
-    if (read && *read) SEAMOUNT_TRY(Spend((*read)->data.size(), context));
-    return read;
-  }
-
-  Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    return inner_->Stat(key, context);
-  }
-
-  Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
-                           const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    auto info = inner_->Write(key, source, options, context);
+  template <class T, class Call>
+  Result<T> Around(const StoreCall& which, const Call& call) {
+    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(which.context));
+    Result<T> result = call();
+    const auto spent = Spend(MovedBytes(which, result), which.context);
     // What is written is written: a stop while paying for it must not hide that.
-    if (info) (void)Spend(source.size(), context);
-    return info;
-  }
-
-  Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    return inner_->Delete(key, options, context);
-  }
-
-  Result<ListPage> List(const ListOptions& options, const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    return inner_->List(options, context);
-  }
-
-  Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
-                          const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    return inner_->Copy(from, to, options, context);
-  }
-
-  Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
-                             const WriteOptions& options, const CallContext& context) override {
-    SEAMOUNT_TRY_ASSIGN(const Turn turn, Enter(context));
-    return inner_->Compose(sources, to, options, context);
+    if (!spent && which.operation == Operation::kRead) return spent.error();
+    return result;
   }
 
  private:
@@ -95,7 +64,7 @@ class LimitStore final : public Store {
 
   // Books `bytes` on the line and waits until they would have passed.
   Result<void> Spend(uint64_t bytes, const CallContext& context) {
-    if (options_.bytes_per_second == 0) return {};
+    if (options_.bytes_per_second == 0 || bytes == 0) return {};
     base::Duration wait;
     {
       std::scoped_lock lock(mutex_);
@@ -110,7 +79,6 @@ class LimitStore final : public Store {
     return {};
   }
 
-  const std::shared_ptr<Store> inner_;
   const LimitOptions options_;
   std::mutex mutex_;
   std::condition_variable_any freed_;

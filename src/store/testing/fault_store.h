@@ -2,12 +2,11 @@
 #pragma once
 
 #include <atomic>
-#include <functional>
 #include <memory>
 #include <mutex>
 #include <random>
 
-#include "store/store.h"
+#include "store/decorated_store.h"
 
 namespace seamount::store {
 
@@ -21,33 +20,32 @@ struct FaultOptions {
 };
 
 // Thread-safe. The same seed and the same order of calls give the same faults.
-class FaultStore final : public Store {
+class FaultStore final : public DecoratedStore<FaultStore> {
  public:
   FaultStore(std::shared_ptr<Store> inner, const FaultOptions& options)
-      : inner_(std::move(inner)), options_(options), random_(options.seed) {}
+      : DecoratedStore(std::move(inner)), options_(options), random_(options.seed) {}
 
   uint64_t calls() const { return calls_; }
   uint64_t faults() const { return faults_; }
 
-  Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
-                                         const CallContext& context) override;
-  Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override;
-  Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
-                           const CallContext& context) override;
-  Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override;
-  Result<ListPage> List(const ListOptions& options, const CallContext& context) override;
-  Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
-                          const CallContext& context) override;
-  Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
-                             const WriteOptions& options, const CallContext& context) override;
+  template <class T, class Call>
+  Result<T> Around(const StoreCall& which, const Call& call) {
+    if (which.operation == Operation::kDelete && !options_.faulty_deletes) return call();
+    ++calls_;
+    if (Chance(options_.fail_before)) return base::Unavailable("injected: before the effect");
+    Result<T> result = call();
+    if (result && Chance(options_.fail_after)) return base::Unavailable("injected: after the effect");
+    if constexpr (std::is_same_v<T, std::optional<ReadResult>>) {
+      if (result && *result) Damage((*result)->data);
+    }
+    return result;
+  }
 
  private:
   bool Chance(double probability);
   uint64_t Below(uint64_t bound);
-  template <class T>
-  Result<T> Faulty(const std::function<Result<T>()>& call);
+  void Damage(Bytes& data);
 
-  const std::shared_ptr<Store> inner_;
   const FaultOptions options_;
   std::mutex mutex_;
   std::mt19937_64 random_;

@@ -3,16 +3,16 @@
 
 #include <array>
 #include <atomic>
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string_view>
 
 #include "base/clock.h"
-#include "store/store.h"
+#include "store/decorated_store.h"
 
 namespace seamount::store {
 
-enum class Operation { kRead, kStat, kWrite, kDelete, kList, kCopy, kCompose };
 inline constexpr size_t kOperations = 7;
 std::string_view OperationName(Operation operation);
 
@@ -33,23 +33,19 @@ struct TraceStats {
 };
 
 // Thread-safe; counting costs a few atomic additions a call.
-class TraceStore final : public Store {
+class TraceStore final : public DecoratedStore<TraceStore> {
  public:
-  explicit TraceStore(std::shared_ptr<Store> inner) : inner_(std::move(inner)) {}
+  explicit TraceStore(std::shared_ptr<Store> inner) : DecoratedStore(std::move(inner)) {}
   // The counts so far. Calls in progress are not in it.
   TraceStats Snapshot() const;
 
-  Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
-                                         const CallContext& context) override;
-  Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override;
-  Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
-                           const CallContext& context) override;
-  Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override;
-  Result<ListPage> List(const ListOptions& options, const CallContext& context) override;
-  Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
-                          const CallContext& context) override;
-  Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
-                             const WriteOptions& options, const CallContext& context) override;
+  template <class T, class Call>
+  Result<T> Around(const StoreCall& which, const Call& call) {
+    const auto start = std::chrono::steady_clock::now();
+    Result<T> result = call();
+    Count(which.operation, std::chrono::steady_clock::now() - start, result.has_value(), MovedBytes(which, result));
+    return result;
+  }
 
  private:
   struct Counters {
@@ -59,9 +55,8 @@ class TraceStore final : public Store {
     std::atomic<base::Duration::rep> total_ns = 0;
     std::atomic<base::Duration::rep> slowest_ns = 0;
   };
-  void Count(Operation operation, base::SteadyTime start, bool ok, uint64_t bytes);
+  void Count(Operation operation, base::Duration took, bool ok, uint64_t bytes);
 
-  const std::shared_ptr<Store> inner_;
   std::array<Counters, kOperations> counters_;
 };
 
