@@ -217,6 +217,24 @@ TEST_F(ResumableTest, ALostLastAnswerIsFoundAgain) {
   EXPECT_TRUE(Write());
 }
 
+TEST_F(ResumableTest, WaitsForAServerThatIsAwayForHalfAMinute) {
+  EnqueueStart();
+  EnqueueHeld(kChunk);
+  const auto back = clock_.Now() + std::chrono::seconds(30);
+  bool asked = false;
+  http_->SetHandler([&](const net::HttpRequest& request) -> Result<net::HttpResponse> {
+    if (clock_.Now() < back) return base::Unavailable("connection refused");
+    net::HttpResponse held{.status = 308};
+    held.headers.Add("Range", "bytes=0-" + std::to_string(kChunk + 99));
+    if (!std::exchange(asked, true)) return held;
+    EXPECT_EQ(request.headers.Get("Content-Range"), "bytes 262244-524291/524292");
+    return net::HttpResponse{.status = 200, .headers = {}, .body = Bytes::Copy(ObjectJson("k", content_))};
+  });
+  const auto written = Write();
+  ASSERT_TRUE(written) << written.error().ToString();
+  EXPECT_TRUE(asked);
+}
+
 TEST_F(ResumableTest, GivesUpWhenNothingMoves) {
   EnqueueStart();
   http_->SetHandler([](const net::HttpRequest&) { return base::Unavailable("connection refused"); });

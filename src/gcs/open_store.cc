@@ -47,8 +47,10 @@ Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config
 Result<OpenedStore> OpenGcs(const Url& url, const StoreConfig& config) {
   const std::string endpoint = EndpointOf(config);
   SEAMOUNT_TRY_ASSIGN(auto credentials, Credentials(config, endpoint));
-  SEAMOUNT_TRY_ASSIGN(std::shared_ptr<Store> bucket, MakeGcsStore({.endpoint = endpoint, .bucket = url.bucket},
-                                                                  SharedHttpClient(), std::move(credentials)));
+  SEAMOUNT_TRY_ASSIGN(
+      std::shared_ptr<Store> bucket,
+      MakeGcsStore({.endpoint = endpoint, .bucket = url.bucket, .upload = {.patience = config.retry_deadline}},
+                   SharedHttpClient(), std::move(credentials)));
   const auto requests = std::make_shared<TraceStore>(std::move(bucket));
   std::shared_ptr<Store> store = store::MakeRetryStore(requests, {.budget = config.retry_deadline});
   std::shared_ptr<store::BlockCache> cache;

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstring>
 #include <random>
+#include <utility>
 
 #include "base/checksum.h"
 #include "base/encoding.h"
@@ -14,8 +15,6 @@ namespace {
 
 using base::ErrorCode;
 
-// Failures in a row without a byte more at the server, before the whole upload is given back as Unavailable.
-constexpr int kMaxFailures = 5;
 // Part of the source held in memory while its checksum is made.
 constexpr size_t kChecksumPartBytes = 1 << 20;
 
@@ -84,32 +83,37 @@ class ObjectUpload {
   Result<store::ObjectInfo> Resumable(const CallContext& context) {
     SEAMOUNT_TRY_ASSIGN(const std::string session, StartSession(context));
     store::Backoff backoff(upload_.backoff);
+    base::Clock& clock = connection_.clock();
     uint64_t sent = 0;
-    bool in_doubt = false;  // how much the server holds has to be asked
-    for (int failures = 0;;) {
-      auto response = in_doubt ? AskStatus(session, context) : SendChunk(session, sent, context);
-      const bool failed = Failed(response);
-      if (!response && !failed) return std::move(response).error();
-      if (response && !failed) {
+    uint64_t furthest = 0;                          // the most that the server has held
+    bool in_doubt = false;                          // how much it holds has to be asked
+    std::optional<base::SteadyTime> failing_since;  // without getting any further
+    for (;;) {
+      const auto response = in_doubt ? AskStatus(session, context) : SendChunk(session, sent, context);
+      if (!Failed(response)) {
+        if (!response) return response.error();
         if (response->status == 200 || response->status == 201) return Accept(*response);
         if (response->status != 308) return SessionError(*response);
         SEAMOUNT_TRY_ASSIGN(const uint64_t held, HeldBytes(*response));
-        if (held > sent) {
-          failures = 0;
-          backoff.Reset();
-        } else if (!in_doubt) {
-          ++failures;  // a chunk was taken, and nothing was kept of it
-        }
+        const bool asked = std::exchange(in_doubt, false);
         sent = held;
-        in_doubt = false;
-        if (failures < kMaxFailures) continue;
+        if (held > furthest) {
+          furthest = held;
+          failing_since.reset();
+          backoff.Reset();
+          continue;
+        }
+        if (asked) continue;
+        // A chunk was taken, and nothing was kept of it: as good as a failure.
+      } else {
+        in_doubt = true;
       }
-      if (++failures >= kMaxFailures) return GiveUp(response);
-      in_doubt = true;
-      if (!connection_.clock().SleepFor(backoff.Next(), context.stop)) {
-        return base::Cancelled(what_ + ": stop was requested");
-      }
-      SEAMOUNT_TRY(store::CheckContext(context));
+      const base::SteadyTime now = clock.Now();
+      if (!failing_since) failing_since = now;
+      const base::Duration left = std::min(context.deadline - now, upload_.patience - (now - *failing_since));
+      const base::Duration wait = backoff.Next();
+      if (wait >= left) return GiveUp(response);
+      if (!clock.SleepFor(wait, context.stop)) return base::Cancelled(what_ + ": stop was requested");
     }
   }
 

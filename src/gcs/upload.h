@@ -4,6 +4,7 @@
 #include <cstdint>
 #include <string>
 
+#include "base/clock.h"
 #include "gcs/connection.h"
 #include "store/retry/backoff.h"
 #include "store/store.h"
@@ -16,6 +17,8 @@ struct UploadOptions {
   // A multiple of 256 KiB, as the API wants it. What a broken connection has to send again, against a round trip of
   // silence for each chunk.
   uint64_t chunk_bytes = 32ULL << 20;
+  // How long a session is tried again without one byte more at the server, before the upload as a whole has failed.
+  base::Duration patience = std::chrono::seconds(60);
   store::BackoffOptions backoff;
 };
 

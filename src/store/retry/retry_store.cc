@@ -11,6 +11,9 @@ namespace {
 
 using base::ErrorCode;
 
+// A bit that flipped on the way is right the next time; one that is wrong a third time is wrong in the store.
+constexpr int kMostDamagedReads = 3;
+
 // Size and checksum of what a call would have made, for comparison with what is there.
 struct Expected {
   uint64_t size_bytes = 0;
@@ -37,26 +40,31 @@ class RetryStore final : public Store {
 
   Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
                                          const CallContext& context) override {
-    return Idempotent<std::optional<ReadResult>>(
-        context, [&](const CallContext& limited) { return inner_->Read(key, options, limited); });
+    int damaged = 0;
+    return Idempotent<std::optional<ReadResult>>(context, [&] {
+      auto read = inner_->Read(key, options, context);
+      if (!read && read.error().code() == ErrorCode::kDataLoss && ++damaged < kMostDamagedReads) {
+        return Result<std::optional<ReadResult>>(base::Unavailable(read.error().message()));
+      }
+      return read;
+    });
   }
 
   Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
-    return Idempotent<std::optional<ObjectInfo>>(
-        context, [&](const CallContext& limited) { return inner_->Stat(key, limited); });
+    return Idempotent<std::optional<ObjectInfo>>(context, [&] { return inner_->Stat(key, context); });
   }
 
   Result<ListPage> List(const ListOptions& options, const CallContext& context) override {
-    return Idempotent<ListPage>(context, [&](const CallContext& limited) { return inner_->List(options, limited); });
+    return Idempotent<ListPage>(context, [&] { return inner_->List(options, context); });
   }
 
   Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
                            const CallContext& context) override {
     return Guarded<ObjectInfo>(
-        context, [&](const CallContext& limited) { return inner_->Write(key, source, options, limited); },
-        [&](const CallContext& limited) -> Result<std::optional<ObjectInfo>> {
+        context, [&] { return inner_->Write(key, source, options, context); },
+        [&]() -> Result<std::optional<ObjectInfo>> {
           SEAMOUNT_TRY_ASSIGN(const uint32_t crc32c, ChecksumOf(source));
-          return IfMade(key, {source.size(), crc32c, options.metadata}, limited);
+          return IfMade(key, {source.size(), crc32c, options.metadata}, context);
         });
   }
 
@@ -64,14 +72,14 @@ class RetryStore final : public Store {
     bool failed_before = false;
     return Guarded<bool>(
         context,
-        [&](const CallContext& limited) {
-          auto deleted = inner_->Delete(key, options, limited);
+        [&] {
+          auto deleted = inner_->Delete(key, options, context);
           if (deleted && !*deleted && failed_before) return Result<bool>(true);
           failed_before = true;
           return deleted;
         },
-        [&](const CallContext& limited) -> Result<std::optional<bool>> {
-          SEAMOUNT_TRY_ASSIGN(const auto now, inner_->Stat(key, limited));
+        [&]() -> Result<std::optional<bool>> {
+          SEAMOUNT_TRY_ASSIGN(const auto now, inner_->Stat(key, context));
           return now ? std::optional<bool>() : std::optional<bool>(true);
         });
   }
@@ -83,17 +91,17 @@ class RetryStore final : public Store {
       SEAMOUNT_TRY_ASSIGN(source, Stat(from, context));
     }
     return Guarded<ObjectInfo>(
-        context, [&](const CallContext& limited) { return inner_->Copy(from, to, options, limited); },
-        [&](const CallContext& limited) -> Result<std::optional<ObjectInfo>> {
+        context, [&] { return inner_->Copy(from, to, options, context); },
+        [&]() -> Result<std::optional<ObjectInfo>> {
           if (from != to) {
-            SEAMOUNT_TRY_ASSIGN(source, inner_->Stat(from, limited));
+            SEAMOUNT_TRY_ASSIGN(source, inner_->Stat(from, context));
           }
           if (!source || !source->crc32c) return std::optional<ObjectInfo>();
           if (options.if_source_generation.value_or(source->generation) != source->generation) {
             return std::optional<ObjectInfo>();
           }
           return IfMade(to, {source->size_bytes, *source->crc32c, options.metadata.value_or(source->metadata)},
-                        limited);
+                        context);
         });
   }
 
@@ -115,34 +123,35 @@ class RetryStore final : public Store {
       SEAMOUNT_TRY_ASSIGN(before, Stat(to, context));
     }
     return Guarded<ObjectInfo>(
-        context, [&](const CallContext& limited) { return inner_->Compose(sources, to, options, limited); },
-        [&](const CallContext& limited) { return IfComposed(sources, to, before, options, limited); });
+        context, [&] { return inner_->Compose(sources, to, options, context); },
+        [&] { return IfComposed(sources, to, before, options, context); });
   }
 
  private:
   template <class T, class Call>
   Result<T> Idempotent(const CallContext& context, const Call& call) {
-    return Guarded<T>(context, call, [](const CallContext&) { return Result<std::optional<T>>(std::optional<T>()); });
+    return Guarded<T>(context, call, [] { return Result<std::optional<T>>(std::optional<T>()); });
   }
 
   // recognise: called when a retry met PreconditionFailed; the value when an earlier attempt had succeeded after all.
   template <class T, class Call, class Recognise>
   Result<T> Guarded(const CallContext& context, const Call& call, const Recognise& recognise) {
     base::Clock& clock = *options_.clock;
-    const CallContext limited{.stop = context.stop,
-                              .deadline = std::min(context.deadline, clock.Now() + options_.budget)};
+    base::SteadyTime give_up = context.deadline;
     Backoff backoff(options_.backoff);
     for (int attempt = 1;; ++attempt) {
-      Result<T> result = call(limited);
+      Result<T> result = call();
       if (!result && result.error().code() == ErrorCode::kPreconditionFailed && attempt > 1) {
-        Result<std::optional<T>> made = recognise(limited);
+        Result<std::optional<T>> made = recognise();
         if (made && *made) return **std::move(made);
         if (made || made.error().code() != ErrorCode::kUnavailable) return result;
         result = made.error();  // ask again after a wait
       }
       if (result || result.error().code() != ErrorCode::kUnavailable) return result;
+      const base::SteadyTime now = clock.Now();
+      if (attempt == 1 && options_.budget < give_up - now) give_up = now + options_.budget;
       const base::Duration wait = backoff.Next();
-      if (clock.Now() + wait >= limited.deadline) return GaveUp(result.error(), attempt);
+      if (wait >= give_up - now) return GaveUp(result.error(), attempt);
       if (base::LogEnabled(base::LogLevel::kInfo)) {
         base::Log(base::LogLevel::kInfo,
                   "trying again in " + base::FormatDuration(wait) + ": " + result.error().message());
