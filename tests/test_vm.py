@@ -67,6 +67,17 @@ class Lab:
         assert listed.returncode == 0, listed.stderr
         return [machine for machine in json.loads(listed.stdout) if machine["name"].startswith(self.prefix)]
 
+    def inits(self) -> list[int]:
+        """First processes of machines that this one started, as the host sees them."""
+        return [int(process.name) for process in Path("/proc").glob("[0-9]*") if self.is_init(process)]
+
+    def is_init(self, process: Path) -> bool:
+        try:
+            named = (process / "comm").read_text() == "seamount-init\n"
+            return named and self.prefix in (process / "cmdline").read_text()
+        except OSError:  # it ended meanwhile
+            return False
+
     def close(self) -> None:
         for machine in self.machines():
             self.seamount("vm", "kill", machine["name"])
@@ -228,6 +239,118 @@ def test_machines_start_side_by_side(lab, server):
         thread.join()
     assert failures == []
     assert len({machine["address"] for machine in lab.machines()}) == 4
+
+
+def test_root_in_a_machine_reads_no_secret_of_the_caller(lab):
+    name = f"{lab.prefix}secret"
+    started = lab.seamount("vm", "up", name, env=os.environ | {"LAB_PASSWORD": "hunter2"})
+    assert started.returncode == 0, started.stderr
+    inside = lab.run(name, "sh", "-c", "cat /proc/*/environ; env", env=os.environ | {"LAB_PASSWORD": "hunter2"})
+    assert "PATH=" in inside.stdout  # of the command itself
+    assert "hunter2" not in inside.stdout and "LAB_PASSWORD" not in inside.stdout
+
+
+def test_a_variable_is_passed_on_by_name_alone(lab):
+    machine = lab.up("env")
+    passed = lab.seamount("vm", "run", "--env", "LAB_PASSWORD", machine, "--", "printenv", "LAB_PASSWORD",
+                          env=os.environ | {"LAB_PASSWORD": "hunter2"})  # fmt: skip
+    assert passed.stdout == "hunter2\n"
+    missing = lab.seamount("vm", "run", "--env", "NO_SUCH", machine, "--", "true")
+    assert missing.returncode == 2 and "NO_SUCH" in missing.stderr
+
+
+def test_what_is_mounted_below_a_share_is_read_only_too(lab, tmp_path):
+    below = tmp_path / "share" / "below"
+    below.mkdir(parents=True)
+    subprocess.run(["mount", "-t", "tmpfs", "below", str(below)], check=True)
+    try:
+        machine = lab.up("share", "--share", f"{tmp_path}/share:/opt/data")
+        assert lab.run(machine, "touch", "/opt/data/below/x").returncode != 0
+        lab.seamount("vm", "kill", machine)
+    finally:
+        subprocess.run(["umount", str(below)], check=True)
+
+
+def test_the_hosts_kernel_is_not_set_from_a_machine(lab):
+    machine = lab.up("sysctl")
+    before = Path("/proc/sys/vm/swappiness").read_text()
+    assert lab.run(machine, "sh", "-c", "echo 1 > /proc/sys/vm/swappiness").returncode != 0
+    assert Path("/proc/sys/vm/swappiness").read_text() == before
+
+
+def test_the_disk_is_limited(lab):
+    machine = lab.up("disk", "--disk", "4MiB")
+    for folder in ("/root", "/dev/shm"):
+        full = lab.run(machine, "dd", "if=/dev/zero", f"of={folder}/x", "bs=1M", "count=8")
+        assert full.returncode != 0 and "No space left" in full.stderr, folder
+
+
+def test_memory_is_limited_or_the_machine_says_that_it_cannot_be(lab):
+    machine = f"{lab.prefix}memory"
+    started = lab.seamount("vm", "up", machine, "--memory", "64MiB")
+    if started.returncode != 0:
+        assert started.returncode == 4 and "memory cannot be limited" in started.stderr
+        assert lab.machines() == []
+        return
+    group = Path(json.loads(Path(f"/run/seamount/vm/{machine}/state.json").read_text())["control_group"])
+    assert lab.run(machine, "python3", "-c", "b'x' * (16 << 20)").returncode == 0
+    assert lab.run(machine, "python3", "-c", "b'x' * (256 << 20)").returncode == 137
+    assert lab.run(machine, "true").returncode == 0  # the machine itself lives on
+    assert lab.seamount("vm", "down", machine).returncode == 0
+    assert not group.exists()
+
+
+def test_a_forgotten_machine_ends_by_itself(lab, server):
+    machine = lab.up("forgotten", "--lifetime", "1s", "--server", f"{server}:8080")
+    with subprocess.Popen(
+        lab.argv(lab.binary, "vm", "run", machine, "--", "sh", "-c",
+                 "trap 'echo finished; exit 0' TERM; echo ready; while :; do sleep 0.05; done"),
+        stdout=subprocess.PIPE, text=True,
+    ) as running:  # fmt: skip
+        assert running.stdout.read() == "ready\nfinished\n"
+    deadline = time.monotonic() + 20
+    while lab.machines()[0]["state"] != "expired":
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert "expired" in lab.seamount("vm", "ls").stdout
+    assert lab.run(machine, "true").returncode == 3
+    while "seamount" in subprocess.run(lab.argv("ip", "-o", "link"), capture_output=True, text=True).stdout:
+        assert time.monotonic() < deadline
+        time.sleep(0.02)
+    assert lab.seamount("vm", "down", machine).returncode == 0
+
+
+@pytest.mark.parametrize("how", [signal.SIGKILL, signal.SIGINT])
+def test_a_start_that_is_broken_off_leaves_nothing_that_cannot_be_ended(lab, server, how):
+    for delay in range(8):
+        machine = f"{lab.prefix}broken{delay}"
+        starting = subprocess.Popen(lab.argv(lab.binary, "vm", "up", machine, "--server", f"{server}:8080"),
+                                    stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)  # fmt: skip
+        time.sleep(delay * 0.012)
+        starting.send_signal(how)
+        starting.wait(timeout=20)
+        # Waits for what is still being made; there may be nothing to end.
+        assert lab.seamount("vm", "kill", machine).returncode in (0, 3)
+    assert lab.machines() == []
+    assert not lab.inits()
+
+
+def test_without_the_programs_and_rights_that_it_needs_it_says_so(lab, server, tmp_path):
+    def up_with_path(path: str) -> subprocess.CompletedProcess:
+        argv = lab.argv("env", f"PATH={path}", lab.binary, "vm", "up", f"{lab.prefix}poor", "--server", f"{server}:8080")
+        return subprocess.run(argv, capture_output=True, text=True, timeout=60)
+
+    empty = up_with_path(str(tmp_path))
+    assert empty.returncode == 3 and "apt-get install iproute2" in empty.stderr
+    refuses = tmp_path / "ip"
+    refuses.write_text("#!/bin/sh\necho 'Error: Unknown device type.' >&2\nexit 2\n")
+    refuses.chmod(0o755)
+    noveth = up_with_path(f"{tmp_path}:{os.environ['PATH']}")
+    assert noveth.returncode == 1 and "modprobe veth" in noveth.stderr
+    assert lab.machines() == []
+    other = subprocess.run(["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", lab.binary, "vm", "ls"],
+                           capture_output=True, text=True)  # fmt: skip
+    assert other.returncode == 5 and "sudo" in other.stderr
 
 
 def test_names_are_checked(lab):

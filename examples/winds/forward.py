@@ -77,6 +77,8 @@ def draw(path, truth, forecast, latitude, longitude, title):
             image = axis.pcolormesh(longitude, latitude, field, cmap="RdBu_r", vmin=-limit, vmax=limit)
             axis.set_title(f"{name} wind, {kind}")
             figure.colorbar(image, ax=axis, label="m/s", shrink=0.8)
+    figure.supxlabel("longitude, °E")
+    figure.supylabel("latitude, °N")
     figure.suptitle(title)
     figure.savefig(path, dpi=90)
 

@@ -45,7 +45,7 @@ def main():
                   f"loss {loss:.4f}", flush=True)
             if model.step % args.every == 0:
                 checkpoint.save(args.checkpoint, model.arrays, model.step, loader.state_dict())
-                print(f"checkpoint step {model.step}", flush=True)
+                print(f"checkpoint step {model.step} cache hits {loader.stats()['cache_hits']}", flush=True)
 
     checkpoint.save(args.checkpoint, model.arrays, model.step, loader.state_dict())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -1,6 +1,7 @@
 // seamount vm: throw-away machines on this host.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
@@ -16,12 +17,21 @@ using cloud::MachineInfo;
 // Where the seamount command is in every machine, besides PATH.
 constexpr char kBinaryInMachine[] = "/opt/seamount/bin/seamount";
 
+const char* StateOf(const MachineInfo& machine) {
+  switch (machine.state) {
+    case cloud::MachineState::kStarting: return "starting";
+    case cloud::MachineState::kRunning: return "running";
+    case cloud::MachineState::kDead: return machine.ends < base::RealClock().WallNow() ? "expired" : "dead";
+  }
+  return "";
+}
+
 nlohmann::json ToJson(const MachineInfo& machine) {
-  return {{"name", machine.name},
-          {"state", machine.state == cloud::MachineState::kRunning ? "running" : "dead"},
-          {"started", std::chrono::duration_cast<std::chrono::seconds>(machine.started.time_since_epoch()).count()},
-          {"address", machine.address},
-          {"server", machine.server}};
+  const auto seconds = [](base::SystemTime time) {
+    return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
+  };
+  return {{"name", machine.name},          {"state", StateOf(machine)},  {"started", seconds(machine.started)},
+          {"ends", seconds(machine.ends)}, {"address", machine.address}, {"server", machine.server}};
 }
 
 // "FROM:TO", or "FROM" alone, which is then seen under its own path.
@@ -32,26 +42,34 @@ cloud::Share ParseShare(const std::string& text) {
 }
 
 struct UpOptions {
-  std::string name, server, disk = "2GiB";
+  std::string name, server, disk = "2GiB", memory;
   std::vector<std::string> shares;
+  uint64_t lifetime_s = 24 * 3600;
   bool json = false;
 };
 
 Result<int> Up(const UpOptions& options) {
   cloud::MachineSpec spec{.name = options.name, .server = options.server};
   SEAMOUNT_TRY_ASSIGN(spec.disk_bytes, base::ParseBytes(options.disk));
+  if (!options.memory.empty()) {
+    SEAMOUNT_TRY_ASSIGN(spec.memory_bytes, base::ParseBytes(options.memory));
+  }
+  spec.lifetime = std::chrono::seconds(options.lifetime_s);
   for (const std::string& share : options.shares) spec.shares.push_back(ParseShare(share));
   std::error_code error;
   const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
   if (!error) spec.shares.push_back({.from = self, .to = kBinaryInMachine});
   SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
-  SEAMOUNT_TRY_ASSIGN(const MachineInfo machine, cloud->Start(spec, {}));
+  SEAMOUNT_TRY_ASSIGN(const MachineInfo machine, cloud->Start(spec, Interruptible()));
   if (options.json) {
     std::puts(ToJson(machine).dump().c_str());
-  } else {
-    std::printf("%s runs%s\n", machine.name.c_str(),
-                machine.server.empty() ? ", without network" : (", reaches " + machine.server + " only").c_str());
+    return kExitOk;
   }
+  std::printf("%s runs%s, and ends by itself after %s\n", machine.name.c_str(),
+              machine.server.empty() ? ", without network" : (", reaches " + machine.server + " only").c_str(),
+              base::FormatDuration(spec.lifetime).c_str());
+  std::printf("Next: seamount vm run %s -- COMMAND, then seamount vm down %s\n", machine.name.c_str(),
+              machine.name.c_str());
   return kExitOk;
 }
 
@@ -67,9 +85,16 @@ void AddUp(CLI::App& vm, Chosen& chosen) {
   command.add_option("--share", options->shares, "A file or folder of this host that it sees, read-only")
       ->type_name("FROM[:TO]")
       ->allow_extra_args(false);
-  command.add_option("--memory", options->disk, "How much its disk, which is in memory, may hold")
+  command.add_option("--disk", options->disk, "How much its disk, which lies in memory, may hold")
       ->type_name("SIZE")
       ->capture_default_str();
+  command.add_option("--memory", options->memory, "How much its processes and its disk may take (default: no limit)")
+      ->type_name("SIZE");
+  command.add_option("--lifetime", options->lifetime_s, "After which it ends by itself: 90s, 30min, 12h, 7d")
+      ->type_name("TIME")
+      ->default_str("24h")
+      ->transform(
+          CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}));
   AddJsonFlag(command, options->json);
   OnChosen(command, chosen, [options] { return Up(*options); });
 }
@@ -84,10 +109,15 @@ Result<int> RunIn(const RunCommandOptions& options) {
   if (!run.argv.empty() && run.argv[0] == "--") run.argv.erase(run.argv.begin());
   for (const std::string& variable : options.environment) {
     const size_t equals = variable.find('=');
-    if (equals == std::string::npos || equals == 0) {
-      return base::InvalidArgument("--env '" + variable + "': expected NAME=VALUE");
+    const std::string name = variable.substr(0, equals);
+    if (name.empty()) return base::InvalidArgument("--env '" + variable + "': expected NAME or NAME=VALUE");
+    if (equals != std::string::npos) {
+      run.environment[name] = variable.substr(equals + 1);
+    } else if (const char* value = std::getenv(name.c_str())) {
+      run.environment[name] = value;
+    } else {
+      return base::InvalidArgument("--env " + name + ": there is no such variable here; expected NAME or NAME=VALUE");
     }
-    run.environment[variable.substr(0, equals)] = variable.substr(equals + 1);
   }
   SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
   return cloud->Run(options.name, run, {});  // without a stop token: signals are the command's
@@ -98,8 +128,11 @@ void AddRun(CLI::App& vm, Chosen& chosen) {
                                  "seamount vm run train -- python3 train.py --epochs 20");
   const auto options = std::make_shared<RunCommandOptions>();
   command.add_option("name", options->name, "The machine")->required();
-  command.add_option("--env", options->environment, "A variable of the command's environment")
-      ->type_name("NAME=VALUE")
+  command
+      .add_option("--env", options->environment,
+                  "A variable of the command's environment; NAME alone passes on yours, and keeps a secret off the "
+                  "command line")
+      ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);
   command.add_option("command", options->argv, "The command and its arguments, after --")->required();
   command.fallthrough(false);
@@ -128,11 +161,15 @@ Result<int> List(bool as_json) {
     std::puts(all.dump().c_str());
     return kExitOk;
   }
-  if (!machines.empty()) std::printf("%-30s  %-8s  %8s  %-14s  %s\n", "NAME", "STATE", "AGE", "ADDRESS", "SERVER");
+  if (!machines.empty()) {
+    std::printf("%-30s  %-8s  %8s  %8s  %-14s  %s\n", "NAME", "STATE", "AGE", "ENDS IN", "ADDRESS", "SERVER");
+  }
+  const base::SystemTime now = base::RealClock().WallNow();
   for (const MachineInfo& machine : machines) {
-    std::printf("%-30s  %-8s  %8s  %-14s  %s\n", machine.name.c_str(),
-                machine.state == cloud::MachineState::kRunning ? "running" : "dead",
-                base::FormatDuration(base::RealClock().WallNow() - machine.started).c_str(),
+    const bool runs = machine.state == cloud::MachineState::kRunning && machine.ends > now;
+    std::printf("%-30s  %-8s  %8s  %8s  %-14s  %s\n", machine.name.c_str(), StateOf(machine),
+                base::FormatDuration(now - machine.started).c_str(),
+                runs ? base::FormatDuration(machine.ends - now).c_str() : "-",
                 machine.address.empty() ? "-" : machine.address.c_str(),
                 machine.server.empty() ? "-" : machine.server.c_str());
   }
@@ -141,7 +178,8 @@ Result<int> List(bool as_json) {
 
 void AddList(CLI::App& vm, Chosen& chosen) {
   CLI::App& command =
-      AddCommand(vm, "ls", "List machines; a dead one crashed, and `vm down` clears it away", "seamount vm ls --json");
+      AddCommand(vm, "ls", "List machines; a dead one crashed, an expired one ended: `vm down` clears it away",
+                 "seamount vm ls --json");
   const auto json = std::make_shared<bool>(false);
   AddJsonFlag(command, *json);
   OnChosen(command, chosen, [json] { return List(*json); });

@@ -26,6 +26,16 @@ Result<void> CheckSpec(const MachineSpec& spec) {
   if (spec.disk_bytes < kSmallestDiskBytes) {
     return base::InvalidArgument("disk of " + std::to_string(spec.disk_bytes) + " bytes: at least 1 MiB is needed");
   }
+  constexpr uint64_t kSmallestMemoryBytes = 16 << 20;  // below, the machine's own first process may not start
+  if (spec.memory_bytes != 0 && spec.memory_bytes < kSmallestMemoryBytes) {
+    return base::InvalidArgument("memory of " + std::to_string(spec.memory_bytes) +
+                                 " bytes: at least 16 MiB is needed");
+  }
+  constexpr std::chrono::hours kLongestLifetime(24 * 366);
+  if (spec.lifetime < std::chrono::seconds(1) || spec.lifetime > kLongestLifetime) {
+    return base::InvalidArgument("lifetime of " + std::to_string(spec.lifetime.count()) +
+                                 " seconds: expected from a second to a year");
+  }
   return {};
 }
 

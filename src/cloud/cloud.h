@@ -4,7 +4,9 @@
 // - A machine is known by its name: 1..30 characters, a lower-case letter first, then those, digits and '-'. Another
 //   name is InvalidArgument.
 // - Start returns when commands can run; starting a name that runs is PreconditionFailed. What was left of a machine
-//   that died is taken away first, so a name can be used again after a crash.
+//   that died is taken away first, so a name can be used again after a crash. Stopped by CallContext.stop, it is
+//   Cancelled and leaves nothing.
+// - No machine is for ever: when its lifetime is over it ends by itself, as by Stop, whoever has forgotten it.
 // - Run blocks until the command has ended and returns its exit code (128 + signal when a signal ended it). A machine
 //   that is killed meanwhile ends it with 137. CallContext.stop sends it SIGTERM.
 // - Stop lets processes end (SIGTERM, then a grace period); Kill is what a preemption does: SIGKILL to everything at
@@ -13,6 +15,7 @@
 // - Nothing that a machine wrote to its own disk is seen by a later machine of the same name.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <map>
 #include <string>
@@ -36,18 +39,24 @@ struct MachineSpec {
   std::vector<Share> shares;
   // Of its disk, which lies in memory.
   uint64_t disk_bytes = 2ULL << 30;
+  // Of all that its processes and its disk take; 0: as much as there is. PreconditionFailed where it cannot be limited.
+  uint64_t memory_bytes = 0;
+  // A day: longer than a training run on one machine, shorter than a holiday.
+  std::chrono::seconds lifetime = std::chrono::hours(24);
 };
 
 enum class MachineState {
+  kStarting,
   kRunning,
-  kDead,  // it crashed; Stop or Kill takes away what is left
+  kDead,  // it crashed, or its lifetime was over; Stop or Kill takes away what is left
 };
 
 struct MachineInfo {
   std::string name;
   MachineState state = MachineState::kRunning;
   base::SystemTime started;
-  std::string address;  // of the machine; empty without network
+  base::SystemTime ends;  // by itself, at the latest
+  std::string address;    // of the machine; empty without network
   std::string server;
 };
 

@@ -7,8 +7,10 @@
 #include <unistd.h>
 
 #include <filesystem>
+#include <fstream>
 
 #include "cloud/fake_cloud.h"
+#include "cloud/local/control_group.h"
 #include "cloud/local/local_cloud.h"
 #include "cloud/local/network.h"
 #include "cloud/local/state.h"
@@ -65,6 +67,55 @@ TEST(LocalCloudTest, KeepsTheContract) {
                              }
                            }});
   std::filesystem::remove_all(directory);
+}
+
+// A tree of files like the kernel's, since which version a host has is not ours to choose.
+class ControlGroupTest : public ::testing::Test {
+ protected:
+  ControlGroupTest() : root_(::testing::TempDir() + "groups-" + std::to_string(getpid())) {}
+  ~ControlGroupTest() override { std::filesystem::remove_all(root_); }
+  void Put(const std::string& path, const std::string& content) {
+    std::filesystem::create_directories((root_ / path).parent_path());
+    std::ofstream(root_ / path) << content;
+  }
+  std::string Get(const std::string& path) {
+    std::ifstream file(root_ / path);
+    return {std::istreambuf_iterator<char>(file), {}};
+  }
+  std::filesystem::path root_;
+};
+
+TEST_F(ControlGroupTest, VersionTwoIsPreferred) {
+  Put("cgroup.controllers", "cpu memory pids\n");
+  Put("cgroup.subtree_control", "cpu\n");
+  Put("m/memory.max", "");
+  Put("m/memory.swap.max", "");
+  Put("memory/memory.limit_in_bytes", "");
+  const auto made = local::MakeControlGroup("m", 1 << 30, root_);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(*made, root_ / "m");
+  EXPECT_EQ(Get("m/memory.max"), "1073741824");
+  EXPECT_EQ(Get("m/memory.swap.max"), "0");
+  EXPECT_EQ(Get("cgroup.subtree_control").substr(0, 7), "+memory");
+}
+
+TEST_F(ControlGroupTest, VersionOne) {
+  Put("memory/memory.limit_in_bytes", "");
+  Put("memory/m/memory.limit_in_bytes", "");
+  const auto made = local::MakeControlGroup("m", 1 << 30, root_);
+  ASSERT_TRUE(made) << made.error().message();
+  EXPECT_EQ(*made, root_ / "memory/m");
+  EXPECT_EQ(Get("memory/m/memory.limit_in_bytes"), "1073741824");
+}
+
+TEST_F(ControlGroupTest, WhereMemoryCannotBeLimitedItSaysSo) {
+  Put("cgroup.controllers", "cpu pids\n");
+  for (const std::string& root : {root_.string(), root_.string() + "/none"}) {
+    const auto made = local::MakeControlGroup("m", 1 << 30, root);
+    ASSERT_FALSE(made);
+    EXPECT_EQ(made.error().code(), ErrorCode::kPreconditionFailed);
+    EXPECT_NE(made.error().message().find("memory cannot be limited"), std::string::npos);
+  }
 }
 
 TEST(ServerAddressTest, OnlyOneThatMachinesCanReach) {

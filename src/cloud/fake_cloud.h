@@ -33,6 +33,8 @@ class FakeCloud final : public Cloud {
     MachineInfo info;
     Disk disk;
   };
+  // Null unless it runs; notes that its lifetime is over. The mutex is held.
+  Machine* FindRunning(const std::string& name);
   std::mutex mutex_;
   Command command_;
   std::map<std::string, Machine> machines_;

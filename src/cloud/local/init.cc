@@ -9,16 +9,30 @@
 #include <sys/wait.h>
 
 #include <algorithm>
+#include <cstring>
 #include <initializer_list>
 
 #include "cloud/local/capabilities.h"
+#include "cloud/local/control_group.h"
 #include "cloud/local/machine.h"
 #include "cloud/local/root.h"
 
 namespace seamount::cloud::local {
 namespace {
 
+using Clock = std::chrono::steady_clock;
+
 constexpr std::chrono::seconds kGrace(10);  // for processes to end on Stop: a mount flushes what was written
+
+struct Pipe {
+  Fd read, write;
+};
+
+Result<Pipe> MakePipe() {
+  int ends[2];
+  if (pipe2(ends, O_CLOEXEC) != 0) return SystemError("making a pipe");
+  return Pipe{Fd(ends[0]), Fd(ends[1])};
+}
 
 // Code and message in one record; PIPE_BUF keeps it whole.
 void Tell(const Fd& pipe, const Error& error) {
@@ -38,23 +52,41 @@ Result<void> Hear(const Fd& pipe) {
   return Error(static_cast<ErrorCode>(text[0] - 'A'), text.substr(1));
 }
 
-// SIGTERM is the only thing that init is told; everything else is children to be reaped.
-[[noreturn]] void Reap() {
+// The next of `signals`; 0 when none came until `deadline`.
+int NextSignal(const sigset_t& signals, Clock::time_point deadline) {
+  const auto left = deadline - Clock::now();
+  if (left <= left.zero()) return 0;
+  const auto seconds = std::chrono::duration_cast<std::chrono::seconds>(left);
+  const timespec wait = {.tv_sec = seconds.count(), .tv_nsec = std::chrono::nanoseconds(left - seconds).count()};
+  const int signal = sigtimedwait(&signals, nullptr, &wait);
+  return signal > 0 ? signal : NextSignal(signals, deadline);
+}
+
+// SIGTERM is the only thing that init is told; everything else is children to be reaped. It ends at `end_of_life` even
+// when told nothing.
+[[noreturn]] void Reap(Clock::time_point end_of_life) {
   sigset_t signals;
   sigemptyset(&signals);
   sigaddset(&signals, SIGTERM);
   sigaddset(&signals, SIGCHLD);
-  while (sigwaitinfo(&signals, nullptr) != SIGTERM) {
+  while (NextSignal(signals, end_of_life) == SIGCHLD) {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {}
   }
-  const auto deadline = std::chrono::steady_clock::now() + kGrace;
+  const auto deadline = Clock::now() + kGrace;
   kill(-1, SIGTERM);
-  while (kill(-1, 0) == 0 && std::chrono::steady_clock::now() < deadline) {
+  while (kill(-1, 0) == 0 && Clock::now() < deadline) {
     while (waitpid(-1, nullptr, WNOHANG) > 0) {}
     const timespec pause = {.tv_sec = 0, .tv_nsec = 10'000'000};
     sigtimedwait(&signals, nullptr, &pause);
   }
   _exit(0);  // whoever is left is killed by the kernel, with the machine
+}
+
+// Root in the machine can read its first process's environment, which began as that of whoever typed `vm up`: tokens
+// and passwords among it.
+void ForgetEnvironment() {
+  for (char** variable = environ; *variable; ++variable) explicit_bzero(*variable, std::strlen(*variable));
+  clearenv();
 }
 
 // Keeps what must live as long as the machine; everything else that was inherited is closed.
@@ -68,13 +100,19 @@ void KeepOnly(std::initializer_list<int> kept) {
   }
 }
 
-[[noreturn]] void Init(const MachineSpec& spec, const std::string& staging, const Fd& gate, const Fd& lock,
-                       const Fd& pipe) {
+[[noreturn]] void Init(const MachineSpec& spec, const MachineRecord& record, const std::string& staging, const Fd& gate,
+                       const Fd& lock, const Fd& recorded, const Fd& pipe) {
+  const auto end_of_life = Clock::now() + spec.lifetime;
   sigset_t all;
   sigfillset(&all);
   sigprocmask(SIG_SETMASK, &all, nullptr);
   prctl(PR_SET_NAME, "seamount-init");
+  ForgetEnvironment();
+  // A machine whose record was never written would be one that nobody can end.
+  char word = 0;
+  if (read(recorded.get(), &word, 1) != 1) _exit(1);
   const auto ready = [&]() -> Result<void> {
+    if (!record.control_group.empty()) SEAMOUNT_TRY(JoinControlGroup(record.control_group));
     if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) != 0) return SystemError("making namespaces");
     if (sethostname(spec.name.c_str(), spec.name.size()) != 0) return SystemError("setting the host name");
     SEAMOUNT_TRY(EnterNewRoot(spec, staging));
@@ -88,7 +126,7 @@ void KeepOnly(std::initializer_list<int> kept) {
   KeepOnly({gate.get(), lock.get(), pipe.get()});
   [[maybe_unused]] const ssize_t written = write(pipe.get(), "ready", 5);
   close(pipe.get());
-  Reap();
+  Reap(end_of_life);
 }
 
 [[noreturn]] void Make(const MachineSpec& spec, const Endpoint* server, const StateDirectory& state,
@@ -97,13 +135,17 @@ void KeepOnly(std::initializer_list<int> kept) {
   const auto made = [&]() -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const MachineNetwork network, MakeNetwork(record.slot, server));
     if (unshare(CLONE_NEWPID) != 0) return SystemError("making a process namespace");
+    SEAMOUNT_TRY_ASSIGN(auto recorded, MakePipe());
     const pid_t init = fork();
     if (init < 0) return SystemError("fork");
-    if (init == 0) Init(spec, staging, network.gate, lock, pipe);
+    if (init == 0) {
+      recorded.write.Close();
+      Init(spec, record, staging, network.gate, lock, recorded.read, pipe);
+    }
     record.init_pid = init;
-    auto saved = state.Save(record);
-    if (!saved) kill(init, SIGKILL);
-    return saved;
+    SEAMOUNT_TRY(state.Save(record));
+    if (write(recorded.write.get(), "r", 1) != 1) return SystemError("telling the machine's first process");
+    return {};
   }();
   if (!made) Tell(pipe, made.error());
   _exit(made ? 0 : 1);
@@ -113,15 +155,13 @@ void KeepOnly(std::initializer_list<int> kept) {
 
 Result<void> StartInit(const MachineSpec& spec, const Endpoint* server, const StateDirectory& state,
                        const std::string& staging, Fd lock, MachineRecord& record) {
-  int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return SystemError("making a pipe");
-  Fd hear(ends[0]), tell(ends[1]);
+  SEAMOUNT_TRY_ASSIGN(Pipe pipe, MakePipe());
   const pid_t maker = fork();
   if (maker < 0) return SystemError("fork");
-  if (maker == 0) Make(spec, server, state, staging, lock, record, tell);
-  tell.Close();
+  if (maker == 0) Make(spec, server, state, staging, lock, record, pipe.write);
+  pipe.write.Close();
   lock.Close();
-  const auto ready = Hear(hear);
+  const auto ready = Hear(pipe.read);
   while (waitpid(maker, nullptr, 0) < 0 && errno == EINTR) {}
   if (!ready) return ready.error().Wrap("starting machine '" + spec.name + "'");
   SEAMOUNT_TRY_ASSIGN(record, state.Find(spec.name));

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 
+#include "cloud/local/control_group.h"
 #include "cloud/local/machine.h"
 
 namespace seamount::cloud::local {
@@ -32,7 +33,7 @@ class LocalCloud final : public Cloud {
   LocalCloud(StateDirectory state, std::string directory)
       : state_(std::move(state)), directory_(std::move(directory)) {}
 
-  Result<MachineInfo> Start(const MachineSpec& given, const CallContext&) override {
+  Result<MachineInfo> Start(const MachineSpec& given, const CallContext& context) override {
     MachineSpec spec = given;
     SEAMOUNT_TRY(CheckSpec(spec));
     for (Share& share : spec.shares) {
@@ -45,21 +46,26 @@ class LocalCloud final : public Cloud {
     if (!spec.server.empty()) {
       SEAMOUNT_TRY_ASSIGN(server, ParseServer(spec.server));
     }
-    SEAMOUNT_TRY_ASSIGN(const Fd all, state_.LockAll());
+    SEAMOUNT_TRY_ASSIGN(const Fd all, state_.LockAll(context));
     SEAMOUNT_TRY_ASSIGN(const auto machines, state_.List());
     SEAMOUNT_TRY_ASSIGN(Fd lock, state_.Claim(spec.name));
     MachineRecord record;
-    record.info = {.name = spec.name, .started = base::RealClock().WallNow(), .server = spec.server};
-    if (!spec.server.empty()) {
-      SEAMOUNT_TRY_ASSIGN(record.slot, FreeSlot(machines));
-      record.info.address = MachineAddress(record.slot);
-      RemoveHostEnd(record.slot);
+    const base::SystemTime now = base::RealClock().WallNow();
+    record.info = {.name = spec.name, .started = now, .ends = now + spec.lifetime, .server = spec.server};
+    for (const MachineRecord& machine : machines) {
+      if (machine.info.name == spec.name) ClearAway(machine);
     }
-    const std::string staging = directory_ + "/" + spec.name + "/disk";
-    if (mkdir(staging.c_str(), 0700) != 0 && errno != EEXIST) return SystemError("making " + staging);
-    const auto started =
-        StartInit(spec, spec.server.empty() ? nullptr : &server, state_, staging, std::move(lock), record);
+    auto started = [&]() -> Result<void> {
+      SEAMOUNT_TRY(Furnish(spec, machines, record));
+      return StartInit(spec, spec.server.empty() ? nullptr : &server, state_, StagingOf(spec.name), std::move(lock),
+                       record);
+    }();
+    if (started && context.stop.stop_requested()) {
+      (void)EndInit(record, SIGKILL, kKillTimeoutMs);
+      started = base::Cancelled("starting machine '" + spec.name + "'");
+    }
     if (!started) {
+      ClearAway(record);
       (void)state_.Remove(spec.name);  // the error that matters is the first
       return started.error();
     }
@@ -73,11 +79,18 @@ class LocalCloud final : public Cloud {
     if (record.info.state == MachineState::kDead) {
       return base::NotFound("machine '" + name + "' has died (`seamount vm down " + name + "` clears it away)");
     }
+    if (record.info.state == MachineState::kStarting) {
+      return base::Unavailable("machine '" + name + "' is starting: try again in a moment");
+    }
     return RunInside(record, options, context);
   }
 
-  Result<void> Stop(const std::string& name, const CallContext&) override { return End(name, SIGTERM, kStopTimeoutMs); }
-  Result<void> Kill(const std::string& name, const CallContext&) override { return End(name, SIGKILL, kKillTimeoutMs); }
+  Result<void> Stop(const std::string& name, const CallContext& context) override {
+    return End(name, SIGTERM, kStopTimeoutMs, context);
+  }
+  Result<void> Kill(const std::string& name, const CallContext& context) override {
+    return End(name, SIGKILL, kKillTimeoutMs, context);
+  }
 
   Result<std::vector<MachineInfo>> List(const CallContext&) override {
     SEAMOUNT_TRY_ASSIGN(const auto records, state_.List());
@@ -87,21 +100,49 @@ class LocalCloud final : public Cloud {
   }
 
  private:
-  Result<void> End(const std::string& name, int signal, int timeout_ms) {
+  std::string StagingOf(const std::string& name) const { return directory_ + "/" + name + "/disk"; }
+
+  // What a machine needs on this side, written into its record.
+  Result<void> Furnish(const MachineSpec& spec, const std::vector<MachineRecord>& machines,
+                       MachineRecord& record) const {
+    if (!spec.server.empty()) {
+      SEAMOUNT_TRY_ASSIGN(record.slot, FreeSlot(machines));
+      record.info.address = MachineAddress(record.slot);
+      RemoveHostEnd(record.slot);
+    }
+    if (spec.memory_bytes != 0) {
+      const std::string group = "seamount-" + spec.name + "-" + std::to_string(getpid());
+      SEAMOUNT_TRY_ASSIGN(record.control_group, MakeControlGroup(group, spec.memory_bytes));
+    }
+    const std::string staging = StagingOf(spec.name);
+    if (mkdir(staging.c_str(), 0700) != 0 && errno != EEXIST) return SystemError("making " + staging);
+    return {};
+  }
+
+  // Takes away what a machine without processes has left outside its directory.
+  static void ClearAway(const MachineRecord& record) {
+    if (record.slot != 0) RemoveHostEnd(record.slot);
+    if (!record.control_group.empty()) RemoveControlGroup(record.control_group);
+  }
+
+  Result<void> End(const std::string& name, int signal, int timeout_ms, const CallContext& context) {
     SEAMOUNT_TRY(CheckMachineName(name));
-    SEAMOUNT_TRY_ASSIGN(const Fd all, state_.LockAll());
+    SEAMOUNT_TRY_ASSIGN(const Fd all, state_.LockAll(context));
     SEAMOUNT_TRY_ASSIGN(const MachineRecord record, state_.Find(name));
     if (record.info.state == MachineState::kRunning) {
       SEAMOUNT_TRY(EndInit(record, signal, timeout_ms));
     }
-    if (record.slot != 0) RemoveHostEnd(record.slot);
+    ClearAway(record);
     return state_.Remove(name);
   }
 
-  static Result<void> EndInit(const MachineRecord& record, int signal, int timeout_ms) {
+  Result<void> EndInit(const MachineRecord& record, int signal, int timeout_ms) const {
     const Fd init(static_cast<int>(syscall(SYS_pidfd_open, record.init_pid, 0)));
     if (!init && errno == ESRCH) return {};
     if (!init) return SystemError("opening the first process of machine '" + record.info.name + "'");
+    // It may have ended since the record was read, and its number have gone to another process.
+    SEAMOUNT_TRY_ASSIGN(const MachineRecord still, state_.Find(record.info.name));
+    if (still.info.state != MachineState::kRunning) return {};
     for (const int sent : {signal, SIGKILL}) {
       if (syscall(SYS_pidfd_send_signal, init.get(), sent, nullptr, 0) != 0 && errno != ESRCH) {
         return SystemError("ending machine '" + record.info.name + "'");

@@ -51,7 +51,9 @@ Result<void> Ip(const std::string& batch, const Fd& ns) {
   if (!done && done.error().code() == ErrorCode::kNotFound) {
     return base::NotFound("program 'ip' is not installed: apt-get install iproute2");
   }
-  if (!done) return done.error();
+  if (!done) {
+    return done.error().Wrap("connecting the machine (needs veth devices and policy routing: `modprobe veth`)");
+  }
   return {};
 }
 

@@ -104,13 +104,16 @@ Result<void> Bind(const std::string& from, const std::string& to, bool read_only
     return SystemError("sharing " + from);
   }
   if (!read_only) return {};
-  if (mount(nullptr, to.c_str(), nullptr, MS_BIND | MS_REMOUNT | MS_RDONLY | MS_NOSUID, nullptr) != 0) {
+  // With all that is mounted below it, which a remount would leave out.
+  mount_attr attributes = {};
+  attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
+  if (mount_setattr(AT_FDCWD, to.c_str(), AT_RECURSIVE, &attributes, sizeof(attributes)) != 0) {
     return SystemError("making the share " + from + " read-only");
   }
   return {};
 }
 
-Result<void> MountDevices(const std::string& root) {
+Result<void> MountDevices(const MachineSpec& spec, const std::string& root) {
   const std::string dev = root + "/dev";
   SEAMOUNT_TRY(Mount("dev", dev, "tmpfs", MS_NOSUID, "mode=755,size=64k"));
   std::error_code error;
@@ -122,7 +125,8 @@ Result<void> MountDevices(const std::string& root) {
   SEAMOUNT_TRY(MakeDirectory(dev + "/pts", 0755));
   SEAMOUNT_TRY(MakeDirectory(dev + "/shm", 01777));
   SEAMOUNT_TRY(Mount("devpts", dev + "/pts", "devpts", MS_NOSUID | MS_NOEXEC, "newinstance,ptmxmode=0666,mode=620"));
-  SEAMOUNT_TRY(Mount("shm", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777"));
+  SEAMOUNT_TRY(
+      Mount("shm", dev + "/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777,size=" + std::to_string(spec.disk_bytes)));
   for (const auto& [link, target] :
        {std::pair("ptmx", "pts/ptmx"), std::pair("fd", "/proc/self/fd"), std::pair("stdin", "/proc/self/fd/0"),
         std::pair("stdout", "/proc/self/fd/1"), std::pair("stderr", "/proc/self/fd/2")}) {
@@ -162,10 +166,16 @@ Result<void> EnterNewRoot(const MachineSpec& spec, const std::string& staging) {
   SEAMOUNT_TRY(FillUpper(spec, upper));
   const auto overlay =
       Mount("machine", root, "overlay", 0, "lowerdir=.,upperdir=" + upper + ",workdir=" + stage + "/work");
-  if (!overlay) return overlay.error().Wrap("laying the machine's disk over this host's root");
+  if (!overlay) {
+    return overlay.error().Wrap(
+        "laying the machine's disk over this host's root (needs overlayfs: `modprobe overlay`; and a host root that is "
+        "no overlay of overlays)");
+  }
   SEAMOUNT_TRY(Mount("proc", root + "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC, ""));
   SEAMOUNT_TRY(Mount("sysfs", root + "/sys", "sysfs", MS_RDONLY | MS_NOSUID | MS_NODEV | MS_NOEXEC, ""));
-  SEAMOUNT_TRY(MountDevices(root));
+  // Settings of the kernel are the host's.
+  SEAMOUNT_TRY(Bind(root + "/proc/sys", root + "/proc/sys", /*read_only=*/true));
+  SEAMOUNT_TRY(MountDevices(spec, root));
   for (const Share& share : spec.shares) {
     SEAMOUNT_TRY(Bind(share.from.substr(share.from.starts_with('/') ? 1 : 0), root + share.to, /*read_only=*/true));
   }

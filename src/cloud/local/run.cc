@@ -13,6 +13,7 @@
 #include <stop_token>
 
 #include "cloud/local/capabilities.h"
+#include "cloud/local/control_group.h"
 #include "cloud/local/machine.h"
 
 namespace seamount::cloud::local {
@@ -51,7 +52,7 @@ std::vector<std::string> Environment(const RunOptions& options) {
   return lines;
 }
 
-[[noreturn]] void Execute(const Namespaces& ns, const std::vector<std::string>& argv,
+[[noreturn]] void Execute(const Namespaces& ns, const std::string& control_group, const std::vector<std::string>& argv,
                           const std::vector<std::string>& environment) {
   const auto pointers = [](const std::vector<std::string>& texts) {
     std::vector<char*> all;
@@ -60,6 +61,7 @@ std::vector<std::string> Environment(const RunOptions& options) {
     return all;
   };
   prctl(PR_SET_PDEATHSIG, SIGKILL);
+  if (!control_group.empty() && !JoinControlGroup(control_group)) _exit(kCannotEnter);
   for (const Fd* fd : {&ns.uts, &ns.ipc, &ns.net, &ns.mount}) {
     if (setns(fd->get(), 0) != 0) _exit(kCannotEnter);
   }
@@ -137,7 +139,7 @@ Result<int> RunInside(const MachineRecord& record, const RunOptions& options, co
   if (setns(ns.pid.get(), CLONE_NEWPID) != 0) return SystemError("entering machine '" + record.info.name + "'");
   const pid_t child = fork();
   const int fork_error = errno;
-  if (child == 0) Execute(ns, options.argv, environment);
+  if (child == 0) Execute(ns, record.control_group, options.argv, environment);
   if (setns(own.get(), CLONE_NEWPID) != 0) return SystemError("leaving machine '" + record.info.name + "'");
   if (child < 0) return SystemError("starting a process in machine '" + record.info.name + "'", fork_error);
   return Wait(child, signals, context);

@@ -1,7 +1,6 @@
 #include "cloud/local/state.h"
 
 #include <fcntl.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -20,6 +19,26 @@ int64_t ToSeconds(base::SystemTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
 
+// Locks of an open file description: a forked process holds on to them, and whether one is held can be asked without
+// taking it.
+struct flock WholeFile() {
+  return {.l_type = F_WRLCK, .l_whence = SEEK_SET};
+}
+
+// Whether it could be locked; somebody else holding it is no error.
+Result<bool> TryLock(const Fd& file, const std::string& path) {
+  struct flock whole = WholeFile();
+  if (fcntl(file.get(), F_OFD_SETLK, &whole) == 0) return true;
+  if (errno == EAGAIN || errno == EACCES) return false;
+  return SystemError("locking " + path);
+}
+
+Result<Fd> OpenLock(const std::string& path) {
+  Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return SystemError("opening " + path);
+  return lock;
+}
+
 }  // namespace
 
 Result<StateDirectory> StateDirectory::Open(const std::string& path) {
@@ -30,32 +49,31 @@ Result<StateDirectory> StateDirectory::Open(const std::string& path) {
   return StateDirectory(path);
 }
 
-Result<Fd> StateDirectory::LockAll() const {
-  Fd lock(open((path_ + "/.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return SystemError("opening " + path_ + "/.lock");
-  while (flock(lock.get(), LOCK_EX) != 0) {
-    if (errno != EINTR) return SystemError("locking " + path_);
+Result<Fd> StateDirectory::LockAll(const CallContext& context) const {
+  constexpr std::chrono::milliseconds kPause(10);
+  const std::string path = path_ + "/.lock";
+  SEAMOUNT_TRY_ASSIGN(Fd lock, OpenLock(path));
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const bool locked, TryLock(lock, path));
+    if (locked) return lock;
+    if (!base::RealClock().SleepFor(kPause, context.stop)) return base::Cancelled("waiting for another machine");
   }
-  return lock;
 }
 
 Result<Fd> StateDirectory::Claim(const std::string& name) const {
   const std::string directory = path_ + "/" + name;
   if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return SystemError("making " + directory);
-  Fd lock(open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return SystemError("opening " + directory + "/lock");
-  // A live machine holds it for good; somebody who only looks (IsAlive), for a moment.
-  for (int attempt = 0; attempt < 5; ++attempt) {
-    if (flock(lock.get(), LOCK_EX | LOCK_NB) == 0) return lock;
-    if (errno != EWOULDBLOCK) return SystemError("locking " + directory + "/lock");
-    base::RealClock().SleepFor(std::chrono::milliseconds(10), {});
-  }
-  return base::PreconditionFailed("machine '" + name + "' runs already");
+  SEAMOUNT_TRY_ASSIGN(Fd lock, OpenLock(directory + "/lock"));
+  SEAMOUNT_TRY_ASSIGN(const bool locked, TryLock(lock, directory + "/lock"));
+  if (!locked) return base::PreconditionFailed("machine '" + name + "' runs already");
+  if (unlink((directory + "/state.json").c_str()) != 0 && errno != ENOENT) return SystemError("clearing " + directory);
+  return lock;
 }
 
 bool StateDirectory::IsAlive(const std::string& name) const {
   const Fd lock(open((path_ + "/" + name + "/lock").c_str(), O_RDWR | O_CLOEXEC));
-  return lock && flock(lock.get(), LOCK_SH | LOCK_NB) != 0 && errno == EWOULDBLOCK;
+  struct flock whole = WholeFile();
+  return lock && fcntl(lock.get(), F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
 
 Result<MachineRecord> StateDirectory::Load(const std::string& name) const {
@@ -64,8 +82,8 @@ Result<MachineRecord> StateDirectory::Load(const std::string& name) const {
   record.info.state = IsAlive(name) ? MachineState::kRunning : MachineState::kDead;
   std::ifstream file(path_ + "/" + name + "/state.json");
   const json state = json::parse(file, nullptr, /*allow_exceptions=*/false);
-  if (!state.is_object()) {  // it died before it was ready
-    record.info.state = MachineState::kDead;
+  if (!state.is_object()) {
+    if (record.info.state == MachineState::kRunning) record.info.state = MachineState::kStarting;
     return record;
   }
   const auto text = [&](const char* key) {
@@ -78,7 +96,9 @@ Result<MachineRecord> StateDirectory::Load(const std::string& name) const {
   };
   record.info.address = text("address");
   record.info.server = text("server");
+  record.control_group = text("control_group");
   record.info.started = base::SystemTime(std::chrono::seconds(number("started")));
+  record.info.ends = base::SystemTime(std::chrono::seconds(number("ends")));
   record.init_pid = static_cast<pid_t>(number("init_pid"));
   record.slot = static_cast<int>(number("slot"));
   return record;
@@ -107,6 +127,8 @@ Result<void> StateDirectory::Save(const MachineRecord& record) const {
   const json state = {{"address", record.info.address},
                       {"server", record.info.server},
                       {"started", ToSeconds(record.info.started)},
+                      {"ends", ToSeconds(record.info.ends)},
+                      {"control_group", record.control_group},
                       {"init_pid", record.init_pid},
                       {"slot", record.slot}};
   const std::string path = path_ + "/" + record.info.name + "/state.json";

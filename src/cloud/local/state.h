@@ -1,6 +1,7 @@
 // What is known on this side about each machine: one directory under /run/seamount/vm, which holds
 //   lock        locked by the machine's init for as long as it lives, so that no process id is ever mistaken
-//   state.json  written when the machine is ready
+//   state.json  written before the machine does anything
+//   disk/       where its disk is mounted, in its own mount namespace only
 #pragma once
 
 #include <sys/types.h>
@@ -16,8 +17,9 @@ namespace seamount::cloud::local {
 
 struct MachineRecord {
   MachineInfo info;
-  pid_t init_pid = 0;  // as seen from this side
-  int slot = 0;        // which of the private networks it has; 0: none
+  pid_t init_pid = 0;         // as seen from this side
+  int slot = 0;               // which of the private networks it has; 0: none
+  std::string control_group;  // its directory; empty without a limit of memory
 };
 
 class StateDirectory {
@@ -25,9 +27,10 @@ class StateDirectory {
   // Makes the directory, mode 0700, if it is not there.
   static Result<StateDirectory> Open(const std::string& path);
 
-  // Held while a machine is made or taken away: no two at once.
-  Result<Fd> LockAll() const;
-  // Makes the machine's directory and returns its lock, held. PreconditionFailed when a live machine holds it.
+  // Held while a machine is made or taken away: no two at once. Cancelled when stopped while waiting for it.
+  Result<Fd> LockAll(const CallContext& context) const;
+  // Makes the machine's directory and returns its lock, held; what it said of a dead machine is gone.
+  // PreconditionFailed when a live machine holds it.
   Result<Fd> Claim(const std::string& name) const;
   // The records of all machines, live and dead, by name.
   Result<std::vector<MachineRecord>> List() const;

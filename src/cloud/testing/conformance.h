@@ -36,6 +36,11 @@ inline void CheckCloud(const CloudUnderTest& t) {
     EXPECT_EQ(started.error().code(), ErrorCode::kInvalidArgument) << bad;
     EXPECT_EQ(t.cloud.Kill(bad, context).error().code(), ErrorCode::kInvalidArgument) << bad;
   }
+  for (const MachineSpec& bad :
+       {MachineSpec{.name = name, .disk_bytes = 1}, MachineSpec{.name = name, .memory_bytes = 1},
+        MachineSpec{.name = name, .lifetime = std::chrono::seconds(0)}}) {
+    EXPECT_EQ(t.cloud.Start(bad, context).error().code(), ErrorCode::kInvalidArgument);
+  }
   EXPECT_EQ(t.cloud.Stop(name, context).error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(t.cloud.Kill(name, context).error().code(), ErrorCode::kNotFound);
   EXPECT_EQ(t.cloud.Run(name, t.touch("/root/x"), context).error().code(), ErrorCode::kNotFound);
@@ -67,6 +72,23 @@ inline void CheckCloud(const CloudUnderTest& t) {
   ASSERT_TRUE(t.cloud.Start({.name = name}, context));
   EXPECT_EQ(find()->state, MachineState::kRunning);
   t.crash_processes(name);
+  EXPECT_TRUE(t.cloud.Stop(name, context));
+  EXPECT_FALSE(find());
+
+  // A start that is stopped leaves nothing.
+  std::stop_source stopped;
+  stopped.request_stop();
+  EXPECT_EQ(t.cloud.Start({.name = name}, {.stop = stopped.get_token()}).error().code(), ErrorCode::kCancelled);
+  EXPECT_FALSE(find());
+
+  // Forgotten, it ends by itself.
+  const auto mortal = t.cloud.Start({.name = name, .lifetime = std::chrono::seconds(1)}, context);
+  ASSERT_TRUE(mortal) << mortal.error().message();
+  EXPECT_EQ(mortal->ends - mortal->started, std::chrono::seconds(1));
+  while (find()->state == MachineState::kRunning) base::RealClock().SleepFor(std::chrono::milliseconds(20), {});
+  EXPECT_EQ(find()->state, MachineState::kDead);
+  EXPECT_LE(mortal->ends, base::RealClock().WallNow());
+  EXPECT_EQ(t.cloud.Run(name, t.test("/root/x"), context).error().code(), ErrorCode::kNotFound);
   EXPECT_TRUE(t.cloud.Stop(name, context));
   EXPECT_FALSE(find());
 }

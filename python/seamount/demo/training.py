@@ -1,0 +1,119 @@
+"""Steps 3 and 4: a machine trains and is killed in mid-epoch; another one goes on at the exact batch."""
+
+from __future__ import annotations
+
+import json
+import re
+import subprocess
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
+
+from .commands import DemoError, Progress
+from .machine import Machine
+from .report import Row
+
+if TYPE_CHECKING:
+    from .demo import Demo
+
+
+@dataclass
+class Training:
+    """What a training run said."""
+
+    epochs: int
+    start: int = -1
+    steps: int = 0  # of the whole run
+    last_step: int = 0
+    last_batch: int = 0
+    cache_hits: int = 0  # of the loader, at the last checkpoint
+    checkpoints: list[int] = field(default_factory=list)
+    done: dict | None = None
+
+    @property
+    def per_epoch(self) -> int:
+        return self.steps // self.epochs
+
+    def hear(self, line: str) -> None:
+        if match := re.match(r"start step (\d+) of (\d+)", line):
+            self.start, self.steps = int(match[1]), int(match[2])
+        elif match := re.match(r"step (\d+) epoch \d+ batch (\d+)", line):
+            self.last_step, self.last_batch = int(match[1]), int(match[2])
+        elif match := re.match(r"checkpoint step (\d+) cache hits (\d+)", line):
+            self.checkpoints.append(int(match[1]))
+            self.cache_hits = int(match[2])
+        elif line.startswith("done "):
+            self.done = json.loads(line[5:])
+
+    def is_mid_epoch(self) -> bool:
+        """Half of the run is over, and the epoch has enough batches left for a kill to fall into it."""
+        if not self.checkpoints:
+            return False
+        batch = self.checkpoints[-1] % self.per_epoch
+        return self.checkpoints[-1] >= self.steps // 2 and 0 < batch <= self.per_epoch // 2
+
+
+def train(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row, kill: bool = False) -> Training:
+    """Runs train.py in a machine; with `kill`, kills the machine after a checkpoint in the middle of an epoch."""
+    said, log = Training(demo.epochs), []
+    argv = machine.script("train.py", "--checkpoint", checkpoint, "--epochs", str(demo.epochs))
+    with Progress(label) as progress, \
+            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                             text=True) as process:  # fmt: skip
+        for line in process.stdout:
+            log.append(line)
+            said.hear(line)
+            progress.show(said.last_step, said.steps)
+            if kill and machine.alive and said.is_mid_epoch():
+                row.add(machine.network_bytes(), said.cache_hits + machine.mount_statistics()["cache_hits"])
+                row.peak(machine.peak_memory())
+                machine.end("kill")
+        code = process.wait()
+    (demo.work / f"{machine.name}.log").write_text("".join(log))
+    if code != (137 if kill else 0):
+        raise DemoError(f"training in machine {machine.label} ended with {code}:\n{''.join(log[-20:])}")
+    return said
+
+
+def train_to_end(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row) -> Training:
+    said = train(demo, machine, checkpoint, label, row)
+    if said.done is None:
+        raise DemoError(f"training in machine {machine.label} did not end")
+    return said
+
+
+def leave(machine: Machine, row: Row, peak: int, loader: dict) -> None:
+    """Unmounts, so that everything is in the bucket, counts, and lets the machine go."""
+    statistics = machine.unmount()
+    row.add(machine.network_bytes(), loader["cache_hits"] + statistics["cache_hits"])
+    row.peak(peak)
+    row.peak(statistics["peak_memory_bytes"])
+    machine.end("down")
+
+
+def train_until_killed(demo: Demo, row: Row) -> None:
+    machine = Machine(demo, "1")
+    machine.connect()
+    said = train(demo, machine, f"{machine.MOUNT}/model.npz", "training", row, kill=True)
+    demo.report.check(said.done is None and 0 < said.last_batch < said.per_epoch,
+                      f"it was killed at batch {said.last_batch} of {said.per_epoch}, step {said.last_step}")  # fmt: skip
+    demo.killed = said
+
+
+def resume(demo: Demo, row: Row) -> None:
+    check = demo.report.check
+    machine = Machine(demo, "2")
+    machine.connect()
+    said = train_to_end(demo, machine, f"{machine.MOUNT}/model.npz", "resuming", row)
+    # The checkpoint after the last one reported may have become durable just before the kill.
+    check(demo.killed.checkpoints[-1] <= said.start <= demo.killed.last_step and said.start % said.per_epoch != 0,
+          f"it resumed after step {said.start}: batch {said.start % said.per_epoch} of {said.per_epoch}")  # fmt: skip
+    leave(machine, row, said.done["peak_bytes"], said.done["loader"])
+
+    whole = Machine(demo, "whole")
+    whole.connect()
+    reference = train_to_end(demo, whole, f"{whole.MOUNT}/uninterrupted.npz", "the same without interruption", row)
+    check(reference.start == 0 and reference.done["digest"] == said.done["digest"],
+          f"the weights equal those of an uninterrupted run, bit for bit ({said.done['digest'][:12]}…)")  # fmt: skip
+    whole.run("cmp", f"{whole.MOUNT}/model.npz", f"{whole.MOUNT}/uninterrupted.npz")
+    check(True, "so do the two checkpoint files in the bucket (cmp)")
+    leave(whole, row, reference.done["peak_bytes"], reference.done["loader"])
