@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import re
+import shlex
 import signal
 import subprocess
 import sys
@@ -11,6 +13,8 @@ import time
 from pathlib import Path
 
 import pytest
+
+PYTHON = Path(__file__).resolve().parent.parent / "python"
 
 pytestmark = pytest.mark.timeout(300)
 
@@ -53,24 +57,94 @@ def test_the_whole_way(seamount_binary, tmp_path):
     assert subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=True).stdout == links
 
 
-def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path):
+@pytest.mark.parametrize("after", ["1/6", "2/6", "3/6", "/mnt/lab", "it resumed", "5/6"])
+def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path, after):
+    """Ctrl-C on a terminal, which sends it to every process of the group, and once more out of impatience."""
     before = machines(seamount_binary)
-    process = subprocess.Popen(
-        demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-    )
+    # Its errors where it writes its steps, so that the last of both is seen in order.
+    process = subprocess.Popen(demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                               text=True, start_new_session=True)  # fmt: skip
+    said = []
     for line in process.stdout:
-        if line.startswith("3/6"):
+        said.append(line)
+        if after in line:
             break
-    deadline = time.monotonic() + 30
-    while machines(seamount_binary) == before:  # until machine 1 runs
-        assert time.monotonic() < deadline
-        time.sleep(0.02)
-    process.send_signal(signal.SIGINT)
-    _, errors = process.communicate(timeout=60)
-    assert process.returncode == 130, errors
-    assert "interrupted" in errors
+    time.sleep(0.2)  # into what comes next
+    os.killpg(process.pid, signal.SIGINT)
+    time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    said.append(process.communicate(timeout=60)[0])
+    assert process.returncode == 130, "".join(said)
+    assert "interrupted" in said[-1] and "Traceback" not in said[-1]
     assert machines(seamount_binary) == before
     assert list(tmp_path.iterdir()) == []
+    assert processes_of_group(process.pid) == []
+
+
+def processes_of_group(group: int) -> list[str]:
+    listed = subprocess.run(["ps", "-o", "args=", "-g", str(group)], capture_output=True, text=True)
+    return listed.stdout.splitlines()
+
+
+def test_what_a_killed_demo_left_is_cleared_by_the_next(seamount_binary, tmp_path):
+    process = subprocess.Popen(demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, text=True)
+    for line in process.stdout:
+        if "/mnt/lab" in line:
+            break
+    process.kill()
+    process.communicate()
+    mine = f"demo{process.pid}-"
+    assert [name for name in machines(seamount_binary) if name.startswith(mine)] and list(tmp_path.iterdir())
+    next_one = subprocess.Popen(demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, text=True)
+    next_one.stdout.readline()
+    left = machines(seamount_binary)
+    next_one.terminate()
+    next_one.communicate(timeout=60)
+    assert next_one.returncode == 130
+    assert [name for name in left if name.startswith(mine)] == []
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_two_at_once_do_not_meet(seamount_binary, tmp_path):
+    demos = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        demos.append(subprocess.Popen(demo_argv(seamount_binary, tmp_path / name), stdout=subprocess.PIPE,
+                                      stderr=subprocess.STDOUT, text=True))  # fmt: skip
+    for demo in demos:
+        said, _ = demo.communicate(timeout=280)
+        assert demo.returncode == 0, said
+
+
+SHOW = """
+import time
+from seamount.demo.commands import Progress
+with Progress("training") as progress:
+    progress.show(3, 10)
+    time.sleep(1)
+with Progress("waiting"):
+    time.sleep(1)
+print("done")
+"""
+
+
+@pytest.mark.parametrize(("terminal", "width", "shown"), [
+    ("xterm", 80, ["training [#########.....................] 3 of 10, ", "waiting … "]),
+    ("xterm", 40, ["training [##......] 3 of 10, ", "waiting … "]),
+    ("xterm", 24, ["training 3 of 10, ", "waiting … "]),
+    ("dumb", 80, []),
+])  # fmt: skip
+def test_progress_fits_the_terminal(terminal, width, shown):
+    """A dumb terminal gets plain lines, and so does a pipe."""
+    env = os.environ | {"TERM": terminal, "COLUMNS": str(width), "PYTHONPATH": str(PYTHON)}
+    argv = ["script", "-qec", shlex.join([sys.executable, "-c", SHOW]), "/dev/null"]
+    done = subprocess.run(argv, stdin=subprocess.DEVNULL, capture_output=True, text=True, env=env, check=True)
+    frames = re.findall(r"\r\x1b\[K([^\r\n\x1b]*)", done.stdout)
+    assert all(len(frame) < width for frame in frames)
+    for words in shown:
+        assert any(frame.strip().startswith(words) for frame in frames), frames
+    assert done.stdout.endswith("done\r\n")
+    assert ("\x1b" in done.stdout) == bool(shown)
 
 
 def test_a_failing_command_is_told(seamount_binary, tmp_path):
@@ -79,8 +153,7 @@ def test_a_failing_command_is_told(seamount_binary, tmp_path):
     refuses = "[ \"$1\" = setup ] && { echo 'no room' >&2; exit 8; }"
     failing.write_text(f'#!/bin/sh\n{refuses}\nexec {seamount_binary} "$@"\n')
     failing.chmod(0o755)
-    python = Path(__file__).resolve().parent.parent / "python"
-    environment = os.environ | {"SEAMOUNT_BINARY": str(failing), "PYTHONPATH": str(python)}
+    environment = os.environ | {"SEAMOUNT_BINARY": str(failing), "PYTHONPATH": str(PYTHON)}
     done = subprocess.run(
         [sys.executable, "-m", "seamount.demo", "--work-dir", str(tmp_path)],
         capture_output=True, text=True, env=environment,
