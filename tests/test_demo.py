@@ -130,7 +130,7 @@ print("done")
 
 @pytest.mark.parametrize(("terminal", "width", "shown"), [
     ("xterm", 80, ["training [#########.....................] 3 of 10, ", "waiting … "]),
-    ("xterm", 40, ["training [##.....] 3 of 10, ", "waiting … "]),
+    ("xterm", 40, ["training [##.......] 3 of 10, ", "waiting … "]),
     ("xterm", 24, ["training 3 of 10,", "waiting … "]),
     ("dumb", 80, []),
 ])  # fmt: skip
