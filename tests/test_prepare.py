@@ -5,6 +5,7 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+import re
 import signal
 import subprocess
 import time
@@ -234,6 +235,32 @@ def test_files_are_joined_along_time(prepare, tmp_path):
     prepare({"source": "part*.nc", "variables": ["t"], "chunks": {"time": 5}}, "--overwrite")
     after = json.loads((tmp_path / "out.zarr/.seamount-prepare.json").read_text())
     assert len(set(before["done"]) & set(after["done"])) >= 1 and before["done"] != after["done"]
+
+
+def parts(folder, starts, steps=4):
+    """One daily file for every first day."""
+    for i, start in enumerate(starts):
+        path = write_netcdf(folder / f"part{i}.nc", steps=steps)
+        with netCDF4.Dataset(path, "a") as part:
+            part["time"][:] = np.arange(steps) + start
+
+
+@pytest.mark.parametrize("starts, expected", [
+    ([0, 4, 12], "part2.nc to .*part1.nc along 'time': steps are missing between 2001-01-08T00:00:00 and 2001-01-13T00:00:00"),
+    ([0, 3, 7], "part1.nc to .*part0.nc along 'time': 2001-01-04T00:00:00 comes after 2001-01-04T00:00:00: the files overlap"),
+    ([4, 0], "part1.nc to .*part0.nc along 'time': 2001-01-01T00:00:00 comes after 2001-01-08T00:00:00"),
+])
+def test_files_that_do_not_join_are_named(prepare, tmp_path, starts, expected):
+    parts(tmp_path, starts)
+    recipe = {"source": "part*.nc", "variables": ["t"]}
+    assert re.search(expected, prepare(recipe, fails=2))
+    assert not (tmp_path / "out.zarr").exists()
+
+
+def test_gaps_between_files_can_be_allowed(prepare, tmp_path):
+    parts(tmp_path, [0, 90, 180])
+    out = prepare({"source": "part*.nc", "variables": ["t"], "gaps": "allow"})
+    np.testing.assert_array_equal(out.time, [0, 1, 2, 3, 90, 91, 92, 93, 180, 181, 182, 183])
 
 
 @pytest.mark.parametrize("format", [2, 3])

@@ -151,6 +151,13 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"variables: [u]\nselect: {lat: {index: 9}}", "no index 9: its size is 3"},
         BadRecipe{"variables: [u]\nselect: {lat: 500}", "nothing near 500: its values go from -30 to 30"},
         BadRecipe{"variables: [u]\nbox: {latt: [0, 1]}", "no dimension 'latt', did you mean 'lat'?"},
+        BadRecipe{"variables: [u]\nbox: {lon: [1e300, 0]}", "line 3: longitudes are degrees"},
+        BadRecipe{"variables: [u]\nbox: {lat: [0, 30], latitude: [0, 30]}", "'lat' is cut twice"},
+        BadRecipe{"variables: [u]\nselect: {time: {index: 1}}\ntime: [2000, 2001]",
+                  "'select' leaves one step of 'time'"},
+        BadRecipe{"variables: [u]\nminibatch: {batch: [1, 2]}", "'batch' must be a whole number"},
+        BadRecipe{"variables: [3]", "put '3' in quotes"},
+        BadRecipe{"variables: [u]\ngaps: forbid", "'gaps' must be 'allow'"},
         BadRecipe{"variables: [u]\nbox: {lat: [50, 60]}", "nothing of 'lat' lies in [50, 60]"},
         BadRecipe{"variables: [u]\ntime: [1990, 1991]", "no time step lies in [1990, 1991]: it goes from 2000-01-16"},
         BadRecipe{"variables: [u]\ntime: [2000-13, 2001]", "line 3: '2000-13' is not a date"},
@@ -173,6 +180,52 @@ TEST(Plan, BoxCrossesTheSeamAndRelabels) {
   ASSERT_EQ(lon.runs.size(), 2);
   EXPECT_EQ(lon.runs[0].start, 3);
   EXPECT_THAT(plan->arrays[0].metadata.shape, ElementsAre(36, 2, 3));
+}
+
+TEST(Plan, ABoxOnTimeCutsTheClimatologyToo) {
+  const FakeDataset dataset(Season);
+  const auto plan = PlanOf("variables: [u]\nbox: {time: [6, 29]}\nanomaly: {climatology: month, over: all}", dataset);
+  ASSERT_TRUE(plan) << plan.error().ToString();
+  EXPECT_EQ(plan->selection.time->moments.size(), 24);
+  EXPECT_EQ(plan->basis->weights.size(), 24 * 12);
+}
+
+// Longitudes as files have them, boxes as people write them, and what is left.
+struct LongitudeCase {
+  std::vector<double> values;
+  const char* box;
+  std::vector<double> expected;
+};
+TEST(Plan, LongitudesGoRoundTheGlobe) {
+  const LongitudeCase cases[] = {
+      {{0, 90, 180, 270}, "[-180, 180]", {-90, 0, 90, 180}},
+      {{-180, -90, 0, 90}, "[0, 360]", {0, 90, 180, 270}},
+      {{-180, -90, 0, 90, 180}, "[-180, 180]", {-180, -90, 0, 90, 180}},
+      {{0, 90, 180, 270, 360}, "[0, 360]", {0, 90, 180, 270, 360}},
+      {{0, 90, 180, 270, 360}, "[-90, 90]", {-90, 0, 90}},  // the seam is there twice
+      {{270, 180, 90, 0}, "[-90, 90]", {90, 0, -90}},
+      {{0, 90, 180, 270}, "[350, 100]", {360, 450}},
+      {{0, 90, 180, 270}, "[-10, -5]", {}},
+  };
+  for (const LongitudeCase& c : cases) {
+    SourceFacts facts;
+    facts.files = {{.path = "fake.nc"}};
+    facts.dimensions = {{"lon", c.values.size(), false}};
+    source::Variable lon{.name = "lon", .type = source::DataType::kFloat64, .dimensions = {"lon"}};
+    facts.variables = {lon};
+    facts.coordinates = {{.variable = 0, .axis = source::Axis::kLongitude, .values = c.values}};
+    const auto recipe = ParseRecipe(std::string("source: x\nvariables: [u]\nbox: {lon: ") + c.box + "}", "r.yaml");
+    const auto plan = PlanSelection(*recipe, facts);
+    ASSERT_EQ(plan.has_value(), !c.expected.empty()) << c.box;
+    if (!plan) continue;
+    std::vector<double> labels = plan->dimensions[0].relabeled;
+    for (const IndexRun& run : plan->dimensions[0].runs) {
+      if (!plan->dimensions[0].relabeled.empty()) break;
+      for (uint64_t i = run.start; i < run.start + run.count; ++i) labels.push_back(c.values[i]);
+    }
+    EXPECT_EQ(labels, c.expected) << c.box;
+    EXPECT_EQ(plan->dimensions[0].size, c.expected.size()) << c.box;
+  }
 }
 
 TEST(Plan, FingerprintsFollowWhatARegionDependsOn) {

@@ -2,10 +2,10 @@
 
 #include <yaml-cpp/yaml.h>
 
-#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
+#include <set>
 
 #include "base/text.h"
 #include "prepare/recipe_schema.h"
@@ -13,11 +13,22 @@
 namespace seamount::prepare {
 namespace {
 
-constexpr size_t kMaxRecipeBytes = 1 << 20;  // longer is not a recipe
 constexpr uint64_t kMaxExtent = uint64_t{1} << 40;
 constexpr int kMaxHarmonics = 12;
 
 int LineOf(const YAML::Node& node) { return node.Mark().line + 1; }
+
+bool IsQuoted(const YAML::Node& node) { return node.Tag() == "!"; }
+
+bool IsTruth(const std::string& text) {
+  return text == "true" || text == "True" || text == "TRUE" || text == "false" || text == "False" || text == "FALSE";
+}
+
+// Whether a plain scalar is a number or a truth value, as YAML 1.2 and with it the JSON Schema have it.
+bool IsNumber(const YAML::Node& node) {
+  double unused = 0;
+  return !IsQuoted(node) && YAML::convert<double>::decode(node, unused);
+}
 
 // Reads one document; remembers where it is, so that every message names the line.
 class Reader {
@@ -30,27 +41,39 @@ class Reader {
 
   Result<std::string> Text(const YAML::Node& node, const std::string& key) const {
     if (!node.IsScalar() || node.Scalar().empty()) return Bad(node, "'" + key + "' must be a text");
+    if (!IsQuoted(node) && (IsNumber(node) || IsTruth(node.Scalar()))) {
+      return Bad(node, "'" + key + "' must be a text: put '" + node.Scalar() + "' in quotes if it is a name");
+    }
     return node.Scalar();
   }
 
   Result<double> Number(const YAML::Node& node, const std::string& key) const {
     double value = 0;
-    if (!node.IsScalar() || !YAML::convert<double>::decode(node, value) || !std::isfinite(value)) {
+    if (!node.IsScalar() || !IsNumber(node) || !YAML::convert<double>::decode(node, value) || !std::isfinite(value)) {
       return Bad(node, "'" + key + "' must be a number");
     }
     return value;
   }
 
-  // A whole number from `least`; a list (of leads) counts as its length.
+  // A whole number from `least` on; 16.0 is one too.
   Result<uint64_t> Count(const YAML::Node& node, const std::string& key, uint64_t least) const {
-    if (node.IsSequence() && node.size() >= least) return static_cast<uint64_t>(node.size());
-    uint64_t value = 0;
-    const bool number =
-        node.IsScalar() && !node.Scalar().starts_with('-') && YAML::convert<uint64_t>::decode(node, value);
-    if (!number || value < least || value > kMaxExtent) {
+    const auto value = Number(node, key);
+    if (!value || *value != std::floor(*value) || *value < static_cast<double>(least) ||
+        *value > static_cast<double>(kMaxExtent)) {
       return Bad(node, "'" + key + "' must be a whole number of at least " + std::to_string(least));
     }
-    return value;
+    return static_cast<uint64_t>(*value);
+  }
+
+  // How many steps: a number, or a list of leads, which counts as its length.
+  Result<uint64_t> Leads(const YAML::Node& node, const std::string& key, uint64_t least) const {
+    if (!node.IsSequence()) return Count(node, key, least);
+    if (node.size() == 0) return Bad(node, "'" + key + "' is empty");
+    for (const auto& item : node) {
+      SEAMOUNT_TRY_ASSIGN(const double lead, Number(item, key));
+      if (lead != std::floor(lead)) return Bad(item, "'" + key + "' must be whole numbers");
+    }
+    return static_cast<uint64_t>(node.size());
   }
 
   using Field = std::function<Result<void>(const YAML::Node&)>;
@@ -71,13 +94,11 @@ class Reader {
       const YAML::Node& node, const std::string& what,
       const std::function<Result<void>(const std::string&, const YAML::Node&, const YAML::Node&)>& each) const {
     if (!node.IsMap()) return Bad(node, what + " must be a map of keys and values");
-    std::vector<std::string> seen;
+    std::set<std::string> seen;
     for (const auto& entry : node) {
-      SEAMOUNT_TRY_ASSIGN(const std::string key, Text(entry.first, "key"));
-      if (std::find(seen.begin(), seen.end(), key) != seen.end()) {
-        return Bad(entry.first, "the key '" + key + "' stands twice in " + what);
-      }
-      seen.push_back(key);
+      const std::string key = entry.first.IsScalar() ? entry.first.Scalar() : "";
+      if (key.empty()) return Bad(entry.first, "a key in " + what + " is no text");
+      if (!seen.insert(key).second) return Bad(entry.first, "the key '" + key + "' stands twice in " + what);
       SEAMOUNT_TRY(each(key, entry.first, entry.second));
     }
     return {};
@@ -88,9 +109,15 @@ class Reader {
     DateRange range;
     range.name = key;
     range.line = LineOf(node);
-    SEAMOUNT_TRY_ASSIGN(range.from, Text(node[0], key));
-    SEAMOUNT_TRY_ASSIGN(range.to, Text(node[1], key));
+    SEAMOUNT_TRY_ASSIGN(range.from, Date(node[0], key));
+    SEAMOUNT_TRY_ASSIGN(range.to, Date(node[1], key));
     return range;
+  }
+
+  // A year is a number to YAML.
+  Result<std::string> Date(const YAML::Node& node, const std::string& key) const {
+    if (node.IsScalar() && IsNumber(node) && Count(node, key, 0)) return node.Scalar();
+    return Text(node, key);
   }
 
  private:
@@ -99,11 +126,10 @@ class Reader {
 
 Result<std::vector<NamedLine>> Names(const Reader& in, const YAML::Node& node, const std::string& key) {
   std::vector<NamedLine> names;
+  std::set<std::string> seen;
   const auto add = [&](const YAML::Node& item) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(std::string name, in.Text(item, key));
-    for (const NamedLine& before : names) {
-      if (before.name == name) return in.Bad(item, "'" + name + "' stands twice in '" + key + "'");
-    }
+    if (!seen.insert(name).second) return in.Bad(item, "'" + name + "' stands twice in '" + key + "'");
     names.push_back({std::move(name), LineOf(item)});
     return {};
   };
@@ -247,20 +273,25 @@ Result<Standardize> ReadStandardize(const Reader& in, const YAML::Node& node) {
 
 Result<Minibatch> ReadMinibatch(const Reader& in, const YAML::Node& node) {
   Minibatch out;
-  const auto count = [&](uint64_t& into, const char* key, uint64_t least) {
+  const auto leads = [&](uint64_t& into, const char* key, uint64_t least) {
     return [&in, &into, key, least](const YAML::Node& n) -> Result<void> {
-      SEAMOUNT_TRY_ASSIGN(into, in.Count(n, key, least));
+      SEAMOUNT_TRY_ASSIGN(into, in.Leads(n, key, least));
       return {};
     };
   };
   SEAMOUNT_TRY(in.Map(node, "'minibatch'",
-                      {{"inputs", count(out.inputs, "inputs", 1)},
-                       {"targets", count(out.targets, "targets", 0)},
-                       {"batch", count(out.batch, "batch", 1)},
+                      {{"inputs", leads(out.inputs, "inputs", 1)},
+                       {"targets", leads(out.targets, "targets", 0)},
+                       {"batch",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(out.batch, in.Count(n, "batch", 1));
+                          return {};
+                        }},
                        {"shuffle", [&](const YAML::Node& n) -> Result<void> {
-                          if (!n.IsScalar() || !YAML::convert<bool>::decode(n, out.shuffle)) {
+                          if (!n.IsScalar() || IsQuoted(n) || !IsTruth(n.Scalar())) {
                             return in.Bad(n, "'shuffle' must be true or false");
                           }
+                          YAML::convert<bool>::decode(n, out.shuffle);
                           return {};
                         }}}));
   return out;
@@ -285,6 +316,13 @@ Result<void> ReadDocument(const Reader& in, const YAML::Node& root, Recipe& out)
       {"select", list(out.select, [&](const YAML::Node& n) { return ReadSelect(in, n); })},
       {"box", list(out.box, [&](const YAML::Node& n) { return ReadBox(in, n); })},
       {"time", list(out.time, [&](const YAML::Node& n) { return in.Dates(n, "time"); })},
+      {"gaps",
+       [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(const std::string gaps, in.Text(n, "gaps"));
+         if (gaps != "allow") return in.Bad(n, "'gaps' must be 'allow' (left out: missing steps are an error)");
+         out.gaps_allowed = true;
+         return {};
+       }},
       {"derive", list(out.derive, [&](const YAML::Node& n) { return ReadDerive(in, n); })},
       {"split",
        [&](const YAML::Node& n) {
@@ -311,7 +349,7 @@ Result<void> ReadDocument(const Reader& in, const YAML::Node& root, Recipe& out)
        }},
       {"format", [&](const YAML::Node& n) -> Result<void> {
          SEAMOUNT_TRY_ASSIGN(const uint64_t format, in.Count(n, "format", 2));
-         if (n.IsSequence() || format > 3) return in.Bad(n, "'format' must be 2 or 3, a version of Zarr");
+         if (format > 3) return in.Bad(n, "'format' must be 2 or 3, a version of Zarr");
          out.format = static_cast<int>(format);
          return {};
        }}};

@@ -86,6 +86,7 @@ struct Recipe {
   std::vector<Selection> select;
   std::vector<BoxRange> box;
   std::optional<DateRange> time;
+  bool gaps_allowed = false;  // between joined files
   std::vector<Derived> derive;
   std::vector<DateRange> split;
   std::optional<Anomaly> anomaly;
@@ -97,6 +98,8 @@ struct Recipe {
   std::string dtype;  // empty: as in the source, where it is packed its decoded type
   int format = 3;
 };
+
+inline constexpr size_t kMaxRecipeBytes = 1 << 20;  // longer is not a recipe
 
 // `name` stands in messages: "winds.yaml line 7: …". Any bytes are safe input.
 Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name);

@@ -4,7 +4,6 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
-#include <sstream>
 
 #include "prepare/recipe.h"
 
@@ -30,12 +29,13 @@ Result<Recipe> ReadRecipe(const std::string& path) {
     const std::string message = "reading the recipe " + path + ": " + std::strerror(errno);
     return errno == EACCES ? base::PermissionDenied(message) : base::NotFound(message);
   }
-  std::ostringstream text;
-  text << in.rdbuf();
+  std::string text(kMaxRecipeBytes + 1, '\0');  // one more than is accepted, however long the file is
+  in.read(text.data(), static_cast<std::streamsize>(text.size()));
   if (in.bad() || std::filesystem::is_directory(path)) {
     return base::InvalidArgument("reading the recipe " + path + ": not a readable file");
   }
-  return ParseRecipe(text.str(), path);
+  text.resize(static_cast<size_t>(in.gcount()));
+  return ParseRecipe(text, path);
 }
 
 Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory) {

@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <limits>
+#include <set>
 
 #include "base/text.h"
 
@@ -9,8 +11,8 @@ namespace seamount::prepare {
 namespace {
 
 constexpr double kCircle = 360;
-// Coordinates are often float32: a box of [0, 30] must take 30.000001 as 30.
-constexpr double kTolerance = 1e-5;
+constexpr double kMostDegrees = 3 * kCircle;  // a longitude further out is a slip, or in other units
+constexpr double kGap = 1.5;                  // times the longest step: months differ by a tenth, a missing one by all
 
 Error At(const Recipe& recipe, int line, const std::string& what) {
   return base::InvalidArgument(recipe.name + " line " + std::to_string(line) + ": " + what);
@@ -29,6 +31,15 @@ std::string ValueRange(const std::vector<double>& values) {
   return "its values go from " + Plain(*low) + " to " + Plain(*high);
 }
 
+// Coordinates are often float32, so that a box of [0, 30] must take 30.000001 as 30: a thousandth of the mean spacing,
+// or what float32 rounds away.
+double Tolerance(const std::vector<double>& values, double bound) {
+  const auto [low, high] = std::minmax_element(values.begin(), values.end());
+  const double spacing = values.size() > 1 ? (*high - *low) / static_cast<double>(values.size() - 1) : 0;
+  const double rounding = std::abs(bound) * 1e-7;
+  return std::isfinite(spacing) ? std::max(spacing * 1e-3, rounding) : rounding;
+}
+
 class Planner {
  public:
   Planner(const Recipe& recipe, const SourceFacts& facts) : recipe_(recipe), facts_(facts) {}
@@ -40,6 +51,8 @@ class Planner {
   Result<void> Cut(const BoxRange& range);
   Result<void> CutLongitude(const BoxRange& range, const std::vector<double>& values, PlannedDimension& out);
   Result<void> FindTime();
+  Result<void> CheckOrder(const std::string& time, const std::vector<source::Moment>& moments) const;
+  std::string FileOf(uint64_t step) const;
   Result<IndexRun> Steps(const DateRange& range, const std::vector<source::Moment>& moments) const;
 
   const Recipe& recipe_;
@@ -86,7 +99,7 @@ Result<void> Planner::Select(const Selection& selection) {
         std::min_element(values.begin(), values.end(), [&](double a, double b) { return distance(a) < distance(b); });
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     const double step = values.size() > 1 ? (*high - *low) / static_cast<double>(values.size() - 1) : 0;
-    if (distance(*nearest) > std::max(step, std::abs(*selection.value) * kTolerance)) {
+    if (!(distance(*nearest) <= std::max(step, Tolerance(values, *selection.value)))) {
       return At(recipe_, selection.line,
                 name + " has nothing near " + Plain(*selection.value) + ": " + ValueRange(values));
     }
@@ -102,15 +115,19 @@ Result<void> Planner::Cut(const BoxRange& range) {
   SEAMOUNT_TRY_ASSIGN(PlannedDimension * dimension, Dimension(range.key, range.line, true));
   const Coordinate* coordinate = facts_.FindCoordinate(dimension->name);
   if (dimension->dropped) return At(recipe_, range.line, "'" + dimension->name + "' is selected and cut at once");
+  if (dimension->cut) return At(recipe_, range.line, "'" + dimension->name + "' is cut twice");
+  dimension->cut = true;
   if (coordinate == nullptr)
     return At(recipe_, range.line, "dimension '" + dimension->name + "' has no coordinate values");
   const std::vector<double>& values = coordinate->values;
   if (coordinate->axis == source::Axis::kLongitude) return CutLongitude(range, values, *dimension);
   const double low = std::min(range.from, range.to);
   const double high = std::max(range.from, range.to);
+  const double least = low - Tolerance(values, low);
+  const double most = high + Tolerance(values, high);
   std::vector<IndexRun> runs;
   for (uint64_t i = 0; i < values.size(); ++i) {
-    if (values[i] < low - kTolerance || values[i] > high + kTolerance) continue;
+    if (!(values[i] >= least && values[i] <= most)) continue;
     if (runs.empty() || runs.back().start + runs.back().count != i) runs.push_back({i, 0});
     ++runs.back().count;
   }
@@ -125,19 +142,29 @@ Result<void> Planner::Cut(const BoxRange& range) {
   return {};
 }
 
-// Longitudes are taken modulo 360 into [from, from + 360); what is kept may then begin in the middle of the source.
+// Where a longitude stands on the way round from `low`: itself if it lies in the range, else moved by whole turns into
+// [low, low + 360).
+double OnTheWay(double value, double low, double high, double tolerance) {
+  if (value >= low - tolerance && value <= high + tolerance) return value;
+  const double turn = std::floor((value - low + tolerance) / kCircle);
+  return turn == 0 ? value : value - turn * kCircle;
+}
+
+// What is kept may begin in the middle of the source, and then consists of two runs.
 Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<double>& values, PlannedDimension& out) {
+  if (std::abs(range.from) > kMostDegrees || std::abs(range.to) > kMostDegrees) {
+    return At(recipe_, range.line, "longitudes are degrees, from -360 to 720 at most");
+  }
   double to = range.to;
   while (to < range.from) to += kCircle;
-  const auto moved = [&](double value) {
-    const double turn = std::floor((value - range.from + kTolerance) / kCircle);
-    return turn == 0 ? value : value - turn * kCircle;
-  };
+  const double tolerance = Tolerance(values, kCircle);
+  std::vector<double> moved;
+  for (const double value : values) moved.push_back(OnTheWay(value, range.from, to, tolerance));
   std::vector<IndexRun> runs;
   for (uint64_t i = 0; i < values.size(); ++i) {
-    if (moved(values[i]) > to + kTolerance) continue;
-    const bool joins = !runs.empty() && runs.back().start + runs.back().count == i &&
-                       std::abs(moved(values[i]) - moved(values[i - 1])) < kCircle / 2;
+    if (!(moved[i] <= to + tolerance)) continue;
+    const bool joins =
+        !runs.empty() && runs.back().start + runs.back().count == i && std::abs(moved[i] - moved[i - 1]) < kCircle / 2;
     if (!joins) runs.push_back({i, 0});
     ++runs.back().count;
   }
@@ -148,8 +175,14 @@ Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<doub
   }
   if (runs.size() > 2) return At(recipe_, range.line, "the values of '" + out.name + "' are not in order");
   const bool descending = values.size() > 1 && values[1] < values[0];
-  if (runs.size() == 2 && (moved(values[runs[0].start]) > moved(values[runs[1].start])) != descending) {
-    std::swap(runs[0], runs[1]);
+  if (runs.size() == 2 && (moved[runs[0].start] > moved[runs[1].start]) != descending) std::swap(runs[0], runs[1]);
+  if (runs.size() == 2) {
+    // Files that close the circle hold its seam twice, at 0 and at 360.
+    IndexRun& second = runs[1];
+    if (std::abs(moved[second.start] - moved[runs[0].start + runs[0].count - 1]) <= tolerance) {
+      ++second.start;
+      if (--second.count == 0) runs.pop_back();
+    }
   }
   out.runs = runs;
   out.size = 0;
@@ -158,8 +191,8 @@ Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<doub
   for (const IndexRun& run : runs) {
     out.size += run.count;
     for (uint64_t i = run.start; i < run.start + run.count; ++i) {
-      labels.push_back(moved(values[i]));
-      changed = changed || labels.back() != values[i];
+      labels.push_back(moved[i]);
+      changed = changed || moved[i] != values[i];
     }
   }
   if (changed) out.relabeled = std::move(labels);
@@ -186,14 +219,60 @@ Result<IndexRun> Planner::Steps(const DateRange& range, const std::vector<source
   return IndexRun{static_cast<uint64_t>(first - moments.begin()), static_cast<uint64_t>(last - first)};
 }
 
+// The file that holds a step of the source.
+std::string Planner::FileOf(uint64_t step) const {
+  for (const source::FileIdentity& file : facts_.files) {
+    if (step >= file.join_start && step < file.join_start + file.join_count) return file.path;
+  }
+  return facts_.files.front().path;
+}
+
+// Steps must go forward, and where files were joined none may be missing between them.
+Result<void> Planner::CheckOrder(const std::string& time, const std::vector<source::Moment>& moments) const {
+  const source::Calendar calendar = plan_.time->calendar;
+  source::Moment longest = 0;  // step within a file; where all files have but one, the shortest between two
+  source::Moment shortest = std::numeric_limits<source::Moment>::max();
+  std::set<uint64_t> first_of_file;
+  for (const source::FileIdentity& file : facts_.files) first_of_file.insert(file.join_start);
+  for (uint64_t i = 1; i < moments.size(); ++i) {
+    if (moments[i] > moments[i - 1]) {
+      shortest = std::min(shortest, moments[i] - moments[i - 1]);
+      if (!first_of_file.contains(i)) longest = std::max(longest, moments[i] - moments[i - 1]);
+      continue;
+    }
+    const std::string before = FileOf(i - 1);
+    const std::string here = FileOf(i);
+    const std::string steps =
+        source::FormatMoment(calendar, moments[i]) + " comes after " + source::FormatMoment(calendar, moments[i - 1]);
+    if (before == here)
+      return base::InvalidArgument("the times of '" + time + "' of " + here + " are not in order: " + steps);
+    return base::InvalidArgument("joining " + here + " to " + before + " along '" + time + "': " + steps +
+                                 ": the files overlap, or are not named in order of time");
+  }
+  if (recipe_.gaps_allowed) return {};
+  const double usual = static_cast<double>(longest > 0 ? longest : shortest);
+  for (uint64_t i = 1; i < moments.size(); ++i) {
+    if (!first_of_file.contains(i) || static_cast<double>(moments[i] - moments[i - 1]) <= kGap * usual) continue;
+    return base::InvalidArgument("joining " + FileOf(i) + " to " + FileOf(i - 1) + " along '" + time +
+                                 "': steps are missing between " + source::FormatMoment(calendar, moments[i - 1]) +
+                                 " and " + source::FormatMoment(calendar, moments[i]) +
+                                 ": add the files that hold them, or write 'gaps: allow' in the recipe");
+  }
+  return {};
+}
+
 Result<void> Planner::FindTime() {
   const int line = recipe_.time ? recipe_.time->line : recipe_.split.empty() ? 1 : recipe_.split.front().line;
   const bool asked = recipe_.time || !recipe_.split.empty() || recipe_.anomaly;
+  std::string selected;
   for (const Coordinate& coordinate : facts_.coordinates) {
     if (coordinate.axis != source::Axis::kTime) continue;
     const source::Variable& variable = facts_.variables[coordinate.variable];
     PlannedDimension* dimension = *Dimension(variable.name, line, false);
-    if (dimension->dropped) continue;
+    if (dimension->dropped) {
+      selected = variable.name;
+      continue;
+    }
     TimeAxis axis;
     axis.dimension = variable.name;
     const auto units =
@@ -204,20 +283,24 @@ Result<void> Planner::FindTime() {
     auto moments = units->ToMoments(coordinate.values);
     if (!moments && !asked) continue;
     if (!moments) return moments.error().Wrap("reading '" + variable.name + "' of " + facts_.files.front().path);
-    if (asked && !std::is_sorted(moments->begin(), moments->end())) {
-      return base::InvalidArgument("the times of '" + variable.name + "' of " + facts_.files.front().path +
-                                   " are not in order");
-    }
     axis.moments = *std::move(moments);
     plan_.time = std::move(axis);
+    if (asked || facts_.files.size() > 1) SEAMOUNT_TRY(CheckOrder(variable.name, plan_.time->moments));
     if (recipe_.time) {
+      if (dimension->cut) return At(recipe_, line, "'" + dimension->name + "' is cut twice, by 'box' and by 'time'");
       SEAMOUNT_TRY_ASSIGN(const IndexRun run, Steps(*recipe_.time, plan_.time->moments));
       dimension->runs = {run};
       dimension->size = run.count;
-      const auto begin = plan_.time->moments.begin() + static_cast<std::ptrdiff_t>(run.start);
-      plan_.time->moments = {begin, begin + static_cast<std::ptrdiff_t>(run.count)};
     }
+    // A 'box' may have cut it too.
+    const IndexRun run = dimension->runs.front();
+    const auto begin = plan_.time->moments.begin() + static_cast<std::ptrdiff_t>(run.start);
+    plan_.time->moments = {begin, begin + static_cast<std::ptrdiff_t>(run.count)};
     return {};
+  }
+  if (asked && !selected.empty()) {
+    return At(recipe_, line,
+              "'select' leaves one step of '" + selected + "': there is no time left to cut, split or average");
   }
   if (asked) return At(recipe_, line, "the source has no time coordinate (units 'UNIT since DATE')");
   return {};

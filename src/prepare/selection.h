@@ -23,6 +23,7 @@ struct PlannedDimension {
   std::string name;
   std::vector<IndexRun> runs;     // one, or two where a longitude range crosses the seam
   uint64_t size = 0;              // of all runs together
+  bool cut = false;               // by a box
   bool dropped = false;           // selected: one place, not a dimension of the output
   std::vector<double> relabeled;  // longitudes that were moved by 360 degrees; empty: values as in the source
 };
