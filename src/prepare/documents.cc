@@ -95,7 +95,11 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
 }
 
 std::string RecordJson(const Record& record) {
-  return Dump({{"seamount_prepare", 1}, {"plan", record.plan}, {"complete", record.complete}, {"done", record.done}},
+  return Dump({{"seamount_prepare", 1},
+               {"plan", record.plan},
+               {"complete", record.complete},
+               {"replacing", record.replacing},
+               {"done", record.done}},
               0);
 }
 
@@ -105,11 +109,13 @@ Result<Record> ParseRecord(std::string_view text) {
   if (!json.is_object() || json.value("seamount_prepare", Json()) != Json(1)) return fail();
   const Json plan = json.value("plan", Json());
   const Json complete = json.value("complete", Json());
+  const Json replacing = json.value("replacing", Json());
   const Json done = json.value("done", Json());
-  if (!plan.is_string() || !complete.is_boolean() || !done.is_array()) return fail();
+  if (!plan.is_string() || !complete.is_boolean() || !replacing.is_boolean() || !done.is_array()) return fail();
   Record record;
   record.plan = plan.get<std::string>();
   record.complete = complete.get<bool>();
+  record.replacing = replacing.get<bool>();
   for (const Json& item : done) {
     if (!item.is_string()) return fail();
     record.done.insert(item.get<std::string>());

@@ -36,6 +36,7 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
 struct Record {
   std::string plan;  // fingerprint
   bool complete = false;
+  bool replacing = false;      // objects of an older output lie here until the run is complete
   std::set<std::string> done;  // fingerprints of tasks
 };
 std::string RecordJson(const Record& record);

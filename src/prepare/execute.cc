@@ -50,7 +50,7 @@ class Run {
   Result<void> WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
                          const CallContext& context);
   uint64_t TaskMemory(const Task& task) const;
-  Result<std::set<std::string>> Keys(const CallContext& context) const;
+  std::set<std::string> Keys() const;
 
   const Plan& plan_;
   const SourceFacts& facts_;
@@ -61,7 +61,7 @@ class Run {
   exec::ByteBudget budget_;
   std::vector<ArrayStatistics> statistics_;
   std::vector<std::unique_ptr<zarr::Array>> arrays_;
-  std::vector<std::string> small_;  // names of coordinates and climatologies
+  std::vector<std::unique_ptr<zarr::Array>> small_;  // coordinates and climatologies
   std::atomic<uint64_t> written_bytes_ = 0;
 };
 
@@ -77,11 +77,11 @@ Result<void> Run::Statistics(exec::Progress& progress, const CallContext& contex
 // Arrays of a few chunks that are at hand as a whole.
 Result<void> Run::CreateSmall(const std::string& name, const zarr::ArrayMetadata& metadata,
                               std::span<const std::byte> values, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const auto array, zarr::Array::Create(store_, name, metadata, true, context));
-  small_.push_back(name);
+  SEAMOUNT_TRY_ASSIGN(auto array, zarr::Array::Create(store_, name, metadata, true, context));
+  small_.push_back(std::move(array));
   if (values.empty()) return {};
   const zarr::Box all{Index(metadata.shape.size(), 0), metadata.shape};
-  return array->WriteRegion(all, values, &pool_, context);
+  return small_.back()->WriteRegion(all, values, &pool_, context);
 }
 
 Result<void> Run::CreateClimatology(size_t a, const CallContext& context) {
@@ -233,11 +233,15 @@ Result<void> Run::Regions(Output& output, const std::vector<size_t>& tasks, exec
 }
 
 // Every key that a complete output may have, to tell what is left over from what it replaces.
-Result<std::set<std::string>> Run::Keys(const CallContext& context) const {
+std::set<std::string> Run::Keys() const {
   std::set<std::string> keys;
   const auto add = [&](const zarr::Array& array) {
     const Index& unit = array.unit_shape();
-    for (const char* document : {"/zarr.json", "/.zarray", "/.zattrs"}) keys.insert(array.path() + document);
+    if (plan_.format == 3) {
+      keys.insert(array.path() + "/zarr.json");
+    } else {
+      keys.insert({array.path() + "/.zarray", array.path() + "/.zattrs"});
+    }
     Index at(unit.size(), 0);
     for (bool more = Elements(array.metadata().shape) > 0; more;) {
       keys.insert(array.UnitKey(at));
@@ -249,11 +253,7 @@ Result<std::set<std::string>> Run::Keys(const CallContext& context) const {
     }
   };
   for (const auto& array : arrays_) add(*array);
-  // Small arrays were just written as a whole; what an older one of the name left beside them is harmless.
-  for (const std::string& name : small_) {
-    SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store::ListAll(*store_, {.prefix = name + "/"}, context));
-    for (const store::ObjectInfo& object : page.objects) keys.insert(object.key);
-  }
+  for (const auto& array : small_) add(*array);
   return keys;
 }
 
@@ -300,11 +300,8 @@ Result<Report> Run::Go(const CallContext& context) {
     SEAMOUNT_TRY(output->Begin(context));
     SEAMOUNT_TRY(CreateArrays(context));
     SEAMOUNT_TRY(Regions(*output, tasks, progress, context));
-    std::set<std::string> keys;
-    if (output->replacing()) {
-      SEAMOUNT_TRY_ASSIGN(keys, Keys(context));
-    }
-    return output->Finish(keys, {plan_.format, plan_.group_attributes_json}, context);
+    return output->Finish(output->replacing() ? Keys() : std::set<std::string>(),
+                          {plan_.format, plan_.group_attributes_json}, context);
   };
   if (auto written = write(); !written) {
     const Error& error = written.error();

@@ -2,7 +2,8 @@
 
 #include <muParser.h>
 
-#include <algorithm>
+#include <cmath>
+#include <limits>
 
 namespace seamount::prepare {
 
@@ -37,8 +38,12 @@ Result<Expression> Expression::Parse(const std::string& text) {
 Result<void> Expression::Evaluate(std::span<const std::span<const double>> inputs, std::span<double> into) {
   try {
     for (size_t i = 0; i < into.size(); ++i) {
-      for (size_t v = 0; v < inputs.size(); ++v) state_->values[v] = inputs[v][i];
-      into[i] = state_->parser.Eval();
+      bool missing = false;
+      for (size_t v = 0; v < inputs.size(); ++v) {
+        state_->values[v] = inputs[v][i];
+        missing = missing || std::isnan(inputs[v][i]);
+      }
+      into[i] = missing ? std::numeric_limits<double>::quiet_NaN() : state_->parser.Eval();
     }
   } catch (const mu::Parser::exception_type& error) {
     return base::InvalidArgument("evaluating '" + state_->parser.GetExpr() + "': " + error.GetMsg());

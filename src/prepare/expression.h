@@ -20,7 +20,8 @@ class Expression {
 
   // The variables it uses, in order of name.
   const std::vector<std::string>& names() const;
-  // One value per element; inputs are in the order of names(), each as long as `into`. NaN stays NaN.
+  // One value per element; inputs are in the order of names(), each as long as `into`. Where any of them is NaN,
+  // so is the result, comparisons included.
   Result<void> Evaluate(std::span<const std::span<const double>> inputs, std::span<double> into);
 
  private:

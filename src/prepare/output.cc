@@ -33,6 +33,7 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
   out->record_.plan = plan.fingerprint;
   if (stored && before.plan == plan.fingerprint) {
     out->complete_ = before.complete && !out->group_keys_.empty();
+    out->record_.replacing = before.replacing;
     out->done_before_ = std::move(before.done);
     return out;
   }
@@ -55,7 +56,7 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
         std::string(stored ? ", made by another recipe or from a source that has changed since" : "") +
         ": --overwrite replaces it");
   }
-  out->replacing_ = true;
+  out->record_.replacing = true;
   for (const Task& task : plan.tasks) {
     if (before.done.contains(task.fingerprint)) out->done_before_.insert(task.fingerprint);
   }
@@ -109,7 +110,7 @@ Result<void> Output::Save(const CallContext& context) { return WriteRecord(conte
 
 Result<void> Output::Finish(const std::set<std::string>& keys, const zarr::GroupMetadata& group,
                             const CallContext& context) {
-  if (replacing_) {
+  if (record_.replacing) {
     SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store::ListAll(*store_, {}, context));
     for (const store::ObjectInfo& object : page.objects) {
       if (keys.contains(object.key) || object.key == kRecordKey) continue;
@@ -121,6 +122,7 @@ Result<void> Output::Finish(const std::set<std::string>& keys, const zarr::Group
   {
     std::scoped_lock lock(mutex_);
     record_.complete = true;
+    record_.replacing = false;
   }
   return WriteRecord(context);
 }

@@ -22,7 +22,8 @@ class Output {
                                               const CallContext& context);
 
   bool complete() const { return complete_; }
-  bool replacing() const { return replacing_; }
+  // Whether objects of an older output may lie there: this run replaces it, or goes on with one that did.
+  bool replacing() const { return record_.replacing; }
   bool IsDone(const std::string& fingerprint) const { return done_before_.contains(fingerprint); }
 
   // Takes the old group out of sight and writes the first record.
@@ -40,7 +41,6 @@ class Output {
 
   const std::shared_ptr<Store> store_;
   bool complete_ = false;
-  bool replacing_ = false;
   std::vector<std::string> group_keys_;  // documents that make an old group visible
   std::set<std::string> done_before_;
 

@@ -282,6 +282,10 @@ TEST(Expression, EvaluatesAndKeepsNan) {
   ASSERT_TRUE(expression->Evaluate(inputs, out));
   EXPECT_EQ(out[0], 5);
   EXPECT_TRUE(std::isnan(out[1]));
+  auto compared = Expression::Parse("u > v");
+  ASSERT_TRUE(compared && compared->Evaluate(inputs, out));
+  EXPECT_EQ(out[0], 0);
+  EXPECT_TRUE(std::isnan(out[1])) << "what is made of a missing value is missing";
   EXPECT_FALSE(Expression::Parse("1, 2"));
   EXPECT_FALSE(Expression::Parse(""));
 }
@@ -420,6 +424,29 @@ TEST(Execute, AnInterruptedRunIsNoGroupAndGoesOn) {
   EXPECT_EQ(Contents(*store), Contents(*whole));
 }
 
+TEST(Execute, ReplacingThatWasInterruptedLeavesNothingOfTheOldOutput) {
+  const FakeDataset dataset(Season);
+  for (const char* old : {kAnomalies, "variables: [u]\nformat: 2\nchunks: {time: 3}\n"}) {
+    const std::shared_ptr<Store> store = store::MakeMemoryStore();
+    ASSERT_TRUE(Prepare(old, dataset, store));
+    std::atomic<int> reads = 0;
+    FakeDataset* self = nullptr;
+    FakeDataset failing([&](uint64_t t, uint64_t y, uint64_t x) {
+      if (++reads > 150) self->fail_reads = true;
+      return Season(t, y, x);
+    });
+    self = &failing;
+    const std::string recipe = "variables: [u]\nchunks: {time: 4}\n";
+    ASSERT_FALSE(Prepare(recipe, failing, store, true, 1));
+    const auto second = Prepare(recipe, dataset, store, false, 1);
+    ASSERT_TRUE(second) << second.error().ToString();
+    EXPECT_GT(second->regions_kept, 0);
+    const std::shared_ptr<Store> fresh = store::MakeMemoryStore();
+    ASSERT_TRUE(Prepare(recipe, dataset, fresh));
+    EXPECT_EQ(Contents(*store), Contents(*fresh)) << old;
+  }
+}
+
 TEST(Execute, TooLittleMemorySaysHowMuchIsNeeded) {
   const FakeDataset dataset(Season);
   const auto facts = Describe(dataset);
@@ -455,10 +482,11 @@ TEST(Execute, MissingValuesAreLeftOutPointByPoint) {
 }
 
 TEST(Record, RoundTripsAndRefusesOthers) {
-  const auto record = ParseRecord(RecordJson({"plan", true, {"a", "b"}}));
+  const auto record = ParseRecord(RecordJson({"plan", true, true, {"a", "b"}}));
   ASSERT_TRUE(record);
   EXPECT_EQ(record->plan, "plan");
   EXPECT_TRUE(record->complete);
+  EXPECT_TRUE(record->replacing);
   EXPECT_THAT(record->done, ElementsAre("a", "b"));
   for (const char* text : {"", "{}", "[]", "{\"seamount_prepare\":1,\"plan\":1,\"complete\":true,\"done\":[]}"}) {
     EXPECT_FALSE(ParseRecord(text)) << text;
