@@ -149,6 +149,51 @@ def test_chunks_never_written_hold_the_fill_value(prepare, tmp_path):
     np.testing.assert_array_equal(out.v, expected)
 
 
+def test_a_variable_shorter_than_its_unlimited_dimension_ends_in_fill_values(prepare, tmp_path):
+    path = tmp_path / "short.nc"
+    with netCDF4.Dataset(path, "w") as out:
+        out.createDimension("time", None)
+        out.createDimension("x", 4)
+        out.createVariable("long", "f4", ("time", "x"), chunksizes=(3, 4))[:] = np.arange(40).reshape(10, 4)
+        out.createVariable("short", "i4", ("time", "x"), chunksizes=(2, 3), fill_value=-1)[:5] = np.arange(20).reshape(5, 4)
+    out = prepare({"source": str(path), "variables": ["long", "short"], "chunks": {"time": 3}})
+    with netCDF4.Dataset(path) as source:
+        expected = np.ma.filled(source["short"][:].astype("f8"), np.nan)
+    np.testing.assert_array_equal(out.short, expected)
+    np.testing.assert_array_equal(out.long, np.arange(40).reshape(10, 4))
+    assert np.isnan(expected[5:]).all()
+
+
+def test_groups_in_circles_and_data_in_other_files(prepare, tmp_path):
+    path = tmp_path / "odd.nc"
+    (tmp_path / "secret").write_bytes(b"0123456789abcdef")
+    with h5py.File(path, "w") as out:
+        group = out.create_group("a")
+        for i in range(3):
+            group[f"again{i}"] = out["/"]
+            group[f"self{i}"] = group
+        group["v"] = np.arange(6.0)
+        out.create_dataset("outside", (16,), "u1", external=[(str(tmp_path / "secret"), 0, 16)])
+        out["words"] = "text"
+    assert "other files" in prepare({"source": str(path), "variables": ["outside"]}, fails=2)
+    assert "holds text" in prepare({"source": str(path), "variables": ["words"]}, fails=2)
+    np.testing.assert_array_equal(prepare({"source": str(path), "variables": ["a/v"]})["a.v"], np.arange(6.0))
+
+
+def test_impossible_sizes_are_refused_not_allocated(prepare, tmp_path):
+    path = tmp_path / "huge.nc"
+    with h5py.File(path, "w") as out:
+        out.create_dataset("v", (2**40, 2**18), "f4", chunks=(1, 2**18))
+        out.create_dataset("big", (4, 4), "f4", maxshape=(2**32, 4), chunks=(2**27, 4))
+    assert "regions: larger 'chunks'" in prepare({"source": str(path), "variables": ["v"]}, fails=2)
+    assert "--memory" in prepare({"source": str(path), "variables": ["big"]}, "--memory", "100M", fails=8)
+    path = tmp_path / "axis.nc"
+    with h5py.File(path, "w") as out:
+        out.create_dataset("time", (2**40,), "f8", chunks=(2**10,)).make_scale("time")
+        out.create_dataset("v", (3,), "f4")
+    assert "claims 1099511627776 values" in prepare({"source": str(path), "variables": ["v"]}, fails=2)
+
+
 def test_a_filter_that_only_libhdf5_knows_is_read_through_it(prepare, tmp_path):
     path = tmp_path / "so.nc"
     values = np.arange(400, dtype="i4").reshape(20, 20)
@@ -255,6 +300,13 @@ def test_files_that_do_not_join_are_named(prepare, tmp_path, starts, expected):
     recipe = {"source": "part*.nc", "variables": ["t"]}
     assert re.search(expected, prepare(recipe, fails=2))
     assert not (tmp_path / "out.zarr").exists()
+
+
+def test_files_on_different_grids_are_not_joined(prepare, tmp_path):
+    parts(tmp_path, [0, 4])
+    with netCDF4.Dataset(tmp_path / "part1.nc", "a") as part:
+        part["lat"][2] = 1.5
+    assert re.search("part1.nc: variable 'lat' has other values than in .*part0.nc", prepare({"source": "part*.nc", "variables": ["t"]}, fails=2))
 
 
 def test_gaps_between_files_can_be_allowed(prepare, tmp_path):

@@ -1,6 +1,10 @@
 #include "prepare/facts.h"
 
 namespace seamount::prepare {
+namespace {
+// Hours of nineteen centuries. HDF5 files may claim any length for what was never written, and this is held in memory.
+constexpr uint64_t kMaxCoordinateValues = 1 << 24;
+}  // namespace
 
 const Coordinate* SourceFacts::FindCoordinate(std::string_view dimension) const {
   for (const Coordinate& coordinate : coordinates) {
@@ -15,6 +19,11 @@ Result<SourceFacts> Describe(const source::Dataset& dataset) {
     const source::Variable& variable = facts.variables[i];
     const bool own = variable.dimensions.size() == 1 && variable.dimensions[0] == variable.name;
     if (!own || !variable.unreadable.empty() || variable.type == source::DataType::kChar) continue;
+    if (variable.shape[0] > kMaxCoordinateValues) {
+      return base::InvalidArgument(facts.files.front().path + " claims " + std::to_string(variable.shape[0]) +
+                                   " values for the coordinate '" + variable.name + "', more than " +
+                                   std::to_string(kMaxCoordinateValues));
+    }
     Coordinate coordinate;
     coordinate.variable = i;
     coordinate.axis = source::AxisOf(variable);

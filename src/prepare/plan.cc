@@ -18,6 +18,7 @@ namespace {
 
 // Changes whenever the bytes made from the same recipe and source would change.
 constexpr const char* kFingerprintVersion = "seamount prepare 1";
+constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and in the record
 
 zarr::DataType ZarrType(source::DataType type) {
   switch (type) {
@@ -90,7 +91,7 @@ class Planner {
   void AddCoordinate(const PlannedDimension& dimension);
   void AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions, source::Index shape,
                 std::vector<std::byte> values, const std::string& attributes);
-  void AddTasks();
+  Result<void> AddTasks();
   std::string ArrayText(const DataArray& array) const;
   std::string TaskText(const DataArray& array, const zarr::Box& region) const;
 
@@ -107,6 +108,7 @@ Result<size_t> Planner::Variable(const std::string& name, int line) const {
   for (size_t i = 0; i < facts_.variables.size(); ++i) {
     if (facts_.variables[i].name == name) {
       if (!facts_.variables[i].unreadable.empty()) return unreadable(facts_.variables[i].unreadable);
+      if (facts_.variables[i].type == source::DataType::kChar) return unreadable("it holds text");
       return i;
     }
     names.push_back(facts_.variables[i].name);
@@ -422,12 +424,21 @@ std::string Planner::TaskText(const DataArray& array, const zarr::Box& region) c
   return text;
 }
 
-void Planner::AddTasks() {
+Result<void> Planner::AddTasks() {
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     DataArray& array = plan_.arrays[a];
     array.fingerprint = Fingerprint(ArrayText(array));
     const source::Index& shape = array.metadata.shape;
     if (source::Elements(shape) == 0) continue;
+    double regions = static_cast<double>(plan_.tasks.size());
+    double here = 1;
+    for (size_t d = 0; d < shape.size(); ++d)
+      here *= std::ceil(static_cast<double>(shape[d]) / static_cast<double>(array.task_shape[d]));
+    regions += here;
+    if (regions > kMaxTasks) {
+      return At(1, "'" + array.name + "' would be written in " + std::to_string(static_cast<uint64_t>(here)) +
+                       " regions: larger 'chunks' make fewer");
+    }
     source::Index at(shape.size(), 0);
     for (bool more = true; more;) {
       Task task;
@@ -448,6 +459,7 @@ void Planner::AddTasks() {
       }
     }
   }
+  return {};
 }
 
 Result<Plan> Planner::Run() {
@@ -474,7 +486,7 @@ Result<Plan> Planner::Run() {
       }
     }
   }
-  AddTasks();
+  SEAMOUNT_TRY(AddTasks());
   plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection);
   std::string whole = std::string(kFingerprintVersion) + SEAMOUNT_VERSION + recipe_.text + "\n";
   for (const source::FileIdentity& file : facts_.files) whole += FileText(file);

@@ -344,6 +344,7 @@ Result<Moment> TimeUnits::ToMoment(double value) const {
   const Date start = DateOf(calendar_, origin_);
   const int64_t number = start.year * 12 + start.month - 1 + static_cast<int64_t>(whole);
   Date date{FloorDivide(number, 12), 0, 1, start.microsecond};
+  if (std::abs(date.year) > kMaxYear) return fail();
   date.month = static_cast<int>(number - date.year * 12) + 1;
   const int days = DaysInMonth(calendar_, date.year, date.month);
   date.day = std::min(start.day, days);

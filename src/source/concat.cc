@@ -24,7 +24,7 @@ class ConcatDataset final : public Dataset {
   Result<void> ReadBox(size_t variable, const Box& box, std::span<std::byte> into) const override;
 
  private:
-  Result<void> Match(const Dataset& part, const Variable& first) const;
+  Result<void> Match(const Dataset& part, size_t variable) const;
 
   const std::vector<std::unique_ptr<Dataset>> parts_;
   const std::string along_;
@@ -34,11 +34,15 @@ class ConcatDataset final : public Dataset {
   std::vector<Variable> variables_;
 };
 
-// Attributes that decide what the stored numbers mean: they must agree, or values would silently change their meaning.
-constexpr std::array<const char*, 8> kMeaning = {"units",      "calendar",  "scale_factor", "add_offset",
-                                                 "_FillValue", "valid_min", "valid_max",    "valid_range"};
+constexpr uint64_t kMaxGridBytes = 16 << 20;  // a coordinate with more is none
 
-Result<void> ConcatDataset::Match(const Dataset& part, const Variable& first) const {
+// Attributes that decide what the stored numbers mean: they must agree, or values would silently change their meaning.
+constexpr std::array<const char*, 10> kMeaning = {"units",       "calendar",      "scale_factor", "add_offset",
+                                                  "_FillValue",  "missing_value", "valid_min",    "valid_max",
+                                                  "valid_range", "_Unsigned"};
+
+Result<void> ConcatDataset::Match(const Dataset& part, size_t variable) const {
+  const Variable& first = variables_[variable];
   const std::string& file = part.files().front().path;
   const auto differs = [&](const std::string& what) {
     return base::InvalidArgument("joining " + file + ": variable '" + first.name + "' has " + what + " than in " +
@@ -60,6 +64,15 @@ Result<void> ConcatDataset::Match(const Dataset& part, const Variable& first) co
         (a == nullptr) == (b == nullptr) && (a == nullptr || (a->text == b->text && a->numbers == b->numbers));
     if (!same) return differs(std::string("another attribute '") + name + "'");
   }
+  // Fields on different grids must not be taken for one.
+  const bool grid = first.dimensions.size() == 1 && first.dimensions[0] == first.name && first.name != along_;
+  const uint64_t bytes = Elements(first.shape) * SizeOf(first.type);
+  if (!grid || !first.unreadable.empty() || bytes > kMaxGridBytes) return {};
+  std::vector<std::byte> a(bytes);
+  std::vector<std::byte> b(bytes);
+  SEAMOUNT_TRY(parts_.front()->ReadBox(variable, {{0}, first.shape}, a));
+  SEAMOUNT_TRY(part.ReadBox(index, {{0}, first.shape}, b));
+  if (a != b) return differs("other values");
   return {};
 }
 
@@ -81,7 +94,7 @@ Result<void> ConcatDataset::Join() {
     total += dimension->size;
   }
   for (size_t p = 1; p < parts_.size(); ++p) {
-    for (const Variable& variable : variables_) SEAMOUNT_TRY(Match(*parts_[p], variable));
+    for (size_t v = 0; v < variables_.size(); ++v) SEAMOUNT_TRY(Match(*parts_[p], v));
   }
   for (Dimension& dimension : dimensions_) {
     if (dimension.name == along_) dimension.size = total;

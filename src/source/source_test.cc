@@ -281,6 +281,13 @@ INSTANTIATE_TEST_SUITE_P(
                       Case{"months since 1990-01-31", "", -2, "1989-11-30T00:00:00"},
                       Case{"years since 1990-07-01", "", 2, "1992-07-01T00:00:00"}));
 
+TEST(Calendar, ValuesBeyondTheCalendarAreRefused) {
+  const auto units = TimeUnits::Parse("months since 200000-01-01", "standard");
+  ASSERT_TRUE(units);
+  EXPECT_TRUE(units->ToMoment(12 * 80'000.0));
+  EXPECT_FALSE(units->ToMoment(12 * 280'000.0));
+}
+
 TEST(Calendar, BadUnitsAreRefused) {
   for (const char* units : {"", "hours", "hours since", "fortnights since 1990-01-01", "hours before 1990-01-01",
                             "days since 1990-13-01", "days since 1990-02-30", "days since 99999999-01-01",

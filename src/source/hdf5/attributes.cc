@@ -60,10 +60,12 @@ DataType TypeOf(hid_t type, bool* swap) {
   const H5T_order_t native = std::endian::native == std::endian::little ? H5T_ORDER_LE : H5T_ORDER_BE;
   *swap = size > 1 && order != native;
   if (size > 1 && order != H5T_ORDER_LE && order != H5T_ORDER_BE) return DataType::kOther;
+  const auto any_of = [&](hid_t little, hid_t big) { return H5Tequal(type, little) > 0 || H5Tequal(type, big) > 0; };
   if (kind == H5T_FLOAT) {
-    if (size == 4) return DataType::kFloat32;
-    return size == 8 ? DataType::kFloat64 : DataType::kOther;
+    if (any_of(H5T_IEEE_F32LE, H5T_IEEE_F32BE)) return DataType::kFloat32;
+    return any_of(H5T_IEEE_F64LE, H5T_IEEE_F64BE) ? DataType::kFloat64 : DataType::kOther;
   }
+  if (H5Tget_precision(type) != 8 * size || H5Tget_offset(type) != 0) return DataType::kOther;  // padded bits
   const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
   switch (size) {
     case 1: return is_signed ? DataType::kInt8 : DataType::kUInt8;

@@ -59,6 +59,10 @@ std::vector<std::byte>& Reusable(size_t size, int slot) {
   return buffer;
 }
 
+void FillWith(std::span<const std::byte> fill, std::span<std::byte> into) {
+  for (size_t i = 0; i < into.size(); i += fill.size()) std::memcpy(into.data() + i, fill.data(), fill.size());
+}
+
 class Hdf5Dataset final : public Dataset {
  public:
   Hdf5Dataset(std::shared_ptr<const LocalFile> file, FileHandle handle, Metadata metadata)
@@ -83,6 +87,8 @@ class Hdf5Dataset final : public Dataset {
   Error Context(const StoredVariable& v, const Error& error) const {
     return error.Wrap("reading variable '" + v.variable.name + "' of " + files_.front().path);
   }
+  // Of a box within what the file holds.
+  Result<void> ReadStored(size_t index, const Box& box, std::span<std::byte> into) const;
   void Find(const StoredVariable& v, Addresses& at) const;
   void FindChunks(hid_t dataset, const StoredVariable& v, Addresses& at) const;
   Result<void> ReadContiguous(const StoredVariable& v, const Addresses& at, const Box& box,
@@ -108,6 +114,23 @@ Result<void> Hdf5Dataset::ReadBox(size_t index, const Box& box, std::span<std::b
   const StoredVariable& v = metadata_.variables[index];
   SEAMOUNT_TRY(CheckBox(v.variable, box, into.size(), files_.front().path));
   if (into.empty()) return {};
+  Box there;
+  const bool any = Overlap(box, {Index(box.shape.size(), 0), v.stored_shape}, &there);
+  if (any && there.shape == box.shape) return ReadStored(index, box, into);
+  FillWith(v.fill, into);
+  if (!any) return {};
+  const size_t element = SizeOf(v.variable.type);
+  std::vector<std::byte> piece(Elements(there.shape) * element);
+  SEAMOUNT_TRY(ReadStored(index, there, piece));
+  Index at(there.origin);
+  for (size_t d = 0; d < at.size(); ++d) at[d] -= box.origin[d];
+  const Index zero(at.size(), 0);
+  CopyBox({piece.data(), there.shape, zero}, {into.data(), box.shape, at}, there.shape, element);
+  return {};
+}
+
+Result<void> Hdf5Dataset::ReadStored(size_t index, const Box& box, std::span<std::byte> into) const {
+  const StoredVariable& v = metadata_.variables[index];
   // libhdf5 converts the byte order itself.
   if (v.through_library || v.layout == Layout::kCompact) {
     if (auto read = ReadThroughLibrary(v, box, into); !read) return Context(v, read.error());
@@ -130,7 +153,7 @@ void Hdf5Dataset::Find(const StoredVariable& v, Addresses& at) const {
   }
   if (v.layout == Layout::kChunked) return FindChunks(dataset.get(), v, at);
   at.contiguous = H5Dget_offset(dataset.get());
-  const uint64_t bytes = Elements(v.variable.shape) * SizeOf(v.variable.type);
+  const uint64_t bytes = Elements(v.stored_shape) * SizeOf(v.variable.type);
   if (at.contiguous != HADDR_UNDEF && (at.contiguous > file_->size() || bytes > file_->size() - at.contiguous)) {
     at.error = base::DataLoss("the file is truncated: its data end at byte " + std::to_string(at.contiguous + bytes) +
                               ", but the file has " + std::to_string(file_->size()) + " bytes");
@@ -147,7 +170,7 @@ void Hdf5Dataset::FindChunks(hid_t dataset, const StoredVariable& v, Addresses& 
       return;
     }
     chunk_bytes *= chunk[d];
-    at.grid.push_back((v.variable.shape[d] + chunk[d] - 1) / chunk[d]);
+    at.grid.push_back((v.stored_shape[d] + chunk[d] - 1) / chunk[d]);
     if (count <= kMaxGridCells) count *= at.grid.back();
   }
   const SpaceHandle space(H5Dget_space(dataset));
@@ -182,10 +205,10 @@ Result<void> Hdf5Dataset::ReadContiguous(const StoredVariable& v, const Addresse
                                          std::span<std::byte> into) const {
   const size_t element = SizeOf(v.variable.type);
   if (at.contiguous == HADDR_UNDEF) {  // never written
-    for (size_t i = 0; i < into.size(); i += element) std::memcpy(into.data() + i, v.fill.data(), element);
+    FillWith(v.fill, into);
     return {};
   }
-  const Index& shape = v.variable.shape;
+  const Index& shape = v.stored_shape;
   Index stride(shape.size());
   uint64_t step = element;
   for (size_t d = shape.size(); d-- > 0;) {
@@ -286,7 +309,7 @@ Result<void> Hdf5Dataset::ReadChunk(const StoredVariable& v, const Addresses& at
   uint32_t mask = 0;
   SEAMOUNT_TRY_ASSIGN(const std::span<const std::byte> stored, Stored(v, at, chunk, &mask));
   if (stored.empty()) {
-    for (size_t i = 0; i < decoded.size(); i += element) std::memcpy(decoded.data() + i, v.fill.data(), element);
+    FillWith(v.fill, decoded);
   } else {
     if (auto done = Unfilter(v.filters, mask, stored, decoded, Scratch()); !done) {
       std::string where = "chunk (";

@@ -4,6 +4,7 @@
 
 #include <algorithm>
 #include <map>
+#include <set>
 
 #include "source/copy_box.h"
 #include "source/hdf5/attributes.h"
@@ -21,8 +22,9 @@ namespace {
 
 constexpr std::string_view kNotAVariable = "This is a netCDF dimension but not a netCDF variable";
 constexpr std::string_view kNotACoordinate = "_nc4_non_coord_";  // a variable named like a dimension it does not span
-constexpr int kMaxDepth = 32;                                    // of groups; deeper is a cycle or a joke
+constexpr int kMaxDepth = 32;                                    // of groups; deeper is a joke
 constexpr uint64_t kMaxExtent = uint64_t{1} << 62;
+constexpr const char* kElsewhere = "its data lie in other files";  // which a file must not choose for its reader
 
 // "/group/x" → "group/x", without the mark of variables that are not coordinates.
 std::string PublicName(const std::string& path) {
@@ -36,8 +38,14 @@ std::string PublicName(const std::string& path) {
 struct Listing {
   std::vector<std::string> datasets;
   std::string group;
+  std::set<haddr_t> groups;  // seen; hard links may go in circles
   int depth = 0;
 };
+
+bool SeenBefore(hid_t group, Listing& listing) {
+  H5O_info_t info;
+  return H5Oget_info(group, &info) < 0 || !listing.groups.insert(info.addr).second;
+}
 
 herr_t Visit(hid_t group, const char* name, const H5L_info_t* link, void* into) {
   auto& listing = *static_cast<Listing*>(into);
@@ -47,7 +55,7 @@ herr_t Visit(hid_t group, const char* name, const H5L_info_t* link, void* into) 
   const std::string path = listing.group + "/" + name;
   const H5I_type_t kind = H5Iget_type(object.get());
   if (kind == H5I_DATASET) listing.datasets.push_back(path);
-  if (kind == H5I_GROUP && link->type == H5L_TYPE_HARD) {
+  if (kind == H5I_GROUP && link->type == H5L_TYPE_HARD && !SeenBefore(object.get(), listing)) {
     const std::string before = std::exchange(listing.group, path);
     ++listing.depth;
     if (H5Literate(object.get(), H5_INDEX_CRT_ORDER, H5_ITER_INC, nullptr, Visit, into) < 0) {
@@ -98,7 +106,7 @@ void ReadLayout(hid_t dataset, StoredVariable& out) {
     case H5D_COMPACT: out.layout = Layout::kCompact; break;
     case H5D_CONTIGUOUS:
       out.layout = Layout::kContiguous;
-      out.through_library = H5Pget_external_count(properties.get()) > 0;
+      if (H5Pget_external_count(properties.get()) > 0) out.variable.unreadable = kElsewhere;
       break;
     case H5D_CHUNKED: {
       out.layout = Layout::kChunked;
@@ -107,7 +115,7 @@ void ReadLayout(hid_t dataset, StoredVariable& out) {
       out.variable.chunk_shape.assign(chunk.begin(), chunk.end());
       break;
     }
-    default: out.through_library = true; break;
+    default: out.variable.unreadable = kElsewhere; break;
   }
   ReadFilters(properties.get(), out);
   out.fill.assign(SizeOf(out.variable.type), std::byte{0});
@@ -170,15 +178,10 @@ Result<StoredVariable> ReadVariable(hid_t dataset, const std::string& path, cons
   H5Sget_simple_extent_dims(space.get(), shape.data(), nullptr);
   out.variable.shape.assign(shape.begin(), shape.end());
   out.variable.type = TypeOf(type.get(), &out.swap_bytes);
-  if (out.variable.type == DataType::kOther) out.variable.unreadable = "its type is not a plain number";
-  uint64_t bytes = std::max<uint64_t>(1, SizeOf(out.variable.type));
-  for (const uint64_t extent : out.variable.shape) {
-    if (extent != 0 && bytes > kMaxExtent / extent) {
-      return base::DataLoss("reading variable '" + out.variable.name + "' of " + file_name + ": impossibly large");
-    }
-    bytes *= extent;
-  }
+  out.stored_shape = out.variable.shape;
   ReadLayout(dataset, out);
+  if (out.variable.type == DataType::kOther) out.variable.unreadable = "its type is not a plain number";
+  if (H5Tget_class(type.get()) == H5T_STRING) out.variable.unreadable = "it holds text";
   for (const uint64_t extent : out.variable.chunk_shape) {
     if (extent == 0) return base::DataLoss("reading variable '" + out.variable.name + "': a chunk of size 0");
   }
@@ -202,6 +205,34 @@ void AddScale(hid_t dataset, const std::string& path, Scales& scales) {
 bool IsBareDimension(hid_t dataset) {
   const auto name = ReadAttribute(dataset, "NAME");
   return name && name->text.starts_with(kNotAVariable);
+}
+
+// An unlimited dimension is as long as the longest variable along it; the others end, to their readers, in fill values.
+Result<void> GrowUnlimited(Scales& scales, std::vector<StoredVariable>& variables, const std::string& file_name) {
+  std::map<std::string, Dimension*> unlimited;
+  for (auto& [path, dimension] : scales.by_path) {
+    if (dimension.unlimited) unlimited[dimension.name] = &dimension;
+  }
+  const auto each = [&](auto&& use) {
+    for (StoredVariable& stored : variables) {
+      for (size_t d = 0; d < stored.variable.shape.size(); ++d) {
+        const auto found = unlimited.find(stored.variable.dimensions[d]);
+        if (found != unlimited.end()) use(*found->second, stored.variable.shape[d]);
+      }
+    }
+  };
+  each([](Dimension& dimension, uint64_t extent) { dimension.size = std::max(dimension.size, extent); });
+  each([](const Dimension& dimension, uint64_t& extent) { extent = dimension.size; });
+  for (const StoredVariable& stored : variables) {
+    uint64_t bytes = std::max<uint64_t>(1, SizeOf(stored.variable.type));
+    for (const uint64_t extent : stored.variable.shape) {
+      if (extent != 0 && bytes > kMaxExtent / extent) {
+        return base::DataLoss("reading variable '" + stored.variable.name + "' of " + file_name + ": impossibly large");
+      }
+      bytes *= extent;
+    }
+  }
+  return {};
 }
 
 }  // namespace
@@ -235,15 +266,7 @@ Result<Metadata> ReadMetadata(int64_t file_id, const std::string& file_name) {
     }
     metadata.variables.push_back(std::move(variable));
   }
-  // An unlimited dimension's scale may be shorter than the variables that grew along it.
-  for (const StoredVariable& stored : metadata.variables) {
-    for (size_t d = 0; d < stored.variable.shape.size(); ++d) {
-      for (auto& [path, dimension] : scales.by_path) {
-        if (dimension.name != stored.variable.dimensions[d]) continue;
-        if (dimension.unlimited) dimension.size = std::max(dimension.size, stored.variable.shape[d]);
-      }
-    }
-  }
+  SEAMOUNT_TRY(GrowUnlimited(scales, metadata.variables, file_name));
   for (const std::string& path : scales.order) metadata.dimensions.push_back(scales.by_path[path]);
   metadata.attributes = ReadAttributes(root.get());
   return metadata;

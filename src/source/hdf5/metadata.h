@@ -13,7 +13,8 @@ enum class Layout { kCompact, kContiguous, kChunked };
 
 struct StoredVariable {
   Variable variable;
-  std::string path;  // within the file; differs from the name for "_nc4_non_coord_" variables
+  Index stored_shape;  // what the file holds; smaller than the shape where others grew an unlimited dimension further
+  std::string path;    // within the file; differs from the name for "_nc4_non_coord_" variables
   Layout layout = Layout::kContiguous;
   std::vector<Filter> filters;
   bool through_library = false;  // filters or layout that only libhdf5 reads
