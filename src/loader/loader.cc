@@ -114,7 +114,12 @@ Result<SampleRange> SelectSamples(const LoaderOptions& options, const Dataset& d
     return base::InvalidArgument("select " + std::to_string(begin) + ".." + std::to_string(end) + ": '" +
                                  options.sample_dim + "' has positions 0.." + std::to_string(length));
   }
-  return SamplesInside(begin, end, dataset.leads);
+  SEAMOUNT_TRY_ASSIGN(const SampleRange samples, SamplesInside(begin, end, dataset.leads));
+  if (samples.count > kMostPlanned) {
+    return base::InvalidArgument(std::to_string(samples.count) + " samples are more than one epoch can have (" +
+                                 std::to_string(kMostPlanned) + "): select fewer");
+  }
+  return samples;
 }
 
 MemoryNeeds NeedsOf(const LoaderOptions& options, const Dataset& dataset, const SampleRange& samples) {
@@ -203,7 +208,7 @@ Result<void> Loader::StartPipeline() {
   std::vector<uint32_t> held;
   for (const auto& [number, chunk] : held_) held.push_back(number);
   SEAMOUNT_TRY_ASSIGN(auto schedule, MakeSchedule(std::move(order), std::move(batches), dataset_->leads,
-                                                  dataset_->chunks, memory_.retain_bytes, held));
+                                                  dataset_->chunks, memory_.retain, held));
   pipeline_ = std::make_unique<Pipeline>(PipelineResources{.dataset = dataset_,
                                                            .budget = &budget_,
                                                            .chunk_pool = &chunk_pool_,

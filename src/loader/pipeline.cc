@@ -173,19 +173,19 @@ std::optional<Pipeline::Issue> Pipeline::TryIssue() {
   const auto& residencies = schedule_.cache.residencies;
   Issue issue;
   uint64_t together = 0;
-  uint64_t shard_row = 0;
   uint32_t variable = 0;
+  std::optional<uint64_t> shard;
   for (; next_residency_ < residencies.size() && !failure_; ++next_residency_) {
     if (residencies[next_residency_].held) continue;
     const auto place = dataset_.chunks.PlaceOf(residencies[next_residency_].chunk);
-    const uint64_t shard_rows = dataset_.variables[place.variable].shard_rows();
-    if (!issue.residencies.empty() && (place.variable != variable || shard_rows == 1 ||
-                                       place.row / shard_rows != shard_row || together >= kTogetherBytes)) {
+    const auto in_shard = dataset_.variables[place.variable].ShardOf(place.row, place.field_chunk);
+    if (!issue.residencies.empty() &&
+        (!in_shard || in_shard != shard || place.variable != variable || together >= kTogetherBytes)) {
       break;
     }
     if (!TryReserve(next_residency_)) break;
     variable = place.variable;
-    shard_row = place.row / shard_rows;
+    shard = in_shard;
     together += EncodedEstimate(variable);
     issue.residencies.push_back(next_residency_);
   }
@@ -331,11 +331,15 @@ void Pipeline::CopyUse(uint32_t use, const OpenBatch& batch, const std::byte* de
   const zarr::Index chunk = variable.ChunkIndex(place.row, place.field_chunk);
   const uint64_t begin = place.row * variable.chunk_samples();
   const uint64_t end = begin + variable.chunk_samples();
+  // What a core may hope to find in its caches later on.
+  constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
+  const bool large = dataset_.layout.elements() * sizeof(float) > kCachedBytes;
+  const Written written = large ? Written::kPastCache : Written::kIntoCache;
   auto placement = std::lower_bound(batch.placements.begin(), batch.placements.end(), begin,
                                     [](const Placement& p, uint64_t position) { return p.position < position; });
   for (; placement != batch.placements.end() && placement->position < end; ++placement) {
     const uint64_t offset = dataset_.layout.OffsetOf(placement->sample, placement->lead, place.variable);
-    variable.CopyField(chunk, decoded, placement->position, batch.memory.get() + offset);
+    variable.CopyField(chunk, decoded, placement->position, batch.memory.get() + offset, written);
   }
 }
 

@@ -38,13 +38,16 @@ class Cache {
     farthest_.push({next_use, chunk});
   }
 
+  void Evict(uint32_t chunk) {
+    slots_[chunk].present = false;
+    used_ -= bytes_[chunk];
+  }
+
   void EvictTo(uint64_t capacity) {
     while (used_ > capacity) {
       const auto [next_use, chunk] = farthest_.top();
       farthest_.pop();
-      if (!slots_[chunk].present || slots_[chunk].next_use != next_use) continue;
-      slots_[chunk].present = false;
-      used_ -= bytes_[chunk];
+      if (slots_[chunk].present && slots_[chunk].next_use == next_use) Evict(chunk);
     }
   }
 
@@ -61,13 +64,13 @@ class Cache {
 
 }  // namespace
 
-CachePlan PlanCache(std::span<const uint32_t> uses, std::span<const uint64_t> chunk_bytes, uint64_t capacity_bytes,
+CachePlan PlanCache(std::span<const uint32_t> uses, std::span<const uint64_t> chunk_bytes, const CacheLimits& limits,
                     std::span<const uint32_t> held) {
   const Future future = LookAhead(uses, chunk_bytes.size());
   Cache cache(chunk_bytes);
   std::vector<uint32_t> last_use(chunk_bytes.size(), kNoUse);  // of the residency that is open for the chunk
   for (const uint32_t chunk : held) cache.Put(chunk, future.first[chunk]);
-  cache.EvictTo(capacity_bytes);
+  cache.EvictTo(limits.bytes);
 
   CachePlan plan;
   plan.residency_of.resize(uses.size());
@@ -87,7 +90,8 @@ CachePlan PlanCache(std::span<const uint32_t> uses, std::span<const uint64_t> ch
     ++plan.residencies[plan.residency_of[i]].uses;
     last_use[chunk] = i;
     cache.Put(chunk, future.next[i]);
-    cache.EvictTo(capacity_bytes);
+    if (future.next[i] == kNoUse && !limits.for_next_epoch) cache.Evict(chunk);
+    cache.EvictTo(limits.bytes);
   }
   for (uint32_t chunk = 0; chunk < chunk_bytes.size(); ++chunk) {
     if (cache.Has(chunk) && last_use[chunk] != kNoUse) plan.residencies[plan.residency_of[last_use[chunk]]].kept = true;
@@ -120,7 +124,11 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs) {
   plan.chunk_bytes = needs.memory_bytes - plan.batch_bytes;
   // All that fits is kept for all epochs; then there is nothing to evict and fetching ahead takes the room itself.
   const uint64_t most = plan.chunk_bytes - chunk_pair;
-  plan.retain_bytes = needs.all_chunks_bytes <= most ? most : most - std::min(most / 2, kMostAhead);
+  plan.retain.bytes = needs.all_chunks_bytes <= most ? most : most - std::min(most / 2, kMostAhead);
+  // What is kept for the next epoch need not be fetched then, but takes memory that was not touched before, which
+  // costs more than using the same over and over.
+  constexpr uint64_t kWorthKeeping = 4;
+  plan.retain.for_next_epoch = needs.all_chunks_bytes / kWorthKeeping <= plan.retain.bytes;
   return plan;
 }
 

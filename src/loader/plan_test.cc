@@ -25,7 +25,7 @@ std::vector<uint32_t> FetchedChunks(const CachePlan& plan) {
 TEST(PlanCacheTest, EverythingFitsSoEachChunkIsFetchedOnce) {
   const std::vector<uint32_t> uses = {0, 1, 2, 0, 1, 2, 2, 0};
   const std::vector<uint64_t> bytes = {10, 10, 10};
-  const CachePlan plan = PlanCache(uses, bytes, 30, {});
+  const CachePlan plan = PlanCache(uses, bytes, {30}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 1, 2));
   EXPECT_EQ(plan.fetches, 3u);
   EXPECT_THAT(plan.residency_of, ElementsAre(0, 1, 2, 0, 1, 2, 2, 0));
@@ -37,14 +37,14 @@ TEST(PlanCacheTest, TheFarthestNextUseGoes) {
   // Room for two: when 2 comes in, 1 (used last of all) leaves, not 0.
   const std::vector<uint32_t> uses = {0, 1, 2, 0, 2, 1};
   const std::vector<uint64_t> bytes = {1, 1, 1};
-  const CachePlan plan = PlanCache(uses, bytes, 2, {});
+  const CachePlan plan = PlanCache(uses, bytes, {2}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 1, 2, 1));
 }
 
 TEST(PlanCacheTest, WithoutRoomEachUseIsAFetch) {
   const std::vector<uint32_t> uses = {0, 0, 1, 0};
   const std::vector<uint64_t> bytes = {5, 5};
-  const CachePlan plan = PlanCache(uses, bytes, 4, {});
+  const CachePlan plan = PlanCache(uses, bytes, {4}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 0, 1, 0));
   for (const Residency& residency : plan.residencies) EXPECT_FALSE(residency.kept);
 }
@@ -52,9 +52,17 @@ TEST(PlanCacheTest, WithoutRoomEachUseIsAFetch) {
 TEST(PlanCacheTest, ChunksHeldFromBeforeAreNotFetched) {
   const std::vector<uint32_t> uses = {2, 0, 1, 2};
   const std::vector<uint64_t> bytes = {1, 1, 1, 1};
-  const CachePlan plan = PlanCache(uses, bytes, 3, std::vector<uint32_t>{0, 2, 3});
+  const CachePlan plan = PlanCache(uses, bytes, {3}, std::vector<uint32_t>{0, 2, 3});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(1));
   EXPECT_TRUE(plan.residencies[0].held);
+}
+
+TEST(PlanCacheTest, NothingStaysForAnEpochThatWillFindLittleOfIt) {
+  const std::vector<uint32_t> uses = {0, 1, 0, 2, 1};
+  const std::vector<uint64_t> bytes = {1, 1, 1};
+  const CachePlan plan = PlanCache(uses, bytes, {.bytes = 3, .for_next_epoch = false}, {});
+  EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 1, 2));
+  for (const Residency& residency : plan.residencies) EXPECT_FALSE(residency.kept);
 }
 
 // A model that searches linearly instead of by priority queue, and counts what stays.
@@ -116,7 +124,7 @@ TEST(PlanCacheTest, AgreesWithANaiveModel) {
     std::vector<uint32_t> uses(random() % 80);
     for (auto& use : uses) use = static_cast<uint32_t>(random() % bytes.size());
     const uint64_t capacity = random() % 20;
-    const CachePlan plan = PlanCache(uses, bytes, capacity, {});
+    const CachePlan plan = PlanCache(uses, bytes, {capacity}, {});
     CheckPlan(plan, uses, bytes, capacity);
     EXPECT_EQ(plan.fetches, NaiveBeladyFetches(uses, bytes, capacity));
   }
@@ -130,13 +138,15 @@ TEST(PlanMemoryTest, Divides) {
   EXPECT_EQ(race->batches, 2u);
   EXPECT_EQ(race->batch_bytes, 99 * kMiB);
   EXPECT_EQ(race->chunk_bytes, 157 * kMiB);
-  EXPECT_LE(race->retain_bytes + kMiB / 2, race->chunk_bytes);
-  EXPECT_GT(race->retain_bytes, 64 * kMiB);
+  EXPECT_LE(race->retain.bytes + kMiB / 2, race->chunk_bytes);
+  EXPECT_GT(race->retain.bytes, 64 * kMiB);
+  EXPECT_FALSE(race->retain.for_next_epoch);
   // Everything fits: all of it may stay.
   const auto small = PlanMemory({256 * kMiB, kMiB, kMiB, 20 * kMiB});
   ASSERT_TRUE(small);
   EXPECT_EQ(small->batches, 8u);
-  EXPECT_GE(small->retain_bytes, 20 * kMiB);
+  EXPECT_GE(small->retain.bytes, 20 * kMiB);
+  EXPECT_TRUE(small->retain.for_next_epoch);
 }
 
 TEST(PlanMemoryTest, TheLeastIsEnoughAndLessIsAnError) {
@@ -146,7 +156,7 @@ TEST(PlanMemoryTest, TheLeastIsEnoughAndLessIsAnError) {
   EXPECT_EQ(least->batches, 1u);
   EXPECT_EQ(least->batch_bytes, 800u);
   EXPECT_EQ(least->chunk_bytes, 400u);
-  EXPECT_EQ(least->retain_bytes, 0u);
+  EXPECT_EQ(least->retain.bytes, 0u);
   const auto less =
       PlanMemory({.memory_bytes = 1199, .batch_bytes = 400, .largest_chunk_bytes = 200, .all_chunks_bytes = 9999});
   ASSERT_FALSE(less);

@@ -12,8 +12,8 @@ Result<ChunkNumbers> ChunkNumbers::Make(std::vector<ChunkGrid> grids) {
   for (const ChunkGrid& grid : grids) {
     // Each factor comes from a checked array shape; together they may still be too many.
     uint64_t count = 0;
-    if (__builtin_mul_overflow(grid.rows, grid.field_chunks, &count) || count >= kNoUse - total) {
-      return base::InvalidArgument("the variables have more than 2^32 chunks: rechunk them (seamount prepare)");
+    if (__builtin_mul_overflow(grid.rows, grid.field_chunks, &count) || count > kMostPlanned - total) {
+      return base::InvalidArgument("the variables have more than 2^27 chunks: rechunk them (seamount prepare)");
     }
     total += count;
     numbers.first_.push_back(static_cast<uint32_t>(total));
@@ -55,7 +55,7 @@ std::vector<Placement> PlacementsOf(std::span<const uint64_t> samples, std::span
 }
 
 Result<Schedule> MakeSchedule(std::vector<uint64_t> order, std::vector<BatchRange> batches,
-                              std::span<const int64_t> leads, const ChunkNumbers& chunks, uint64_t retain_bytes,
+                              std::span<const int64_t> leads, const ChunkNumbers& chunks, const CacheLimits& limits,
                               std::span<const uint32_t> held) {
   Schedule schedule;
   schedule.order = std::move(order);
@@ -70,8 +70,8 @@ Result<Schedule> MakeSchedule(std::vector<uint64_t> order, std::vector<BatchRang
         const uint64_t row = placement.position / grid.chunk_samples;
         if (row == before) continue;
         before = row;
-        if (schedule.uses.size() + grid.field_chunks >= kNoUse) {
-          return base::InvalidArgument("one epoch uses chunks more than 2^32 times: rechunk the variables");
+        if (grid.field_chunks > kMostPlanned - schedule.uses.size()) {
+          return base::InvalidArgument("one epoch uses chunks more than 2^27 times: rechunk the variables");
         }
         for (uint64_t f = 0; f < grid.field_chunks; ++f) schedule.uses.push_back(chunks.NumberOf({v, row, f}));
       }
@@ -79,7 +79,7 @@ Result<Schedule> MakeSchedule(std::vector<uint64_t> order, std::vector<BatchRang
     schedule.batch_of.resize(schedule.uses.size(), b);
   }
   schedule.first_use.push_back(static_cast<uint32_t>(schedule.uses.size()));
-  schedule.cache = PlanCache(schedule.uses, chunks.Bytes(), retain_bytes, held);
+  schedule.cache = PlanCache(schedule.uses, chunks.Bytes(), limits, held);
   return schedule;
 }
 

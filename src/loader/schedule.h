@@ -26,7 +26,7 @@ class ChunkNumbers {
     uint64_t row;
     uint64_t field_chunk;
   };
-  // InvalidArgument beyond 2^32 - 1 chunks.
+  // InvalidArgument beyond kMostPlanned chunks.
   static Result<ChunkNumbers> Make(std::vector<ChunkGrid> grids);
   const std::vector<ChunkGrid>& grids() const { return grids_; }
   uint32_t NumberOf(const Place& place) const;
@@ -61,9 +61,9 @@ struct Schedule {
   }
 };
 
-// InvalidArgument where an epoch needs more than 2^32 - 1 uses of chunks.
+// InvalidArgument where an epoch needs more than kMostPlanned uses of chunks.
 Result<Schedule> MakeSchedule(std::vector<uint64_t> order, std::vector<BatchRange> batches,
-                              std::span<const int64_t> leads, const ChunkNumbers& chunks, uint64_t retain_bytes,
+                              std::span<const int64_t> leads, const ChunkNumbers& chunks, const CacheLimits& limits,
                               std::span<const uint32_t> held);
 
 }  // namespace seamount::loader

@@ -34,6 +34,10 @@ void TransformRun(zarr::DataType type, const Transform& transform, const std::by
 void TransformRun(zarr::DataType type, const Transform& transform, const std::byte* from, size_t stride, double* to,
                   size_t count);
 
+// Where what is written goes. Past the caches it costs a third, as the processor need not read what it overwrites; but
+// whoever reads it soon waits for memory. For tensors that would not stay in the cache anyway.
+enum class Written { kIntoCache, kPastCache };
+
 // A box of a chunk that goes to one place in a tensor: nested loops with a dense innermost run.
 struct CopyLoop {
   uint64_t count = 0;
@@ -42,6 +46,6 @@ struct CopyLoop {
 };
 // Outermost first; the last loop's to_stride must be 1.
 void TransformBox(zarr::DataType type, const Transform& transform, const std::byte* from, float* to,
-                  std::span<const CopyLoop> loops);
+                  std::span<const CopyLoop> loops, Written written);
 
 }  // namespace seamount::loader

@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <random>
 
 namespace seamount::loader {
 namespace {
@@ -69,6 +70,28 @@ TEST(TransformTest, Strided) {
   EXPECT_EQ(out[0], 1.0f);
   EXPECT_TRUE(std::isnan(out[1]));
   EXPECT_EQ(out[2], 3.0f);
+}
+
+TEST(TransformBoxTest, PastTheCacheTheSameIsWritten) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 50; ++round) {
+    const uint64_t rows = 1 + random() % 3;
+    const uint64_t columns = 1 + random() % 9000;
+    const uint64_t stride = columns + random() % 5;
+    const uint64_t shift = random() % 7;  // so that runs begin anywhere in a register's width
+    std::vector<int16_t> from(rows * stride);
+    for (auto& value : from) value = static_cast<int16_t>(random());
+    const Transform transform{.shift = 3.25, .factor = 0.1, .missing = {from[0] + 0.0}};
+    const std::vector<CopyLoop> loops = {{rows, stride, stride}, {columns, 1, 1}};
+    std::vector<std::vector<float>> to(2, std::vector<float>(shift + rows * stride, -1.0f));
+    for (const Written written : {Written::kIntoCache, Written::kPastCache}) {
+      TransformBox(zarr::DataType::kInt16, transform, reinterpret_cast<const std::byte*>(from.data()),
+                   to[written == Written::kPastCache].data() + shift, loops, written);
+    }
+    EXPECT_EQ(std::memcmp(to[0].data(), to[1].data(), to[0].size() * sizeof(float)), 0) << "round " << round;
+  }
 }
 
 }  // namespace

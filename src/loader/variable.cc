@@ -195,55 +195,72 @@ zarr::Index Variable::ChunkIndex(uint64_t sample_row, uint64_t field_chunk) cons
   return index;
 }
 
-uint64_t Variable::shard_rows() const {
+std::optional<uint64_t> Variable::ShardOf(uint64_t sample_row, uint64_t field_chunk) const {
   const zarr::ArrayMetadata& metadata = array_->metadata();
-  return metadata.shard_shape ? (*metadata.shard_shape)[axis_] / metadata.chunk_shape[axis_] : 1;
+  if (!metadata.shard_shape) return std::nullopt;
+  const zarr::Index chunk = ChunkIndex(sample_row, field_chunk);
+  uint64_t number = 0;
+  for (size_t d = 0; d < chunk.size(); ++d) {
+    const uint64_t chunks_along = (*metadata.shard_shape)[d] / metadata.chunk_shape[d];
+    const uint64_t shards_along = (array_->grid_shape()[d] + chunks_along - 1) / chunks_along;
+    number = number * shards_along + chunk[d] / chunks_along;
+  }
+  return number;
 }
 
 Result<Variable::Fetched> Variable::FetchTogether(std::span<const zarr::Index> chunks,
                                                   const CallContext& context) const {
   Fetched fetched{std::vector<std::optional<Bytes>>(chunks.size())};
+  const auto fetch_alone = [&](size_t i) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(fetched.chunks[i], array_->Fetch(chunks[i], context));
+    ++fetched.requests;
+    return {};
+  };
   if (chunks.size() == 1) {
-    SEAMOUNT_TRY_ASSIGN(fetched.chunks[0], array_->Fetch(chunks[0], context));
-    fetched.requests = 1;
+    SEAMOUNT_TRY(fetch_alone(0));
     return fetched;
   }
   struct Run {
-    std::string key;
-    store::ByteRange range;
+    zarr::ChunkLocation location;                            // from the first chunk's begin to the last one's end
     std::vector<std::pair<size_t, store::ByteRange>> parts;  // chunk, and its bytes in the object
   };
   std::vector<Run> runs;
   for (size_t i = 0; i < chunks.size(); ++i) {
     SEAMOUNT_TRY_ASSIGN(const auto location, array_->Locate(chunks[i], context));
     if (!location) continue;
-    const store::ByteRange range = location->range.value_or(store::ByteRange{});
-    const bool next = !runs.empty() && runs.back().key == location->key && runs.back().range.length && range.length &&
-                      range.offset == runs.back().range.offset + *runs.back().range.length;
-    if (next) {
-      *runs.back().range.length += *range.length;
+    const store::ByteRange range = *location->range;
+    store::ByteRange* const before = runs.empty() ? nullptr : &*runs.back().location.range;
+    if (before != nullptr && range.offset == before->offset + *before->length) {
+      *before->length += *range.length;
     } else {
-      runs.push_back({location->key, range, {}});
+      runs.push_back({*location, {}});
     }
     runs.back().parts.emplace_back(i, range);
   }
   for (const Run& run : runs) {
-    SEAMOUNT_TRY_ASSIGN(const auto read, store_->Read(run.key, {.range = run.range}, context));
+    const zarr::ChunkLocation& where = run.location;
+    const auto read = store_->Read(where.key, {.range = where.range, .if_generation = where.generation}, context);
     ++fetched.requests;
-    if (!read) return base::DataLoss(run.key + " disappeared while it was being read");
+    // Another shard lies there by now, or none: each chunk by itself, which looks at the index again.
+    const bool changed = read ? !*read : read.error().code() == ErrorCode::kPreconditionFailed;
+    if (!read && !changed) return read.error();
     for (const auto& [i, range] : run.parts) {
-      const uint64_t offset = range.offset - run.range.offset;
-      const uint64_t length = range.length.value_or(read->data.size());
-      if (offset > read->data.size() || length > read->data.size() - offset) {
-        return base::DataLoss(run.key + " is shorter than its shard index says");
+      if (changed) {
+        SEAMOUNT_TRY(fetch_alone(i));
+        continue;
       }
-      fetched.chunks[i] = read->data.Slice(offset, length);
+      const uint64_t offset = range.offset - where.range->offset;
+      if ((*read)->data.size() < offset + *range.length) {
+        return base::DataLoss("shard '" + where.key + "' is shorter than its index says");
+      }
+      fetched.chunks[i] = (*read)->data.Slice(offset, *range.length);
     }
   }
   return fetched;
 }
 
-void Variable::CopyField(const zarr::Index& chunk, const std::byte* decoded, uint64_t sample, float* field) const {
+void Variable::CopyField(const zarr::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
+                         Written written) const {
   const auto& shape = array_->metadata().shape;
   const auto& chunk_shape = array_->metadata().chunk_shape;
   std::vector<CopyLoop> loops;  // innermost first while being built
@@ -272,7 +289,8 @@ void Variable::CopyField(const zarr::Index& chunk, const std::byte* decoded, uin
   if (loops.empty()) loops.push_back({1, 1, 1});  // a scalar for each sample
   std::reverse(loops.begin(), loops.end());
   const size_t element = zarr::SizeOf(array_->metadata().data_type);
-  TransformBox(array_->metadata().data_type, transform_, decoded + from_offset * element, field + to_offset, loops);
+  TransformBox(array_->metadata().data_type, transform_, decoded + from_offset * element, field + to_offset, loops,
+               written);
 }
 
 }  // namespace seamount::loader

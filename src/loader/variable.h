@@ -61,17 +61,19 @@ class Variable {
   uint64_t field_chunks() const;
   zarr::Index ChunkIndex(uint64_t sample_row, uint64_t field_chunk) const;
 
-  // Chunk rows in one shard; 1 where not sharded.
-  uint64_t shard_rows() const;
+  // The number of the shard that holds a chunk; nullopt where the array is not sharded.
+  std::optional<uint64_t> ShardOf(uint64_t sample_row, uint64_t field_chunk) const;
   struct Fetched {
     std::vector<std::optional<Bytes>> chunks;  // nullopt: not stored
     uint64_t requests = 0;
   };
-  // The encoded bytes of chunks in grid order; those that lie next to each other in one shard are read by one request.
+  // The encoded bytes of chunks of one shard (or of one chunk); those that lie next to each other are read by one
+  // request. A shard that was overwritten since its index was read is noticed.
   Result<Fetched> FetchTogether(std::span<const zarr::Index> chunks, const CallContext& context) const;
 
   // Copies what a decoded chunk holds of the field at `sample` (which lies in it) to its place in a dense field.
-  void CopyField(const zarr::Index& chunk, const std::byte* decoded, uint64_t sample, float* field) const;
+  void CopyField(const zarr::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
+                 Written written) const;
 
  private:
   Variable() = default;

@@ -138,7 +138,7 @@ class RetryStore final : public Store {
   Result<T> Guarded(const CallContext& context, const Call& call, const Recognise& recognise) {
     base::Clock& clock = *options_.clock;
     base::SteadyTime give_up = context.deadline;
-    Backoff backoff(options_.backoff);
+    std::optional<Backoff> backoff;  // seeding it costs a microsecond or two, which most calls need not pay
     for (int attempt = 1;; ++attempt) {
       Result<T> result = call();
       if (!result && result.error().code() == ErrorCode::kPreconditionFailed && attempt > 1) {
@@ -150,7 +150,8 @@ class RetryStore final : public Store {
       if (result || result.error().code() != ErrorCode::kUnavailable) return result;
       const base::SteadyTime now = clock.Now();
       if (attempt == 1 && options_.budget < give_up - now) give_up = now + options_.budget;
-      const base::Duration wait = backoff.Next();
+      if (!backoff) backoff.emplace(options_.backoff);
+      const base::Duration wait = backoff->Next();
       if (wait >= give_up - now) return GaveUp(result.error(), attempt);
       if (base::LogEnabled(base::LogLevel::kInfo)) {
         base::Log(base::LogLevel::kInfo,

@@ -1,0 +1,172 @@
+// What the loader asks of the store, and what becomes of answers that are missing, damaged or late.
+#include <gmock/gmock.h>
+#include <gtest/gtest.h>
+
+#include <atomic>
+#include <functional>
+
+#include "loader/testing/fields.h"
+
+namespace seamount::loader {
+namespace {
+
+using testing::HasSubstr;
+
+// Passes everything on, counts reads, and lets a test stand in the way of them.
+class WatchedStore final : public Store {
+ public:
+  explicit WatchedStore(std::shared_ptr<Store> base) : base_(std::move(base)) {}
+  std::function<Result<void>(const std::string& key)> before_read;
+  std::atomic<int> reads = 0;
+
+  Result<std::optional<store::ReadResult>> Read(const std::string& key, const store::ReadOptions& options,
+                                                const CallContext& context) override {
+    ++reads;
+    if (before_read) SEAMOUNT_TRY(before_read(key));
+    return base_->Read(key, options, context);
+  }
+  Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
+    return base_->Stat(key, context);
+  }
+  Result<store::ObjectInfo> Write(const std::string& key, const store::ByteSource& source,
+                                  const store::WriteOptions& options, const CallContext& context) override {
+    return base_->Write(key, source, options, context);
+  }
+  Result<bool> Delete(const std::string& key, const store::DeleteOptions& options,
+                      const CallContext& context) override {
+    return base_->Delete(key, options, context);
+  }
+  Result<store::ListPage> List(const store::ListOptions& options, const CallContext& context) override {
+    return base_->List(options, context);
+  }
+  Result<store::ObjectInfo> Copy(const std::string& from, const std::string& to, const store::CopyOptions& options,
+                                 const CallContext& context) override {
+    return base_->Copy(from, to, options, context);
+  }
+  Result<store::ObjectInfo> Compose(const std::vector<store::ComposeSource>& sources, const std::string& to,
+                                    const store::WriteOptions& options, const CallContext& context) override {
+    return base_->Compose(sources, to, options, context);
+  }
+
+ private:
+  std::shared_ptr<Store> base_;
+};
+
+TEST_F(LoaderTest, EachChunkIsFetchedOnceWhereTheBudgetAllows) {
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  LoaderOptions options = Options();
+  const auto loader = OpenOrFail(watched, options);
+  const int opened = watched->reads;
+  ReadEpoch(*loader);
+  EXPECT_EQ(watched->reads - opened, 15 + 12 * 2 * 2);  // u: 15 chunks, v: 12 rows of 2 x 2
+  EXPECT_EQ(loader->stats().chunks_decoded, 63u);
+  ReadEpoch(*loader);  // and everything stays for the next epoch
+  EXPECT_EQ(loader->stats().chunks_fetched, 63u);
+}
+
+TEST_F(LoaderTest, NeighboursInAShardAreReadTogether) {
+  Field sharded = MakeField("s", {64, 6, 10}, {1, 6, 10}, 3);
+  sharded.shard_shape = {32, 6, 10};
+  WriteField(store_, sharded);
+  LoaderOptions options = Options();
+  options.variables = {"s"};
+  options.shuffle = Shuffle::kBlock;
+  const auto loader = OpenOrFail(store_, options);
+  ExpectEpoch(ReadEpoch(*loader), {sharded}, options);
+  EXPECT_EQ(loader->stats().chunks_fetched, 64u);
+  EXPECT_LT(loader->stats().requests, 40u);
+}
+
+TEST_F(LoaderTest, AbsentChunksHoldTheFillValue) {
+  ASSERT_TRUE(store_->Delete("u/c/0/0/0", {}, {}));
+  std::fill(fields_[0].values.begin(), fields_[0].values.begin() + 4 * 60, 0.0f);
+  const LoaderOptions options = Options();
+  const auto loader = OpenOrFail(store_, options);
+  ExpectEpoch(ReadEpoch(*loader), fields_, options);
+  EXPECT_EQ(loader->stats().chunks_absent, 1u);
+}
+
+TEST_F(LoaderTest, ACorruptChunkIsNamedAndTheBatchesBeforeArrive) {
+  const auto info = store_->Write("u/c/10/0/0", store::BytesSource("not a chunk"), {}, {});
+  ASSERT_TRUE(info);
+  LoaderOptions options = Options();
+  options.shuffle = Shuffle::kNone;
+  const auto loader = OpenOrFail(store_, options);
+  // Rows 40..43 come first in sample 37 (lead 3), which is the first of batch 5.
+  for (int i = 0; i < 5; ++i) {
+    auto batch = loader->Next();
+    ASSERT_TRUE(batch && *batch) << i;
+  }
+  for (int attempt = 0; attempt < 2; ++attempt) {
+    auto batch = loader->Next();
+    ASSERT_FALSE(batch);
+    EXPECT_EQ(batch.error().code(), ErrorCode::kDataLoss);
+    EXPECT_THAT(batch.error().message(), HasSubstr("variable 'u'"));
+    EXPECT_THAT(batch.error().message(), HasSubstr("u/c/10/0/0"));
+    EXPECT_EQ(loader->state().position, 35u);
+  }
+}
+
+TEST_F(LoaderTest, GoesOnAfterAFailureThatPasses) {
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  const LoaderOptions options = Options();
+  const Epoch expected = ReadEpoch(*OpenOrFail(store_, options));
+  const auto loader = OpenOrFail(watched, options);
+  std::atomic<int> left = 20;
+  watched->before_read = [&](const std::string& key) -> Result<void> {
+    if (key.starts_with("v/c") && --left == 0) return base::Unavailable("the server is away");
+    return {};
+  };
+  std::vector<std::vector<uint64_t>> indices;
+  int errors = 0;
+  for (;;) {
+    auto batch = loader->Next();
+    if (!batch) {
+      ++errors;
+      EXPECT_EQ(batch.error().code(), ErrorCode::kUnavailable);
+      EXPECT_THAT(batch.error().message(), HasSubstr("variable 'v', chunk ("));
+    } else if (!*batch) {
+      break;
+    } else {
+      indices.push_back((*batch)->index);
+    }
+  }
+  EXPECT_EQ(errors, 1);
+  EXPECT_EQ(indices, expected.indices);
+}
+
+TEST_F(LoaderTest, EndsInTheMiddleOfFetches) {
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  const auto loader = OpenOrFail(watched, Options());
+  for (int i = 0; i < 20; ++i) {
+    ASSERT_TRUE(loader->Wait(std::chrono::milliseconds(0)));
+    ASSERT_TRUE(loader->Seek({11, static_cast<uint64_t>(i), static_cast<uint64_t>(i)}));
+  }
+}
+
+TEST_F(LoaderTest, AShardThatIsOverwrittenMeanwhileIsReadAnew) {
+  Field before = MakeField("s", {16, 6, 10}, {1, 6, 10}, 3);
+  before.shard_shape = {16, 6, 10};
+  std::fill(before.values.begin(), before.values.end(), 0.5F);  // small chunks
+  WriteField(store_, before);
+  const auto opened = Variable::Open(store_, "s", "time", Variable::Normalize::kNo, std::nullopt, {});
+  ASSERT_TRUE(opened);
+  const std::vector<zarr::Index> chunks = {{2, 0, 0}, {3, 0, 0}, {4, 0, 0}};
+  ASSERT_TRUE(opened->FetchTogether(chunks, {}));  // and the shard's index is known
+  const Field after = MakeField("s", {16, 6, 10}, {1, 6, 10}, 4);
+  auto other = zarr::Array::Open(store_, "s", {});
+  ASSERT_TRUE(other);
+  ASSERT_TRUE((*other)->WriteRegion({{0, 0, 0}, {16, 6, 10}}, std::as_bytes(std::span(after.values)), nullptr, {}));
+  const auto fetched = opened->FetchTogether(chunks, {});
+  ASSERT_TRUE(fetched) << fetched.error().message();
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    std::vector<float> field(60);
+    ASSERT_TRUE(fetched->chunks[i]);
+    ASSERT_TRUE(opened->array().Decode(chunks[i], *fetched->chunks[i], std::as_writable_bytes(std::span(field))));
+    const auto begin = after.values.begin() + static_cast<std::ptrdiff_t>((i + 2) * 60);
+    EXPECT_TRUE(std::equal(field.begin(), field.end(), begin)) << i;
+  }
+}
+
+}  // namespace
+}  // namespace seamount::loader
