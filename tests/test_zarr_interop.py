@@ -320,13 +320,76 @@ def test_bad_metadata_is_refused_by_name(tmp_path, changes, words):
     assert "'z'" in message
 
 
-def test_nested_shards_are_refused(tmp_path):
-    inner = {"name": "sharding_indexed", "configuration": {"chunk_shape": [1], "codecs": v3_document()["codecs"], "index_codecs": v3_document()["codecs"]}}
-    outer = {"name": "sharding_indexed", "configuration": {"chunk_shape": [2], "codecs": [inner], "index_codecs": v3_document()["codecs"]}}
+@pytest.mark.parametrize(
+    ("codec", "name"),
+    [
+        ({"id": "bz2", "level": 1}, "bz2"),
+        ({"id": "lzma", "format": 1}, "lzma"),
+        ({"id": "delta", "dtype": "<f4"}, "delta"),
+        ({"id": "fixedscaleoffset", "scale": 10, "offset": 0, "dtype": "<f4", "astype": "<i2"}, "fixedscaleoffset"),
+        ({"id": "quantize", "digits": 2, "dtype": "<f4"}, "quantize"),
+        ({"id": "blosc", "cname": "snappy", "clevel": 5, "shuffle": 1}, "snappy"),
+    ],
+)
+@pytest.mark.parametrize("place", ["filters", "compressor"])
+def test_codecs_of_format_2_that_are_not_supported_are_named(tmp_path, codec, name, place):
+    document = {"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C", "filters": None, "compressor": None}
+    document[place] = [codec] if place == "filters" else codec
     (tmp_path / "z").mkdir()
-    grid = {"name": "regular", "configuration": {"chunk_shape": [4]}}
-    (tmp_path / "z" / "zarr.json").write_text(json.dumps(v3_document(codecs=[outer], chunk_grid=grid)))
-    assert "shards within shards" in probe_fails("read", tmp_path, "z", tmp_path / "out")
+    (tmp_path / "z" / ".zarray").write_text(json.dumps(document))
+    message = probe_fails("read", tmp_path, "z", tmp_path / "out")
+    assert f'"{name}"' in message and f'"{place}"' in message and "support" in message
+
+
+@pytest.mark.parametrize("dtype", ["<M8[ns]", "<m8[s]", "|S5", "<U3", "|O", "|V8", [["a", "<f4"]]])
+def test_data_types_of_format_2_that_are_not_supported_are_named(tmp_path, dtype):
+    document = {"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": dtype, "fill_value": None, "order": "C", "filters": None, "compressor": None}
+    (tmp_path / "z").mkdir()
+    (tmp_path / "z" / ".zarray").write_text(json.dumps(document))
+    message = probe_fails("read", tmp_path, "z", tmp_path / "out")
+    assert "not supported" in message and (dtype if isinstance(dtype, str) else "structured") in message
+
+
+@pytest.mark.parametrize("dtype", ["string", "numpy.datetime64", "fixed_length_utf32", "r16"])
+def test_data_types_of_format_3_that_are_not_supported_are_named(tmp_path, dtype):
+    (tmp_path / "z").mkdir()
+    (tmp_path / "z" / "zarr.json").write_text(json.dumps(v3_document(data_type={"name": dtype, "configuration": {}})))
+    message = probe_fails("read", tmp_path, "z", tmp_path / "out")
+    assert f'"{dtype}" is not supported' in message
+
+
+@pytest.mark.filterwarnings("ignore")
+@pytest.mark.parametrize("around", [False, True])
+def test_shards_within_shards_and_codecs_around_them(tmp_path, around):
+    inner = zarr.codecs.ShardingCodec(chunk_shape=(2, 3), codecs=[zarr.codecs.BytesCodec(), zarr.codecs.ZstdCodec()])
+    outer = zarr.codecs.ShardingCodec(chunk_shape=(4, 6), codecs=[inner], index_location="start")
+    values = np.arange(20 * 13, dtype="f4").reshape(20, 13)
+    values[4:8] = 7  # whole inner shards, and chunks within others, hold the fill value
+    array = zarr.create(store=tmp_path, path="theirs", shape=values.shape, chunks=(8, 12), dtype="f4", fill_value=7,
+                        zarr_format=3, codecs=[outer, zarr.codecs.GzipCodec(), zarr.codecs.Crc32cCodec()] if around else [outer],
+                        config={"write_empty_chunks": False})
+    array[...] = values
+    ours, metadata = read_ours(tmp_path, "theirs", tmp_path / "out")
+    assert np.array_equal(ours, values)
+    part, _ = read_ours(tmp_path, "theirs", tmp_path / "out", ([3, 2], [6, 9]))
+    assert np.array_equal(part, values[3:9, 2:11])
+    assert metadata["codecs"] == json.loads((tmp_path / "theirs" / "zarr.json").read_text())["codecs"]
+    values.tofile(tmp_path / "in")
+    probe("write", tmp_path, "ours", tmp_path / "theirs" / "zarr.json", tmp_path / "in")
+    assert np.array_equal(zarr.open_array(tmp_path / "ours", mode="r")[...], values)
+
+
+def test_a_corrupt_chunk_within_two_shards_is_named(tmp_path):
+    inner = zarr.codecs.ShardingCodec(chunk_shape=(1,), codecs=[zarr.codecs.BytesCodec(), zarr.codecs.Crc32cCodec()])
+    outer = zarr.codecs.ShardingCodec(chunk_shape=(2,), codecs=[inner])
+    array = zarr.create(store=tmp_path, path="u", shape=(4,), chunks=(4,), dtype="f4", zarr_format=3, codecs=[outer])
+    array[...] = np.arange(1, 5)
+    shard = tmp_path / "u/c/0"
+    damaged = bytearray(shard.read_bytes())
+    damaged[8] ^= 1  # in the second chunk
+    shard.write_bytes(damaged)
+    message = probe_fails("read", tmp_path, "u", tmp_path / "out")
+    assert message.startswith("DataLoss") and "u/c/0" in message and "chunk 1 within" in message and "CRC32C" in message
 
 
 @pytest.mark.parametrize("zarr_format", [2, 3])

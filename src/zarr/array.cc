@@ -36,19 +36,6 @@ Result<void> WriteMetadata(Store& store, const std::string& path, const ArrayMet
   return WriteDocument(store, JoinPath(path, ".zarray"), documents.zarray, overwrite, context);
 }
 
-bool IsFill(std::span<const std::byte> elements, const Bytes& fill) {
-  // Equal to itself one element on, and beginning with the fill value.
-  return std::memcmp(elements.data(), fill.data(), fill.size()) == 0 &&
-         std::memcmp(elements.data(), elements.data() + fill.size(), elements.size() - fill.size()) == 0;
-}
-
-Bytes FillElementOf(const ArrayMetadata& metadata) {
-  if (!metadata.fill_value.empty()) return metadata.fill_value;
-  Buffer zero(SizeOf(metadata.data_type));
-  std::memset(zero.data(), 0, zero.size());
-  return zero;
-}
-
 }  // namespace
 
 Index Array::State::UnitOf(std::span<const uint64_t> chunk) const {
@@ -82,7 +69,7 @@ std::string Array::State::Describe(std::span<const uint64_t> chunk) const {
 
 Result<void> Array::State::DecodeChunk(std::span<const uint64_t> chunk, const Bytes& encoded,
                                        std::span<std::byte> into) const {
-  auto decoded = chain.Decode(encoded.span(), into);
+  auto decoded = chain->Decode(encoded.span(), into);
   if (!decoded) return decoded.error().Wrap(Describe(chunk));
   return {};
 }
@@ -123,17 +110,22 @@ Array::~Array() = default;
 Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> store, std::string path,
                                                        ArrayMetadata metadata) {
   auto state = std::make_unique<State>();
-  SEAMOUNT_TRY_ASSIGN(state->chain, CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape));
+  state->fill = FillElementOf(metadata);
+  SEAMOUNT_TRY_ASSIGN(CodecChain chain,
+                      CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape, state->fill));
+  state->chain = std::make_shared<const CodecChain>(std::move(chain));
   state->store = std::move(store);
   state->path = std::move(path);
   state->element_bytes = SizeOf(metadata.data_type);
-  state->fill = FillElementOf(metadata);
   state->grid_shape = GridShape(metadata.shape, metadata.chunk_shape);
   state->unit_shape = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   state->unit_grid_shape = GridShape(metadata.shape, state->unit_shape);
   state->unit_chunks = GridShape(state->unit_shape, metadata.chunk_shape);
   if (metadata.shard_shape) {
-    SEAMOUNT_TRY_ASSIGN(state->shard, ShardLayoutOf(metadata));
+    const ShardingSpec spec{metadata.chunk_shape, metadata.codecs, metadata.shard_index_codecs,
+                            metadata.shard_index_at_start};
+    SEAMOUNT_TRY_ASSIGN(state->shard, ShardLayoutOf(*metadata.shard_shape, spec));
+    state->shard_codec.emplace(*state->shard, *metadata.shard_shape, metadata.chunk_shape, state->chain, state->fill);
     const uint64_t most = std::max(kFewestIndices, kIndexCacheBytes / state->shard->index_bytes());
     state->indices = std::make_unique<ShardIndexCache>(most);
   }
@@ -165,7 +157,7 @@ Result<std::unique_ptr<Array>> Array::Create(std::shared_ptr<Store> store, std::
 const ArrayMetadata& Array::metadata() const { return state_->metadata; }
 const std::string& Array::path() const { return state_->path; }
 const Index& Array::grid_shape() const { return state_->grid_shape; }
-size_t Array::chunk_bytes() const { return state_->chain.decoded_bytes(); }
+size_t Array::chunk_bytes() const { return state_->chain->decoded_bytes(); }
 const Index& Array::unit_shape() const { return state_->unit_shape; }
 std::string Array::UnitKey(std::span<const uint64_t> unit) const { return state_->UnitKey(unit); }
 
@@ -213,22 +205,7 @@ Result<Bytes> Array::EncodeUnit(std::span<const std::byte> elements) const {
     return base::InvalidArgument("array '" + s.path + "': " + std::to_string(elements.size()) +
                                  " bytes are not one chunk or shard");
   }
-  if (!s.shard) return s.chain.Encode(elements);
-  const Box whole{Index(s.unit_shape.size(), 0), s.unit_shape};
-  std::vector<std::optional<Bytes>> chunks;
-  chunks.reserve(s.shard->chunks);
-  Scratch chunk(s.chain.decoded_bytes());
-  for (const Index& index : IndicesOf({Index(s.unit_chunks.size(), 0), s.unit_chunks})) {
-    const Box box = CellBox(index, s.metadata.chunk_shape);
-    CopyBox(box, whole, elements, box, chunk.span(), s.element_bytes);
-    if (IsFill(chunk.span(), s.fill)) {
-      chunks.emplace_back();
-      continue;
-    }
-    SEAMOUNT_TRY_ASSIGN(Bytes encoded, s.chain.Encode(chunk.span()));
-    chunks.emplace_back(std::move(encoded));
-  }
-  return BuildShard(*s.shard, chunks);
+  return s.shard_codec ? s.shard_codec->Encode(elements) : s.chain->Encode(elements);
 }
 
 Result<void> Array::WriteUnit(std::span<const uint64_t> unit, std::span<const std::byte> elements,

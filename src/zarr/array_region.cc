@@ -150,6 +150,12 @@ Result<void> Array::UpdateUnit(const Index& unit, const Box& box, std::span<cons
   const Box inside = Intersection(unit_box, {Index(s.metadata.shape.size(), 0), s.metadata.shape});
   const Box part = Intersection(unit_box, box);
   const bool partial = !SameBox(part, inside);
+  // A whole shard is held to be encoded, and may be as large as the format can say.
+  constexpr uint64_t kMaxUnitBytes = uint64_t{16} << 30;
+  if (static_cast<double>(CountOf(s.unit_chunks)) * static_cast<double>(chunk_bytes()) > double{kMaxUnitBytes}) {
+    return base::InvalidArgument("writing '" + key +
+                                 "': a shard of more than 16 GiB is not supported (make it smaller)");
+  }
   Buffer elements(CountOf(s.unit_shape) * s.element_bytes);
   constexpr int kTries = 16;  // each lost to another writer of the same unit
   for (int left = kTries;; --left) {

@@ -7,6 +7,7 @@
 
 #include "zarr/array.h"
 #include "zarr/codecs/codec_chain.h"
+#include "zarr/codecs/shard_codec.h"
 #include "zarr/codecs/sharding.h"
 #include "zarr/shard_index_cache.h"
 
@@ -16,7 +17,7 @@ struct Array::State {
   std::shared_ptr<Store> store;
   std::string path;
   ArrayMetadata metadata;
-  CodecChain chain;
+  std::shared_ptr<const CodecChain> chain;
   Index grid_shape;       // chunks
   Index unit_shape;       // elements
   Index unit_grid_shape;  // units
@@ -24,6 +25,7 @@ struct Array::State {
   Bytes fill;             // one element
   size_t element_bytes = 0;
   std::optional<ShardLayout> shard;
+  std::optional<ShardCodec> shard_codec;  // where sharded
   std::unique_ptr<ShardIndexCache> indices;
 
   // The unit that holds a chunk, and the chunk's place in it.

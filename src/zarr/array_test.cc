@@ -205,6 +205,20 @@ TEST_F(ArrayTest, BoxesThatDoNotFitAreRefused) {
   }
 }
 
+TEST_F(ArrayTest, AShardTooLargeToBeHeldIsAnError) {
+  ArrayMetadata metadata;
+  metadata.data_type = DataType::kUInt8;
+  metadata.shape = {uint64_t{1} << 50};
+  metadata.chunk_shape = {uint64_t{1} << 30};
+  metadata.shard_shape = Index{uint64_t{1} << 50};
+  auto array = Array::Create(store_, "s", std::move(metadata), true, {});
+  ASSERT_TRUE(array) << array.error().ToString();
+  const auto written = (*array)->WriteRegion({{5}, {1}}, base::AsBytes("x"), nullptr, {});
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_THAT(written.error().message(), testing::HasSubstr("16 GiB"));
+}
+
 TEST_F(ArrayTest, ScalarsAndEmptyDimensions) {
   for (const Index& shape : {Index{}, Index{0}, Index{3, 0}}) {
     ArrayMetadata metadata;

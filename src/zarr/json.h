@@ -1,5 +1,4 @@
-// JSON as metadata documents need it: parsed within bounds, printed without throwing. Included by this module's .cc
-// files only.
+// JSON as metadata documents need it: parsed within bounds, printed without throwing. Internal to this module.
 #pragma once
 
 #include <cstddef>

@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <cstring>
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
@@ -10,6 +11,7 @@
 #include "base/text.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
+#include "zarr/codecs/sharding.h"
 #include "zarr/json.h"
 
 namespace seamount::zarr {
@@ -38,26 +40,6 @@ constexpr bool TypesInEnumOrder() {
 static_assert(TypesInEnumOrder(), "rows are found by their enumerator");
 
 const TypeRow& RowOf(DataType type) { return kTypes[static_cast<size_t>(type)]; }
-
-Result<void> CheckShard(const ArrayMetadata& metadata) {
-  const auto& shard = *metadata.shard_shape;
-  if (metadata.format != 3) return base::InvalidArgument("shards need Zarr v3");
-  if (shard.size() != metadata.shape.size())
-    return base::InvalidArgument("the shard shape has another rank than the array");
-  uint64_t chunks = 1;
-  for (size_t d = 0; d < shard.size(); ++d) {
-    const uint64_t chunk = metadata.chunk_shape[d];
-    if (shard[d] == 0 || shard[d] % chunk != 0) {
-      return base::InvalidArgument("the shard shape is not a multiple of the chunk shape in dimension " +
-                                   std::to_string(d));
-    }
-    if (shard[d] / chunk > kMaxChunksPerShard / chunks) {
-      return base::InvalidArgument("more than " + std::to_string(kMaxChunksPerShard) + " chunks in a shard");
-    }
-    chunks *= shard[d] / chunk;
-  }
-  return {};
-}
 
 // The number of chunks is counted in 64 bits, in bytes of their index even.
 Result<void> CheckGrid(const ArrayMetadata& metadata) {
@@ -116,6 +98,13 @@ Result<DataType> DataTypeFromName(std::string_view v3_name) {
                                base::NameHint(v3_name, names));
 }
 
+Bytes FillElementOf(const ArrayMetadata& metadata) {
+  if (!metadata.fill_value.empty()) return metadata.fill_value;
+  Buffer zero(SizeOf(metadata.data_type));
+  std::memset(zero.data(), 0, zero.size());
+  return zero;
+}
+
 Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
   const size_t rank = metadata.shape.size();
   if (metadata.format != 2 && metadata.format != 3) return base::InvalidArgument("zarr_format must be 2 or 3");
@@ -132,9 +121,10 @@ Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
   if (metadata.separator != '/' && metadata.separator != '.') {
     return base::InvalidArgument("the chunk key separator must be '/' or '.'");
   }
-  SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape));
+  SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape, FillElementOf(metadata)));
   SEAMOUNT_TRY(CheckGrid(metadata));
-  if (metadata.shard_shape) SEAMOUNT_TRY(CheckShard(metadata));
+  if (metadata.shard_shape && metadata.format != 3) return base::InvalidArgument("shards need Zarr v3");
+  if (metadata.shard_shape) SEAMOUNT_TRY(CheckShardShape(*metadata.shard_shape, metadata.chunk_shape));
   auto attributes = ParseJsonObject(metadata.attributes_json);
   if (!attributes) return attributes.error().Wrap("attributes");
   return {};

@@ -44,8 +44,10 @@ struct ArrayMetadata {
   std::vector<uint64_t> shape;
   std::vector<uint64_t> chunk_shape;                 // the unit of decoding: the inner chunk where sharded
   std::optional<std::vector<uint64_t>> shard_shape;  // v3 only; a multiple of chunk_shape
-  std::vector<CodecSpec> codecs;  // of the chunk, array→bytes→bytes, without sharding_indexed; empty: plain bytes
-  Bytes fill_value;               // one element, native byte order
+  // Of the chunk, array→bytes→bytes; empty: plain bytes. sharding_indexed is among them only where shards lie within
+  // shards, or other codecs surround it: then the outer shard is the chunk here, which is read whole.
+  std::vector<CodecSpec> codecs;
+  Bytes fill_value;                          // one element, native byte order
   std::vector<std::string> dimension_names;  // empty, or one per dimension. v2: _ARRAY_DIMENSIONS
   std::string attributes_json = "{}";        // an object, dimension names left out
   char separator = '/';
@@ -54,6 +56,9 @@ struct ArrayMetadata {
   bool shard_index_at_start = false;          // at the start a reader saves asking for the shard's size first
   std::vector<CodecSpec> shard_index_codecs;  // bytes and perhaps crc32c; empty: both
 };
+
+// The fill value, or zero where there is none.
+Bytes FillElementOf(const ArrayMetadata& metadata);
 
 // InvalidArgument, naming the field, unless the metadata can be written and its chunks encoded and decoded. Parsed
 // metadata has passed it.

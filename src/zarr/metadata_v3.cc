@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <iterator>
 #include <nlohmann/json.hpp>
+#include <utility>
 
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
@@ -13,73 +14,16 @@
 namespace seamount::zarr {
 namespace {
 
-constexpr const char* kSharding = "sharding_indexed";
-
-// An extension point: "name", or {"name": …, "configuration": {…}}.
-Result<CodecSpec> ParseNamed(const Json& json, const char* what) {
-  if (json.is_string()) return CodecSpec{json.get<std::string>(), "{}"};
-  auto name = StringMember(json, "name");
-  if (!name) return name.error().Wrap(what);
-  CodecSpec spec{*std::move(name), "{}"};
-  const auto configuration = json.find("configuration");
-  if (configuration == json.end()) return spec;
-  if (!configuration->is_object()) return base::DataLoss(std::string(what) + ": \"configuration\" is not an object");
-  spec.configuration_json = DumpJson(*configuration);
-  return spec;
-}
-
-Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member) {
-  SEAMOUNT_TRY_ASSIGN(const Json* list, Member(object, member));
-  if (!list->is_array()) return base::DataLoss("\"" + std::string(member) + "\" is not a list");
-  std::vector<CodecSpec> codecs;
-  for (const Json& codec : *list) {
-    SEAMOUNT_TRY_ASSIGN(CodecSpec spec, ParseNamed(codec, member));
-    codecs.push_back(std::move(spec));
-  }
-  return codecs;
-}
-
-Result<void> Canonicalize(std::vector<CodecSpec>& codecs, DataType type) {
-  for (CodecSpec& codec : codecs) {
-    SEAMOUNT_TRY_ASSIGN(codec, CanonicalCodec(std::move(codec), type));
-  }
-  return {};
-}
-
-// The outer chunk is the shard, the inner one our chunk.
-Result<void> ParseSharding(const CodecSpec& spec, ArrayMetadata& metadata) {
-  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
-  metadata.shard_shape = std::move(metadata.chunk_shape);
-  SEAMOUNT_TRY_ASSIGN(metadata.chunk_shape, SizesMember(configuration, "chunk_shape"));
-  SEAMOUNT_TRY_ASSIGN(metadata.codecs, ParseCodecs(configuration, "codecs"));
-  SEAMOUNT_TRY(Canonicalize(metadata.codecs, metadata.data_type));
-  SEAMOUNT_TRY_ASSIGN(metadata.shard_index_codecs, ParseCodecs(configuration, "index_codecs"));
-  if (!configuration.contains("index_location")) return {};
-  SEAMOUNT_TRY_ASSIGN(const std::string location, StringMember(configuration, "index_location"));
-  if (location != "start" && location != "end") {
-    return base::DataLoss("\"index_location\" is \"" + location + "\" (\"start\" or \"end\" expected)");
-  }
-  metadata.shard_index_at_start = location == "start";
-  return {};
-}
-
 Result<void> ParseCodecMember(const Json& json, ArrayMetadata& metadata) {
-  SEAMOUNT_TRY_ASSIGN(std::vector<CodecSpec> codecs, ParseCodecs(json, "codecs"));
-  if (codecs.empty()) return base::DataLoss("\"codecs\" is empty (\"bytes\" at least expected)");
-  const bool sharded =
-      std::any_of(codecs.begin(), codecs.end(), [](const CodecSpec& codec) { return codec.name == kSharding; });
-  if (!sharded) {
-    SEAMOUNT_TRY(Canonicalize(codecs, metadata.data_type));
-    metadata.codecs = std::move(codecs);
-    return {};
-  }
-  if (codecs.size() != 1) {
-    return base::InvalidArgument(
-        "codecs around sharding_indexed are not supported (they make every read a read of the whole shard; rewrite "
-        "the array with them inside)");
-  }
-  auto parsed = ParseSharding(codecs[0], metadata);
-  if (!parsed) return parsed.error().Wrap("codec \"sharding_indexed\"");
+  SEAMOUNT_TRY_ASSIGN(metadata.codecs, ParseCodecs(json, "codecs", metadata.data_type));
+  if (metadata.codecs.size() != 1 || metadata.codecs[0].name != kSharding) return {};
+  // The outer chunk is the shard, the inner one our chunk.
+  auto sharding = ParseShardingConfiguration(metadata.codecs[0].configuration_json, metadata.data_type);
+  if (!sharding) return sharding.error().Wrap("codec \"sharding_indexed\"");
+  metadata.shard_shape = std::exchange(metadata.chunk_shape, std::move(sharding->chunk_shape));
+  metadata.codecs = std::move(sharding->codecs);
+  metadata.shard_index_codecs = std::move(sharding->index_codecs);
+  metadata.shard_index_at_start = sharding->index_at_start;
   return {};
 }
 

@@ -6,6 +6,7 @@
 
 #include "zarr/codecs/byte_order.h"
 #include "zarr/codecs/codec_config.h"
+#include "zarr/codecs/shard_codec.h"
 #include "zarr/scratch.h"
 #include "zarr/strided.h"
 
@@ -17,6 +18,9 @@ constexpr size_t kMaxCodecs = 16;
 
 bool IsTranspose(const CodecSpec& spec) { return spec.name == "transpose"; }
 
+// Turns elements into bytes.
+bool IsSerializer(const CodecSpec& spec) { return spec.name == "bytes" || spec.name == kSharding; }
+
 // Bytes as the caller's, when they are not there already.
 void MoveInto(std::span<const std::byte> from, std::span<std::byte> into) {
   if (!from.empty() && from.data() != into.data()) std::memcpy(into.data(), from.data(), from.size());
@@ -24,16 +28,21 @@ void MoveInto(std::span<const std::byte> from, std::span<std::byte> into) {
 
 }  // namespace
 
+CodecChain::CodecChain() = default;
+CodecChain::CodecChain(CodecChain&&) noexcept = default;
+CodecChain& CodecChain::operator=(CodecChain&&) noexcept = default;
+CodecChain::~CodecChain() = default;
+
 std::vector<CodecSpec> WithBytesCodec(const std::vector<CodecSpec>& specs, DataType type) {
   std::vector<CodecSpec> all = specs;
-  if (std::any_of(all.begin(), all.end(), [](const CodecSpec& spec) { return spec.name == "bytes"; })) return all;
+  if (std::any_of(all.begin(), all.end(), IsSerializer)) return all;
   const auto place = std::find_if_not(all.begin(), all.end(), IsTranspose);
   all.insert(place, BytesSpec(type, /*big_endian=*/false));
   return all;
 }
 
 Result<CodecChain> CodecChain::Make(const std::vector<CodecSpec>& specs, DataType type,
-                                    const std::vector<uint64_t>& chunk_shape) {
+                                    const std::vector<uint64_t>& chunk_shape, const Bytes& fill) {
   if (specs.size() > kMaxCodecs) return base::InvalidArgument("more than 16 codecs in a chain");
   CodecChain chain;
   chain.shape_ = chunk_shape;
@@ -48,17 +57,21 @@ Result<CodecChain> CodecChain::Make(const std::vector<CodecSpec>& specs, DataTyp
     chain.decoded_bytes_ *= size;
   }
   for (const CodecSpec& spec : WithBytesCodec(specs, type)) {
-    auto added = chain.Add(spec, type);
+    auto added = chain.Add(spec, type, fill);
     if (!added) return added.error().Wrap("codec \"" + spec.name + "\"");
   }
   return chain;
 }
 
-Result<void> CodecChain::Add(const CodecSpec& spec, DataType type) {
+Result<void> CodecChain::Add(const CodecSpec& spec, DataType type, const Bytes& fill) {
+  if (IsSerializer(spec) && has_bytes_) {
+    return base::InvalidArgument("elements became bytes already, by the codec before");
+  }
   if (spec.name == "bytes") return AddBytes(spec.configuration_json);
+  if (spec.name == kSharding) return AddShards(spec.configuration_json, type, fill);
   if (IsTranspose(spec)) return AddTranspose(spec.configuration_json);
   if (!has_bytes_) return base::InvalidArgument("must come after \"bytes\"");
-  const size_t decoded = stages_.empty() ? decoded_bytes_ : stages_.back()->EncodedBound(decoded_bounds_.back());
+  const size_t decoded = encoded_bound();
   SEAMOUNT_TRY_ASSIGN(auto codec, MakeByteCodec(spec, type, decoded));
   stages_.push_back(std::move(codec));
   decoded_bounds_.push_back(decoded);
@@ -66,11 +79,25 @@ Result<void> CodecChain::Add(const CodecSpec& spec, DataType type) {
 }
 
 Result<void> CodecChain::AddBytes(const std::string& configuration) {
-  if (has_bytes_) return base::InvalidArgument("appears twice");
   has_bytes_ = true;
   SEAMOUNT_TRY_ASSIGN(const bool big_endian, ParseBytesConfiguration(configuration, word_size_));
   swap_ = big_endian && word_size_ > 1;
   return {};
+}
+
+Result<void> CodecChain::AddShards(const std::string& configuration, DataType type, const Bytes& fill) {
+  has_bytes_ = true;
+  std::vector<uint64_t> stored_shape = shape_;
+  for (size_t i = 0; i < order_.size(); ++i) stored_shape[i] = shape_[order_[i]];
+  SEAMOUNT_TRY_ASSIGN(ShardCodec shards, ShardCodec::Make(configuration, type, stored_shape, fill));
+  shards_ = std::make_unique<const ShardCodec>(std::move(shards));
+  return {};
+}
+
+size_t CodecChain::serialized_bound() const { return shards_ ? shards_->encoded_bound() : decoded_bytes_; }
+
+size_t CodecChain::encoded_bound() const {
+  return stages_.empty() ? serialized_bound() : stages_.back()->EncodedBound(decoded_bounds_.back());
 }
 
 Result<void> CodecChain::AddTranspose(const std::string& configuration) {
@@ -118,7 +145,7 @@ Result<std::span<const std::byte>> CodecChain::DecodeStages(std::span<const std:
     SEAMOUNT_TRY_ASSIGN(data, stages_[i]->Decode(data, target));
     if (data.data() == target.data()) held = other;
   }
-  if (data.size() != decoded_bytes_) {
+  if (!shards_ && data.size() != decoded_bytes_) {
     return base::DataLoss("decodes to " + std::to_string(data.size()) + " bytes, but its chunk shape says " +
                           std::to_string(decoded_bytes_));
   }
@@ -126,18 +153,30 @@ Result<std::span<const std::byte>> CodecChain::DecodeStages(std::span<const std:
   const bool callers = data.data() >= encoded.data() && data.data() < encoded.data() + encoded.size();
   if (callers) return data;
   MoveInto(data, into);
-  return std::span<const std::byte>(into);
+  return std::span<const std::byte>(into.first(data.size()));
+}
+
+// Into elements in the stored order.
+Result<void> CodecChain::Deserialize(std::span<const std::byte> encoded, std::span<std::byte> into) const {
+  if (!shards_) {
+    SEAMOUNT_TRY_ASSIGN(const auto data, DecodeStages(encoded, into));
+    MoveInto(data, into);
+    return {};
+  }
+  if (stages_.empty()) return shards_->Decode(encoded, into);
+  Scratch shard(serialized_bound());
+  SEAMOUNT_TRY_ASSIGN(const auto data, DecodeStages(encoded, shard.span()));
+  return shards_->Decode(data, into);
 }
 
 Result<void> CodecChain::Decode(std::span<const std::byte> encoded, std::span<std::byte> into) const {
   if (into.size() != decoded_bytes_) return base::Internal("decoding a chunk into a buffer of another size");
   if (order_.empty()) {
-    SEAMOUNT_TRY_ASSIGN(const auto data, DecodeStages(encoded, into));
-    MoveInto(data, into);
+    SEAMOUNT_TRY(Deserialize(encoded, into));
   } else {
     Scratch stored(decoded_bytes_);
-    SEAMOUNT_TRY_ASSIGN(const auto data, DecodeStages(encoded, stored.span()));
-    CopyOrdered(data, into, /*encode=*/false);
+    SEAMOUNT_TRY(Deserialize(encoded, stored.span()));
+    CopyOrdered(stored.span(), into, /*encode=*/false);
   }
   if (swap_) SwapBytes(into, word_size_);
   return {};
@@ -159,6 +198,12 @@ Result<Bytes> CodecChain::Encode(std::span<const std::byte> elements) const {
 Result<Bytes> CodecChain::EncodeStages(std::span<const std::byte> stored) const {
   std::optional<Scratch> between[2];
   std::span<const std::byte> data = stored;
+  Bytes shard;
+  if (shards_) {
+    SEAMOUNT_TRY_ASSIGN(shard, shards_->Encode(stored));
+    if (stages_.empty()) return shard;
+    data = shard.span();
+  }
   for (size_t i = 0; i < stages_.size(); ++i) {
     between[i % 2].emplace(stages_[i]->EncodedBound(data.size()));
     SEAMOUNT_TRY_ASSIGN(const size_t size, stages_[i]->Encode(data, between[i % 2]->span()));

@@ -49,7 +49,7 @@ Result<BloscOptions> ParseBlosc(const Json& configuration, DataType type) {
   SEAMOUNT_TRY_ASSIGN(const int element_size,
                       IntMemberOr(configuration, "typesize", static_cast<int>(SizeOf(type)), 1, kMaxElementBytes));
   options.element_size = static_cast<size_t>(element_size);
-  constexpr int kMaxBlock = 0x7fffffff;
+  constexpr int kMaxBlock = (0x7fffffff - 4 * kMaxElementBytes) / 3;  // c-blosc reads no larger ones
   SEAMOUNT_TRY_ASSIGN(const int block, IntMemberOr(configuration, "blocksize", 0, 0, kMaxBlock));
   options.block_size = static_cast<size_t>(block);
   SEAMOUNT_TRY_ASSIGN(options.shuffle, ParseShuffle(configuration, options.element_size));
@@ -101,9 +101,6 @@ Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, DataType
     SEAMOUNT_TRY_ASSIGN(const int size, IntMemberOr(configuration, "elementsize", 4, 1, kMaxElementBytes));
     return MakeShuffleCodec(static_cast<size_t>(size));
   }
-  if (spec.name == "sharding_indexed") {
-    return base::InvalidArgument("shards within shards are not supported (rewrite the array with one level of them)");
-  }
   return Unsupported(spec.name);
 }
 
@@ -140,6 +137,46 @@ Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json,
   }
   if (sorted.size() != dimensions) return base::DataLoss("\"order\" has entries for an array without dimensions");
   return order;
+}
+
+Result<CodecSpec> ParseNamed(const Json& json, const char* what) {
+  if (json.is_string()) return CodecSpec{json.get<std::string>(), "{}"};
+  auto name = StringMember(json, "name");
+  if (!name) return name.error().Wrap(what);
+  CodecSpec spec{*std::move(name), "{}"};
+  const auto configuration = json.find("configuration");
+  if (configuration == json.end()) return spec;
+  if (!configuration->is_object()) return base::DataLoss(std::string(what) + ": \"configuration\" is not an object");
+  spec.configuration_json = DumpJson(*configuration);
+  return spec;
+}
+
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, DataType type) {
+  SEAMOUNT_TRY_ASSIGN(const Json* list, Member(object, member));
+  if (!list->is_array()) return base::DataLoss("\"" + std::string(member) + "\" is not a list");
+  if (list->empty()) return base::DataLoss("\"" + std::string(member) + "\" is empty (\"bytes\" at least expected)");
+  std::vector<CodecSpec> codecs;
+  for (const Json& codec : *list) {
+    SEAMOUNT_TRY_ASSIGN(CodecSpec spec, ParseNamed(codec, member));
+    SEAMOUNT_TRY_ASSIGN(spec, CanonicalCodec(std::move(spec), type));
+    codecs.push_back(std::move(spec));
+  }
+  return codecs;
+}
+
+Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, DataType type) {
+  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
+  ShardingSpec spec;
+  SEAMOUNT_TRY_ASSIGN(spec.chunk_shape, SizesMember(configuration, "chunk_shape"));
+  SEAMOUNT_TRY_ASSIGN(spec.codecs, ParseCodecs(configuration, "codecs", type));
+  SEAMOUNT_TRY_ASSIGN(spec.index_codecs, ParseCodecs(configuration, "index_codecs", DataType::kUInt64));
+  if (!configuration.contains("index_location")) return spec;
+  SEAMOUNT_TRY_ASSIGN(const std::string location, StringMember(configuration, "index_location"));
+  if (location != "start" && location != "end") {
+    return base::DataLoss("\"index_location\" is \"" + location + "\" (\"start\" or \"end\" expected)");
+  }
+  spec.index_at_start = location == "start";
+  return spec;
 }
 
 CodecSpec BytesSpec(DataType type, bool big_endian) {

@@ -7,6 +7,7 @@
 
 #include "base/result.h"
 #include "zarr/codecs/byte_codec.h"
+#include "zarr/json.h"
 #include "zarr/metadata.h"
 
 namespace seamount::zarr {
@@ -17,6 +18,20 @@ Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, DataType
 // True: big endian.
 Result<bool> ParseBytesConfiguration(const std::string& json, size_t word_size);
 Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json, size_t dimensions);
+
+inline constexpr const char* kSharding = "sharding_indexed";
+struct ShardingSpec {
+  std::vector<uint64_t> chunk_shape;
+  std::vector<CodecSpec> codecs;
+  std::vector<CodecSpec> index_codecs;  // empty: bytes and crc32c
+  bool index_at_start = false;
+};
+Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, DataType type);
+
+// An extension point of v3: "name", or {"name": …, "configuration": {…}}. what: for messages.
+Result<CodecSpec> ParseNamed(const Json& json, const char* what);
+// The member of `object` that is a list of codecs, in canonical form.
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, DataType type);
 
 CodecSpec BytesSpec(DataType type, bool big_endian);
 CodecSpec TransposeSpec(const std::vector<size_t>& order);

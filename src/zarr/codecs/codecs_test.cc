@@ -188,7 +188,8 @@ TEST_P(CodecChainTest, RoundTripsAndNoticesDamage) {
   SCOPED_TRACE(testing::Message() << "seed " << seed);
   std::mt19937 random(seed);
   const std::vector<uint64_t> shape = {5, 7, 11};
-  const auto chain = CodecChain::Make(GetParam().codecs, DataType::kFloat32, shape);
+  const auto chain =
+      CodecChain::Make(GetParam().codecs, DataType::kFloat32, shape, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
   ASSERT_TRUE(chain) << chain.error().ToString();
   const bool checked = !GetParam().codecs.empty() && GetParam().codecs.back().name == "crc32c";
   for (const Content content : kContents) {
@@ -223,7 +224,8 @@ INSTANTIATE_TEST_SUITE_P(Chains, CodecChainTest, testing::ValuesIn(kChains),
                          [](const auto& parameters) { return parameters.param.name; });
 
 TEST(CodecChainTest, TransposesAsItsDefinitionSays) {
-  const auto chain = CodecChain::Make({{"transpose", R"({"order":[1,0]})"}}, DataType::kUInt8, {2, 3});
+  const auto chain =
+      CodecChain::Make({{"transpose", R"({"order":[1,0]})"}}, DataType::kUInt8, {2, 3}, Bytes::Copy("f"));
   ASSERT_TRUE(chain);
   const Block from = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}, std::byte{5}, std::byte{6}};
   const auto encoded = chain->Encode(from);
@@ -233,7 +235,7 @@ TEST(CodecChainTest, TransposesAsItsDefinitionSays) {
 
 TEST(CodecChainTest, RefusesWhatItCannotDo) {
   const auto message = [](std::vector<CodecSpec> codecs) {
-    const auto chain = CodecChain::Make(codecs, DataType::kFloat32, {4});
+    const auto chain = CodecChain::Make(codecs, DataType::kFloat32, {4}, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
     return chain ? "" : chain.error().ToString();
   };
   EXPECT_THAT(message({{"pcodec", "{}"}}), testing::HasSubstr("codec \"pcodec\" is not supported"));
@@ -243,8 +245,8 @@ TEST(CodecChainTest, RefusesWhatItCannotDo) {
   EXPECT_THAT(message({{"zstd", R"({"level":18446744073709551615})"}}), testing::HasSubstr("\"level\""));
   EXPECT_THAT(message({{"transpose", R"({"order":[0,0]})"}}), testing::HasSubstr("permutation"));
   EXPECT_THAT(message({{"blosc", R"({"cname":"snappy"})"}}), testing::HasSubstr("snappy"));
-  EXPECT_FALSE(CodecChain::Make({}, DataType::kFloat32, {0}));
-  EXPECT_FALSE(CodecChain::Make({}, DataType::kFloat32, {uint64_t{1} << 62, uint64_t{1} << 62}));
+  EXPECT_FALSE(CodecChain::Make({}, DataType::kFloat32, {0}, {}));
+  EXPECT_FALSE(CodecChain::Make({}, DataType::kFloat32, {uint64_t{1} << 62, uint64_t{1} << 62}, {}));
 }
 
 }  // namespace

@@ -5,7 +5,6 @@
 #include <string>
 
 #include "base/checksum.h"
-#include "zarr/codecs/codec_config.h"
 
 namespace seamount::zarr {
 namespace {
@@ -26,13 +25,30 @@ void StoreWord(std::byte* into, uint64_t word, bool big_endian) {
 
 }  // namespace
 
-Result<ShardLayout> ShardLayoutOf(const ArrayMetadata& metadata) {
-  ShardLayout layout;
-  layout.index_at_start = metadata.shard_index_at_start;
-  for (size_t d = 0; d < metadata.chunk_shape.size(); ++d) {
-    layout.chunks *= (*metadata.shard_shape)[d] / metadata.chunk_shape[d];
+Result<void> CheckShardShape(const std::vector<uint64_t>& shape, const std::vector<uint64_t>& chunk_shape) {
+  if (shape.size() != chunk_shape.size()) {
+    return base::InvalidArgument("the shard shape has another rank than the chunk shape");
   }
-  const auto& codecs = metadata.shard_index_codecs;
+  uint64_t chunks = 1;
+  for (size_t d = 0; d < shape.size(); ++d) {
+    const uint64_t chunk = chunk_shape[d];
+    if (chunk == 0 || shape[d] == 0 || shape[d] % chunk != 0) {
+      return base::InvalidArgument("the shard shape is not a multiple of the chunk shape in dimension " +
+                                   std::to_string(d));
+    }
+    if (shape[d] / chunk > kMaxChunksPerShard / chunks) {
+      return base::InvalidArgument("more than " + std::to_string(kMaxChunksPerShard) + " chunks in a shard");
+    }
+    chunks *= shape[d] / chunk;
+  }
+  return {};
+}
+
+Result<ShardLayout> ShardLayoutOf(const std::vector<uint64_t>& shape, const ShardingSpec& spec) {
+  ShardLayout layout;
+  layout.index_at_start = spec.index_at_start;
+  for (size_t d = 0; d < shape.size(); ++d) layout.chunks *= shape[d] / spec.chunk_shape[d];
+  const auto& codecs = spec.index_codecs;
   if (codecs.empty()) return layout;
   layout.checksum = codecs.size() == 2 && codecs[1].name == "crc32c";
   if (codecs[0].name != "bytes" || codecs.size() > 2 || (codecs.size() == 2 && !layout.checksum)) {

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "store/store.h"
+#include "zarr/codecs/codec_config.h"
 #include "zarr/metadata.h"
 
 namespace seamount::zarr {
@@ -23,8 +24,11 @@ struct ShardLayout {
   uint64_t index_bytes() const { return 16 * chunks + (checksum ? 4 : 0); }
 };
 
-// The metadata has a shard_shape. InvalidArgument for index codecs other than bytes and crc32c.
-Result<ShardLayout> ShardLayoutOf(const ArrayMetadata& metadata);
+// InvalidArgument unless a shard of `shape` is made of whole chunks, and not too many.
+Result<void> CheckShardShape(const std::vector<uint64_t>& shape, const std::vector<uint64_t>& chunk_shape);
+
+// The shapes have passed CheckShardShape. InvalidArgument for index codecs other than bytes and crc32c.
+Result<ShardLayout> ShardLayoutOf(const std::vector<uint64_t>& shape, const ShardingSpec& spec);
 
 // One shard's index, checked against the shard's size.
 class ShardIndex {
