@@ -5,8 +5,13 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+from pathlib import Path
 
 import pytest
+from google.auth.transport.requests import AuthorizedSession
+from google.oauth2 import service_account
+
+ROOT = Path(__file__).resolve().parent.parent
 
 
 def seamount(binary: str, *arguments: str, **options) -> subprocess.CompletedProcess:
@@ -21,6 +26,14 @@ def commands(binary: str, *parents: str) -> list[tuple[str, ...]]:
     return [found for name in names for found in [(*parents, name), *commands(binary, *parents, name)]]
 
 
+def test_needs_no_newer_c_library_than_hosted_notebooks_have(seamount_binary):
+    """glibc 2.35, as of Ubuntu 22.04: the wheel, which is for those, could not be made otherwise."""
+    symbols = subprocess.run(["objdump", "-T", seamount_binary], capture_output=True, text=True, check=True).stdout
+    versions = {(int(major), int(minor)) for major, minor in re.findall(r"GLIBC_(\d+)\.(\d+)", symbols)}
+    assert (2, 34) in versions
+    assert max(versions) <= (2, 35), re.findall(r".*GLIBC_2\.3[6-9].*", symbols)
+
+
 def test_every_help_ends_with_an_example(seamount_binary):
     all_commands = commands(seamount_binary)
     assert ("vm", "up") in all_commands and ("ls",) in all_commands
@@ -29,6 +42,12 @@ def test_every_help_ends_with_an_example(seamount_binary):
         assert shown.returncode == 0, command
         example = shown.stdout.rpartition("Example:\n")[2]
         assert f"seamount {command[0]}" in example, command
+
+
+def test_without_arguments_and_by_help_it_explains_itself(seamount_binary):
+    alone = seamount(seamount_binary)
+    assert alone.returncode == 2 and "Subcommands:" in alone.stderr
+    assert seamount(seamount_binary, "help", "vm", "up").stdout == seamount(seamount_binary, "vm", "up", "--help").stdout
 
 
 def test_version_and_exit_codes_are_told(seamount_binary):
@@ -43,6 +62,12 @@ def test_version_and_exit_codes_are_told(seamount_binary):
         (["vm", "uppp"], ["unknown command 'uppp'", "up"]),
         (["ls"], ["seamount ls:", "url is required", "seamount ls --help"]),
         (["ls", "gs://b", "--no-such-flag"], ["seamount ls:", "--no-such-flag"]),
+        (["ls", "gs://b", "--anonymus"], ["no flag --anonymus", "did you mean --anonymous"]),
+        (["ls", "gs://b", "--jsn"], ["no flag --jsn", "did you mean --json"]),
+        (["mount", "gs://b", "x", "--readonly"], ["seamount mount:", "did you mean --read-only"]),
+        (["vm", "up", "m", "--disc=1G"], ["seamount vm up:", "did you mean --disk"]),
+        (["vm", "up", "m", "--lifetime", "long"], ["seamount vm up:", "--lifetime", "long"]),
+        (["help", "lss"], ["unknown command 'lss'", "did you mean 'ls'"]),
         (["ls", "ftp://b"], ["seamount ls:", "gs://"]),
         (["vm", "up", "m", "--memory", "much"], ["seamount vm up:", "much"]),
         (["vm", "run", "m", "--env", "x", "--", "true"], ["seamount vm run:", "NAME=VALUE"]),
@@ -66,6 +91,7 @@ def test_ls_of_a_folder(seamount_binary, tmp_path):
     entries = json.loads(seamount(seamount_binary, "ls", "-r", "--json", url).stdout)
     assert [(entry["url"], entry["size"]) for entry in entries] == [(f"{url}/a/x", 5), (f"{url}/y", 1)]
     assert "2 objects, 6 B" in seamount(seamount_binary, "ls", "-l", "-r", url).stdout
+    assert "1 object, 1 folder, 1 B" in seamount(seamount_binary, "ls", "-l", url).stdout
     missing = seamount(seamount_binary, "ls", f"{url}/none")
     assert missing.returncode == 3 and f"{tmp_path}/none" in missing.stderr
 
@@ -83,7 +109,7 @@ def test_ls_and_doctor_of_a_bucket(seamount_binary, server, tmp_path):
 
     examined = seamount(seamount_binary, "doctor", "gs://lab", "--json", *where)
     findings = {check["check"]: check["finding"] for check in json.loads(examined.stdout)}
-    for name in ("key", "endpoint", "clock", "credentials", "bucket", "writing"):
+    for name in ("key", "endpoint", "clock", "credentials", *RIGHTS):
         assert findings[name] == "ok", examined.stdout
     assert json.loads(seamount(seamount_binary, "ls", "gs://lab", "--json", *where).stdout) == []
 
@@ -94,6 +120,100 @@ def test_ls_and_doctor_of_a_bucket(seamount_binary, server, tmp_path):
     assert checks["key"]["finding"] == "fail" and "chmod 600" in checks["key"]["advice"]
     refused = seamount(seamount_binary, "ls", "gs://lab", *where)
     assert refused.returncode == 2 and str(key) in refused.stderr
+
+
+RIGHTS = ("listing", "creating", "reading", "overwriting", "deleting")
+
+
+@pytest.mark.parametrize(("role", "findings"), [
+    ("roles/storage.objectViewer", {"listing": "ok", "creating": "warn"}),
+    ("roles/storage.objectCreator", {"listing": "fail"}),
+    ("roles/storage.objectUser", dict.fromkeys(RIGHTS, "ok")),
+])  # fmt: skip
+def test_doctor_tells_each_right_that_a_key_has(seamount_binary, server, tmp_path, role, findings):
+    where = ["--endpoint", server.endpoint]
+    made = seamount(seamount_binary, "setup", "gs://lab", "--role", role, *where, "--admin-key", str(server.admin_key),
+                    "--key", str(tmp_path / "key.json"))  # fmt: skip
+    assert (tmp_path / "key.json").exists(), made.stderr
+    examined = seamount(seamount_binary, "doctor", "gs://lab", "--json", *where, "--key", str(tmp_path / "key.json"))
+    checks = {check["check"]: check for check in json.loads(examined.stdout)}
+    assert {name: checks[name]["finding"] for name in RIGHTS if name in checks} == findings
+    for check in checks.values():
+        assert bool(check["advice"]) == (check["finding"] != "ok"), check
+    assert examined.returncode == (1 if "fail" in findings.values() else 0)
+
+
+def test_doctor_gives_a_next_step_for_every_failure(seamount_binary, server, tmp_path):
+    """Whatever is missing: what was found, and what to do."""
+    setup = seamount(seamount_binary, "setup", "gs://lab", "--endpoint", server.endpoint, "--admin-key",
+                     str(server.admin_key), "--key", str(tmp_path / "key.json"))  # fmt: skip
+    assert setup.returncode == 0
+    (tmp_path / "broken.json").write_text("{}")
+    (tmp_path / "broken.json").chmod(0o600)
+    at, key = ["--endpoint", server.endpoint], ["--key", str(tmp_path / "key.json")]
+    for arguments, failing in (
+        (["gs://lab", *at, "--key", str(tmp_path / "none.json")], "key"),
+        (["gs://lab", *at, "--key", str(tmp_path / "broken.json")], "key"),
+        (["gs://lab", "--endpoint", "http://127.0.0.1:9", *key], "endpoint"),
+        (["gs://lab", "--endpoint", "http://no.such.host.invalid", *key], "endpoint"),
+        (["gs://other", *at, *key], "listing"),
+        (["gs://lab", *at, "--anonymous"], "listing"),
+        (["lab", *at, *key], "bucket"),
+        (["--cache-dir", "/proc/none"], "cache"),
+    ):
+        examined = seamount(seamount_binary, "doctor", "--json", *arguments)
+        failures = [check for check in json.loads(examined.stdout) if check["finding"] == "fail"]
+        assert [check["check"] for check in failures] == [failing], (arguments, examined.stdout)
+        assert failures[0]["detail"] and failures[0]["advice"]
+        assert examined.returncode == 1
+
+
+def test_ls_of_many_objects_streams_and_ends_quietly_in_a_pipe(seamount_binary, tmp_path):
+    for i in range(3000):
+        (tmp_path / f"object-{i:05}").touch()
+    piped = subprocess.run(["bash", "-c", f"set -o pipefail; {seamount_binary} ls file://{tmp_path} | head -1"],
+                           capture_output=True, text=True, timeout=60)  # fmt: skip
+    assert piped.stdout == f"file://{tmp_path}/object-00000\n"
+    assert piped.stderr == "" and piped.returncode in (0, 141)
+    assert len(json.loads(seamount(seamount_binary, "ls", "--json", f"file://{tmp_path}").stdout)) == 3000
+
+
+def test_a_name_that_is_object_and_folder_is_listed_as_both(seamount_binary, server, tmp_path):
+    where = ["--endpoint", server.endpoint, "--key", str(tmp_path / "key.json")]
+    seamount(seamount_binary, "setup", "gs://lab", "--endpoint", server.endpoint, "--admin-key", str(server.admin_key),
+             "--key", str(tmp_path / "key.json"))  # fmt: skip
+    credentials = service_account.Credentials.from_service_account_file(str(tmp_path / "key.json"), scopes=["x"])
+    session = AuthorizedSession(credentials)
+    for name in ("a", "a/b"):
+        session.post(f"{server.endpoint}/upload/storage/v1/b/lab/o", params={"uploadType": "media", "name": name},
+                     data=b"x").raise_for_status()  # fmt: skip
+    assert seamount(seamount_binary, "ls", "gs://lab/a", *where).stdout.split() == ["gs://lab/a", "gs://lab/a/b"]
+    assert seamount(seamount_binary, "ls", "gs://lab/a/", *where).stdout.split() == ["gs://lab/a/b"]
+    assert seamount(seamount_binary, "ls", "gs://lab", *where).stdout.split() == ["gs://lab/a/", "gs://lab/a"]
+
+
+def test_exit_codes_are_those_that_are_documented(seamount_binary, server, tmp_path):
+    """docs/exit-codes.md, one command for each code that a command line alone can bring about."""
+    def run(*arguments: str, **options) -> int:
+        return seamount(seamount_binary, *arguments, "--endpoint", server.endpoint, **options).returncode
+
+    admin, key = ["--admin-key", str(server.admin_key)], tmp_path / "key.json"
+    codes = {0: run("setup", "gs://lab", *admin, "--key", str(key))}
+    run("setup", "gs://other", *admin, "--key", str(tmp_path / "other.json"))
+    codes[1] = run("doctor", "gs://none", "--key", str(key))
+    codes[2] = run("ls", "lab", "--key", str(key))
+    codes[3] = run("ls", "gs://none", "--key", str(key))
+    busy = tmp_path / "busy"
+    (busy / "x").mkdir(parents=True)
+    codes[4] = run("mount", "gs://lab", str(busy), "--key", str(key))
+    codes[5] = run("ls", "gs://other", "--key", str(key))
+    codes[6] = run("ls", "gs://lab", "--anonymous")
+    away = seamount(seamount_binary, "mount", "gs://lab", str(busy / "x"), "--endpoint", "http://127.0.0.1:9",
+                    "--anonymous", "--retry-deadline", "0")  # fmt: skip
+    codes[7] = away.returncode
+    assert codes == {code: code for code in codes}
+    documented = (ROOT / "docs" / "exit-codes.md").read_text()
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", documented, re.MULTILINE)] == [*range(10), 130]
 
 
 def test_doctor_without_a_server(seamount_binary):

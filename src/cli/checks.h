@@ -1,8 +1,8 @@
 // What `seamount doctor` looks at. A check does not fail; it finds.
 #pragma once
 
+#include <functional>
 #include <string>
-#include <vector>
 
 #include "cli/command.h"
 
@@ -17,11 +17,14 @@ struct Check {
   std::string advice;  // what to do; empty when ok
 };
 
-// This machine: FUSE, rights, machines, cache, Python.
-std::vector<Check> CheckMachine(const std::string& cache_dir);
-// The way to storage: endpoint, clock, credentials, and with a URL the rights on its bucket. `may_write` lets it write
-// an object of a few bytes, and delete it.
-std::vector<Check> CheckStorage(const StoreFlags& flags, const std::string& url, bool may_write,
-                                const CallContext& context);
+// Hears each check as it ends, since a network may take its time.
+using Hear = std::function<void(const Check&)>;
+
+// This machine: FUSE, rights, what machines need, room for a cache, Python.
+void CheckMachine(const std::string& cache_dir, const Hear& hear);
+// The way to storage: key, endpoint, clock, credentials, and with a URL each right on its bucket. `may_write` lets it
+// write an object of a few bytes, overwrite it, and delete it. What cannot work after a failure is not tried.
+void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_write, const Hear& hear,
+                  const CallContext& context);
 
 }  // namespace seamount::cli

@@ -30,28 +30,31 @@ Result<int> Examine(const DoctorOptions& options) {
   constexpr std::chrono::seconds kDeadline(30);
   CallContext context = Interruptible();
   context.deadline = std::chrono::steady_clock::now() + kDeadline;
-  std::vector<Check> checks = CheckMachine(options.cache_dir);
-  const bool storage = !options.url.empty() || !options.store.endpoint.empty() || !options.store.key.empty();
-  if (storage) {
-    const auto more = CheckStorage(options.store, options.url, !options.read_only, context);
-    checks.insert(checks.end(), more.begin(), more.end());
-  }
-  bool failed = false;
+  int failures = 0;
   auto all = nlohmann::json::array();
-  for (const Check& check : checks) {
-    failed |= check.finding == Finding::kFailure;
+  const Hear hear = [&](const Check& check) {
+    failures += check.finding == Finding::kFailure ? 1 : 0;
     if (options.json) {
       all.push_back({{"check", check.name},
                      {"finding", NameOf(check.finding)},
                      {"detail", check.detail},
                      {"advice", check.advice}});
-      continue;
+      return;
     }
     std::printf("%-4s  %-11s  %s\n", NameOf(check.finding), check.name.c_str(), check.detail.c_str());
     if (!check.advice.empty()) std::printf("                   → %s\n", check.advice.c_str());
+    std::fflush(stdout);
+  };
+  CheckMachine(options.cache_dir, hear);
+  const bool storage = !options.url.empty() || !options.store.endpoint.empty() || !options.store.key.empty();
+  if (storage) CheckStorage(options.store, options.url, !options.read_only, hear, context);
+  if (context.stop.stop_requested()) return base::Cancelled("interrupted");
+  if (options.json) {
+    std::puts(all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
+  } else if (options.url.empty()) {
+    std::puts("Next, a bucket and the way to it: seamount doctor gs://BUCKET [--endpoint URL] [--key FILE]");
   }
-  if (options.json) std::puts(all.dump(1, ' ', false, nlohmann::json::error_handler_t::replace).c_str());
-  return failed ? kExitFailed : kExitOk;
+  return failures > 0 ? kExitFailed : kExitOk;
 }
 
 std::string DefaultCacheDir() {

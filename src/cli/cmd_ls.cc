@@ -25,6 +25,10 @@ std::string Timestamp(base::SystemTime time) {
   return text;
 }
 
+std::string Count(uint64_t number, const char* what) {
+  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
 // Prints objects and prefixes as they come, page by page, so that a bucket of any size can be listed.
 class Printer {
  public:
@@ -40,8 +44,8 @@ class Printer {
                  {"updated", Timestamp(object.updated)},
                  {"metadata", object.metadata}});
     } else if (options_.long_form) {
-      std::printf("%12llu  %s  %s%s\n", static_cast<unsigned long long>(object.size_bytes),
-                  Timestamp(object.updated).c_str(), root_.c_str(), object.key.c_str());
+      std::printf("%10s  %s  %s%s\n", base::FormatBytes(object.size_bytes).c_str(), Timestamp(object.updated).c_str(),
+                  root_.c_str(), object.key.c_str());
     } else {
       std::printf("%s%s\n", root_.c_str(), object.key.c_str());
     }
@@ -52,7 +56,7 @@ class Printer {
     if (options_.json) {
       PrintJson({{"url", root_ + prefix}});
     } else {
-      std::printf("%s%s%s\n", options_.long_form ? "                                    " : "", root_.c_str(),
+      std::printf("%s%s%s\n", options_.long_form ? "                                  " : "", root_.c_str(),
                   prefix.c_str());
     }
   }
@@ -63,7 +67,8 @@ class Printer {
     if (options_.json) {
       std::puts(empty() ? "[]" : "\n]");
     } else if (options_.long_form) {
-      std::printf("%llu objects, %s\n", static_cast<unsigned long long>(objects_), base::FormatBytes(bytes_).c_str());
+      std::printf("%s%s, %s\n", Count(objects_, "object").c_str(),
+                  prefixes_ == 0 ? "" : (", " + Count(prefixes_, "folder")).c_str(), base::FormatBytes(bytes_).c_str());
     }
   }
 
@@ -83,6 +88,7 @@ Result<void> PrintAll(Store& store, store::ListOptions list, Printer& printer, c
     SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store.List(list, context));
     for (const std::string& prefix : page.prefixes) printer.Prefix(prefix);
     for (const store::ObjectInfo& object : page.objects) printer.Object(object);
+    std::fflush(stdout);
     list.page_token = page.next_page_token;
   } while (!list.page_token.empty());
   return {};
@@ -96,13 +102,15 @@ Result<int> List(const LsOptions& options) {
   const std::string path = bucket ? url.path : "";
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenFromFlags(bucket ? "gs://" + url.bucket : options.url, options.store));
   Printer printer(options, root);
+  if (!path.empty() && !options.url.ends_with('/')) {  // a name may be an object, a prefix, or both
+    SEAMOUNT_TRY_ASSIGN(const auto object, store->Stat(path, context));
+    if (object) printer.Object(*object);
+  }
   const auto listed = PrintAll(
       *store, {.prefix = path.empty() ? "" : path + "/", .delimiter = options.recursive ? "" : "/"}, printer, context);
   if (!listed) return listed.error().Wrap("listing " + options.url);
   if (printer.empty() && !path.empty()) {
-    SEAMOUNT_TRY_ASSIGN(const auto object, store->Stat(path, context));
-    if (!object) return base::NotFound(options.url + ": no such object, and nothing begins with it");
-    printer.Object(*object);
+    return base::NotFound(options.url + ": no such object, and nothing begins with it");
   }
   printer.End();
   return kExitOk;
@@ -112,10 +120,12 @@ Result<int> List(const LsOptions& options) {
 
 void AddLsCommand(CLI::App& app, Chosen& chosen) {
   CLI::App& command = AddCommand(app, "ls", "List what a bucket holds",
-                                 "seamount ls gs://winds --key key.json\nseamount ls gs://winds/winds.zarr -l -r");
+                                 "seamount ls gs://winds --endpoint http://127.0.0.1:9000 --key winds-key.json\n"
+                                 "seamount ls gs://winds/winds.zarr -l -r\n"
+                                 "seamount ls -r gs://winds --json | jq -r '.[].url'");
   const auto options = std::make_shared<LsOptions>();
   command.add_option("url", options->url, "gs://bucket[/prefix], or file:///folder")->required()->type_name("URL");
-  command.add_flag("-l,--long", options->long_form, "Sizes and times as well, and a sum");
+  command.add_flag("-l,--long", options->long_form, "Sizes and times as well, and a sum; --json has sizes in bytes");
   command.add_flag("-r,--recursive", options->recursive, "All objects under it, not one level");
   AddStoreFlags(command, options->store);
   AddJsonFlag(command, options->json);

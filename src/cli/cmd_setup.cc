@@ -66,8 +66,7 @@ void AddSetupCommand(CLI::App& app, Chosen& chosen) {
       "seamount setup gs://my-winds --project my-project --location europe-west3 --key winds-key.json");
   gcs::SetupOptions& options = flags->options;
   command.add_option("URL", flags->url, "Bucket, as gs://bucket")->required();
-  command.add_option("--endpoint", options.endpoint, "Storage server (default: $STORAGE_EMULATOR_HOST, else Google's)")
-      ->type_name("URL");
+  AddEndpointFlag(command, options.endpoint);
   command
       .add_option("--admin-key", options.admin_key_file, "Key of the administrator (default: what this machine has)")
       ->type_name("FILE");

@@ -44,9 +44,13 @@ void OnChosen(CLI::App& command, Chosen& chosen, Run run) {
   });
 }
 
-void AddStoreFlags(CLI::App& command, StoreFlags& flags) {
-  command.add_option("--endpoint", flags.endpoint, "Storage server (default: $STORAGE_EMULATOR_HOST, else Google's)")
+void AddEndpointFlag(CLI::App& command, std::string& endpoint) {
+  command.add_option("--endpoint", endpoint, "Storage server (default: $STORAGE_EMULATOR_HOST, else Google's)")
       ->type_name("URL");
+}
+
+void AddStoreFlags(CLI::App& command, StoreFlags& flags) {
+  AddEndpointFlag(command, flags.endpoint);
   auto* key = command.add_option("--key", flags.key, "Service-account key file (default: what this machine has)");
   key->type_name("FILE");
   command.add_flag("--anonymous", flags.anonymous, "Send no credentials: for public buckets")->excludes(key);

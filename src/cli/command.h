@@ -49,6 +49,8 @@ struct StoreFlags {
   bool anonymous = false;
 };
 void AddStoreFlags(CLI::App& command, StoreFlags& flags);
+// The first of them alone.
+void AddEndpointFlag(CLI::App& command, std::string& endpoint);
 gcs::StoreConfig ConfigFromFlags(const StoreFlags& flags);
 Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags);
 

@@ -47,22 +47,44 @@ std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& 
   return "";
 }
 
-int PrintAndCode(const CLI::App& app, const std::string& command, const CLI::ParseError& error) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-  const std::string help = command.empty() ? "seamount --help" : "seamount " + command + " --help";
-  std::fprintf(stderr, "seamount%s%s: %s (%s explains)\n", command.empty() ? "" : " ", command.c_str(), error.what(),
-               help.c_str());
-  return kExitUsage;
-}
-
-// "vm up": the commands that parsing had come to when it failed.
-std::string ParsedCommand(const CLI::App& app) {
+// The command that parsing had come to when it failed, and its name: "vm up".
+std::pair<const CLI::App*, std::string> ParsedCommand(const CLI::App& app) {
   std::string name;
-  for (const CLI::App* at = &app; !at->get_subcommands().empty();) {
+  const CLI::App* at = &app;
+  while (!at->get_subcommands().empty()) {
     at = at->get_subcommands().front();
     name += (name.empty() ? "" : " ") + at->get_name();
   }
-  return name;
+  return {at, name};
+}
+
+// What is wrong with the command line: of a flag that there is none of, the nearest that there is.
+std::string Complaint(const CLI::App& command, const std::vector<std::string>& arguments,
+                      const CLI::ParseError& error) {
+  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
+  std::vector<std::string> flags;
+  for (const CLI::App* at = &command; at; at = at->get_parent()) {
+    for (const CLI::Option* option : at->get_options()) {
+      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
+    }
+  }
+  for (const std::string& argument : arguments) {
+    const std::string flag = argument.substr(0, argument.find('='));
+    if (flag == "--") break;
+    if (!flag.starts_with("--") || std::find(flags.begin(), flags.end(), flag) != flags.end()) continue;
+    const auto nearest = base::NearestName(flag, flags);
+    return "there is no flag " + flag + (nearest ? ", did you mean " + *nearest + "?" : "");
+  }
+  return error.what();
+}
+
+int PrintAndCode(const CLI::App& app, const std::vector<std::string>& arguments, const CLI::ParseError& error) {
+  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+  const auto [command, name] = ParsedCommand(app);
+  const std::string program = name.empty() ? "seamount" : "seamount " + name;
+  std::fprintf(stderr, "%s: %s (%s --help explains)\n", program.c_str(), Complaint(*command, arguments, error).c_str(),
+               program.c_str());
+  return kExitUsage;
 }
 
 int Main(int argc, char** argv) {
@@ -77,21 +99,28 @@ int Main(int argc, char** argv) {
   Chosen chosen;
   AddCommands(app, chosen);
 
-  const std::vector<std::string> arguments(argv + 1, argv + argc);
+  std::vector<std::string> arguments(argv + 1, argv + argc);
+  if (arguments.empty()) {
+    std::fputs(app.help().c_str(), stderr);
+    return kExitUsage;
+  }
+  if (arguments.front() == "help") {  // as of other tools: `seamount help vm up`
+    arguments.erase(arguments.begin());
+    arguments.emplace_back("--help");
+  }
   if (const std::string unknown = UnknownCommand(app, arguments); !unknown.empty()) {
     std::fprintf(stderr, "seamount: %s\n", unknown.c_str());
     return kExitUsage;
   }
   try {
-    app.parse(argc, argv);
+    app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::ParseError& error) {
-    return PrintAndCode(app, ParsedCommand(app), error);
+    return PrintAndCode(app, arguments, error);
   }
   if (verbosity > 0) base::SetLogLevel(verbosity > 1 ? base::LogLevel::kDebug : base::LogLevel::kInfo);
   const Result<int> result = chosen.run();
   if (result) return *result;
-  std::fprintf(stderr, "seamount %s: %s\n", chosen.name.c_str(),
-               base::Printable(result.error().message()).c_str());
+  std::fprintf(stderr, "seamount %s: %s\n", chosen.name.c_str(), base::Printable(result.error().message()).c_str());
   return ExitCodeOf(result.error().code());
 }
 

@@ -104,10 +104,11 @@ Result<void> Bind(const std::string& from, const std::string& to, bool read_only
     return SystemError("sharing " + from);
   }
   if (!read_only) return {};
-  // With all that is mounted below it, which a remount would leave out.
+  // With all that is mounted below it, which a remount would leave out. The C library has a function for it only since
+  // 2.36, newer than that of hosted notebooks.
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
-  if (mount_setattr(AT_FDCWD, to.c_str(), AT_RECURSIVE, &attributes, sizeof(attributes)) != 0) {
+  if (syscall(SYS_mount_setattr, AT_FDCWD, to.c_str(), AT_RECURSIVE, &attributes, sizeof(attributes)) != 0) {
     return SystemError("making the share " + from + " read-only");
   }
   return {};

@@ -1,0 +1,154 @@
+// Checks of the way to storage, each resting on the ones before it.
+#include <cstdlib>
+#include <ctime>
+#include <random>
+
+#include "auth/credentials.h"
+#include "auth/service_account_key.h"
+#include "cli/checks.h"
+
+namespace seamount::cli {
+namespace {
+
+Check Found(std::string name, const Error& error, std::string advice) {
+  return {
+      .name = std::move(name), .finding = Finding::kFailure, .detail = error.message(), .advice = std::move(advice)};
+}
+
+Check CheckClock(const net::HttpResponse& response) {
+  Check check{.name = "clock"};
+  std::tm server = {};
+  const auto date = response.headers.Get("date");
+  if (!date || strptime(std::string(*date).c_str(), "%a, %d %b %Y %H:%M:%S", &server) == nullptr) {
+    check.detail = "the server tells no time";
+    return check;
+  }
+  const int64_t skew = std::time(nullptr) - timegm(&server);
+  check.detail = std::to_string(skew) + " s from the server's";
+  constexpr int64_t kTolerated = 60, kRefused = 300;  // tokens are refused when signed five minutes off
+  if (std::abs(skew) <= kTolerated) return check;
+  check.finding = std::abs(skew) > kRefused ? Finding::kFailure : Finding::kWarning;
+  check.advice = "set this machine's clock (timedatectl set-ntp true): signed requests expire";
+  return check;
+}
+
+Check CheckKeyFile(const std::string& path) {
+  const auto key = auth::LoadServiceAccountKey(path);
+  if (!key) return Found("key", key.error(), "make a new one with `seamount setup`, and chmod 600");
+  return {.name = "key", .detail = path + " is of " + key->client_email};
+}
+
+Check CheckCredentials(const StoreFlags& flags, const std::string& endpoint, net::HttpClient& http,
+                       const CallContext& context) {
+  const auto source =
+      auth::FindCredentials({.key_file = flags.key, .anonymous = flags.anonymous, .endpoint = endpoint}, http);
+  if (!source) return Found("credentials", source.error(), "name a key with --key, or use --anonymous");
+  const auto token = (*source)->GetToken(endpoint, {}, context);
+  if (!token) return Found("credentials", token.error(), "the account may be gone or revoked: `seamount setup` again");
+  return {.name = "credentials", .detail = (*source)->Describe() + " works"};
+}
+
+std::string ProbeKey() {
+  std::random_device random;
+  return ".seamount-doctor-" + std::to_string(random()) + std::to_string(random());
+}
+
+// What to do about a right that is missing; another error is no question of rights.
+std::string AdviceOn(const Error& error, const std::string& if_refused) {
+  switch (error.code()) {
+    case ErrorCode::kPermissionDenied: return if_refused;
+    case ErrorCode::kUnauthenticated: return "the account may be gone or revoked: make a new key with `seamount setup`";
+    case ErrorCode::kNotFound: return "correct the name, or make the bucket with `seamount setup`";
+    case ErrorCode::kUnavailable: return "try again; if it stays so, look at the server and the network";
+    default: return "run it again with -vv, which logs every request, and report it";
+  }
+}
+
+Check Right(const std::string& name, const Error& error, Finding if_refused, const std::string& advice) {
+  return {.name = name,
+          .finding = error.code() == ErrorCode::kPermissionDenied ? if_refused : Finding::kFailure,
+          .detail = error.message(),
+          .advice = AdviceOn(error, advice)};
+}
+
+// Reads a byte of an object that is there.
+Check CheckReading(Store& store, const std::string& key, const CallContext& context) {
+  const auto read = store.Read(key, {.range = store::ByteRange{.offset = 0, .length = 1}}, context);
+  if (read) return {.name = "reading", .detail = "an object can be read"};
+  return Right("reading", read.error(), Finding::kFailure,
+               "ask for storage.objects.get on the bucket (roles/storage.objectViewer)");
+}
+
+// With an object of its own, which it takes away again.
+void CheckWriting(Store& store, const Hear& hear, const CallContext& context) {
+  constexpr char kContent[] = "seamount doctor";
+  const std::string key = ProbeKey(), without = "fine for reading only; otherwise ask for ";
+  const auto source = store::BytesSource(std::string_view(kContent));
+  const auto written = store.Write(key, source, {.if_generation = store::kAbsent}, context);
+  if (!written) {
+    hear(Right("creating", written.error(), Finding::kWarning,
+               without + "storage.objects.create (roles/storage.objectUser)"));
+    return;
+  }
+  hear({.name = "creating", .detail = "an object can be created"});
+  const auto read = store.Read(key, {}, context);
+  if (read && (!*read || (*read)->data.view() != kContent)) {
+    hear(Found("reading", base::DataLoss("what was written reads back differently"), "report it"));
+  } else if (read) {
+    hear({.name = "reading", .detail = "it reads back the same"});
+  } else {
+    hear(CheckReading(store, key, context));
+  }
+  const std::string rights = "ask for storage.objects.delete (roles/storage.objectUser): ";
+  const auto overwritten = store.Write(key, source, {}, context);
+  if (overwritten) {
+    hear({.name = "overwriting", .detail = "an object can be overwritten"});
+  } else {
+    hear(Right("overwriting", overwritten.error(), Finding::kWarning, rights + "a mount overwrites and renames"));
+  }
+  const auto deleted = store.Delete(key, {}, context);
+  if (deleted) {
+    hear({.name = "deleting", .detail = "an object can be deleted"});
+  } else {
+    hear(Right("deleting", deleted.error(), Finding::kWarning, rights + key + " is left in the bucket"));
+  }
+}
+
+void CheckBucket(const StoreFlags& flags, const std::string& url, bool may_write, const Hear& hear,
+                 const CallContext& context) {
+  const auto store = OpenFromFlags(url, flags);
+  if (!store) return hear(Found("bucket", store.error(), "correct the URL: gs://bucket[/prefix]"));
+  const auto listed = (*store)->List({.max_results = 1}, context);
+  if (!listed) {
+    return hear(Right("listing", listed.error(), Finding::kFailure,
+                      "ask for storage.objects.list on the bucket (roles/storage.objectViewer)"));
+  }
+  hear({.name = "listing", .detail = url + " can be listed"});
+  if (may_write) return CheckWriting(**store, hear, context);
+  if (!listed->objects.empty()) hear(CheckReading(**store, listed->objects.front().key, context));
+}
+
+}  // namespace
+
+void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_write, const Hear& hear,
+                  const CallContext& context) {
+  if (!flags.key.empty()) {
+    const Check key = CheckKeyFile(flags.key);
+    hear(key);
+    if (key.finding == Finding::kFailure) return;
+  }
+  const std::string endpoint = gcs::EndpointOf(ConfigFromFlags(flags));
+  const auto http = net::MakeCurlHttpClient();
+  const auto answered = http->Send({.url = endpoint + "/"}, context);
+  if (!answered) {
+    return hear(Found("endpoint", answered.error(),
+                      "check address and network, and whether the server runs; behind a proxy, set HTTPS_PROXY"));
+  }
+  hear({.name = "endpoint", .detail = endpoint + " answers"});
+  hear(CheckClock(*answered));
+  const Check credentials = CheckCredentials(flags, endpoint, *http, context);
+  hear(credentials);
+  if (!url.empty() && credentials.finding != Finding::kFailure) CheckBucket(flags, url, may_write, hear, context);
+}
+
+}  // namespace seamount::cli
