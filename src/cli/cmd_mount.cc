@@ -75,6 +75,9 @@ std::string StatsJson(vfs::FileSystem& fs, const gcs::OpenedStore& store) {
   put("cache_hits", cache.hits);
   put("cache_hit_bytes", cache.hit_bytes);
   put("cache_misses", cache.misses);
+  put("cache_stored", cache.stored);
+  put("cache_dropped", cache.dropped);
+  put("cache_damaged", cache.damaged);
   put("cache_evicted", cache.evicted);
   put("fetches", stats.fetches);
   put("fetched_bytes", stats.fetched_bytes);

@@ -15,6 +15,7 @@
 #include <map>
 #include <mutex>
 #include <thread>
+#include <vector>
 
 #include "base/checksum.h"
 #include "base/log.h"
@@ -26,6 +27,9 @@ namespace {
 
 // How exactly the time of a block's last use is kept. More would cost a write for every read.
 constexpr time_t kTouchSeconds = 60;
+// Threads that write. A file is one request to the disk, which works fastest on several at once; and one thread alone
+// waits too long for its turn where fetching keeps all processors busy.
+constexpr int kWriters = 4;
 // After an error of the disk, until it is tried again.
 constexpr auto kPause = std::chrono::seconds(60);
 
@@ -43,16 +47,19 @@ bool ReadWhole(int fd, std::span<std::byte> into, uint64_t offset) {
 // A block that waits to be written.
 class QueuedBlock final : public BlockCache::Found {
  public:
-  QueuedBlock(const BlockCache::Facts& facts, Bytes payload) : facts_(facts), payload_(std::move(payload)) {}
+  QueuedBlock(const BlockCache::Facts& facts, uint64_t begin, Bytes payload)
+      : facts_(facts), begin_(begin), payload_(std::move(payload)) {}
   const BlockCache::Facts& facts() const override { return facts_; }
-  uint64_t payload_bytes() const override { return payload_.size(); }
-  bool Read(uint64_t begin, std::span<std::byte> into) override {
-    std::memcpy(into.data(), payload_.data() + begin, into.size());
+  uint64_t begin() const override { return begin_; }
+  uint64_t end() const override { return begin_ + payload_.size(); }
+  bool Read(uint64_t offset, std::span<std::byte> into) override {
+    std::memcpy(into.data(), payload_.data() + (offset - begin_), into.size());
     return true;
   }
 
  private:
   const BlockCache::Facts facts_;
+  const uint64_t begin_;
   const Bytes payload_;
 };
 
@@ -63,33 +70,35 @@ class StoredBlock final : public BlockCache::Found {
       : fd_(std::move(fd)),
         header_(header),
         facts_{header.generation, header.object_bytes, header.object_crc32c},
+        begin_(header.id.index * header.id.block_bytes + header.payload_begin),
         path_(std::move(path)),
         damaged_(damaged) {}
   const BlockCache::Facts& facts() const override { return facts_; }
-  uint64_t payload_bytes() const override { return header_.payload_bytes; }
+  uint64_t begin() const override { return begin_; }
+  uint64_t end() const override { return begin_ + header_.payload_bytes; }
 
-  bool Read(uint64_t begin, std::span<std::byte> into) override {
+  bool Read(uint64_t offset, std::span<std::byte> into) override {
     if (into.empty()) return true;
     // Whole checksummed parts go straight to their place, all at once; a partial one at either end by way of a copy.
-    const uint64_t end = begin + into.size();
-    const uint64_t whole_begin = std::min(RoundUp(begin), end);
-    const uint64_t whole_end =
-        end == header_.payload_bytes ? end : std::max(whole_begin, end / kChecksummedBytes * kChecksummedBytes);
-    const auto part = [&](uint64_t from, uint64_t to) { return into.subspan(from - begin, to - from); };
-    const bool sound = ReadInside(begin, part(begin, whole_begin)) &&
-                       ReadParts(whole_begin, part(whole_begin, whole_end)) &&
-                       ReadInside(whole_end, part(whole_end, end));
+    const uint64_t from = offset - begin_;
+    const uint64_t to = from + into.size();
+    const uint64_t whole_from = std::min(RoundUp(from), to);
+    const uint64_t whole_to =
+        to == header_.payload_bytes ? to : std::max(whole_from, to / kChecksummedBytes * kChecksummedBytes);
+    const auto part = [&](uint64_t first, uint64_t last) { return into.subspan(first - from, last - first); };
+    const bool sound = ReadInside(from, part(from, whole_from)) && ReadParts(whole_from, part(whole_from, whole_to)) &&
+                       ReadInside(whole_to, part(whole_to, to));
     return sound || Damaged();
   }
 
  private:
   static uint64_t RoundUp(uint64_t at) { return (at + kChecksummedBytes - 1) / kChecksummedBytes * kChecksummedBytes; }
 
-  // Whole parts from the beginning of one.
-  bool ReadParts(uint64_t begin, std::span<std::byte> into) const {
+  // Whole parts of the payload from the beginning of one.
+  bool ReadParts(uint64_t from, std::span<std::byte> into) const {
     if (into.empty()) return true;
-    if (!ReadWhole(fd_.get(), into, kBlockHeaderBytes + begin)) return false;
-    for (uint64_t part = begin / kChecksummedBytes; !into.empty(); ++part) {
+    if (!ReadWhole(fd_.get(), into, kBlockHeaderBytes + from)) return false;
+    for (uint64_t part = from / kChecksummedBytes; !into.empty(); ++part) {
       const auto one = into.first(std::min<size_t>(into.size(), kChecksummedBytes));
       if (base::Crc32c(one) != header_.crc32c[part]) return false;
       into = into.subspan(one.size());
@@ -97,13 +106,13 @@ class StoredBlock final : public BlockCache::Found {
     return true;
   }
 
-  // Bytes that lie within one part, and are not all of it.
-  bool ReadInside(uint64_t begin, std::span<std::byte> into) const {
+  // Bytes of the payload that lie within one part, and are not all of it.
+  bool ReadInside(uint64_t from, std::span<std::byte> into) const {
     if (into.empty()) return true;
-    const uint64_t part_begin = begin / kChecksummedBytes * kChecksummedBytes;
+    const uint64_t part_begin = from / kChecksummedBytes * kChecksummedBytes;
     Buffer whole(std::min<uint64_t>(kChecksummedBytes, header_.payload_bytes - part_begin));
     if (!ReadParts(part_begin, whole.span())) return false;
-    std::memcpy(into.data(), whole.data() + (begin - part_begin), into.size());
+    std::memcpy(into.data(), whole.data() + (from - part_begin), into.size());
     return true;
   }
 
@@ -116,6 +125,7 @@ class StoredBlock final : public BlockCache::Found {
   const Fd fd_;
   const BlockHeader header_;
   const BlockCache::Facts facts_;
+  const uint64_t begin_;
   const std::string path_;
   std::atomic<uint64_t>& damaged_;
 };
@@ -131,12 +141,22 @@ class DiskCache final : public BlockCache {
       closing_ = true;
     }
     wake_.notify_all();
-    if (writer_.joinable()) writer_.join();
+    for (std::thread& writer : writers_) writer.join();
   }
 
   Result<void> Start() {
     SEAMOUNT_TRY(folder_.Make());
-    writer_ = std::thread([this] { WriteQueue(); });
+    // What other processes have counted may be wrong: some were killed, and files deleted by hand.
+    writers_.emplace_back([this] {
+      if (const auto counted = folder_.Recount(); !counted) Warn(counted.error());
+      {
+        std::scoped_lock lock(mutex_);
+        counted_ = true;
+      }
+      wake_.notify_all();
+      WriteQueue();
+    });
+    while (writers_.size() < kWriters) writers_.emplace_back([this] { WriteQueue(); });
     return {};
   }
 
@@ -147,31 +167,19 @@ class DiskCache final : public BlockCache {
       const auto it = queued_.find(path);
       if (it != queued_.end() && it->second.id.object == id.object &&
           generation.value_or(it->second.facts.generation) == it->second.facts.generation) {
-        return std::make_unique<QueuedBlock>(it->second.facts, it->second.payload);
+        return std::make_unique<QueuedBlock>(it->second.facts, it->second.begin, it->second.payload);
       }
     }
-    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!fd) return nullptr;
-    struct stat status {};
-    EncodedBlockHeader bytes;
-    if (fstat(fd.get(), &status) != 0 || !ReadWhole(fd.get(), bytes, 0)) return Discard(path);
-    const auto header = DecodeBlockHeader(bytes);
-    if (!header || static_cast<uint64_t>(status.st_size) != kBlockHeaderBytes + header->payload_bytes) {
-      return Discard(path);
-    }
-    if (header->id.object != id.object || header->id.block_bytes != id.block_bytes || header->id.index != id.index ||
-        generation.value_or(header->generation) != header->generation) {
-      return nullptr;
-    }
-    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(fd.get(), nullptr);
-    return std::make_unique<StoredBlock>(std::move(fd), *header, path, damaged_);
+    return FindStored(id, generation);
   }
 
-  void Put(const BlockId& id, const Facts& facts, Bytes payload) override {
-    if (payload.size() > id.block_bytes) return;
+  void Put(const BlockId& id, const Facts& facts, uint64_t begin, Bytes payload) override {
     std::string path = folder_.PathOf(id);
     std::scoped_lock lock(mutex_);
-    if (queued_bytes_ + payload.size() > options_.queue_bytes) {
+    // Once full, the queue takes nothing until it is half empty: single blocks of many reads would keep alive all that
+    // was read with them.
+    full_ = queued_bytes_ + payload.size() > (full_ ? options_.queue_bytes / 2 : options_.queue_bytes);
+    if (full_) {
       ++dropped_;
       return;
     }
@@ -179,7 +187,7 @@ class DiskCache final : public BlockCache {
     // The block that is being written stays as it is; the next reader brings this one again.
     if (!inserted) return;
     queued_bytes_ += payload.size();
-    it->second = {id, facts, std::move(payload)};
+    it->second = {id, facts, begin, std::move(payload)};
     order_.push_back(std::move(path));
     wake_.notify_one();
   }
@@ -202,15 +210,41 @@ class DiskCache final : public BlockCache {
             .stored = stored_,
             .dropped = dropped_,
             .damaged = damaged_,
-            .evicted = evicted_};
+            .evicted = folder_.evicted()};
   }
 
  private:
   struct Queued {
     BlockId id;
     Facts facts;
+    uint64_t begin = 0;
     Bytes payload;
+
+    uint64_t end() const { return begin + payload.size(); }
+    bool whole() const {
+      const uint64_t block_begin = id.index * id.block_bytes;
+      return begin == block_begin && end() == std::min(block_begin + id.block_bytes, facts.object_bytes);
+    }
   };
+
+  std::unique_ptr<Found> FindStored(const BlockId& id, std::optional<Generation> generation) {
+    const std::string path = folder_.PathOf(id);
+    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) return nullptr;
+    struct stat status {};
+    EncodedBlockHeader bytes;
+    if (fstat(fd.get(), &status) != 0 || !ReadWhole(fd.get(), bytes, 0)) return Discard(path);
+    const auto header = DecodeBlockHeader(bytes);
+    if (!header || static_cast<uint64_t>(status.st_size) != kBlockHeaderBytes + header->payload_bytes) {
+      return Discard(path);
+    }
+    if (header->id.object != id.object || header->id.block_bytes != id.block_bytes || header->id.index != id.index ||
+        generation.value_or(header->generation) != header->generation) {
+      return nullptr;
+    }
+    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(fd.get(), nullptr);
+    return std::make_unique<StoredBlock>(std::move(fd), *header, path, damaged_);
+  }
 
   std::unique_ptr<Found> Discard(const std::string& path) {
     ++damaged_;
@@ -219,15 +253,17 @@ class DiskCache final : public BlockCache {
   }
 
   void WriteQueue() {
+    BlockImage image;
     std::unique_lock lock(mutex_);
     for (;;) {
-      wake_.wait(lock, [&] { return closing_ || !order_.empty(); });
+      wake_.wait(lock, [&] { return counted_ && (closing_ || !order_.empty()); });
       if (order_.empty()) return;
       const std::string path = std::move(order_.front());
       order_.pop_front();
       const Queued block = queued_.at(path);  // stays findable while it is written
+      const bool behind = queued_bytes_ > options_.queue_bytes / 2;
       lock.unlock();
-      WriteBlock(block);
+      WriteBlock(block.whole() ? block : Joined(block), behind, image);
       lock.lock();
       queued_bytes_ -= block.payload.size();
       queued_.erase(path);
@@ -235,8 +271,21 @@ class DiskCache final : public BlockCache {
     }
   }
 
-  void WriteBlock(const Queued& block) {
-    if (std::chrono::steady_clock::now() < paused_until_) {
+  // A part of a block, with what is cached of it already if the two touch.
+  Queued Joined(const Queued& block) {
+    const auto there = FindStored(block.id, block.facts.generation);
+    if (there == nullptr || there->end() < block.begin || there->begin() > block.end()) return block;
+    const uint64_t begin = std::min(block.begin, there->begin());
+    Buffer both(std::max(block.end(), there->end()) - begin);
+    if (!there->Read(there->begin(), both.span().subspan(there->begin() - begin, there->end() - there->begin()))) {
+      return block;
+    }
+    std::memcpy(both.data() + (block.begin - begin), block.payload.data(), block.payload.size());
+    return {block.id, block.facts, begin, std::move(both)};
+  }
+
+  void WriteBlock(const Queued& block, bool behind, BlockImage& image) {
+    if (std::chrono::steady_clock::now().time_since_epoch().count() < paused_until_) {
       ++dropped_;
       return;
     }
@@ -244,27 +293,31 @@ class DiskCache final : public BlockCache {
                        .generation = block.facts.generation,
                        .object_bytes = block.facts.object_bytes,
                        .object_crc32c = block.facts.object_crc32c,
+                       .payload_begin = static_cast<uint32_t>(block.begin - block.id.index * block.id.block_bytes),
                        .payload_bytes = static_cast<uint32_t>(block.payload.size())};
     ChecksumPayload(block.payload.span(), header);
-    const auto written = folder_.Write(header, block.payload.span());
-    evicted_ = folder_.evicted();
+    const auto written =
+        folder_.Write(header, block.payload.span(), behind ? Through::kPageCache : Through::kNothing, image);
     if (written && *written) {
       ++stored_;
       return;
     }
     ++dropped_;
     if (written) return;
-    paused_until_ = std::chrono::steady_clock::now() + kPause;
-    if (!warned_) {
-      base::Log(base::LogLevel::kWarning, "going on without caching: " + written.error().message());
+    paused_until_ = (std::chrono::steady_clock::now() + kPause).time_since_epoch().count();
+    Warn(written.error());
+  }
+
+  void Warn(const Error& error) {
+    if (!warned_.exchange(true)) {
+      base::Log(base::LogLevel::kWarning, "going on without caching: " + error.message());
     }
-    warned_ = true;
   }
 
   const BlockCacheOptions options_;
-  BlockFolder folder_;  // writing: the writer's alone
-  std::chrono::steady_clock::time_point paused_until_;
-  bool warned_ = false;
+  BlockFolder folder_;
+  std::atomic<std::chrono::steady_clock::rep> paused_until_ = 0;
+  std::atomic<bool> warned_ = false;
 
   std::atomic<uint64_t> hits_ = 0;
   std::atomic<uint64_t> hit_bytes_ = 0;
@@ -273,7 +326,6 @@ class DiskCache final : public BlockCache {
   std::atomic<uint64_t> stored_ = 0;
   std::atomic<uint64_t> dropped_ = 0;
   std::atomic<uint64_t> damaged_ = 0;
-  std::atomic<uint64_t> evicted_ = 0;
 
   std::mutex mutex_;
   std::condition_variable wake_;
@@ -281,8 +333,10 @@ class DiskCache final : public BlockCache {
   std::map<std::string, Queued> queued_;  // by path
   std::deque<std::string> order_;
   uint64_t queued_bytes_ = 0;
+  bool counted_ = false;  // nothing is written before
+  bool full_ = false;
   bool closing_ = false;
-  std::thread writer_;
+  std::vector<std::thread> writers_;
 };
 
 }  // namespace

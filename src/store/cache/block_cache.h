@@ -3,9 +3,11 @@
 //
 // How it works. A block is one file (block_file.h), written to tmp/ and renamed to blocks/ab/<hash>; a newer generation
 // replaces an older one. Readers just open and verify; a block that is evicted under them stays readable, one that does
-// not match its checksum is removed and counts as absent. Put only queues: one background thread makes checksums and
-// writes, and when the disk cannot keep up, blocks are dropped instead of making the reader wait. Until it is on disk a
-// queued block is served from memory. What is used is counted in the file "usage" by all processes; whoever would
+// not match its checksum is removed and counts as absent. Put only queues: background threads make checksums and
+// write. They write past the page cache, since another copy of what the reader has just been given costs more CPU than
+// all else here; when the disk falls behind, through the page cache, which takes a burst; and when that is not enough,
+// blocks are dropped instead of making the reader wait. Until it is on disk a queued block is served from memory. What
+// is used is counted in the file "usage" by all processes, and recounted by each that opens the cache; whoever would
 // exceed the limit scans the directory and removes what was not read for longest (modification times, renewed at most
 // once a minute by reading), down to nine tenths. Nothing here is durable or has to be: kill -9 costs the blocks in the
 // queue.
@@ -26,12 +28,13 @@ namespace seamount::store {
 struct BlockCacheOptions {
   std::string directory;  // made, mode 0700, where missing
   uint64_t limit_bytes = 10ULL << 30;
-  // Blocks that wait to be written. At 1 GB/s this is 30 ms of disk stall before blocks are dropped.
+  // Blocks that wait to be written; half of it is what the disk may be behind before the page cache is used. At 1 GB/s
+  // this is 30 ms of stall before blocks are dropped.
   uint64_t queue_bytes = 32ULL << 20;
 };
 
 struct BlockCacheStats {
-  uint64_t hits = 0;  // blocks read from the cache
+  uint64_t hits = 0;  // blocks read from the cache, or parts of one
   uint64_t hit_bytes = 0;
   uint64_t misses = 0;  // blocks that had to be fetched
   uint64_t miss_bytes = 0;
@@ -51,22 +54,25 @@ class BlockCache {
     std::optional<uint32_t> object_crc32c;
   };
 
-  // A block that was found; not thread-safe.
+  // A block that was found, or a part of it; not thread-safe. Offsets are the object's.
   class Found {
    public:
     virtual ~Found() = default;
     virtual const Facts& facts() const = 0;
-    virtual uint64_t payload_bytes() const = 0;
-    // Bytes [begin, begin + into.size()) of the payload, which must lie within. False, and the block is gone, when it
-    // does not match its checksum.
-    virtual bool Read(uint64_t begin, std::span<std::byte> into) = 0;
+    virtual uint64_t begin() const = 0;
+    virtual uint64_t end() const = 0;
+    // The bytes from `offset` on, which must lie within. False, and the block is gone, when it does not match its
+    // checksum.
+    virtual bool Read(uint64_t offset, std::span<std::byte> into) = 0;
   };
 
   virtual ~BlockCache() = default;  // writes what is queued
   // Null when it is not there. generation: null takes any.
   virtual std::unique_ptr<Found> Find(const BlockId& id, std::optional<Generation> generation) = 0;
-  // Never waits for the disk and never fails: a full or broken disk is warned of once, and caching pauses.
-  virtual void Put(const BlockId& id, const Facts& facts, Bytes payload) = 0;
+  // Never waits for the disk and never fails: a full or broken disk is warned of once, and caching pauses. The payload
+  // begins at `begin` in the object; less than the whole block is joined to what is cached of it, where the two touch,
+  // and else replaces that.
+  virtual void Put(const BlockId& id, const Facts& facts, uint64_t begin, Bytes payload) = 0;
   virtual void Count(bool hit, uint64_t bytes) = 0;
   // Returns when everything queued so far is written or dropped.
   virtual void Flush() = 0;

@@ -10,7 +10,7 @@
 namespace seamount::store {
 namespace {
 
-constexpr std::array<char, 8> kMagic = {'S', 'E', 'A', 'B', 'L', 'K', '0', '1'};
+constexpr std::array<char, 8> kMagic = {'S', 'E', 'A', 'B', 'L', 'K', '0', '2'};
 
 // As it stands on disk, in this machine's byte order: a cache does not travel.
 struct Layout {
@@ -19,12 +19,13 @@ struct Layout {
   uint64_t object_bytes;
   uint64_t index;
   uint32_t block_bytes;
+  uint32_t payload_begin;
   uint32_t payload_bytes;
   uint32_t object_crc32c;
   uint32_t has_object_crc32c;
   std::array<uint32_t, kLargeBlockBytes / kChecksummedBytes> crc32c;
   uint32_t object_name_bytes;
-  std::array<char, 3972> object_name;
+  std::array<char, 3968> object_name;
   uint32_t header_crc32c;  // of all before it
 };
 static_assert(sizeof(Layout) == kBlockHeaderBytes && std::is_trivially_copyable_v<Layout>);
@@ -50,6 +51,7 @@ std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header) {
   layout.object_bytes = header.object_bytes;
   layout.index = header.id.index;
   layout.block_bytes = header.id.block_bytes;
+  layout.payload_begin = header.payload_begin;
   layout.payload_bytes = header.payload_bytes;
   layout.object_crc32c = header.object_crc32c.value_or(0);
   layout.has_object_crc32c = header.object_crc32c ? 1 : 0;
@@ -65,17 +67,20 @@ std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header) {
 std::optional<BlockHeader> DecodeBlockHeader(std::span<const std::byte, kBlockHeaderBytes> bytes) {
   Layout layout;
   std::memcpy(&layout, bytes.data(), sizeof layout);
-  const bool sound = layout.magic == kMagic && layout.header_crc32c == HeaderChecksum(layout) &&
-                     layout.object_name_bytes <= layout.object_name.size() &&
-                     (layout.block_bytes == kLargeBlockBytes || layout.block_bytes == kSmallBlockBytes) &&
-                     layout.payload_bytes <= layout.block_bytes && layout.index < (1ULL << 44) &&
-                     layout.index * layout.block_bytes + layout.payload_bytes <= layout.object_bytes;
+  const bool sound =
+      layout.magic == kMagic && layout.header_crc32c == HeaderChecksum(layout) &&
+      layout.object_name_bytes <= layout.object_name.size() &&
+      (layout.block_bytes == kLargeBlockBytes || layout.block_bytes == kSmallBlockBytes) &&
+      layout.payload_begin <= layout.block_bytes && layout.payload_bytes <= layout.block_bytes - layout.payload_begin &&
+      layout.index < (1ULL << 40) &&
+      layout.index * layout.block_bytes + layout.payload_begin + layout.payload_bytes <= layout.object_bytes;
   if (!sound) return std::nullopt;
   BlockHeader header{.id = {.object = std::string(layout.object_name.data(), layout.object_name_bytes),
                             .block_bytes = layout.block_bytes,
                             .index = layout.index},
                      .generation = layout.generation,
                      .object_bytes = layout.object_bytes,
+                     .payload_begin = layout.payload_begin,
                      .payload_bytes = layout.payload_bytes,
                      .crc32c = layout.crc32c};
   if (layout.has_object_crc32c != 0) header.object_crc32c = layout.object_crc32c;

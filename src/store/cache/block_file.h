@@ -1,4 +1,5 @@
-// The format of one cached block on disk: a header of 4 KiB, so that the payload begins on a page, then the payload.
+// The format of one cached block on disk: a header of 4 KiB, so that the payload begins on a page, then the payload:
+// the whole block, or of a small one the part that was read so far.
 //
 // The header names the object wholly (its file's name is only a hash), and carries a CRC32C for each 64 KiB of payload,
 // so that a small read verifies little more than it needs, and one of itself. Nothing is fsynced and nothing trusted
@@ -35,7 +36,8 @@ struct BlockHeader {
   Generation generation = 0;
   uint64_t object_bytes = 0;
   std::optional<uint32_t> object_crc32c;
-  uint32_t payload_bytes = 0;  // block_bytes, but for an object's last block
+  uint32_t payload_begin = 0;  // within the block; not 0 only where a part of it is cached
+  uint32_t payload_bytes = 0;
   std::array<uint32_t, kLargeBlockBytes / kChecksummedBytes> crc32c{};
 };
 

@@ -4,14 +4,16 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
-#include <sys/uio.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstdio>
+#include <cstdlib>
+#include <cstring>
 #include <ctime>
+#include <new>
 #include <vector>
 
 #include "store/file/file_folder.h"
@@ -21,6 +23,8 @@ namespace {
 
 // What is removed at once, so that not every block written scans the directory: a tenth.
 uint64_t LowWater(uint64_t limit) { return limit - limit / 10; }
+// O_DIRECT takes whole pages from page boundaries.
+constexpr size_t kPageBytes = 4096;
 // A temporary file as old as this belongs to a process that was killed.
 constexpr time_t kStaleSeconds = 600;
 
@@ -53,6 +57,11 @@ Result<void> MakeFolder(const std::string& path) {
 
 }  // namespace
 
+BlockImage::BlockImage()
+    : data_(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, kBlockHeaderBytes + kLargeBlockBytes)), &std::free) {
+  if (data_ == nullptr) throw std::bad_alloc();
+}
+
 Result<void> BlockFolder::Make() {
   for (size_t slash = directory_.find('/', 1); slash != std::string::npos; slash = directory_.find('/', slash + 1)) {
     SEAMOUNT_TRY(MakeFolder(directory_.substr(0, slash)));
@@ -66,40 +75,66 @@ Result<void> BlockFolder::Make() {
   return {};
 }
 
-Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::byte> payload) {
+Result<void> BlockFolder::Recount() {
+  const Fd lock(open((directory_ + "/evict.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return ErrnoError(errno, "locking the cache", directory_);
+  if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};  // somebody else counts
+  SEAMOUNT_TRY(Evict(limit_bytes_));
+  return {};
+}
+
+Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::byte> payload, Through through,
+                                BlockImage& image) {
   const auto encoded = EncodeBlockHeader(header);
-  if (!encoded) return true;
-  SEAMOUNT_TRY_ASSIGN(const bool room, MakeRoom(kBlockHeaderBytes + payload.size()));
+  if (!encoded) return false;
+  const size_t bytes = kBlockHeaderBytes + payload.size();
+  SEAMOUNT_TRY_ASSIGN(const bool room, MakeRoom(bytes));
   if (!room) return false;
+  std::memcpy(image.data(), encoded->data(), kBlockHeaderBytes);
+  std::memcpy(image.data() + kBlockHeaderBytes, payload.data(), payload.size());
   const std::string temporary = directory_ + "/tmp/" + std::to_string(getpid()) + "-" +
                                 std::to_string(reinterpret_cast<uintptr_t>(this)) + "-" + std::to_string(++counter_);
-  const Fd fd(open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-  if (!fd) return ErrnoError(errno, "writing the cache", directory_);
-  const std::array<iovec, 2> parts = {iovec{const_cast<std::byte*>(encoded->data()), encoded->size()},
-                                      iovec{const_cast<std::byte*>(payload.data()), payload.size()}};
-  // A short write is a full disk: the rest would fail.
-  const ssize_t written = writev(fd.get(), parts.data(), static_cast<int>(parts.size()));
-  struct stat status {};
-  if (written != static_cast<ssize_t>(encoded->size() + payload.size()) || fstat(fd.get(), &status) != 0) {
-    const int error = written < 0 ? errno : ENOSPC;
-    unlink(temporary.c_str());
-    return ErrnoError(error, "writing the cache", directory_);
-  }
   const std::string path = PathOf(header.id);
-  struct stat before {};
-  const uint64_t replaced = stat(path.c_str(), &before) == 0 ? DiskBytes(before) : 0;
-  if (rename(temporary.c_str(), path.c_str()) != 0) {
-    mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
+  const auto put = [&]() -> Result<bool> {
+    SEAMOUNT_TRY_ASSIGN(const uint64_t taken, WriteImage(temporary, image, bytes, through));
+    struct stat before {};
+    const uint64_t replaced = stat(path.c_str(), &before) == 0 ? DiskBytes(before) : 0;
     if (rename(temporary.c_str(), path.c_str()) != 0) {
-      const int error = errno;
-      unlink(temporary.c_str());
-      return ErrnoError(error, "writing the cache", directory_);
+      mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
+      if (rename(temporary.c_str(), path.c_str()) != 0) return ErrnoError(errno, "writing the cache", directory_);
     }
+    AddUsage(static_cast<int64_t>(taken) - static_cast<int64_t>(replaced));
+    return true;
+  };
+  auto placed = put();
+  if (!placed) unlink(temporary.c_str());
+  return placed;
+}
+
+Result<uint64_t> BlockFolder::WriteImage(const std::string& path, BlockImage& image, size_t bytes, Through through) {
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  bool direct = direct_ && through == Through::kNothing;
+  Fd fd(open(path.c_str(), kFlags | (direct ? O_DIRECT : 0), 0600));
+  if (!fd && direct && errno == EINVAL) {
+    direct = direct_ = false;
+    fd = Fd(open(path.c_str(), kFlags, 0600));
+  }
+  if (!fd) return ErrnoError(errno, "writing the cache", directory_);
+  size_t length = direct ? (bytes + kPageBytes - 1) / kPageBytes * kPageBytes : bytes;
+  ssize_t written = write(fd.get(), image.data(), length);
+  if (written < 0 && direct && errno == EINVAL) {
+    direct_ = false;
+    length = bytes;
+    if (fcntl(fd.get(), F_SETFL, 0) == 0) written = write(fd.get(), image.data(), length);
+  }
+  struct stat status {};
+  // A short write is a full disk: the rest would fail.
+  if (written != static_cast<ssize_t>(length) ||
+      (length != bytes && ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) || fstat(fd.get(), &status) != 0) {
+    return ErrnoError(written < 0 ? errno : ENOSPC, "writing the cache", directory_);
   }
   // Counted by length: blocks are given to a file late, and st_blocks of a fresh one may still be nothing.
-  AddUsage(static_cast<int64_t>(std::max<uint64_t>(DiskBytes(status), static_cast<uint64_t>(written))) -
-           static_cast<int64_t>(replaced));
-  return true;
+  return std::max<uint64_t>(DiskBytes(status), bytes);
 }
 
 Result<bool> BlockFolder::MakeRoom(uint64_t bytes) {

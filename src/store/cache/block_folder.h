@@ -1,7 +1,11 @@
-// Within store/cache: the directory of a block cache and its bound, by system calls. Used by the writing thread alone.
+// Within store/cache: the directory of a block cache and its bound, by system calls.
 #pragma once
 
+#include <atomic>
+#include <cstddef>
 #include <cstdint>
+#include <memory>
+#include <span>
 #include <string>
 
 #include "base/result.h"
@@ -9,6 +13,20 @@
 
 namespace seamount::store {
 
+// By what a block goes to disk. Nothing: O_DIRECT, where the file system has it.
+enum class Through { kNothing, kPageCache };
+
+// Room for one file, on page boundaries, as O_DIRECT wants it. Each writing thread has its own.
+class BlockImage {
+ public:
+  BlockImage();
+  std::byte* data() { return data_.get(); }
+
+ private:
+  const std::unique_ptr<std::byte, void (*)(void*)> data_;
+};
+
+// Thread-safe.
 class BlockFolder {
  public:
   BlockFolder(std::string directory, uint64_t limit_bytes)
@@ -16,12 +34,16 @@ class BlockFolder {
 
   Result<void> Make();
   std::string PathOf(const BlockId& id) const { return directory_ + "/blocks/" + BlockPath(id); }
+  // Sets the count of what is used right, and evicts what is too much.
+  Result<void> Recount();
   // False when there is no room and somebody else is making some. An error when the disk is full or broken.
-  Result<bool> Write(const BlockHeader& header, std::span<const std::byte> payload);
+  Result<bool> Write(const BlockHeader& header, std::span<const std::byte> payload, Through through, BlockImage& image);
   uint64_t evicted() const { return evicted_; }
 
  private:
   Result<bool> MakeRoom(uint64_t bytes);
+  // Writes the first `bytes` of the image to a new file; what it takes on disk.
+  Result<uint64_t> WriteImage(const std::string& path, BlockImage& image, size_t bytes, Through through);
   Result<uint64_t> Evict(uint64_t target_bytes);
   // Adds to the count shared with other processes; the new count.
   uint64_t AddUsage(int64_t bytes);
@@ -29,8 +51,9 @@ class BlockFolder {
 
   const std::string directory_;
   const uint64_t limit_bytes_;
-  uint64_t counter_ = 0;
-  uint64_t evicted_ = 0;
+  std::atomic<bool> direct_ = true;  // until the file system refuses
+  std::atomic<uint64_t> counter_ = 0;
+  std::atomic<uint64_t> evicted_ = 0;
 };
 
 }  // namespace seamount::store

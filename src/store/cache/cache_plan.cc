@@ -10,8 +10,7 @@ std::vector<CachePiece> PlanPieces(uint64_t begin, uint64_t end, std::optional<u
     const CachePiece large{kLargeBlockBytes, index};
     const uint64_t from = std::max(begin, large.begin());
     const uint64_t to = std::min(end, large.end());
-    const uint64_t there = std::min(object_bytes.value_or(large.end()), large.end()) - large.begin();
-    if (2 * (to - from) >= there) {
+    if (from == large.begin() && to == std::min(large.end(), object_bytes.value_or(UINT64_MAX))) {
       pieces.push_back(large);
       continue;
     }

@@ -19,8 +19,8 @@ struct CachePiece {
   bool operator==(const CachePiece&) const = default;
 };
 
-// The blocks that cover [begin, end), which is not empty, in order and without overlap: a large block where at least
-// half of it is asked for (of what the object has of it, where its size is known), else the small ones.
+// The blocks that cover [begin, end), which is not empty, in order and without overlap: a large block where all of it
+// is asked for (of what the object has of it, where its size is known), else the small ones.
 std::vector<CachePiece> PlanPieces(uint64_t begin, uint64_t end, std::optional<uint64_t> object_bytes);
 
 }  // namespace seamount::store

@@ -74,21 +74,16 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return {identity_ + "\n" + key, piece.block_bytes, piece.index};
   }
 
-  // The piece's block, or the large one that holds it. offset: where the piece begins in what was found.
-  Found FindPiece(const std::string& key, const CachePiece& piece, std::optional<Generation> generation,
-                  uint64_t& found_begin) const {
+  // What is cached of the piece: its block, a part of it, or the large block that holds it.
+  Found FindPiece(const std::string& key, const CachePiece& piece, std::optional<Generation> generation) const {
     const CachePiece large{kLargeBlockBytes, piece.begin() / kLargeBlockBytes};
-    found_begin = large.begin();
     if (Found found = cache_->Find(IdOf(key, large), generation)) return found;
     if (piece == large) return nullptr;
-    found_begin = piece.begin();
     return cache_->Find(IdOf(key, piece), generation);
   }
 
   Found FindFirst(const std::string& key, const Extent& extent, std::optional<Generation> generation) const {
-    uint64_t begin = 0;
-    const uint64_t index = extent.begin / kSmallBlockBytes;
-    return FindPiece(key, {kSmallBlockBytes, index}, generation, begin);
+    return FindPiece(key, {kSmallBlockBytes, extent.begin / kSmallBlockBytes}, generation);
   }
 
   // Blocks of a read whose size is known or bounded; empty where that would be too many to look for.
@@ -106,10 +101,10 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     std::vector<CachePiece> pieces =
         PiecesOf(extent, first ? std::optional(first->facts().object_bytes) : std::nullopt);
     if (!first) {
-      uint64_t begin = 0;
-      for (size_t i = 1; i < pieces.size() && !first; ++i) first = FindPiece(key, pieces[i], generation, begin);
+      for (size_t i = 1; i < pieces.size() && !first; ++i) first = FindPiece(key, pieces[i], generation);
     }
-    if (!first) return ReadMissing(key, generation, extent, pieces, context);
+    // Nothing of it is cached: one request for exactly what is asked, its answer handed through.
+    if (!first) return Fetch(key, generation, extent, context);
     const Facts facts = first->facts();
     first.reset();
     if (extent.begin >= facts.object_bytes) return ResultOf(key, facts, Bytes());
@@ -124,34 +119,11 @@ class CacheStore final : public DecoratedStore<CacheStore> {
             .data = std::move(data)};
   }
 
-  // Nothing of it is cached: one request for whole blocks around it, its answer a slice of theirs.
-  Result<ReadResult> ReadMissing(const std::string& key, Generation generation, const Extent& extent,
-                                 const std::vector<CachePiece>& pieces, const CallContext& context) {
-    const Extent blocks = BlocksAround(extent, pieces);
-    SEAMOUNT_TRY_ASSIGN(ReadResult read, Fetch(key, generation, blocks, context));
-    Cut(read, blocks, extent);
-    return read;
-  }
-
-  static Extent BlocksAround(const Extent& extent, const std::vector<CachePiece>& pieces) {
-    if (pieces.empty()) return {extent.begin / kSmallBlockBytes * kSmallBlockBytes, extent.end};
-    return {pieces.front().begin(), extent.end == UINT64_MAX ? UINT64_MAX : pieces.back().end()};
-  }
-
-  static void Cut(ReadResult& read, const Extent& had, const Extent& wanted) {
-    const uint64_t skip = std::min<uint64_t>(wanted.begin - had.begin, read.data.size());
-    const uint64_t left = read.data.size() - skip;
-    read.data = read.data.Slice(skip, std::min(wanted.end - wanted.begin, left));
-  }
-
   // Without a generation nothing may be shared with a request that began earlier: the object may have been replaced
   // between them.
   Result<std::optional<ReadResult>> ReadCold(const std::string& key, const Extent& extent, const CallContext& context) {
-    const Extent blocks = BlocksAround(extent, PiecesOf(extent, std::nullopt));
-    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(blocks)}, context));
-    if (!read) return read;
-    SEAMOUNT_TRY(Keep(key, blocks, *read));
-    Cut(*read, blocks, extent);
+    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(extent)}, context));
+    if (read) SEAMOUNT_TRY(Keep(key, extent, *read));
     return read;
   }
 
@@ -160,21 +132,28 @@ class CacheStore final : public DecoratedStore<CacheStore> {
                                const CallContext& context) {
     Buffer buffer(extent.end - extent.begin);
     std::vector<Extent> missing;
+    Found found;
     for (const CachePiece& piece : PlanPieces(extent.begin, extent.end, facts.object_bytes)) {
-      const Extent part{std::max(piece.begin(), extent.begin), std::min(piece.end(), extent.end)};
-      uint64_t found_begin = 0;
-      const Found found = FindPiece(key, piece, facts.generation, found_begin);
+      Extent part{std::max(piece.begin(), extent.begin), std::min(piece.end(), extent.end)};
+      if (!Covers(found, part)) found = FindPiece(key, piece, facts.generation);
       const auto into = buffer.span().subspan(part.begin - extent.begin, part.end - part.begin);
-      if (found && part.end - found_begin <= found->payload_bytes() && found->Read(part.begin - found_begin, into)) {
-        cache_->Count(true, into.size());
-        continue;
+      if (Covers(found, part)) {
+        if (found->Read(part.begin, into)) {
+          cache_->Count(true, into.size());
+          continue;
+        }
+        found.reset();  // damaged, and gone
       }
-      if (!missing.empty() && missing.back().end == piece.begin()) {
-        missing.back().end = piece.end();
+      // A block of which another part is wanted than is cached is fetched whole, unless the two make one part.
+      const bool apart = found && (found->end() < part.begin || part.end < found->begin());
+      if (apart) part = {piece.begin(), std::min(piece.end(), facts.object_bytes)};
+      if (!missing.empty() && missing.back().end == part.begin) {
+        missing.back().end = part.end;
       } else {
-        missing.push_back({piece.begin(), piece.end()});
+        missing.push_back(part);
       }
     }
+    found.reset();
     for (const Extent& run : missing) {
       SEAMOUNT_TRY_ASSIGN(const ReadResult read, Fetch(key, facts.generation, run, context));
       const uint64_t from = std::max(run.begin, extent.begin);
@@ -185,6 +164,10 @@ class CacheStore final : public DecoratedStore<CacheStore> {
       std::memcpy(buffer.data() + (from - extent.begin), read.data.data() + (from - run.begin), to - from);
     }
     return ResultOf(key, facts, std::move(buffer));
+  }
+
+  static bool Covers(const Found& found, const Extent& part) {
+    return found && found->begin() <= part.begin && part.end <= found->end();
   }
 
   static std::optional<ByteRange> RangeOf(const Extent& extent) {
@@ -247,7 +230,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return *std::move(read);
   }
 
-  // Queues whole blocks of what was read for the cache. An error when it is not what was asked for.
+  // Queues what was read for the cache. An error when it is not what was asked for.
   Result<void> Keep(const std::string& key, const Extent& asked, const ReadResult& read) {
     const Facts facts{read.info.generation, read.info.size_bytes, read.info.crc32c};
     const uint64_t object_end = facts.object_bytes;
@@ -256,19 +239,12 @@ class CacheStore final : public DecoratedStore<CacheStore> {
       return base::Unavailable("reading '" + key + "': " + std::to_string(read.data.size()) +
                                " bytes came instead of " + std::to_string(end - asked.begin));
     }
-    const auto keep = [&](const CachePiece& piece) {
-      const uint64_t piece_end = std::min(piece.end(), object_end);
-      if (piece.begin() < asked.begin || piece_end > end || piece.begin() >= piece_end) return false;
-      cache_->Put(IdOf(key, piece), facts, read.data.Slice(piece.begin() - asked.begin, piece_end - piece.begin()));
-      cache_->Count(false, piece_end - piece.begin());
-      return true;
-    };
-    for (uint64_t index = asked.begin / kLargeBlockBytes; index * kLargeBlockBytes < end; ++index) {
-      if (keep({kLargeBlockBytes, index})) continue;
-      const uint64_t first = index * (kLargeBlockBytes / kSmallBlockBytes);
-      for (uint64_t small = first; small < first + kLargeBlockBytes / kSmallBlockBytes; ++small) {
-        (void)keep({kSmallBlockBytes, small});
-      }
+    if (end == asked.begin) return {};
+    for (const CachePiece& piece : PlanPieces(asked.begin, end, object_end)) {
+      const uint64_t from = std::max(piece.begin(), asked.begin);
+      const uint64_t to = std::min(piece.end(), end);
+      cache_->Put(IdOf(key, piece), facts, from, read.data.Slice(from - asked.begin, to - from));
+      cache_->Count(false, to - from);
     }
     return {};
   }

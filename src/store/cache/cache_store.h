@@ -4,9 +4,10 @@
 // content for ever. So such a Read may still hand out a generation that was overwritten or deleted meanwhile, where the
 // bare store would say PreconditionFailed. A Read without if_generation has to learn the current generation first: by
 // one Stat where the cache holds the first block it needs, else by reading (the answer tells), so that a cold read is
-// one request either way. Missing blocks in a row are one request; readers that want the same row at the same time
-// share it. A read that the cache has nothing of is handed through without a copy; the blocks it brought are written in
-// the background. Everything but Read goes straight through.
+// one request either way. What is missing in a row is one request; readers that want the same row at the same time
+// share it. A read that the cache has nothing of is one request for exactly what was asked, handed through without a
+// copy; what it brought is written in the background. Only a block of which different parts are wanted again is fetched
+// whole. Everything but Read goes straight through.
 #pragma once
 
 #include <memory>

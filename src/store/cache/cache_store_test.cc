@@ -82,6 +82,7 @@ class CacheStoreTest : public testing::Test {
     EXPECT_TRUE(read) << read.error().ToString();
     return read && *read ? std::string((*read)->data.view()) : "<absent>";
   }
+  uint64_t Fetched() const { return inner_->Snapshot().of(Operation::kRead).bytes; }
   uint64_t Requests() const { return inner_->Snapshot().of(Operation::kRead).calls; }
   std::vector<fs::path> Blocks() const {
     std::vector<fs::path> blocks;
@@ -111,7 +112,7 @@ TEST_F(CacheStoreTest, ASecondReadAsksNobodyAlsoAfterARestart) {
   EXPECT_EQ(Read("k", {.if_generation = generation}), content);
   EXPECT_EQ(Read("k", part), content.substr(kMiB - 5, 2 * kMiB));
   EXPECT_EQ(Requests(), 1u);
-  EXPECT_EQ(cache_->Stats().hits, 9u);  // all six blocks, then three
+  EXPECT_EQ(cache_->Stats().hit_bytes, content.size() + 2 * kMiB);
 }
 
 TEST_F(CacheStoreTest, WithoutAGenerationOneLookUpReplacesTheBytes) {
@@ -130,12 +131,58 @@ TEST_F(CacheStoreTest, WithoutAGenerationOneLookUpReplacesTheBytes) {
 TEST_F(CacheStoreTest, RandomReadsFetchLittleMoreThanTheyAsk) {
   const std::string content = Pattern(8 * kMiB, 3);
   const Generation generation = Put("k", content);
-  const ReadOptions random{.range = ByteRange{3 * kMiB + 256 * 1024, 256 * 1024}, .if_generation = generation};
-  EXPECT_EQ(Read("k", random), content.substr(3 * kMiB + 256 * 1024, 256 * 1024));
-  EXPECT_EQ(inner_->Snapshot().of(Operation::kRead).bytes, 256u * 1024);
+  constexpr uint64_t kBegin = 3 * kMiB + 200'000;
+  const ReadOptions random{.range = ByteRange{kBegin, 256 * 1024}, .if_generation = generation};
+  EXPECT_EQ(Read("k", random), content.substr(kBegin, 256 * 1024));
+  EXPECT_EQ(Fetched(), 256u * 1024) << "the first time, exactly what was asked";
   cache_->Flush();
-  EXPECT_EQ(Read("k", random), content.substr(3 * kMiB + 256 * 1024, 256 * 1024));
+  EXPECT_EQ(Read("k", random), content.substr(kBegin, 256 * 1024));
   EXPECT_EQ(Requests(), 1u);
+}
+
+TEST_F(CacheStoreTest, PartsOfABlockThatTouchBecomeOne) {
+  const std::string content = Pattern(kMiB, 9);
+  const Generation generation = Put("k", content);
+  const auto read = [&](uint64_t begin, uint64_t end) {
+    const ReadOptions options{.range = ByteRange{begin, end - begin}, .if_generation = generation};
+    ASSERT_TRUE(Read("k", options) == content.substr(begin, end - begin)) << begin << "-" << end;
+    cache_->Flush();
+  };
+  read(50'000, 60'000);
+  read(60'000, 80'000);
+  read(40'000, 55'000);
+  EXPECT_EQ(Fetched(), 45'000u);
+  read(40'000, 80'000);
+  EXPECT_EQ(Requests(), 3u);
+  // Nothing joins these two: from now on the block is cached whole.
+  read(100'000, 100'010);
+  EXPECT_EQ(Fetched(), 45'000u + kSmallBlockBytes);
+  read(1, kSmallBlockBytes);
+  EXPECT_EQ(Requests(), 4u);
+  EXPECT_EQ(Blocks().size(), 1u);
+}
+
+// Reads of all sizes at all places, through a cache that is reopened now and then: every byte right, and what was read
+// once not fetched again while there is room.
+TEST_F(CacheStoreTest, RandomReadsMatchTheObject) {
+  const std::string content = Pattern(3 * kMiB + 12'345, 10);
+  const Generation generation = Put("k", content);
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int i = 0; i < 400; ++i) {
+    const uint64_t begin = random() % content.size();
+    const uint64_t length = 1 + random() % (i % 10 == 0 ? 2 * kMiB : 150'000);
+    const ReadOptions options{.range = ByteRange{begin, length}, .if_generation = generation};
+    ASSERT_TRUE(Read("k", options) == content.substr(begin, length)) << begin << "+" << length;
+    if (i % 7 == 0) cache_->Flush();
+    if (i % 50 == 49) {
+      Reopen();
+      const uint64_t before = Requests();
+      ASSERT_TRUE(Read("k", options) == content.substr(begin, length));
+      EXPECT_EQ(Requests(), before) << begin << "+" << length;
+    }
+  }
 }
 
 TEST_F(CacheStoreTest, DamageIsNoticedAndFetchedAnew) {
@@ -163,6 +210,78 @@ TEST_F(CacheStoreTest, DamageIsNoticedAndFetchedAnew) {
   const uint64_t requests = Requests();
   EXPECT_EQ(Read("k", {.if_generation = generation}), content);
   EXPECT_EQ(Requests(), requests);
+}
+
+TEST_F(CacheStoreTest, BlocksOfAnotherVersionAreReplaced) {
+  const std::string content = Pattern(2 * kMiB, 11);
+  const Generation generation = Put("k", content);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  for (const auto& block : Blocks())
+    std::ofstream(block, std::ios::in | std::ios::out | std::ios::binary) << "SEABLK99";
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  Reopen();
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  EXPECT_EQ(Requests(), 2u);
+}
+
+TEST_F(CacheStoreTest, AWrongCountOfWhatIsUsedIsSetRight) {
+  constexpr uint64_t kLimit = 6 * kMiB;
+  Reopen(kLimit);
+  const std::string usage = directory() + "/usage";
+  const auto fill = [&](int key) {
+    const Generation generation = Put(std::to_string(key), Pattern(kMiB, static_cast<uint64_t>(key)));
+    (void)Read(std::to_string(key), {.if_generation = generation});
+    cache_->Flush();
+  };
+  int key = 0;
+  while (key < 5) fill(key++);
+  for (const std::string& wrong : {std::string(), std::string("?"), std::string(8, '\0'), std::string(8, '\x7F')}) {
+    std::ofstream(usage, std::ios::binary) << wrong;
+    Reopen(kLimit);
+    for (int i = 0; i < 4; ++i) fill(key++);
+    uint64_t used = 0;
+    for (const auto& block : Blocks()) used += fs::file_size(block);
+    EXPECT_LE(used, kLimit);
+    EXPECT_GE(used, 3 * kMiB);
+  }
+}
+
+TEST(BlockCacheTest, AFolderThatCannotBeMadeIsAnErrorThatNamesIt) {
+  const TemporaryFolder folder;
+  std::ofstream(folder.path() + "/file") << "no folder";
+  for (const std::string& directory : {folder.path() + "/file/cache", std::string("/proc/no-such-folder/cache")}) {
+    const auto cache = OpenBlockCache({.directory = directory});
+    ASSERT_FALSE(cache);
+    EXPECT_NE(cache.error().message().find(directory.substr(0, directory.rfind('/'))), std::string::npos)
+        << cache.error().ToString();
+  }
+}
+
+// Two processes, or two mounts of one: what either has fetched the other has too, and together they keep the bound.
+TEST_F(CacheStoreTest, TwoCachesShareAFolder) {
+  constexpr uint64_t kLimit = 8 * kMiB;
+  Reopen(kLimit);
+  const auto other_cache = Open(directory(), kLimit);
+  const auto other = MakeCacheStore(inner_, other_cache, "bucket");
+  for (int i = 0; i < 20; ++i) {
+    const std::string key = std::to_string(i);
+    const std::string content = Pattern(kMiB, static_cast<uint64_t>(i));
+    const Generation generation = Put(key, content);
+    Store& first = i % 2 == 0 ? *store_ : *other;
+    Store& second = i % 2 == 0 ? *other : *store_;
+    ASSERT_TRUE(first.Read(key, {.if_generation = generation}, {}));
+    cache_->Flush();
+    other_cache->Flush();
+    const uint64_t before = Requests();
+    const auto read = second.Read(key, {.if_generation = generation}, {});
+    ASSERT_TRUE(read && *read && (*read)->data.view() == content);
+    EXPECT_EQ(Requests(), before);
+    uint64_t used = 0;
+    for (const auto& block : Blocks()) used += fs::file_size(block);
+    EXPECT_LE(used, kLimit);
+  }
 }
 
 TEST_F(CacheStoreTest, StaysWithinItsBound) {
@@ -279,17 +398,18 @@ TEST_F(CacheStoreTest, KilledWritersLeaveNoWrongBlock) {
   }
 }
 
-TEST(CachePlanTest, LargeBlocksWhereHalfIsAskedFor) {
+TEST(CachePlanTest, LargeBlocksWhereAllOfThemIsAskedFor) {
   using Pieces = std::vector<CachePiece>;
   constexpr uint32_t kLarge = kLargeBlockBytes;
   constexpr uint32_t kSmall = kSmallBlockBytes;
   EXPECT_EQ(PlanPieces(0, 4 * kMiB, 10 * kMiB), (Pieces{{kLarge, 0}, {kLarge, 1}, {kLarge, 2}, {kLarge, 3}}));
   EXPECT_EQ(PlanPieces(kMiB, kMiB + 1, 10 * kMiB), (Pieces{{kSmall, 8}}));
   EXPECT_EQ(PlanPieces(kMiB - 1, kMiB + 1, std::nullopt), (Pieces{{kSmall, 7}, {kSmall, 8}}));
-  EXPECT_EQ(PlanPieces(0, kMiB / 2, std::nullopt), (Pieces{{kLarge, 0}}));
-  EXPECT_EQ(PlanPieces(0, 100, 150), (Pieces{{kLarge, 0}})) << "most of a small object is all of it";
-  EXPECT_EQ(PlanPieces(3 * kMiB, 3 * kMiB + 10, 3 * kMiB + 15), (Pieces{{kLarge, 3}}));
-  EXPECT_EQ(PlanPieces(kMiB / 2, 2 * kMiB + 1, 8 * kMiB), (Pieces{{kLarge, 0}, {kLarge, 1}, {kSmall, 16}}));
+  EXPECT_EQ(PlanPieces(0, kMiB / 4, std::nullopt), (Pieces{{kSmall, 0}, {kSmall, 1}}));
+  EXPECT_EQ(PlanPieces(0, 150, 150), (Pieces{{kLarge, 0}})) << "all of a small object";
+  EXPECT_EQ(PlanPieces(0, 100, 150), (Pieces{{kSmall, 0}}));
+  EXPECT_EQ(PlanPieces(3 * kMiB, 3 * kMiB + 15, 3 * kMiB + 15), (Pieces{{kLarge, 3}}));
+  EXPECT_EQ(PlanPieces(kMiB - kSmall, 2 * kMiB + 1, 8 * kMiB), (Pieces{{kSmall, 7}, {kLarge, 1}, {kSmall, 16}}));
 }
 
 TEST(BlockHeaderTest, ComesBackAndDamageShows) {
@@ -297,7 +417,8 @@ TEST(BlockHeaderTest, ComesBackAndDamageShows) {
                      .generation = 99,
                      .object_bytes = kMiB,
                      .object_crc32c = 5,
-                     .payload_bytes = kSmallBlockBytes};
+                     .payload_begin = 1000,
+                     .payload_bytes = kSmallBlockBytes - 1000};
   header.crc32c[1] = 77;
   auto encoded = EncodeBlockHeader(header);
   ASSERT_TRUE(encoded);
@@ -305,6 +426,7 @@ TEST(BlockHeaderTest, ComesBackAndDamageShows) {
   ASSERT_TRUE(back);
   EXPECT_EQ(back->id.object, header.id.object);
   EXPECT_EQ(back->generation, 99u);
+  EXPECT_EQ(back->payload_begin, 1000u);
   EXPECT_EQ(back->object_crc32c, 5u);
   EXPECT_EQ(back->crc32c, header.crc32c);
   for (size_t i = 0; i < encoded->size(); i += 97) {
