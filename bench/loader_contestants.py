@@ -40,7 +40,6 @@ def seamount_batches(url: str, endpoint: str, memory: str, order: list[int]):
 
 def tensorstore_batches(url: str, endpoint: str, memory: str, order: list[int]):
     """Futures for several batches ahead, a shared cache of chunks, one copy into the batch."""
-    os.environ["TENSORSTORE_GCS_HTTP_URL"] = endpoint
     import tensorstore
 
     context = tensorstore.Context({"cache_pool": {"total_bytes_limit": 1 << 30},
@@ -151,6 +150,7 @@ def main() -> None:
     arguments = parser.parse_args()
     batches, modules = CONTESTANTS[arguments.name]
     os.environ["TENSORSTORE_GCS_HTTP_URL"] = arguments.endpoint
+    os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"  # it would ask by gRPC what kind of bucket it is
     for module in modules:
         try:
             importlib.import_module(module)

@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import ast
+import contextlib
 import gc
 import http.server
 import json
+import multiprocessing
+import os
+import pickle
 import signal
 import subprocess
 import sys
 import textwrap
 import threading
 import urllib.parse
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -262,6 +268,12 @@ def test_a_corrupt_chunk_is_named(url, tmp_path):
         ({"inputs": [-90]}, ValueError, "no sample fits"),
         ({"select": (50, 70)}, ValueError, "positions 0..60"),
         ({"memory": "10KiB"}, ValueError, "too small"),
+        ({"batch_size": 2.5}, ValueError, "batch_size is 2.5: expected an integer"),
+        ({"inputs": 0}, ValueError, "inputs is 0: expected a list of leads"),
+        ({"inputs": [0.5]}, ValueError, "inputs is 0.5: expected an integer"),
+        ({"select": 5}, ValueError, r"select is 5: expected \(start, stop\)"),
+        ({"select": (-1, 5)}, ValueError, "select is -1"),
+        ({"shuffle": True}, ValueError, "shuffle is True"),
         ({"memory": "lots"}, ValueError, "lots"),
         ({"normalize": {"x": (0, 1)}}, ValueError, "'x'"),
     ],
@@ -324,6 +336,95 @@ def test_forking_after_import_is_safe_and_a_parents_loader_says_so(url):
         """
     )
     subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
+
+
+def threads():
+    return len(os.listdir("/proc/self/task"))
+
+
+def test_a_loader_that_is_dropped_half_way_takes_its_threads_along(url):
+    before = threads()
+    iterator = iter(seamount.Loader(url, **OPTIONS, threads=3))
+    batch = next(iterator)
+    assert threads() > before
+    del iterator
+    gc.collect()
+    assert threads() == before
+    assert np.isfinite(batch.inputs).all()
+
+
+def test_a_process_may_end_while_loading(url):
+    program = f"""
+import seamount
+loader = seamount.Loader({url!r}, **{OPTIONS!r}, threads=4)
+iterator = iter(loader)
+batch = next(iterator)
+loader.itself = loader  # a cycle, which is not collected before the end
+"""
+    for _ in range(5):
+        done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
+        assert (done.returncode, done.stderr) == (0, "")
+
+
+def in_a_worker(url):
+    batch = next(iter(seamount.Loader(url, **OPTIONS)))
+    return batch.index.tolist(), batch.inputs.tobytes()
+
+
+@pytest.mark.filterwarnings("ignore:This process")  # other libraries' threads; none of them is needed in the child
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_worker_processes_can_make_their_own(url, method):
+    here = in_a_worker(url)
+    with multiprocessing.get_context(method).Pool(2) as pool:
+        assert pool.map(in_a_worker, [url] * 4) == [here] * 4
+
+
+def test_loaders_and_arrays_say_why_they_cannot_be_pickled(url):
+    with pytest.raises(TypeError, match=r"state_dict\(\).*num_workers=0"):
+        pickle.dumps(seamount.Loader(url, **OPTIONS))
+    with pytest.raises(TypeError, match=r"open_array\(url, 'u'\)"):
+        pickle.dumps(seamount.open_array(url, "u"))
+    batch = next(iter(seamount.Loader(url, **OPTIONS)))
+    again = pickle.loads(pickle.dumps(batch))
+    np.testing.assert_array_equal(again.inputs, batch.inputs)
+
+
+def test_repr_says_what_and_where_and_no_secret(url, tmp_path):
+    key = tmp_path / "secret-key.json"
+    loader = seamount.Loader(url, **OPTIONS, key=key)
+    assert "secret" not in repr(loader)
+    assert url in repr(loader) and "['u', 'v']" in repr(loader) and "position 0" in repr(loader)
+
+
+def test_the_state_can_be_asked_for_while_another_thread_waits(url, stuck_bucket):
+    loader = seamount.Loader("gs://bucket/winds.zarr", ["u"], endpoint=stuck_bucket, anonymous=True)
+    stop = threading.Event()
+
+    def wait():
+        with contextlib.suppress(Exception):
+            next(iter(loader))
+        stop.set()
+
+    waiting = threading.Thread(target=wait, daemon=True)
+    waiting.start()
+    for _ in range(3):
+        assert loader.state_dict()["position"] == 0 and loader.stats()["batches"] == 0
+    assert not stop.is_set()
+
+
+def test_the_stub_names_what_the_extension_has():
+    tree = ast.parse((Path(seamount.__file__).parent / "_core.pyi").read_text())
+    said = {}
+    for node in tree.body:
+        if isinstance(node, ast.ClassDef):
+            said[node.name] = {getattr(part, "name", None) or part.target.id for part in node.body}
+        elif isinstance(node, ast.FunctionDef):
+            said[node.name] = None
+    there = {name for name in dir(seamount._core) if not name.startswith("_")}
+    assert there == set(said)
+    for name, members in said.items():
+        if members is not None:
+            assert {m for m in dir(getattr(seamount._core, name)) if not m.startswith("_")} == members, name
 
 
 @pytest.fixture

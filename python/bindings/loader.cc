@@ -57,6 +57,13 @@ std::unique_ptr<Loader> Open(const std::string& url, std::vector<std::string> va
       Interruptibly([&](const CallContext& context) { return Loader::Open(store, std::move(options), context); }));
 }
 
+// The loader's mutex may be held by another thread that waits for a batch; Python must go on meanwhile.
+template <class F>
+auto WithoutGil(F body) {
+  const nb::gil_scoped_release released;
+  return body();
+}
+
 // A NumPy array that views part of a batch and keeps its memory from being used again.
 nb::object View(const Loader& loader, const Batch& batch, float* data, size_t leads) {
   std::vector<size_t> shape = {batch.index.size(), leads, loader.options().variables.size()};
@@ -78,18 +85,10 @@ nb::object IndexOf(const Batch& batch) {
 // (inputs, targets or None, index), or None at the end of the epoch.
 nb::object Next(Loader& loader) {
   for (bool ready = false; !ready;) {
-    const auto wait = [&] {
-      const nb::gil_scoped_release released;
-      return loader.Wait(kSignalInterval);
-    };
-    ready = ValueOrRaise(wait());
+    ready = ValueOrRaise(WithoutGil([&] { return loader.Wait(kSignalInterval); }));
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
   }
-  const auto take = [&] {
-    const nb::gil_scoped_release released;
-    return loader.Next();
-  };
-  const std::optional<Batch> batch = ValueOrRaise(take());
+  const std::optional<Batch> batch = ValueOrRaise(WithoutGil([&] { return loader.Next(); }));
   if (!batch) return nb::none();
   nb::object targets = nb::none();
   if (batch->targets != nullptr) targets = View(loader, *batch, batch->targets, loader.options().targets.size());
@@ -97,15 +96,16 @@ nb::object Next(Loader& loader) {
 }
 
 void Seek(Loader& loader, uint64_t seed, uint64_t epoch, uint64_t position) {
-  const auto seek = [&] {
-    const nb::gil_scoped_release released;
-    return loader.Seek({seed, epoch, position});
-  };
-  CheckOrRaise(seek());
+  CheckOrRaise(WithoutGil([&] { return loader.Seek({seed, epoch, position}); }));
+}
+
+nb::tuple StateOf(const Loader& loader) {
+  const auto state = WithoutGil([&] { return loader.state(); });
+  return nb::make_tuple(state.seed, state.epoch, state.position);
 }
 
 nb::dict StatsOf(const Loader& loader) {
-  const loader::Stats stats = loader.stats();
+  const loader::Stats stats = WithoutGil([&] { return loader.stats(); });
   nb::dict counts;
   counts["batches"] = stats.batches;
   counts["samples"] = stats.samples;
@@ -127,12 +127,8 @@ nb::dict StatsOf(const Loader& loader) {
 void AddLoader(nb::module_& module) {
   nb::class_<Loader>(module, "Loader")
       .def("next", &Next)
-      .def("seek", &Seek)
-      .def("state",
-           [](const Loader& loader) {
-             const auto state = loader.state();
-             return nb::make_tuple(state.seed, state.epoch, state.position);
-           })
+      .def("seek", &Seek, nb::arg("seed"), nb::arg("epoch"), nb::arg("position"))
+      .def("state", &StateOf)
       .def("stats", &StatsOf)
       .def_prop_ro("order_id", &Loader::order_id)
       .def_prop_ro("samples", &Loader::samples)

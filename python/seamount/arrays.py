@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from . import _core
+from .loader import range_of
 
 
 class Array:
@@ -19,10 +20,12 @@ class Array:
 
     @property
     def name(self) -> str:
+        """The array's path within the group that was opened."""
         return self._core.path
 
     @property
     def shape(self) -> tuple[int, ...]:
+        """Elements along each dimension."""
         return tuple(self._core.shape)
 
     @property
@@ -37,10 +40,12 @@ class Array:
 
     @property
     def dims(self) -> tuple[str, ...]:
+        """The dimensions' names; empty where the array has none."""
         return tuple(self._core.dims)
 
     @property
     def attributes(self) -> dict[str, Any]:
+        """The array's attributes, without what Zarr keeps in them for itself. Numbers that JSON cannot say are text."""
         return json.loads(self._core.attributes_json)
 
     def read(self, select: tuple[int, int] | None = None, raw: bool = False) -> np.ndarray:
@@ -58,8 +63,14 @@ class Array:
             InvalidArgumentError (ValueError): the selection lies outside.
             DataLossError (OSError): a chunk is corrupt; the message names it.
         """
-        start, stop = select if select is not None else (0, self.shape[0] if self.shape else 0)
+        start, stop = (0, self.shape[0] if self.shape else 0) if select is None else range_of(select)
         return self._core.read(start, stop, raw)
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a seamount.Array cannot be pickled: it holds connections. Open it where it is needed: "
+            f"seamount.open_array(url, {self.name!r})"
+        )
 
     def __repr__(self) -> str:
         return f"<seamount.Array {self.name!r} {self.dtype} {dict(zip(self.dims, self.shape)) or self.shape}>"
@@ -75,8 +86,19 @@ def open_array(
 ) -> Array:
     """Opens one array of the Zarr group at ``url`` (``gs://bucket/prefix`` or ``file:///directory``).
 
+    Only metadata are read. ``endpoint``, ``key`` and ``anonymous`` are as for :class:`seamount.Loader`.
+
     Raises:
         NotFoundError (FileNotFoundError): there is no such variable; the message has the nearest name.
+        InvalidArgumentError (ValueError): the array has a data type or a codec that is not supported; it is named.
+        PermissionDeniedError, UnauthenticatedError (PermissionError): the bucket may not be read with this key.
+        UnavailableError (ConnectionError): the server was away for longer than retrying lasts.
+
+    Example:
+        >>> wind = seamount.open_array("gs://lab/winds.zarr", "uwnd")
+        >>> wind.dims, wind.shape
+        (('time', 'lat', 'lon'), (132, 73, 144))
+        >>> january = wind.read((0, 1))  # (1, 73, 144), in the units of wind.attributes["units"]
     """
     return Array(_core.open_array(os.fspath(url), variable, endpoint or "", _text(key), anonymous))
 
@@ -91,9 +113,10 @@ def read(
     key: str | os.PathLike[str] | None = None,
     anonymous: bool = False,
 ) -> np.ndarray:
-    """The values of one array: ``open_array(url, variable).read(select, raw)``.
+    """The values of one array: ``open_array(url, variable).read(select, raw)``, which says what comes and what is raised.
 
-    >>> latitude = seamount.read("gs://lab/winds.zarr", "lat")
+    Example:
+        >>> latitude = seamount.read("gs://lab/winds.zarr", "lat")
     """
     return open_array(url, variable, endpoint=endpoint, key=key, anonymous=anonymous).read(select, raw)
 
@@ -106,7 +129,12 @@ def attributes(
     key: str | os.PathLike[str] | None = None,
     anonymous: bool = False,
 ) -> dict[str, Any]:
-    """The attributes of a variable, or of the group itself; ``{}`` for a group that has none."""
+    """The attributes of a variable, or of the group itself; ``{}`` for a group that has none.
+
+    Example:
+        >>> seamount.attributes("gs://lab/winds.zarr", "uwnd")["units"]
+        'm/s'
+    """
     if variable is not None:
         return open_array(url, variable, endpoint=endpoint, key=key, anonymous=anonymous).attributes
     document = _core.group_document(os.fspath(url), endpoint or "", _text(key), anonymous)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import operator
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -121,18 +122,21 @@ class Loader:
     ) -> None:
         if isinstance(variables, str):
             raise InvalidArgumentError(f"variables is {variables!r}: expected a list of names, as [{variables!r}]")
+        self._name = f"{os.fspath(url)!r} {list(variables)}"
+        if shuffle is not None and not isinstance(shuffle, str):
+            raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
         given = dict(normalize) if isinstance(normalize, Mapping) else {}
         self._core = _core.open_loader(
             os.fspath(url),
             variables=[str(name) for name in variables],
             sample_dim=sample_dim,
-            inputs=[int(lead) for lead in inputs],
-            targets=[int(lead) for lead in targets],
+            inputs=_leads("inputs", inputs),
+            targets=_leads("targets", targets),
             batch_size=_natural("batch_size", batch_size),
             shuffle="none" if shuffle is None else shuffle,
             seed=_natural("seed", seed),
-            select=None if select is None else (_natural("select", select[0]), _natural("select", select[1])),
-            normalize=bool(given) or bool(normalize),
+            select=None if select is None else range_of(select),
+            normalize=isinstance(normalize, Mapping) or bool(normalize),
             normalization={name: (float(mean), float(std)) for name, (mean, std) in given.items()},
             drop_last=drop_last,
             threads=0 if threads is None else _natural("threads", threads),
@@ -154,6 +158,19 @@ class Loader:
             del arrays
             yield batch
             del batch
+
+    def __repr__(self) -> str:
+        seed, epoch, position = self._core.state()
+        return (
+            f"<seamount.Loader {self._name}: {self.samples} samples in {len(self)} batches; seed {seed}, epoch {epoch}, "
+            f"position {position}>"
+        )
+
+    def __reduce__(self) -> Any:
+        raise TypeError(
+            "a seamount.Loader cannot be pickled: it holds threads and connections. Keep its state_dict() and make a "
+            "new one where it is needed; with a torch DataLoader use num_workers=0"
+        )
 
     def __len__(self) -> int:
         """Batches in a whole epoch, of this rank."""
@@ -227,7 +244,30 @@ class Loader:
         return self._core.stats()
 
 
-def _natural(name: str, value: int) -> int:
-    if value < 0:
-        raise InvalidArgumentError(f"{name} is {value}: expected 0 or more")
-    return int(value)
+def _integer(name: str, value: Any) -> int:
+    try:
+        return operator.index(value)
+    except TypeError:
+        raise InvalidArgumentError(f"{name} is {value!r}: expected an integer") from None
+
+
+def _natural(name: str, value: Any) -> int:
+    number = _integer(name, value)
+    if number < 0:
+        raise InvalidArgumentError(f"{name} is {number}: expected 0 or more")
+    return number
+
+
+def _leads(name: str, leads: Any) -> list[int]:
+    if isinstance(leads, (str, bytes)) or not isinstance(leads, Iterable):
+        raise InvalidArgumentError(f"{name} is {leads!r}: expected a list of leads, as [-1, 0]")
+    return [_integer(name, lead) for lead in leads]
+
+
+def range_of(select: Any) -> tuple[int, int]:
+    """(start, stop) as two natural numbers; InvalidArgumentError for anything else."""
+    try:
+        start, stop = select
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"select is {select!r}: expected (start, stop)") from None
+    return _natural("select", start), _natural("select", stop)
