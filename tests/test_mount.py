@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import errno
+import fcntl
 import json
 import mmap
 import os
 import random
+import shelve
+import sqlite3
 import stat
 import subprocess
+import sys
+import tempfile
 import threading
 import time
 
@@ -122,9 +127,15 @@ def test_other_writers_are_seen_at_open(mount, bucket):
 
 def test_what_is_refused(mount):
     (mount.folder / "f").write_bytes(b"x")
+    (mount.folder / "folder").mkdir()
     for refused, expected in [
         (lambda: os.link(mount.folder / "f", mount.folder / "g"), errno.EPERM),
-        (lambda: os.mkfifo(mount.folder / "pipe"), errno.EPERM),
+        (lambda: os.truncate(mount.folder / "f", 1 << 60), errno.EFBIG),
+        (lambda: os.stat(mount.folder / ("x" * 256)), errno.ENAMETOOLONG),
+        (lambda: os.rename(mount.folder / "folder", mount.folder / "folder" / "below"), errno.EINVAL),
+        (lambda: os.rename(mount.folder / "folder", mount.folder / "f"), errno.ENOTDIR),
+        (lambda: os.rename(mount.folder / "f", mount.folder / "folder"), errno.EISDIR),
+        (lambda: open(mount.folder / "f", "x"), errno.EEXIST),
         (lambda: os.setxattr(mount.folder / "f", "user.x", b"y"), errno.ENOTSUP),
         (lambda: open(mount.folder / "a\nb", "w"), errno.EINVAL),
         (lambda: open(os.fsencode(mount.folder) + b"/\xff", "w"), errno.EILSEQ),
@@ -132,6 +143,157 @@ def test_what_is_refused(mount):
         with pytest.raises(OSError) as error:
             refused()
         assert error.value.errno == expected
+
+
+def as_user(uid: int, script: str, *arguments) -> int:
+    """The exit status of a Python script that runs as another user."""
+    return subprocess.run([sys.executable, "-c", script, *map(str, arguments)], user=uid, group=uid,
+                          extra_groups=[]).returncode
+
+
+@pytest.fixture
+def reachable(tmp_path):
+    """Other users may pass through the folders above the mount."""
+    above = tmp_path
+    while above != above.parent:
+        if above.stat().st_uid == os.getuid() and not above.stat().st_mode & 0o001:
+            above.chmod(above.stat().st_mode | 0o011)
+        above = above.parent
+
+
+def test_other_users_get_what_the_mode_allows(mount, bucket, reachable):
+    (mount.folder / "open").write_bytes(b"x")
+    (mount.folder / "secret").write_bytes(b"x")
+    (mount.folder / "secret").chmod(0o600)
+    (mount.folder / "closed").mkdir(mode=0o700)
+    (mount.folder / "theirs").mkdir()
+    os.chown(mount.folder / "theirs", 1234, 1234)
+    read = "import sys; open(sys.argv[1]).read()"
+    assert as_user(1234, read, mount.folder / "open") == 0
+    assert as_user(1234, read, mount.folder / "secret") != 0
+    assert as_user(1234, "import os, sys; os.listdir(sys.argv[1])", mount.folder / "closed") != 0
+    write = "import sys; open(sys.argv[1], 'w').write('mine')"
+    assert as_user(1234, write, mount.folder / "open") != 0
+    assert as_user(1234, write, mount.folder / "theirs" / "f") == 0
+    assert (mount.folder / "theirs" / "f").stat().st_uid == 1234
+    assert bucket.get_blob("theirs/f").metadata["goog-reserved-posix-uid"] == "1234"
+    # In a folder like /tmp only the owner of a file removes it.
+    (mount.folder / "tmp").mkdir()
+    (mount.folder / "tmp").chmod(0o1777)
+    assert as_user(1234, write, mount.folder / "tmp" / "f") == 0
+    assert as_user(4321, "import os, sys; os.unlink(sys.argv[1])", mount.folder / "tmp" / "f") != 0
+
+
+def test_nobody_else_gets_in_if_told_so(seamount_binary, server, bucket, tmp_path, reachable):
+    bucket.blob("f").upload_from_string(b"x")
+    with mounted(seamount_binary, server, tmp_path, "--no-allow-other", "--uid", "1234", "--file-mode", "640") as mount:
+        assert as_user(1234, "import sys; open(sys.argv[1])", mount.folder / "f") != 0
+        assert (mount.folder / "f").stat().st_uid == 1234
+        assert stat.S_IMODE((mount.folder / "f").stat().st_mode) == 0o640
+
+
+def test_attributes_survive_a_remount(seamount_binary, server, bucket, tmp_path):
+    with mounted(seamount_binary, server, tmp_path) as mount:
+        for name in ("file", "folder"):
+            path = mount.folder / name
+            path.mkdir() if name == "folder" else path.write_bytes(b"x")
+            path.chmod(0o2750)
+            os.chown(path, 12, 34)
+            path.chmod(0o2750)  # giving a file away has cleared the setgid bit
+            os.utime(path, ns=(1_000_000_000_000_000_000, 1_100_000_000_123_456_789))
+        os.mkfifo(mount.folder / "pipe", 0o600)
+        os.symlink("file", mount.folder / "link")
+        os.lchown(mount.folder / "link", 12, 34)
+        assert mount.umount().returncode == 0
+    with mounted(seamount_binary, server, tmp_path) as mount:
+        os.listdir(mount.folder)
+        for name in ("file", "folder"):
+            found = (mount.folder / name).stat()
+            assert stat.S_IMODE(found.st_mode) == 0o2750, name
+            assert (found.st_uid, found.st_gid) == (12, 34)
+            assert found.st_mtime_ns == 1_100_000_000_123_456_789
+            assert found.st_atime_ns == 1_000_000_000_000_000_000
+        assert stat.S_ISFIFO((mount.folder / "pipe").stat().st_mode)
+        assert os.lstat(mount.folder / "link").st_gid == 34
+
+
+def test_giving_a_file_away_clears_setuid(mount):
+    path = mount.folder / "program"
+    path.write_bytes(b"x")
+    path.chmod(0o6755)
+    os.chown(path, 12, 34)
+    assert stat.S_IMODE(path.stat().st_mode) == 0o755
+
+
+def test_a_pipe_carries_bytes(mount):
+    os.mkfifo(mount.folder / "pipe")
+    writer = threading.Thread(target=lambda: (mount.folder / "pipe").write_bytes(b"through the pipe"))
+    writer.start()
+    assert (mount.folder / "pipe").read_bytes() == b"through the pipe"
+    writer.join()
+
+
+def test_append_flag_set_after_open(mount, bucket):
+    path = mount.folder / "log"
+    path.write_bytes(b"one")
+    fd = os.open(path, os.O_WRONLY)
+    fcntl.fcntl(fd, fcntl.F_SETFL, os.O_APPEND)
+    os.write(fd, b"two")
+    os.close(fd)
+    assert text_of(bucket, "log") == b"onetwo"
+
+
+def test_copying_tools_keep_everything(mount, tmp_path):
+    """cp -a and tar to the mount and back leave nothing to be done for them again."""
+    source = tmp_path / "source"
+    (source / "sub").mkdir(parents=True)
+    (source / "sub" / "file").write_bytes(b"x" * 100_000)
+    (source / "link").symlink_to("sub/file")
+    (source / "sub" / "file").chmod(0o640)
+    os.utime(source / "sub" / "file", (1_000_000_000, 1_000_000_000))
+    os.utime(source / "sub", (1_100_000_000, 1_100_000_000))
+    (source / "sub").chmod(0o750)
+    subprocess.run(["cp", "-a", source, mount.folder / "copy"], check=True)
+    subprocess.run(["tar", "cf", tmp_path / "all.tar", "-C", source, "."], check=True)
+    (mount.folder / "untarred").mkdir()
+    subprocess.run(["tar", "xf", tmp_path / "all.tar", "-C", mount.folder / "untarred"], check=True)
+    for copy in (mount.folder / "copy", mount.folder / "untarred"):
+        for path in ("sub", "sub/file"):
+            was, now = (source / path).stat(), (copy / path).stat()
+            assert (was.st_mode, was.st_mtime_ns, was.st_uid) == (now.st_mode, now.st_mtime_ns, now.st_uid), path
+        differences = subprocess.run(["tar", "df", tmp_path / "all.tar", "-C", copy], capture_output=True, text=True)
+        assert differences.returncode == 0, differences.stdout
+
+
+def test_databases_and_repositories(mount):
+    database = sqlite3.connect(mount.folder / "db")
+    database.execute("create table t(a integer primary key, b text)")
+    database.executemany("insert into t(b) values (?)", [("x" * 50,)] * 500)
+    database.commit()
+    database.execute("delete from t where a % 3 = 0")
+    database.commit()
+    database.close()
+    database = sqlite3.connect(mount.folder / "db")
+    assert database.execute("pragma integrity_check").fetchone() == ("ok",)
+    assert database.execute("select count(*) from t").fetchone() == (334,)
+    database.close()
+    with shelve.open(str(mount.folder / "shelf")) as shelf:
+        shelf["key"] = list(range(1000))
+    with shelve.open(str(mount.folder / "shelf")) as shelf:
+        assert shelf["key"][-1] == 999
+    with tempfile.NamedTemporaryFile(dir=mount.folder) as file:
+        file.write(b"temporary")
+        file.flush()
+        assert open(file.name, "rb").read() == b"temporary"
+    git = ["git", "-C", mount.folder / "r", "-c", "user.email=a@b", "-c", "user.name=n"]
+    subprocess.run(["git", "init", "-q", mount.folder / "r"], check=True)
+    for text in ("one", "two"):
+        (mount.folder / "r" / "f").write_text(text)
+        subprocess.run([*git, "add", "-A"], check=True)
+        subprocess.run([*git, "commit", "-qm", text], check=True)
+    subprocess.run([*git, "fsck", "--full"], check=True, capture_output=True)
+    subprocess.run(["git", "clone", "-q", mount.folder / "r", mount.folder / "clone"], check=True)
+    assert (mount.folder / "clone" / "f").read_text() == "two"
 
 
 def test_concurrent_readers(mount, bucket):

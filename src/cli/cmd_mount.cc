@@ -10,6 +10,7 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <charconv>
 #include <condition_variable>
 #include <cstdio>
 #include <cstdlib>
@@ -38,6 +39,11 @@ struct MountOptions {
   bool read_only = false;
   bool nonempty = false;
   bool allow_other = false;
+  bool no_allow_other = false;
+  std::optional<uint32_t> uid;
+  std::optional<uint32_t> gid;
+  std::string file_mode = "644";
+  std::string dir_mode = "755";
   std::string cache_dir;
   std::string cache_size = "10GiB";
   std::string memory = "256MiB";
@@ -139,15 +145,24 @@ void TuneAllocator() {
   mallopt(M_TRIM_THRESHOLD, 64 << 20);
 }
 
+Result<uint32_t> ParseMode(const char* flag, const std::string& text) {
+  uint32_t mode = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mode, 8);
+  if (error == std::errc() && end == text.data() + text.size() && mode <= 07777) return mode;
+  return base::InvalidArgument(std::string(flag) + " " + text + ": expected an octal mode such as 644");
+}
+
 // Mounts, calls `ready` when the mount answers, and serves until it is unmounted or a signal comes.
 Result<int> Serve(const MountOptions& options, const std::function<void()>& ready) {
   const fuse::MountPointOptions point{.source = options.url,
                                       .read_only = options.read_only,
-                                      .allow_other = options.allow_other,
+                                      .allow_other = options.allow_other || (geteuid() == 0 && !options.no_allow_other),
                                       .nonempty = options.nonempty};
   SEAMOUNT_TRY_ASSIGN(const std::string path, fuse::CheckMountPoint(options.directory, point));
   SEAMOUNT_TRY_ASSIGN(const uint64_t memory, base::ParseBytes(options.memory));
   SEAMOUNT_TRY_ASSIGN(const uint64_t cache_bytes, base::ParseBytes(options.cache_size));
+  SEAMOUNT_TRY_ASSIGN(const uint32_t file_mode, ParseMode("--file-mode", options.file_mode));
+  SEAMOUNT_TRY_ASSIGN(const uint32_t dir_mode, ParseMode("--dir-mode", options.dir_mode));
   constexpr uint64_t kLeastMemory = 16 << 20;
   if (memory < kLeastMemory) return base::InvalidArgument("--memory " + options.memory + ": at least 16MiB is needed");
 
@@ -166,8 +181,10 @@ Result<int> Serve(const MountOptions& options, const std::function<void()>& read
   SEAMOUNT_TRY_ASSIGN(const auto fs, vfs::FileSystem::Open(store.store, {.staging_dir = StagingFolder(options),
                                                                          .memory_bytes = memory,
                                                                          .read_only = options.read_only,
-                                                                         .uid = getuid(),
-                                                                         .gid = getgid(),
+                                                                         .uid = options.uid.value_or(getuid()),
+                                                                         .gid = options.gid.value_or(getgid()),
+                                                                         .file_permissions = file_mode,
+                                                                         .directory_permissions = dir_mode,
                                                                          .attribute_ttl = ttl}));
   SEAMOUNT_TRY_ASSIGN(const auto record, fuse::MountRecord::Create(path));
   SEAMOUNT_TRY_ASSIGN(const auto session,
@@ -281,7 +298,18 @@ void AddMountCommand(CLI::App& app, Chosen& chosen) {
   command.add_option("--log-file", options->log_file,
                      "Log of a background mount (default: mount.log in the staging folder)");
   command.add_flag("--nonempty", options->nonempty, "Mount even over a folder that holds something");
-  command.add_flag("--allow-other", options->allow_other, "Let other users of this machine in");
+  CLI::Option* allow = command.add_flag("--allow-other", options->allow_other,
+                                        "Let other users of this machine in, as far as owner and mode of each file "
+                                        "allow (the default of root's mounts)");
+  command
+      .add_flag("--no-allow-other", options->no_allow_other, "Let in nobody but you (the default of others' mounts)")
+      ->excludes(allow);
+  command.add_option("--uid", options->uid, "Who owns what names no owner in the bucket (default: you)");
+  command.add_option("--gid", options->gid, "The group of what names none in the bucket (default: yours)");
+  command.add_option("--file-mode", options->file_mode, "Mode of files that have none in the bucket")
+      ->capture_default_str();
+  command.add_option("--dir-mode", options->dir_mode, "Mode of folders that have none in the bucket")
+      ->capture_default_str();
   OnChosen(command, chosen, [options]() -> Result<int> {
     if (options->foreground)
       return Serve(*options, [&] {

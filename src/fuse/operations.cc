@@ -5,6 +5,7 @@
 #include <fuse_lowlevel.h>
 #include <sys/stat.h>
 #include <sys/statvfs.h>
+#include <sys/sysmacros.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -60,22 +61,33 @@ timespec ToTimespec(base::SystemTime time) {
           .tv_nsec = std::chrono::duration_cast<std::chrono::nanoseconds>(since - seconds).count()};
 }
 
+mode_t TypeOf(Kind kind) {
+  switch (kind) {
+    case Kind::kDirectory: return S_IFDIR;
+    case Kind::kFile: return S_IFREG;
+    case Kind::kSymlink: return S_IFLNK;
+    case Kind::kFifo: return S_IFIFO;
+    case Kind::kSocket: return S_IFSOCK;
+    case Kind::kBlockDevice: return S_IFBLK;
+    case Kind::kCharacterDevice: return S_IFCHR;
+  }
+  return S_IFREG;
+}
+
 struct stat ToStat(const Attributes& attributes) {
   struct stat out = {};
   out.st_ino = attributes.inode;
-  switch (attributes.kind) {
-    case Kind::kDirectory: out.st_mode = S_IFDIR; break;
-    case Kind::kFile: out.st_mode = S_IFREG; break;
-    case Kind::kSymlink: out.st_mode = S_IFLNK; break;
-  }
-  out.st_mode |= attributes.permissions;
-  out.st_nlink = attributes.kind == Kind::kDirectory ? 2 : 1;
+  out.st_mode = TypeOf(attributes.kind) | attributes.permissions;
+  out.st_nlink = attributes.links;
+  out.st_rdev = makedev(attributes.device.major, attributes.device.minor);
   out.st_uid = attributes.uid;
   out.st_gid = attributes.gid;
   out.st_size = static_cast<off_t>(attributes.size_bytes);
   out.st_blksize = 1 << 20;  // what cp and Python read at a time
   out.st_blocks = static_cast<blkcnt_t>((attributes.size_bytes + 511) / 512);
-  out.st_mtim = out.st_ctim = out.st_atim = ToTimespec(attributes.mtime);
+  out.st_mtim = ToTimespec(attributes.mtime);
+  out.st_ctim = ToTimespec(attributes.ctime);
+  out.st_atim = ToTimespec(attributes.atime);
   return out;
 }
 
@@ -113,6 +125,9 @@ void Init(void*, fuse_conn_info* conn) {
   // An inode is one lineage of contents (vfs/inode.h): its cached pages never go stale by a changed mtime or size, and
   // the server's own time stamp after an upload must not throw them out.
   conn->want &= ~static_cast<unsigned>(FUSE_CAP_AUTO_INVAL_DATA);
+  // The kernel knows who may keep the setuid and setgid bits when a file is written or given away, and clears them by
+  // an ordinary setattr.
+  conn->want &= ~static_cast<unsigned>(FUSE_CAP_HANDLE_KILLPRIV);
   // Not wanted, and so off: FUSE_CAP_WRITEBACK_CACHE. With it the kernel would answer write() before we saw the bytes,
   // and a full staging disk could not be told to the writer; it would also own mtime and size.
 }
@@ -137,12 +152,16 @@ void SetAttr(fuse_req_t req, fuse_ino_t ino, struct stat* wanted, int to_set, fu
   if ((to_set & FUSE_SET_ATTR_MODE) != 0) change.permissions = wanted->st_mode;
   if ((to_set & FUSE_SET_ATTR_UID) != 0) change.uid = wanted->st_uid;
   if ((to_set & FUSE_SET_ATTR_GID) != 0) change.gid = wanted->st_gid;
-  if ((to_set & FUSE_SET_ATTR_MTIME_NOW) != 0) {
-    change.mtime = std::chrono::system_clock::now();
-  } else if ((to_set & FUSE_SET_ATTR_MTIME) != 0) {
-    change.mtime = base::SystemTime(std::chrono::seconds(wanted->st_mtim.tv_sec) +
-                                    std::chrono::nanoseconds(wanted->st_mtim.tv_nsec));
-  }
+  const auto time = [&](int now, int set, const timespec& given) -> std::optional<base::SystemTime> {
+    if ((to_set & now) != 0) return std::chrono::system_clock::now();
+    if ((to_set & set) == 0) return std::nullopt;
+    // What a 64-bit count of nanoseconds holds: years 1678 to 2261.
+    constexpr int64_t kMost = 9'223'372'035;
+    const int64_t seconds = std::clamp<int64_t>(given.tv_sec, -kMost, kMost);
+    return base::SystemTime(std::chrono::seconds(seconds) + std::chrono::nanoseconds(given.tv_nsec));
+  };
+  change.mtime = time(FUSE_SET_ATTR_MTIME_NOW, FUSE_SET_ATTR_MTIME, wanted->st_mtim);
+  change.atime = time(FUSE_SET_ATTR_ATIME_NOW, FUSE_SET_ATTR_ATIME, wanted->st_atim);
   ReplyAttributes(req, Fs(req).Change(ino, change, fi == nullptr ? nullptr : FileOf(fi)));
 }
 
@@ -152,12 +171,18 @@ void ReadLink(fuse_req_t req, fuse_ino_t ino) {
   fuse_reply_readlink(req, target->c_str());
 }
 
-void MakeDirectory(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t) {
-  ReplyEntry(req, Fs(req).MakeDirectory(parent, name));
+// Who asks, and for what mode. The kernel has applied the umask.
+vfs::Ownership OwnerOf(fuse_req_t req, mode_t mode) {
+  const fuse_ctx* caller = fuse_req_ctx(req);
+  return {.permissions = mode & 07777, .uid = caller->uid, .gid = caller->gid};
+}
+
+void MakeDirectory(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
+  ReplyEntry(req, Fs(req).MakeDirectory(parent, name, OwnerOf(req, mode)));
 }
 
 void MakeSymlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
-  ReplyEntry(req, Fs(req).MakeSymlink(parent, name, target));
+  ReplyEntry(req, Fs(req).MakeSymlink(parent, name, target, OwnerOf(req, 0777)));
 }
 
 void HardLink(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) {
@@ -183,7 +208,6 @@ vfs::OpenOptions ToOptions(int flags) {
   const int access = flags & O_ACCMODE;
   return {.read = access != O_WRONLY,
           .write = access != O_RDONLY,
-          .append = (flags & O_APPEND) != 0,
           .truncate = (flags & O_TRUNC) != 0,
           .exclusive = (flags & O_EXCL) != 0};
 }
@@ -203,7 +227,7 @@ void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
 }
 
 void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
-  auto created = Fs(req).Create(parent, name, mode & 07777, ToOptions(fi->flags));
+  auto created = Fs(req).Create(parent, name, OwnerOf(req, mode), ToOptions(fi->flags));
   if (!created) return ReplyFault(req, created.error());
   auto& fs = Fs(req);
   const fuse_entry_param entry = ToEntry(req, created->attributes);
@@ -214,13 +238,24 @@ void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fu
   }
 }
 
-// Only regular files: pipes, sockets and devices are no objects.
-void MakeNode(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t) {
-  if (!S_ISREG(mode)) {
-    fuse_reply_err(req, EPERM);
-    return;
+// Pipes, sockets and devices are the kernel's own work; the bucket keeps that they exist.
+std::optional<vfs::Special> ToSpecial(mode_t mode, dev_t device) {
+  const vfs::Device numbers = {.major = major(device), .minor = minor(device)};
+  switch (mode & S_IFMT) {
+    case S_IFIFO: return vfs::Special{Kind::kFifo, {}};
+    case S_IFSOCK: return vfs::Special{Kind::kSocket, {}};
+    case S_IFBLK: return vfs::Special{Kind::kBlockDevice, numbers};
+    case S_IFCHR: return vfs::Special{Kind::kCharacterDevice, numbers};
+    default: return std::nullopt;
   }
-  auto created = Fs(req).Create(parent, name, mode & 07777, {.write = true, .exclusive = true});
+}
+
+void MakeNode(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
+  const vfs::Ownership owner = OwnerOf(req, mode);
+  if (const auto special = ToSpecial(mode, device)) {
+    return ReplyEntry(req, Fs(req).MakeSpecial(parent, name, *special, owner));
+  }
+  auto created = Fs(req).Create(parent, name, owner, {.write = true, .exclusive = true});
   if (!created) return ReplyFault(req, created.error());
   Fs(req).Release(std::move(created->file));
   ReplyEntry(req, created->attributes);
@@ -239,8 +274,8 @@ void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info*
 }
 
 void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset, fuse_file_info* fi) {
-  const auto written =
-      Fs(req).Write(*FileOf(fi), static_cast<uint64_t>(offset), {reinterpret_cast<const std::byte*>(data), size});
+  const auto written = Fs(req).Write(*FileOf(fi), static_cast<uint64_t>(offset),
+                                     {reinterpret_cast<const std::byte*>(data), size}, (fi->flags & O_APPEND) != 0);
   if (!written) return ReplyFault(req, written.error());
   fuse_reply_write(req, size);
 }
@@ -284,9 +319,7 @@ void ReadFolder(fuse_req_t req, size_t size, off_t offset, const OpenDirectory& 
     // inode 0: the kernel takes the name and type, and looks the rest up when it wants it.
     fuse_entry_param out = {};
     out.attr.st_ino = i == 0 ? folder.inode : i == 1 ? folder.parent : FUSE_ROOT_ID + i;
-    out.attr.st_mode = i < 2 || entry->kind == Kind::kDirectory ? S_IFDIR
-                       : entry->kind == Kind::kFile             ? S_IFREG
-                                                                : S_IFLNK;
+    out.attr.st_mode = TypeOf(i < 2 ? Kind::kDirectory : entry->kind);
     if (plus && entry != nullptr) {
       if (const auto attributes = fs.EntryAttributes(folder, *entry)) out = ToEntry(req, *attributes);
     }

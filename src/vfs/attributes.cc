@@ -10,10 +10,12 @@ namespace {
 
 constexpr char kMtime[] = "gcsfuse_mtime";
 constexpr char kMtimeSeconds[] = "goog-reserved-file-mtime";
+constexpr char kAtimeSeconds[] = "goog-reserved-file-atime";
 constexpr char kMode[] = "goog-reserved-posix-mode";
 constexpr char kUid[] = "goog-reserved-posix-uid";
 constexpr char kGid[] = "goog-reserved-posix-gid";
 constexpr char kSymlink[] = "gcsfuse_symlink_target";
+constexpr char kSpecial[] = "seamount_special";
 
 template <class T>
 std::optional<T> ParseNumber(std::string_view text, int base = 10) {
@@ -71,6 +73,45 @@ std::string FormatRfc3339(base::SystemTime time) {
                      tm.tm_hour, tm.tm_min, tm.tm_sec, (since - seconds).count());
 }
 
+int64_t WholeSeconds(base::SystemTime time) {
+  return std::chrono::floor<std::chrono::seconds>(time.time_since_epoch()).count();
+}
+
+struct SpecialWord {
+  Kind kind;
+  std::string_view word;
+  bool has_device;
+};
+
+constexpr SpecialWord kSpecialWords[] = {{Kind::kFifo, "fifo", false},
+                                         {Kind::kSocket, "socket", false},
+                                         {Kind::kBlockDevice, "block", true},
+                                         {Kind::kCharacterDevice, "char", true}};
+
+// "fifo", "char 1:3"
+std::optional<Special> ParseSpecial(std::string_view text) {
+  const size_t space = text.find(' ');
+  for (const auto& [kind, word, has_device] : kSpecialWords) {
+    if (text.substr(0, space) != word) continue;
+    if (!has_device) return space == std::string_view::npos ? std::optional(Special{kind, {}}) : std::nullopt;
+    const size_t colon = text.find(':');
+    if (space == std::string_view::npos || colon == std::string_view::npos || colon < space) return std::nullopt;
+    const auto major = ParseNumber<uint32_t>(text.substr(space + 1, colon - space - 1));
+    const auto minor = ParseNumber<uint32_t>(text.substr(colon + 1));
+    if (!major || !minor) return std::nullopt;
+    return Special{kind, {*major, *minor}};
+  }
+  return std::nullopt;
+}
+
+std::string FormatSpecial(const Special& special) {
+  for (const auto& [kind, word, has_device] : kSpecialWords) {
+    if (kind != special.kind) continue;
+    return has_device ? fmt::format("{} {}:{}", word, special.device.major, special.device.minor) : std::string(word);
+  }
+  return {};
+}
+
 std::optional<std::string_view> Find(const Metadata& metadata, const char* key) {
   const auto it = metadata.find(key);
   if (it == metadata.end()) return std::nullopt;
@@ -85,25 +126,35 @@ KeptAttributes ParseMetadata(const Metadata& metadata) {
   if (const auto text = Find(metadata, kMtimeSeconds); text && !kept.mtime) {
     if (const auto seconds = ParseNumber<int64_t>(*text)) kept.mtime = FromSeconds(*seconds, 0);
   }
+  if (const auto text = Find(metadata, kAtimeSeconds)) {
+    if (const auto seconds = ParseNumber<int64_t>(*text)) kept.atime = FromSeconds(*seconds, 0);
+  }
   if (const auto text = Find(metadata, kMode)) {
     if (const auto mode = ParseNumber<uint32_t>(*text, 8)) kept.permissions = *mode & 07777;
   }
   if (const auto text = Find(metadata, kUid)) kept.uid = ParseNumber<uint32_t>(*text);
   if (const auto text = Find(metadata, kGid)) kept.gid = ParseNumber<uint32_t>(*text);
   if (const auto text = Find(metadata, kSymlink)) kept.symlink_target = std::string(*text);
+  if (const auto text = Find(metadata, kSpecial)) kept.special = ParseSpecial(*text);
   return kept;
+}
+
+Kind KindOf(const KeptAttributes& kept) {
+  if (kept.symlink_target) return Kind::kSymlink;
+  return kept.special ? kept.special->kind : Kind::kFile;
 }
 
 void PutMetadata(const KeptAttributes& kept, Metadata& metadata) {
   if (kept.mtime) {
     metadata[kMtime] = FormatRfc3339(*kept.mtime);
-    metadata[kMtimeSeconds] =
-        fmt::format("{}", std::chrono::floor<std::chrono::seconds>(kept.mtime->time_since_epoch()).count());
+    metadata[kMtimeSeconds] = fmt::format("{}", WholeSeconds(*kept.mtime));
   }
+  if (kept.atime) metadata[kAtimeSeconds] = fmt::format("{}", WholeSeconds(*kept.atime));
   if (kept.permissions) metadata[kMode] = fmt::format("{:o}", *kept.permissions);
   if (kept.uid) metadata[kUid] = fmt::format("{}", *kept.uid);
   if (kept.gid) metadata[kGid] = fmt::format("{}", *kept.gid);
   if (kept.symlink_target) metadata[kSymlink] = *kept.symlink_target;
+  if (kept.special) metadata[kSpecial] = FormatSpecial(*kept.special);
 }
 
 }  // namespace seamount::vfs

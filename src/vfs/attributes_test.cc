@@ -38,6 +38,23 @@ TEST(Attributes, SurviveARoundTripAndLeaveOtherMetadata) {
   EXPECT_FALSE(again.uid);
 }
 
+TEST(Attributes, PipesSocketsAndDevicesSurviveARoundTrip) {
+  for (const Special& special :
+       {Special{Kind::kFifo, {}}, Special{Kind::kSocket, {}}, Special{Kind::kBlockDevice, {8, 4'000'000}},
+        Special{Kind::kCharacterDevice, {1, 3}}}) {
+    Metadata metadata;
+    PutMetadata({.atime = base::SystemTime(std::chrono::seconds(-7)), .special = special}, metadata);
+    EXPECT_EQ(ParseMetadata(metadata).special, special) << metadata["seamount_special"];
+    EXPECT_EQ(ParseMetadata(metadata).atime, base::SystemTime(std::chrono::seconds(-7)));
+    EXPECT_EQ(KindOf(ParseMetadata(metadata)), special.kind);
+  }
+  EXPECT_EQ(KindOf({}), Kind::kFile);
+  for (const char* text :
+       {"", "fifo 1:2", "block", "block 8", "block 8:", "block:8 1", "char -1:3", "door", "block 8:0x"}) {
+    EXPECT_FALSE(ParseMetadata({{"seamount_special", text}}).special) << text;
+  }
+}
+
 TEST(Attributes, UnreadableValuesAreAsIfAbsent) {
   for (const char* text : {"", "x", "2026", "2026-01-02T03:04:05", "9999-01-02T03:04:05.1234567890Z",
                            "2026-01-02 03:04:05Z", "2026-01-02T03:04:05.-12Z"}) {

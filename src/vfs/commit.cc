@@ -110,16 +110,35 @@ Result<store::ObjectInfo> FileSystem::UploadTail(const std::string& key, const S
 
 Outcome<void> FileSystem::UploadAttributes(const InodePtr& inode, const std::string& key) {
   store::ObjectInfo before;
-  Metadata metadata;
+  KeptAttributes kept;
   {
     std::scoped_lock lock(mutex_);
     before = inode->info;
-    metadata = before.metadata;
-    PutMetadata(inode->kept, metadata);
+    kept = inode->kept;
   }
-  const store::CopyOptions options{
-      .if_generation = before.generation, .if_source_generation = before.generation, .metadata = metadata};
-  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo after, store_.Copy(key, key, options, {}));
+  Metadata metadata;
+  const auto write = [&] {
+    metadata = before.metadata;
+    PutMetadata(kept, metadata);
+    if (before.generation == store::kAbsent) {  // a folder without a marker
+      return store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent, .metadata = metadata},
+                          {});
+    }
+    const store::CopyOptions options{
+        .if_generation = before.generation, .if_source_generation = before.generation, .metadata = metadata};
+    return store_.Copy(key, key, options, {});
+  };
+  Result<store::ObjectInfo> written = write();
+  const bool lost = !written && (written.error().code() == ErrorCode::kPreconditionFailed ||
+                                 written.error().code() == ErrorCode::kNotFound);
+  if (lost && inode->kind == Kind::kDirectory) {  // a marker has no content that the change could be meant for
+    SEAMOUNT_VFS_ASSIGN(auto now, store_.Stat(key, {}));
+    before = std::move(now).value_or(store::ObjectInfo());
+    written = write();
+  } else if (lost) {
+    return Fault{ESTALE, "'" + key + "' was removed or replaced by somebody else"};
+  }
+  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo after, std::move(written));
   after.key = key;
   if (after.metadata.empty()) after.metadata = metadata;
   std::scoped_lock lock(mutex_);

@@ -38,9 +38,32 @@ Outcome<FileSystem::NewEntry> FileSystem::PrepareNew(uint64_t parent, std::strin
   return entry;
 }
 
+// What metadata has to keep of a new entry: what differs from the mount's defaults. In a folder whose setgid bit is
+// set, the group is the folder's, as everywhere on Linux.
+KeptAttributes FileSystem::OwnedBy(const InodePtr& folder, Kind kind, const Ownership& owner) {
+  constexpr uint32_t kSetGid = 02000;
+  Attributes above;
+  {
+    std::scoped_lock lock(mutex_);
+    above = AttributesOf(*folder);
+  }
+  const bool inherits = (above.permissions & kSetGid) != 0;
+  const bool is_folder = kind == Kind::kDirectory;
+  const uint32_t permissions = (owner.permissions & 07777) | (inherits && is_folder ? kSetGid : 0);
+  const uint32_t gid = inherits ? above.gid : owner.gid;
+  KeptAttributes kept;
+  const uint32_t usual = is_folder ? options_.directory_permissions : options_.file_permissions;
+  if (permissions != usual && kind != Kind::kSymlink) kept.permissions = permissions;
+  if (owner.uid != options_.uid) kept.uid = owner.uid;
+  if (gid != options_.gid) kept.gid = gid;
+  return kept;
+}
+
 // Writes an object that must not exist yet, and attaches it.
 Outcome<InodePtr> FileSystem::WriteNew(const NewEntry& entry, std::string_view name, Kind kind,
-                                       const Metadata& metadata) {
+                                       const KeptAttributes& kept) {
+  Metadata metadata;
+  PutMetadata(kept, metadata);
   const std::string key = entry.folder_key + std::string(name) + (kind == Kind::kDirectory ? "/" : "");
   auto written =
       store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent, .metadata = metadata}, {});
@@ -49,34 +72,41 @@ Outcome<InodePtr> FileSystem::WriteNew(const NewEntry& entry, std::string_view n
   if (info.metadata.empty()) info.metadata = metadata;
   std::scoped_lock lock(mutex_);
   if (entry.folder->gone) return Fault{ENOENT, "the folder of '" + key + "' was removed"};
-  return Attach(entry.folder, name, {.kind = kind, .info = std::move(info), .has_marker = kind == Kind::kDirectory},
-                clock_.Now());
+  Touch(*entry.folder);
+  return Attach(entry.folder, name, {.kind = kind, .info = std::move(info)}, clock_.Now());
 }
 
-Outcome<Attributes> FileSystem::MakeDirectory(uint64_t parent, std::string_view name) {
+Outcome<Attributes> FileSystem::Make(uint64_t parent, std::string_view name, Kind kind, KeptAttributes kept,
+                                     const Ownership& owner) {
   std::shared_lock layout(layout_);
   SEAMOUNT_TRY_ASSIGN(const NewEntry entry, PrepareNew(parent, name));
   if (entry.existing != nullptr) return Exists(name);
-  SEAMOUNT_TRY_ASSIGN(const InodePtr inode, WriteNew(entry, name, Kind::kDirectory, {}));
+  const KeptAttributes owned = OwnedBy(entry.folder, kind, owner);
+  kept.permissions = owned.permissions;
+  kept.uid = owned.uid;
+  kept.gid = owned.gid;
+  SEAMOUNT_TRY_ASSIGN(const InodePtr inode, WriteNew(entry, name, kind, kept));
   std::scoped_lock lock(mutex_);
   ++inode->lookups;
   return AttributesOf(*inode);
 }
 
-Outcome<Attributes> FileSystem::MakeSymlink(uint64_t parent, std::string_view name, std::string_view target) {
+Outcome<Attributes> FileSystem::MakeDirectory(uint64_t parent, std::string_view name, const Ownership& owner) {
+  return Make(parent, name, Kind::kDirectory, {}, owner);
+}
+
+Outcome<Attributes> FileSystem::MakeSymlink(uint64_t parent, std::string_view name, std::string_view target,
+                                            const Ownership& owner) {
   // The kernel's own limit is 4 KiB; metadata of an object ends at 8 KiB.
-  std::shared_lock layout(layout_);
-  SEAMOUNT_TRY_ASSIGN(const NewEntry entry, PrepareNew(parent, name));
-  if (entry.existing != nullptr) return Exists(name);
-  Metadata metadata;
-  PutMetadata({.symlink_target = std::string(target)}, metadata);
-  SEAMOUNT_TRY_ASSIGN(const InodePtr inode, WriteNew(entry, name, Kind::kSymlink, metadata));
-  std::scoped_lock lock(mutex_);
-  ++inode->lookups;
-  return AttributesOf(*inode);
+  return Make(parent, name, Kind::kSymlink, {.symlink_target = std::string(target)}, owner);
 }
 
-Outcome<Created> FileSystem::Create(uint64_t parent, std::string_view name, uint32_t permissions,
+Outcome<Attributes> FileSystem::MakeSpecial(uint64_t parent, std::string_view name, const Special& special,
+                                            const Ownership& owner) {
+  return Make(parent, name, special.kind, {.special = special}, owner);
+}
+
+Outcome<Created> FileSystem::Create(uint64_t parent, std::string_view name, const Ownership& owner,
                                     const OpenOptions& options) {
   std::shared_lock layout(layout_);
   SEAMOUNT_TRY_ASSIGN(const NewEntry entry, PrepareNew(parent, name));
@@ -91,8 +121,9 @@ Outcome<Created> FileSystem::Create(uint64_t parent, std::string_view name, uint
   // With O_EXCL the name must be ours before the call returns, so an empty object is made at once. Otherwise the file
   // is seen by others when it is closed, whole.
   InodePtr inode;
+  const KeptAttributes kept = OwnedBy(entry.folder, Kind::kFile, owner);
   if (options.exclusive) {
-    SEAMOUNT_TRY_ASSIGN(inode, WriteNew(entry, name, Kind::kFile, {}));
+    SEAMOUNT_TRY_ASSIGN(inode, WriteNew(entry, name, Kind::kFile, kept));
   } else {
     SEAMOUNT_TRY_ASSIGN(StagingFd fd, staging_.Create());
     std::scoped_lock lock(mutex_);
@@ -102,15 +133,13 @@ Outcome<Created> FileSystem::Create(uint64_t parent, std::string_view name, uint
       inode = tree_.Add(entry.folder, std::string(name), Kind::kFile);
       inode->staged = std::make_shared<StagedFile>(std::move(fd), nullptr);
       inode->info.key = entry.folder_key + std::string(name);
-      inode->info.updated = clock_.WallNow();
+      inode->info.updated = inode->changed = clock_.WallNow();
+      inode->kept = kept;
       inode->kept.mtime = inode->info.updated;
+      Touch(*entry.folder);
     }
   }
   std::scoped_lock lock(mutex_);
-  if ((permissions & 07777) != options_.file_permissions) {
-    inode->kept.permissions = permissions & 07777;
-    inode->kept_dirty = true;
-  }
   ++inode->lookups;
   ++inode->handles;
   return Created{AttributesOf(*inode), std::make_unique<OpenFile>(OpenFile{inode, options})};
@@ -121,13 +150,15 @@ Outcome<void> FileSystem::KeepFolder(const InodePtr& folder) {
   std::string key;
   {
     std::scoped_lock lock(mutex_);
-    if (folder->has_marker || folder->gone) return {};
+    if (folder->number == kRootInode || folder->info.generation != store::kAbsent || folder->gone) return {};
     key = InodeTree::KeyOf(*folder);
   }
   auto written = store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent}, {});
-  if (!written && written.error().code() != ErrorCode::kPreconditionFailed) return ToFault(written.error());
+  if (!written && written.error().code() == ErrorCode::kPreconditionFailed) return {};  // somebody else just did
+  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo info, std::move(written));
+  info.key = key;
   std::scoped_lock lock(mutex_);
-  folder->has_marker = true;
+  if (folder->info.generation == store::kAbsent) SetInfo(*folder, info);
   return {};
 }
 
@@ -173,11 +204,21 @@ Outcome<void> FileSystem::Unlink(uint64_t parent, std::string_view name) {
   std::scoped_lock lock(mutex_);
   child->unlinked = true;
   child->kept_dirty = false;
+  MarkChanged(*child);
+  Touch(*folder);
   tree_.Detach(child);
   return {};
 }
 
-Outcome<void> FileSystem::CheckEmpty(const std::string& folder_key) {
+Outcome<void> FileSystem::CheckEmpty(const InodePtr& folder) {
+  std::string folder_key;
+  {
+    std::scoped_lock lock(mutex_);
+    folder_key = InodeTree::KeyOf(*folder);
+    for (const InodePtr& below : tree_.Subtree(folder)) {
+      if (below != folder && below->dirty()) return Fault{ENOTEMPTY, "'" + folder_key + "' is not empty"};
+    }
+  }
   SEAMOUNT_VFS_ASSIGN(const store::ListPage page, store_.List({.prefix = folder_key, .max_results = 2}, {}));
   for (const store::ObjectInfo& info : page.objects) {
     if (info.key != folder_key) return Fault{ENOTEMPTY, "'" + folder_key + "' is not empty"};
@@ -192,18 +233,21 @@ Outcome<void> FileSystem::RemoveDirectory(uint64_t parent, std::string_view name
   SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
   if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such folder"};
   if (child->kind != Kind::kDirectory) return Fault{ENOTDIR, "'" + std::string(name) + "' is not a folder"};
+  // A change of its attributes would write the marker again.
+  std::scoped_lock commit(child->commit);
+  SEAMOUNT_TRY(CheckEmpty(child));
+  SEAMOUNT_TRY(KeepFolder(folder));
   std::string key;
   {
     std::scoped_lock lock(mutex_);
+    if (child->gone) return Fault{ENOENT, "'" + std::string(name) + "': no such folder"};
     key = InodeTree::KeyOf(*child);
-    for (const InodePtr& below : tree_.Subtree(child)) {
-      if (below->dirty()) return Fault{ENOTEMPTY, "'" + key + "' is not empty"};
-    }
   }
-  SEAMOUNT_TRY(CheckEmpty(key));
-  SEAMOUNT_TRY(KeepFolder(folder));
   SEAMOUNT_VFS_ASSIGN([[maybe_unused]] const bool deleted, store_.Delete(key, {}, {}));
   std::scoped_lock lock(mutex_);
+  child->unlinked = true;
+  child->kept_dirty = false;
+  Touch(*folder);
   tree_.Detach(child);
   return {};
 }

@@ -70,16 +70,25 @@ Outcome<InodePtr> FileSystem::FindFolder(uint64_t number) {
 
 Attributes FileSystem::AttributesOf(const Inode& inode) const {
   const bool folder = inode.kind == Kind::kDirectory;
+  const bool in_bucket = inode.info.generation != store::kAbsent;
+  const base::SystemTime updated = folder && !in_bucket ? mounted_ : inode.info.updated;
+  const bool changed = inode.changed != base::SystemTime::min();
+  const uint32_t usual = folder ? options_.directory_permissions : options_.file_permissions;
   Attributes attributes{.inode = inode.number,
                         .kind = inode.kind,
+                        // Of a folder too: how many it holds is not counted, and `find` would believe a 2.
+                        .links = inode.gone ? 0U : 1U,
                         .size_bytes = inode.info.size_bytes,
-                        .permissions = folder ? options_.directory_permissions : options_.file_permissions,
+                        .permissions = inode.kept.permissions.value_or(usual),
                         .uid = inode.kept.uid.value_or(options_.uid),
                         .gid = inode.kept.gid.value_or(options_.gid),
-                        .mtime = folder ? mounted_ : inode.info.updated};
+                        .mtime = std::max(inode.kept.mtime.value_or(updated), inode.filled),
+                        .ctime = folder    ? std::max(updated, inode.changed)
+                                 : changed ? inode.changed
+                                           : updated};
+  attributes.atime = inode.kept.atime.value_or(attributes.mtime);
   if (inode.staged != nullptr) attributes.size_bytes = inode.staged->size();
-  if (inode.kept.mtime) attributes.mtime = *inode.kept.mtime;
-  if (inode.kept.permissions) attributes.permissions = *inode.kept.permissions;
+  if (inode.kept.special) attributes.device = inode.kept.special->device;
   if (inode.kind == Kind::kSymlink) {
     attributes.permissions = 0777;
     attributes.size_bytes = inode.kept.symlink_target.value_or("").size();
@@ -93,8 +102,21 @@ bool FileSystem::Fresh(const Inode& inode) const {
 
 void FileSystem::SetInfo(Inode& inode, const store::ObjectInfo& info) {
   inode.info = info;
+  const auto atime = inode.kept.atime;
   inode.kept = ParseMetadata(info.metadata);
+  // Metadata holds whole seconds.
+  if (atime && inode.kept.atime == std::chrono::floor<std::chrono::seconds>(*atime)) inode.kept.atime = atime;
   inode.kept_dirty = false;
+}
+
+void FileSystem::MarkChanged(Inode& inode) {
+  // The store's clock, which told the time before, may be ahead.
+  inode.changed = std::max(clock_.WallNow(), AttributesOf(inode).ctime + std::chrono::nanoseconds(1));
+}
+
+void FileSystem::Touch(Inode& folder) {
+  MarkChanged(folder);
+  folder.filled = folder.changed;
 }
 
 Outcome<std::optional<FileSystem::Found>> FileSystem::Probe(const std::string& parent_key, std::string_view name) {
@@ -111,13 +133,12 @@ Outcome<std::optional<FileSystem::Found>> FileSystem::Probe(const std::string& p
   SEAMOUNT_VFS_ASSIGN(const auto info, std::move(object));
   const bool folder = !below.objects.empty();
   if (folder) {
-    Found found{.kind = Kind::kDirectory, .has_marker = below.objects[0].key == key + "/"};
-    if (found.has_marker) found.info = below.objects[0];
+    Found found{.kind = Kind::kDirectory};
+    if (below.objects[0].key == key + "/") found.info = std::move(below.objects[0]);
     return std::optional<Found>(std::move(found));
   }
   if (!info) return std::optional<Found>();
-  const bool link = ParseMetadata(info->metadata).symlink_target.has_value();
-  return std::optional<Found>({.kind = link ? Kind::kSymlink : Kind::kFile, .info = *info});
+  return std::optional<Found>({.kind = KindOf(ParseMetadata(info->metadata)), .info = *info});
 }
 
 InodePtr FileSystem::Attach(const InodePtr& parent, std::string_view name, const Found& found, base::SteadyTime asked) {
@@ -129,17 +150,13 @@ InodePtr FileSystem::Attach(const InodePtr& parent, std::string_view name, const
     if (child != nullptr) tree_.Detach(child);
     child = tree_.Add(parent, std::string(name), found.kind);
   }
-  if (found.kind == Kind::kDirectory) {
-    child->has_marker = child->has_marker || found.has_marker;
-    if (found.has_marker) child->kept.mtime = found.info.updated;
-  } else {
-    SetInfo(*child, found.info);
-  }
+  SetInfo(*child, found.info);
   child->checked = asked;
   return child;
 }
 
 Outcome<InodePtr> FileSystem::Resolve(const InodePtr& parent, std::string_view name) {
+  if (name.size() > kMaxNameBytes) return Fault{ENAMETOOLONG, "a name may hold 255 bytes"};
   for (;;) {
     std::string parent_key;
     {
@@ -238,7 +255,9 @@ Outcome<std::unique_ptr<OpenDirectory>> FileSystem::OpenFolder(uint64_t number) 
     open->parent = folder->parent == nullptr ? kRootInode : folder->parent->number;
   }
   open->listed = clock_.Now();
-  SEAMOUNT_VFS_ASSIGN(store::ListPage page, store::ListAll(store_, {.prefix = key, .delimiter = "/"}, {}));
+  SEAMOUNT_VFS_ASSIGN(
+      store::ListPage page,
+      store::ListAll(store_, {.prefix = key, .delimiter = "/", .include_trailing_delimiter = true}, {}));
 
   std::map<std::string, DirectoryEntry, std::less<>> entries;
   const auto add = [&](std::string name, Kind kind, store::ObjectInfo info) {
@@ -249,16 +268,18 @@ Outcome<std::unique_ptr<OpenDirectory>> FileSystem::OpenFolder(uint64_t number) 
   for (const std::string& prefix : page.prefixes) {
     add(prefix.substr(key.size(), prefix.size() - key.size() - 1), Kind::kDirectory, {});
   }
-  bool marker = false;
   for (store::ObjectInfo& info : page.objects) {
     std::string name = info.key.substr(key.size());
-    marker = marker || name.empty();
+    if (name.ends_with('/')) {  // the marker of a folder that is there already
+      name.pop_back();
+      if (const auto entry = entries.find(name); entry != entries.end()) entry->second.info = std::move(info);
+      continue;
+    }
     if (entries.contains(name)) name += kHiddenObjectMark;
-    const bool link = ParseMetadata(info.metadata).symlink_target.has_value();
-    add(std::move(name), link ? Kind::kSymlink : Kind::kFile, std::move(info));
+    const Kind kind = KindOf(ParseMetadata(info.metadata));
+    add(std::move(name), kind, std::move(info));
   }
   std::scoped_lock lock(mutex_);
-  folder->has_marker = folder->has_marker || marker;
   for (const auto& [name, child] : folder->children) {
     if (child->dirty()) add(name, child->kind, child->info);
   }

@@ -27,6 +27,7 @@
 #include "base/clock.h"
 #include "store/store.h"
 #include "vfs/attributes.h"
+#include "vfs/fair_shared_mutex.h"
 #include "vfs/fault.h"
 #include "vfs/inode.h"
 #include "vfs/object_reader.h"
@@ -52,9 +53,15 @@ struct FileSystemOptions {
 struct OpenOptions {
   bool read = true;
   bool write = false;
-  bool append = false;
   bool truncate = false;
   bool exclusive = false;  // of Create: the object must not exist
+};
+
+// What a program asks for when it makes a file or folder: the mode, less its umask, and who it is.
+struct Ownership {
+  uint32_t permissions = 0;
+  uint32_t uid = 0;
+  uint32_t gid = 0;
 };
 
 struct AttributeChange {
@@ -63,12 +70,13 @@ struct AttributeChange {
   std::optional<uint32_t> uid;
   std::optional<uint32_t> gid;
   std::optional<base::SystemTime> mtime;
+  std::optional<base::SystemTime> atime;
 };
 
 struct DirectoryEntry {
   std::string name;
   Kind kind = Kind::kFile;
-  store::ObjectInfo info;  // of files and links
+  store::ObjectInfo info;  // of a folder: its marker, if it has one
 };
 
 // A folder's entries as they were when it was opened.
@@ -98,9 +106,12 @@ class FileSystem {
   // Names. Every answered Attributes of Lookup, Create, Make… counts one lookup, to be given back by Forget.
   Outcome<Attributes> Lookup(uint64_t parent, std::string_view name);
   void Forget(uint64_t inode, uint64_t lookups);
-  Outcome<Attributes> MakeDirectory(uint64_t parent, std::string_view name);
-  Outcome<Attributes> MakeSymlink(uint64_t parent, std::string_view name, std::string_view target);
-  Outcome<Created> Create(uint64_t parent, std::string_view name, uint32_t permissions, const OpenOptions& options);
+  Outcome<Attributes> MakeDirectory(uint64_t parent, std::string_view name, const Ownership& owner);
+  Outcome<Attributes> MakeSymlink(uint64_t parent, std::string_view name, std::string_view target,
+                                  const Ownership& owner);
+  Outcome<Attributes> MakeSpecial(uint64_t parent, std::string_view name, const Special& special,
+                                  const Ownership& owner);
+  Outcome<Created> Create(uint64_t parent, std::string_view name, const Ownership& owner, const OpenOptions& options);
   Outcome<void> Unlink(uint64_t parent, std::string_view name);
   Outcome<void> RemoveDirectory(uint64_t parent, std::string_view name);
   // replace: an existing target gives way.
@@ -109,7 +120,8 @@ class FileSystem {
 
   // Attributes.
   Outcome<Attributes> Stat(uint64_t inode);
-  // Without a handle (handle null), a changed size is durable on return; with one, at fsync or close.
+  // Durable on return. But what is being written through an open file goes up at its fsync or close, and takes changed
+  // attributes with it; so does a size changed through a handle. ESTALE: somebody else replaced the file.
   Outcome<Attributes> Change(uint64_t inode, const AttributeChange& change, const OpenFile* handle);
   Outcome<std::string> ReadLink(uint64_t inode);
 
@@ -122,7 +134,8 @@ class FileSystem {
   // Files.
   Outcome<std::unique_ptr<OpenFile>> OpenExisting(uint64_t inode, const OpenOptions& options);
   Outcome<std::vector<Bytes>> Read(const OpenFile& file, uint64_t offset, uint64_t length);
-  Outcome<void> Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data);
+  // append: at the file's end, whatever the offset.
+  Outcome<void> Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data, bool append = false);
   // fsync and close: what was written is in the bucket, or the fault says that it is not.
   Outcome<void> Commit(const OpenFile& file);
   void Release(std::unique_ptr<OpenFile> file);
@@ -136,8 +149,7 @@ class FileSystem {
  private:
   struct Found {
     Kind kind = Kind::kFile;
-    store::ObjectInfo info;
-    bool has_marker = false;
+    store::ObjectInfo info;  // of a folder: its marker, if it has one
   };
 
   FileSystem(std::shared_ptr<Store> store, const FileSystemOptions& options);
@@ -157,6 +169,10 @@ class FileSystem {
   // The child as the tree or the store knows it; null if there is none.
   Outcome<InodePtr> Resolve(const InodePtr& parent, std::string_view name);
   Outcome<void> CheckWritable() const;
+  // Something of the inode was changed here: its ctime advances. Under mutex_, as the next.
+  void MarkChanged(Inode& inode);
+  // An entry of the folder came or went.
+  void Touch(Inode& folder);
 
   // entries.cc
   struct NewEntry {
@@ -166,10 +182,13 @@ class FileSystem {
   };
   Outcome<void> CheckNew(const std::string& folder_key, std::string_view name);
   Outcome<NewEntry> PrepareNew(uint64_t parent, std::string_view name);
-  Outcome<InodePtr> WriteNew(const NewEntry& entry, std::string_view name, Kind kind, const Metadata& metadata);
+  KeptAttributes OwnedBy(const InodePtr& folder, Kind kind, const Ownership& owner);
+  Outcome<InodePtr> WriteNew(const NewEntry& entry, std::string_view name, Kind kind, const KeptAttributes& kept);
+  Outcome<Attributes> Make(uint64_t parent, std::string_view name, Kind kind, KeptAttributes kept,
+                           const Ownership& owner);
   Outcome<void> KeepFolder(const InodePtr& folder);
   void Park(const InodePtr& inode);
-  Outcome<void> CheckEmpty(const std::string& folder_key);
+  Outcome<void> CheckEmpty(const InodePtr& folder);
   void SweepReserved();
 
   // rename.cc
@@ -177,11 +196,16 @@ class FileSystem {
   Outcome<void> RenameFolder(const InodePtr& inode, const NewEntry& entry, std::string_view name);
   Outcome<std::vector<store::ObjectInfo>> CopyAll(const std::vector<store::ObjectInfo>& objects,
                                                   const std::string& from, const std::string& to);
+  void MoveFolder(const InodePtr& inode, const NewEntry& entry, std::string_view name,
+                  const std::vector<store::ObjectInfo>& copies);
 
   // files.cc
   Outcome<void> Revalidate(const InodePtr& inode);
   std::shared_ptr<ObjectReader> ReaderOf(const InodePtr& inode);
   Outcome<std::shared_ptr<StagedFile>> Stage(const InodePtr& inode, bool empty);
+  Outcome<void> Resize(const InodePtr& inode, uint64_t size_bytes);
+  void Apply(Inode& inode, const AttributeChange& change);
+  Outcome<void> CommitChange(const InodePtr& inode);
 
   // commit.cc; all under the inode's commit lock
   Outcome<void> CommitInode(const InodePtr& inode);
@@ -201,7 +225,7 @@ class FileSystem {
   const base::SystemTime mounted_;
   const uint64_t session_;  // random: names this mount's objects below the reserved prefix
   std::atomic<uint64_t> reserved_count_ = 0;
-  std::shared_mutex layout_;
+  FairSharedMutex layout_;
   mutable std::mutex mutex_;
   InodeTree tree_;
 };

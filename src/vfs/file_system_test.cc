@@ -1,92 +1,13 @@
 #include "vfs/file_system.h"
 
 #include <gtest/gtest.h>
-#include <stdlib.h>
 
 #include <cerrno>
-#include <filesystem>
 
-#include "vfs/test_store.h"
+#include "vfs/file_system_fixture.h"
 
 namespace seamount::vfs {
 namespace {
-
-constexpr uint64_t kMiB = 1 << 20;
-
-template <class T>
-int ErrorOf(const Outcome<T>& outcome) {
-  return outcome ? 0 : outcome.error().error;
-}
-
-class FileSystemTest : public testing::Test {
- protected:
-  void SetUp() override {
-    std::string name = "/tmp/vfs_test-XXXXXX";
-    staging_ = mkdtemp(name.data());
-    fs_ = FileSystem::Open(store_, {.staging_dir = staging_, .threads = 4, .clock = &clock_}).value();
-  }
-  void TearDown() override {
-    fs_.reset();
-    std::filesystem::remove_all(staging_);
-  }
-
-  Outcome<Attributes> Look(const std::string& path) {
-    uint64_t at = kRootInode;
-    Attributes attributes;
-    size_t begin = 0;
-    while (begin <= path.size()) {
-      const size_t end = std::min(path.find('/', begin), path.size());
-      SEAMOUNT_TRY_ASSIGN(attributes, fs_->Lookup(at, path.substr(begin, end - begin)));
-      at = attributes.inode;
-      begin = end + 1;
-    }
-    return attributes;
-  }
-  uint64_t Inode(const std::string& path) { return Look(path).value().inode; }
-  // As the kernel does: after ESTALE it looks the name up again, once.
-  std::unique_ptr<OpenFile> OpenAs(const std::string& path, const OpenOptions& options) {
-    auto file = fs_->OpenExisting(Inode(path), options);
-    if (ErrorOf(file) == ESTALE) file = fs_->OpenExisting(Inode(path), options);
-    return std::move(file).value();
-  }
-  std::unique_ptr<OpenFile> New(const std::string& name, OpenOptions options = {.write = true}) {
-    return fs_->Create(kRootInode, name, 0644, options).value().file;
-  }
-  Outcome<void> Put(const std::unique_ptr<OpenFile>& file, uint64_t offset, std::string_view text) {
-    return fs_->Write(*file, offset, base::AsBytes(text));
-  }
-  std::string Get(const std::unique_ptr<OpenFile>& file, uint64_t offset = 0, uint64_t length = 1 << 30) {
-    auto pieces = fs_->Read(*file, offset, length);
-    if (!pieces) return "error " + std::to_string(pieces.error().error);
-    std::string text;
-    for (const Bytes& piece : *pieces) text += piece.view();
-    return text;
-  }
-  std::vector<std::string> Names(const std::string& path = "") {
-    std::vector<std::string> names;
-    auto folder = fs_->OpenFolder(path.empty() ? kRootInode : Inode(path));
-    for (const DirectoryEntry& entry : folder.value()->entries) names.push_back(entry.name);
-    return names;
-  }
-  std::string Kept() {
-    const std::filesystem::path folder = staging_ + "/kept";
-    if (!std::filesystem::exists(folder)) return "(nothing)";
-    std::string text;
-    for (const auto& entry : std::filesystem::directory_iterator(folder)) {
-      std::string part(std::filesystem::file_size(entry), '\0');
-      FILE* file = std::fopen(entry.path().c_str(), "rb");
-      part.resize(std::fread(part.data(), 1, part.size(), file));
-      std::fclose(file);
-      text += part;
-    }
-    return text;
-  }
-
-  base::FakeClock clock_;
-  std::string staging_;
-  std::shared_ptr<TestStore> store_ = std::make_shared<TestStore>();
-  std::unique_ptr<FileSystem> fs_;
-};
 
 TEST_F(FileSystemTest, FoldersAreImplicitOrMarked) {
   store_->Put("a/b/c", "x");
@@ -97,6 +18,7 @@ TEST_F(FileSystemTest, FoldersAreImplicitOrMarked) {
   EXPECT_EQ(Look("a/b").value().kind, Kind::kDirectory);
   EXPECT_EQ(Look("a/b/c").value().size_bytes, 1U);
   EXPECT_EQ(ErrorOf(Look("a/x")), ENOENT);
+  EXPECT_EQ(ErrorOf(Look(std::string(256, 'x'))), ENAMETOOLONG);
 }
 
 TEST_F(FileSystemTest, AnObjectHiddenByAFolderIsReachable) {
@@ -148,13 +70,14 @@ TEST_F(FileSystemTest, ANewFileIsSeenByOthersWholeAtClose) {
 TEST_F(FileSystemTest, ExclusiveCreationIsExclusiveAcrossMachines) {
   auto file = New("lock", {.write = true, .exclusive = true});
   EXPECT_EQ(store_->Text("lock"), "");
-  EXPECT_EQ(ErrorOf(fs_->Create(kRootInode, "lock", 0644, {.write = true, .exclusive = true})), EEXIST);
+  EXPECT_EQ(ErrorOf(fs_->Create(kRootInode, "lock", {.permissions = 0644}, {.write = true, .exclusive = true})),
+            EEXIST);
   store_->SetFault([&](const std::string& operation, const std::string&) -> Result<void> {
     if (operation == "Stat") store_->SetFault(nullptr), store_->Put("race", "theirs");
     return {};
   });
   // Somebody else makes it between our look and our write.
-  const auto raced = fs_->Create(kRootInode, "race", 0644, {.write = true, .exclusive = true});
+  const auto raced = fs_->Create(kRootInode, "race", {.permissions = 0644}, {.write = true, .exclusive = true});
   EXPECT_EQ(ErrorOf(raced), EEXIST);
   EXPECT_EQ(store_->Text("race"), "theirs");
 }
@@ -190,13 +113,13 @@ TEST_F(FileSystemTest, TruncationByPathIsDurableOnReturn) {
 TEST_F(FileSystemTest, AnAppendUploadsTheTailOnly) {
   const std::string big(2 * kMiB, 'a');
   store_->Put("log", big);
-  auto file = OpenAs("log", {.write = true, .append = true});
+  auto file = OpenAs("log", {.write = true});
   store_->TakeReads();
-  EXPECT_TRUE(Put(file, 0, "tail"));
+  EXPECT_TRUE(Append(file, "tail"));
   EXPECT_TRUE(fs_->Commit(*file));
   EXPECT_EQ(store_->Text("log"), big + "tail");
   EXPECT_EQ(fs_->stats().uploaded_bytes, 4U);
-  EXPECT_TRUE(Put(file, 0, "2"));
+  EXPECT_TRUE(Append(file, "2"));
   EXPECT_TRUE(fs_->Commit(*file));
   EXPECT_EQ(store_->Text("log"), big + "tail2");
   EXPECT_EQ(fs_->stats().uploaded_bytes, 5U);
@@ -303,7 +226,7 @@ TEST_F(FileSystemTest, FoldersAreRenamedWithAllBelow) {
   store_->Put("a/x", "1");
   store_->Put("a/b/y", "2");
   auto reader = OpenAs("a/b/y", {});
-  EXPECT_TRUE(fs_->MakeDirectory(kRootInode, "target"));
+  EXPECT_TRUE(fs_->MakeDirectory(kRootInode, "target", {.permissions = 0755}));
   EXPECT_TRUE(fs_->Rename(kRootInode, "a", kRootInode, "target", true));
   EXPECT_EQ(store_->Keys(), (std::vector<std::string>{"target/", "target/b/y", "target/x"}));
   EXPECT_EQ(Get(reader), "2");
@@ -329,8 +252,8 @@ TEST_F(FileSystemTest, AFolderRenameThatFailsLeavesTheOldFolder) {
 TEST_F(FileSystemTest, RmdirRefusesWhatIsNotEmpty) {
   store_->Put("a/x", "1");
   EXPECT_EQ(ErrorOf(fs_->RemoveDirectory(kRootInode, "a")), ENOTEMPTY);
-  const uint64_t empty = fs_->MakeDirectory(kRootInode, "e").value().inode;
-  auto file = fs_->Create(empty, "new", 0644, {.write = true}).value().file;
+  const uint64_t empty = fs_->MakeDirectory(kRootInode, "e", {.permissions = 0755}).value().inode;
+  auto file = fs_->Create(empty, "new", {.permissions = 0644}, {.write = true}).value().file;
   EXPECT_EQ(ErrorOf(fs_->RemoveDirectory(kRootInode, "e")), ENOTEMPTY);  // not uploaded yet, but there
   EXPECT_EQ(ErrorOf(fs_->Unlink(kRootInode, "e")), EISDIR);
   EXPECT_EQ(ErrorOf(fs_->RemoveDirectory(kRootInode, "nothing")), ENOENT);
@@ -348,7 +271,7 @@ TEST_F(FileSystemTest, AttributesAreKeptInMetadata) {
 }
 
 TEST_F(FileSystemTest, SymlinksAreObjectsWithGcsfuseMetadata) {
-  EXPECT_TRUE(fs_->MakeSymlink(kRootInode, "l", "../target"));
+  EXPECT_TRUE(fs_->MakeSymlink(kRootInode, "l", "../target", {}));
   EXPECT_EQ(store_->MetadataOf("l")["gcsfuse_symlink_target"], "../target");
   clock_.Advance(std::chrono::seconds(2));
   EXPECT_EQ(Look("l").value().kind, Kind::kSymlink);
@@ -359,7 +282,7 @@ TEST_F(FileSystemTest, TheMountsOwnObjectsAreHidden) {
   store_->Put(".seamount/x", "own");
   EXPECT_TRUE(Names().empty());
   EXPECT_EQ(ErrorOf(Look(".seamount")), ENOENT);
-  EXPECT_EQ(ErrorOf(fs_->MakeDirectory(kRootInode, ".seamount")), EPERM);
+  EXPECT_EQ(ErrorOf(fs_->MakeDirectory(kRootInode, ".seamount", {.permissions = 0755})), EPERM);
 }
 
 TEST_F(FileSystemTest, ReadOnlyRefusesEveryChange) {
@@ -367,9 +290,9 @@ TEST_F(FileSystemTest, ReadOnlyRefusesEveryChange) {
   fs_ = FileSystem::Open(store_, {.read_only = true, .clock = &clock_}).value();
   EXPECT_EQ(Get(OpenAs("f", {})), "x");
   EXPECT_EQ(ErrorOf(fs_->OpenExisting(Inode("f"), {.write = true})), EROFS);
-  EXPECT_EQ(ErrorOf(fs_->Create(kRootInode, "g", 0644, {.write = true})), EROFS);
+  EXPECT_EQ(ErrorOf(fs_->Create(kRootInode, "g", {.permissions = 0644}, {.write = true})), EROFS);
   EXPECT_EQ(ErrorOf(fs_->Unlink(kRootInode, "f")), EROFS);
-  EXPECT_EQ(ErrorOf(fs_->MakeDirectory(kRootInode, "d")), EROFS);
+  EXPECT_EQ(ErrorOf(fs_->MakeDirectory(kRootInode, "d", {.permissions = 0755})), EROFS);
   EXPECT_EQ(ErrorOf(fs_->Rename(kRootInode, "f", kRootInode, "g", true)), EROFS);
   EXPECT_EQ(ErrorOf(fs_->Change(Inode("f"), {.size_bytes = 0}, nullptr)), EROFS);
 }

@@ -5,6 +5,12 @@
 #include "vfs/names.h"
 
 namespace seamount::vfs {
+namespace {
+
+// GCS's limit for an object; beyond it an upload would be refused after all the work.
+constexpr uint64_t kMaxObjectBytes = uint64_t{5} << 40;
+
+}  // namespace
 
 std::shared_ptr<ObjectReader> FileSystem::ReaderOf(const InodePtr& inode) {
   std::scoped_lock lock(mutex_);
@@ -20,6 +26,7 @@ Outcome<std::unique_ptr<OpenFile>> FileSystem::OpenExisting(uint64_t number, con
     SEAMOUNT_TRY_ASSIGN(inode, Existing(number));
     if (inode->kind == Kind::kDirectory) return Fault{EISDIR, "'" + inode->name + "' is a folder"};
     if (inode->kind == Kind::kSymlink) return Fault{ELOOP, "'" + inode->name + "' is a symbolic link"};
+    if (inode->kind != Kind::kFile) return Fault{ENXIO, "'" + inode->name + "' is a pipe, socket or device"};
   }
   SEAMOUNT_TRY(Revalidate(inode));
   auto file = std::make_unique<OpenFile>(OpenFile{inode, options});
@@ -47,7 +54,10 @@ Outcome<std::shared_ptr<StagedFile>> FileSystem::Stage(const InodePtr& inode, bo
     staged = inode->staged;
     in_bucket = inode->info.generation != store::kAbsent;
     inode->upload_fault.reset();
-    if (empty) inode->kept.mtime = clock_.WallNow();
+    if (empty) {
+      MarkChanged(*inode);
+      inode->kept.mtime = inode->changed;
+    }
   }
   if (staged != nullptr) {
     if (empty) SEAMOUNT_TRY(staged->Truncate(0));
@@ -84,19 +94,64 @@ Outcome<std::vector<Bytes>> FileSystem::Read(const OpenFile& file, uint64_t offs
   }
 }
 
-Outcome<void> FileSystem::Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data) {
+Outcome<void> FileSystem::Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data, bool append) {
   if (!file.options.write) return Fault{EBADF, "not open for writing"};
-  // GCS's limit for an object; beyond it an upload would be refused after all the work.
-  constexpr uint64_t kMaxObjectBytes = uint64_t{5} << 40;
   if (offset > kMaxObjectBytes || data.size() > kMaxObjectBytes - offset) return Fault{EFBIG, "objects end at 5 TiB"};
   std::scoped_lock commit(file.inode->commit);
   SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(file.inode, false));
-  SEAMOUNT_TRY(staged->Write(file.options.append ? staged->size() : offset, data));
+  SEAMOUNT_TRY(staged->Write(append ? staged->size() : offset, data));
   ++stats_.writes;
   stats_.written_bytes += data.size();
   std::scoped_lock lock(mutex_);
-  file.inode->kept.mtime = clock_.WallNow();
+  MarkChanged(*file.inode);
+  file.inode->kept.mtime = file.inode->changed;
   return {};
+}
+
+Outcome<void> FileSystem::Resize(const InodePtr& inode, uint64_t size_bytes) {
+  SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(inode, size_bytes == 0));
+  auto resized = staged->Truncate(size_bytes);
+  if (resized) return {};
+  std::scoped_lock lock(mutex_);
+  if (inode->handles == 0) inode->staged = nullptr;
+  return resized;
+}
+
+// Puts a change into what is kept. Under mutex_.
+void FileSystem::Apply(Inode& inode, const AttributeChange& change) {
+  const KeptAttributes before = inode.kept;
+  const Attributes shown = AttributesOf(inode);
+  MarkChanged(inode);
+  // A new generation has a new time of its own; what was shown stays unless it is changed.
+  inode.kept.mtime = change.mtime ? *change.mtime : change.size_bytes ? inode.changed : shown.mtime;
+  if (change.mtime) inode.filled = base::SystemTime::min();
+  if (change.atime) inode.kept.atime = change.atime;
+  if (change.permissions) inode.kept.permissions = *change.permissions & 07777;
+  if (change.uid) inode.kept.uid = change.uid;
+  if (change.gid) inode.kept.gid = change.gid;
+  const Attributes wanted = AttributesOf(inode);
+  if (wanted.mtime == shown.mtime && wanted.atime == shown.atime && wanted.permissions == shown.permissions &&
+      wanted.uid == shown.uid && wanted.gid == shown.gid) {
+    inode.kept = before;
+  } else {
+    inode.kept_dirty = true;
+  }
+}
+
+// Brings a change to the bucket, or takes it back. Under the inode's commit lock.
+Outcome<void> FileSystem::CommitChange(const InodePtr& inode) {
+  const auto committed = CommitInode(inode);
+  std::scoped_lock lock(mutex_);
+  if (inode->handles == 0) {
+    inode->staged = nullptr;
+    inode->reader = nullptr;
+  }
+  if (committed) return {};
+  inode->kept = ParseMetadata(inode->info.metadata);
+  inode->kept_dirty = false;
+  if (inode->handles > 0 || !inode->upload_fault || inode->upload_fault->error != ESTALE) return committed;
+  if (!inode->gone) tree_.Detach(inode);
+  return *inode->upload_fault;  // the kernel looks the name up again, and asks again
 }
 
 Outcome<Attributes> FileSystem::Change(uint64_t number, const AttributeChange& change, const OpenFile* handle) {
@@ -105,43 +160,25 @@ Outcome<Attributes> FileSystem::Change(uint64_t number, const AttributeChange& c
   {
     std::scoped_lock lock(mutex_);
     SEAMOUNT_TRY_ASSIGN(inode, Existing(number));
-    if (inode->kind == Kind::kDirectory) return AttributesOf(*inode);  // a folder keeps no attributes
+    if (number == kRootInode) {  // has no object to keep them
+      Apply(*inode, change);
+      inode->kept_dirty = false;
+      return AttributesOf(*inode);
+    }
+    if (change.size_bytes && inode->kind != Kind::kFile) return Fault{EINVAL, "'" + inode->name + "' has no size"};
   }
+  if (change.size_bytes && *change.size_bytes > kMaxObjectBytes) return Fault{EFBIG, "objects end at 5 TiB"};
   std::shared_lock layout(layout_);
   std::scoped_lock commit(inode->commit);
-  if (change.size_bytes) {
-    SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(inode, *change.size_bytes == 0));
-    SEAMOUNT_TRY(staged->Truncate(*change.size_bytes));
-  }
-  bool open_here = false;
+  if (change.size_bytes) SEAMOUNT_TRY(Resize(inode, *change.size_bytes));
+  bool later = false;
   {
     std::scoped_lock lock(mutex_);
-    const KeptAttributes before = inode->kept;
-    if (change.size_bytes) inode->kept.mtime = clock_.WallNow();
-    if (change.mtime) inode->kept.mtime = change.mtime;
-    if (change.permissions) inode->kept.permissions = *change.permissions & 07777;
-    if (change.uid) inode->kept.uid = change.uid;
-    if (change.gid) inode->kept.gid = change.gid;
-    const Attributes defaults = AttributesOf(*inode);
-    const bool changed = before.mtime != inode->kept.mtime ||
-                         before.permissions.value_or(options_.file_permissions) != defaults.permissions ||
-                         before.uid.value_or(options_.uid) != defaults.uid ||
-                         before.gid.value_or(options_.gid) != defaults.gid;
-    inode->kept_dirty = inode->kept_dirty || changed;
-    open_here = inode->handles > 0;
+    Apply(*inode, change);
+    const bool writing = inode->handles > 0 && inode->staged != nullptr && inode->staged->dirty();
+    later = writing && (handle != nullptr || !change.size_bytes);
   }
-  // With a handle open its fsync or close will bring all of this to the bucket in one upload.
-  if (handle == nullptr && !open_here) {
-    auto committed = CommitInode(inode);
-    std::scoped_lock lock(mutex_);
-    inode->staged = nullptr;
-    inode->reader = nullptr;
-    if (!committed) inode->kept = ParseMetadata(inode->info.metadata);
-    if (!committed) inode->kept_dirty = false;
-    if (!committed) return std::move(committed).error();
-  } else if (handle == nullptr && change.size_bytes) {
-    SEAMOUNT_TRY(CommitInode(inode));
-  }
+  if (!later) SEAMOUNT_TRY(CommitChange(inode));
   std::scoped_lock lock(mutex_);
   return AttributesOf(*inode);
 }

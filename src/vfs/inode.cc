@@ -8,7 +8,6 @@ InodeTree::InodeTree() : root_(std::make_shared<Inode>()) {
   root_->number = kRootInode;
   root_->kind = Kind::kDirectory;
   root_->lookups = 1;
-  root_->has_marker = true;  // the root needs none
   inodes_.emplace(kRootInode, root_);
 }
 
@@ -38,7 +37,8 @@ InodePtr InodeTree::Add(const InodePtr& parent, std::string name, Kind kind) {
 }
 
 void InodeTree::Detach(const InodePtr& inode) {
-  inode->gone = true;
+  // What is below has no key any more either: without the folder its path would name something else.
+  for (const InodePtr& each : Subtree(inode)) each->gone = true;
   const InodePtr parent = std::move(inode->parent);
   inode->parent = nullptr;
   if (parent == nullptr) return;

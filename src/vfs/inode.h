@@ -34,7 +34,8 @@ struct Inode {
   bool gone = false;      // has no name any more: unlinked here, or removed or replaced by somebody else
   bool unlinked = false;  // here: what is written to it goes nowhere
 
-  // Files and links: the object, as last seen. generation kAbsent: not in the bucket yet.
+  // The object, as last seen; a folder's is its marker. generation kAbsent: not in the bucket yet, or a folder without
+  // a marker.
   store::ObjectInfo info;
   KeptAttributes kept;       // from the metadata, and changes not yet uploaded
   bool kept_dirty = false;   // kept differs from the object's metadata
@@ -45,8 +46,10 @@ struct Inode {
   std::optional<Fault> upload_fault;  // of the last attempt, if nothing was written since
   bool saved = false;                 // what could not be uploaded has a name in the staging folder
 
-  // Folders.
-  bool has_marker = false;
+  // What the bucket does not tell of: when something of it was changed here (an upload comes later, and is no change),
+  // and of a folder, when an entry came or went. Forgotten with the inode.
+  base::SystemTime changed = base::SystemTime::min();
+  base::SystemTime filled = base::SystemTime::min();
 
   // Held while content, name or metadata are being changed in the bucket, and while something is written to `staged`.
   // Never taken while the file system's mutex is held.
@@ -68,7 +71,7 @@ class InodeTree {
   InodePtr Find(uint64_t number) const;  // null if forgotten
   InodePtr Child(const InodePtr& parent, std::string_view name) const;
   InodePtr Add(const InodePtr& parent, std::string name, Kind kind);
-  // Takes the inode out of its folder; it lives on for whoever holds it.
+  // Takes the inode out of its folder; it and all below it live on, as gone, for whoever holds them.
   void Detach(const InodePtr& inode);
   void Move(const InodePtr& inode, const InodePtr& parent, std::string name);
   // Drops what neither the kernel nor a handle refers to.

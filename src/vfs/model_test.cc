@@ -101,12 +101,13 @@ class ModelTest : public testing::TestWithParam<std::chrono::milliseconds> {
     auto found = fs_->Lookup(parent.first, parent.second);
     if (found) return fs_->OpenExisting(found->inode, options);
     if (found.error().error != ENOENT) return std::move(found).error();
-    SEAMOUNT_TRY_ASSIGN(Created created, fs_->Create(parent.first, parent.second, 0644, options));
+    SEAMOUNT_TRY_ASSIGN(Created created, fs_->Create(parent.first, parent.second, {.permissions = 0644}, options));
     return std::move(created.file);
   }
-  Outcome<void> WriteAt(const std::string& path, uint64_t offset, const std::string& data, const OpenOptions& options) {
+  Outcome<void> WriteAt(const std::string& path, uint64_t offset, const std::string& data, const OpenOptions& options,
+                        bool append) {
     SEAMOUNT_TRY_ASSIGN(auto file, OpenOrCreate(path, options));
-    Outcome<void> result = fs_->Write(*file, offset, base::AsBytes(data));
+    Outcome<void> result = fs_->Write(*file, append ? 0 : offset, base::AsBytes(data), append);
     if (auto committed = fs_->Commit(*file); result) result = std::move(committed);
     fs_->Release(std::move(file));
     return result;
@@ -161,9 +162,9 @@ std::pair<int, int> ModelTest::Step(std::mt19937& random, std::string& what) {
   if (kind < 5) {  // write, append, overwrite
     const std::string data(random() % 300, static_cast<char>('a' + random() % 26));
     const uint64_t size = is_file ? model_.files[path].size() : 0;
-    const OpenOptions options{.write = true, .append = kind == 1, .truncate = kind == 2};
+    const OpenOptions options{.write = true, .truncate = kind == 2};
     const uint64_t offset = kind == 0 ? random() % (size + 50) : kind == 1 ? size : 0;
-    const int got = ErrorOf(WriteAt(path, offset, data, options));
+    const int got = ErrorOf(WriteAt(path, offset, data, options, kind == 1));
     if (is_folder) return {EISDIR, got};
     if (got != 0) return {0, got};
     std::string& content = model_.files[path];
@@ -180,7 +181,7 @@ std::pair<int, int> ModelTest::Step(std::mt19937& random, std::string& what) {
     return {is_folder ? EISDIR : is_file ? 0 : ENOENT, got};
   }
   if (kind == 6) {
-    const int got = ErrorOf(fs_->MakeDirectory(parent->first, parent->second));
+    const int got = ErrorOf(fs_->MakeDirectory(parent->first, parent->second, {.permissions = 0755}));
     if (got == 0) model_.folders.insert(path);
     return {is_file || is_folder ? EEXIST : 0, got};
   }

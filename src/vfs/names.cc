@@ -5,8 +5,6 @@
 namespace seamount::vfs {
 namespace {
 
-constexpr size_t kMaxNameBytes = 255;  // NAME_MAX; the kernel refuses longer ones
-
 // Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF.
 bool IsUtf8(std::string_view text) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };

@@ -19,6 +19,8 @@ namespace seamount::vfs {
 inline constexpr std::string_view kReservedName = ".seamount";
 inline constexpr std::string_view kReservedPrefix = ".seamount/";
 
+inline constexpr size_t kMaxNameBytes = 255;  // NAME_MAX, which programs believe in; FUSE itself takes 1,024
+
 // Ends the name of an object that a folder of the same name hides.
 inline constexpr char kHiddenObjectMark = '\n';
 

@@ -30,6 +30,14 @@ class CommitLocks {
   std::unique_lock<std::mutex> second_;
 };
 
+// The object's metadata, with its modification time: a copy would have a new one, and a renamed file has not.
+Metadata WithTime(const store::ObjectInfo& info) {
+  Metadata metadata = info.metadata;
+  KeptAttributes kept = ParseMetadata(metadata);
+  if (!kept.mtime) PutMetadata({.mtime = info.updated}, metadata);
+  return metadata;
+}
+
 }  // namespace
 
 Outcome<void> FileSystem::Rename(uint64_t parent, std::string_view name, uint64_t new_parent, std::string_view new_name,
@@ -80,16 +88,14 @@ Outcome<void> FileSystem::RenameFile(const InodePtr& inode, const NewEntry& entr
     if (inode->gone) return Fault{ENOENT, "'" + inode->name + "' was removed meanwhile"};
     from = InodeTree::KeyOf(*inode);
     info = inode->info;
-    metadata = info.metadata;
-    KeptAttributes kept = inode->kept;
-    kept.mtime = AttributesOf(*inode).mtime;  // a new generation has a new time; a renamed file has not
-    PutMetadata(kept, metadata);
+    metadata = WithTime(info);
     old_folder = inode->parent;
   }
   SEAMOUNT_TRY(KeepFolder(old_folder));
   if (target != nullptr) Park(target);
   const std::string to = entry.folder_key + std::string(name);
-  store::CopyOptions options{.if_source_generation = info.generation, .metadata = metadata};
+  store::CopyOptions options{.if_source_generation = info.generation};
+  if (metadata != info.metadata) options.metadata = metadata;  // saying it costs a request more
   if (!replace) options.if_generation = store::kAbsent;
   auto copied = store_.Copy(from, to, options, {});
   if (!copied && copied.error().code() == ErrorCode::kPreconditionFailed && !replace) {
@@ -98,20 +104,26 @@ Outcome<void> FileSystem::RenameFile(const InodePtr& inode, const NewEntry& entr
   SEAMOUNT_VFS_ASSIGN(store::ObjectInfo after, std::move(copied));
   after.key = to;
   if (after.metadata.empty()) after.metadata = metadata;
+  {
+    // Before the old object goes: who opens or reads the file meanwhile must find the copy.
+    std::scoped_lock lock(mutex_);
+    if (target != nullptr) {
+      target->unlinked = true;
+      target->kept_dirty = false;
+      MarkChanged(*target);
+      tree_.Detach(target);
+    }
+    Touch(*old_folder);
+    Touch(*entry.folder);
+    tree_.Move(inode, entry.folder, std::string(name));
+    MarkChanged(*inode);
+    SetInfo(*inode, after);
+    inode->checked = clock_.Now();
+    if (inode->reader != nullptr) inode->reader->Retarget(to, after.generation);
+  }
   // If somebody replaced the old name in between, theirs stays.
   auto deleted = store_.Delete(from, {.if_generation = info.generation}, {});
   if (!deleted && deleted.error().code() != ErrorCode::kPreconditionFailed) return ToFault(deleted.error());
-
-  std::scoped_lock lock(mutex_);
-  if (target != nullptr) {
-    target->unlinked = true;
-    target->kept_dirty = false;
-    tree_.Detach(target);
-  }
-  tree_.Move(inode, entry.folder, std::string(name));
-  SetInfo(*inode, after);
-  inode->checked = clock_.Now();
-  if (inode->reader != nullptr) inode->reader->Retarget(to, after.generation);
   return {};
 }
 
@@ -122,7 +134,9 @@ Outcome<std::vector<store::ObjectInfo>> FileSystem::CopyAll(const std::vector<st
   exec::ParallelFor(fetcher_->pool(), objects.size(), [&](size_t i) {
     if (failed) return;
     const std::string key = to + objects[i].key.substr(from.size());
-    copies[i] = store_.Copy(objects[i].key, key, {.if_source_generation = objects[i].generation}, {});
+    store::CopyOptions options{.if_source_generation = objects[i].generation};
+    if (auto metadata = WithTime(objects[i]); metadata != objects[i].metadata) options.metadata = std::move(metadata);
+    copies[i] = store_.Copy(objects[i].key, key, options, {});
     if (!copies[i]) {
       failed = true;
     } else {
@@ -156,7 +170,7 @@ Outcome<void> FileSystem::RenameFolder(const InodePtr& inode, const NewEntry& en
   }
   const std::string to = entry.folder_key + std::string(name) + "/";
   if (to.starts_with(from)) return Fault{EINVAL, "a folder cannot be moved into itself"};
-  if (entry.existing != nullptr) SEAMOUNT_TRY(CheckEmpty(to));
+  if (entry.existing != nullptr) SEAMOUNT_TRY(CheckEmpty(entry.existing));
   for (const InodePtr& each : below) {
     std::scoped_lock commit(each->commit);
     SEAMOUNT_TRY(CommitInode(each));
@@ -170,31 +184,37 @@ Outcome<void> FileSystem::RenameFolder(const InodePtr& inode, const NewEntry& en
     }
   }
   SEAMOUNT_TRY_ASSIGN(const std::vector<store::ObjectInfo> copies, CopyAll(page.objects, from, to));
+  MoveFolder(inode, entry, name, copies);
   std::atomic<bool> left = false;
   exec::ParallelFor(fetcher_->pool(), page.objects.size(), [&](size_t i) {
     const auto deleted = store_.Delete(page.objects[i].key, {.if_generation = page.objects[i].generation}, {});
     if (!deleted) left = true;
   });
-
-  std::unordered_map<std::string, store::ObjectInfo> by_key;
-  for (const store::ObjectInfo& info : copies) by_key.emplace(info.key, info);
-  std::scoped_lock lock(mutex_);
-  if (entry.existing != nullptr) tree_.Detach(entry.existing);
-  tree_.Move(inode, entry.folder, std::string(name));
-  inode->has_marker = true;
-  for (const InodePtr& each : below) {
-    if (each->kind == Kind::kDirectory || each->gone) continue;
-    const auto copy = by_key.find(InodeTree::KeyOf(*each));
-    if (copy == by_key.end()) {
-      tree_.Detach(each);  // somebody else removed it before it was copied
-      continue;
-    }
-    SetInfo(*each, copy->second);
-    each->checked = clock_.Now();
-    if (each->reader != nullptr) each->reader->Retarget(copy->first, copy->second.generation);
-  }
   if (left) return Fault{EIO, "'" + from + "' was copied to '" + to + "', but not all of the old folder is deleted"};
   return {};
+}
+
+// The tree's part, before the old objects go: who opens or reads a file meanwhile must find the copy.
+void FileSystem::MoveFolder(const InodePtr& inode, const NewEntry& entry, std::string_view name,
+                            const std::vector<store::ObjectInfo>& copies) {
+  std::unordered_map<std::string, const store::ObjectInfo*> by_key;
+  for (const store::ObjectInfo& info : copies) by_key.emplace(info.key, &info);
+  std::scoped_lock lock(mutex_);
+  if (entry.existing != nullptr) tree_.Detach(entry.existing);
+  if (inode->parent != nullptr) Touch(*inode->parent);
+  Touch(*entry.folder);
+  tree_.Move(inode, entry.folder, std::string(name));
+  for (const InodePtr& each : tree_.Subtree(inode)) {
+    const auto copy = by_key.find(InodeTree::KeyOf(*each));
+    if (copy == by_key.end()) {
+      if (each->kind == Kind::kDirectory) continue;  // has no marker
+      tree_.Detach(each);                            // somebody else removed it before it was copied
+      continue;
+    }
+    SetInfo(*each, *copy->second);
+    each->checked = clock_.Now();
+    if (each->reader != nullptr) each->reader->Retarget(copy->first, copy->second->generation);
+  }
 }
 
 }  // namespace seamount::vfs

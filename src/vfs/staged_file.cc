@@ -16,6 +16,7 @@ Outcome<Bytes> ReadLocal(int fd, Extent range) {
   Buffer buffer(range.size());
   for (uint64_t done = 0; done < range.size();) {
     const ssize_t got = pread(fd, buffer.data() + done, range.size() - done, static_cast<off_t>(range.begin + done));
+    if (got < 0 && errno == EINTR) continue;
     if (got < 0) return Fault{errno, std::string("reading the staging file: ") + std::strerror(errno)};
     if (got == 0) {  // beyond the local file's end: written as a hole
       std::memset(buffer.data() + done, 0, range.size() - done);

@@ -46,6 +46,7 @@ class TestStore final : public Store {
   void Put(const std::string& key, const std::string& text) {
     (void)inner_->Write(key, store::BytesSource(text), {}, {}).value();
   }
+  bool Remove(const std::string& key) { return inner_->Delete(key, {}, {}).value(); }
   std::vector<std::string> Keys() {
     std::vector<std::string> keys;
     auto page = store::ListAll(*inner_, {}, {});
