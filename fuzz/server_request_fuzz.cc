@@ -8,6 +8,7 @@
 #include "net/url.h"
 #include "server/access_token.h"
 #include "server/json_text.h"
+#include "server/parameters.h"
 #include "server/route.h"
 #include "server/service.h"
 
@@ -17,7 +18,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   constexpr std::string_view kMethods[] = {"GET", "HEAD", "PUT", "POST", "PATCH", "DELETE", "BREW"};
   if (const auto target = seamount::net::ParseTarget(text)) {
     const auto route = seamount::server::MatchRoute(kMethods[data[0] % std::size(kMethods)], *target);
-    if (route) (void)seamount::server::InfoOf(route->operation);
+    if (route) (void)seamount::server::CheckParameters(*route, *target, {});
+    if (route && seamount::server::InfoOf(route->operation).name.empty()) std::abort();
     (void)seamount::server::ParsePreconditions(*target, {});
   }
   const uint64_t object_size = data[1];
@@ -28,6 +30,8 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   (void)seamount::server::CheckObjectName(std::string(text));
   if (seamount::server::VerifyToken("secret", text, 0)) std::abort();  // nothing here is signed
   if (const auto policy = seamount::server::ParsePolicyBody(text)) (void)seamount::server::CheckPolicy(policy->policy);
+  (void)seamount::server::CheckObjectFields(text);
+  (void)seamount::server::CheckComposeFields(text);
   (void)seamount::server::ParseBucketBody(text);
   (void)seamount::server::ParseAccountBody(text);
   return 0;

@@ -14,6 +14,7 @@ from google.api_core import exceptions
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
+from google.cloud.storage import transfer_manager
 from google.oauth2 import service_account
 
 # gcsfs asks Google's gRPC control service what kind a bucket is, a minute long, unless told that there is none.
@@ -165,6 +166,37 @@ class TestGoogleCloudStorage:
         with pytest.raises(exceptions.NotFound):
             bucket.blob("x", generation=first).download_as_bytes()
         assert bucket.blob("x").download_as_bytes() == b"2"
+
+    def test_upload_in_parts(self, bucket, tmp_path):
+        (tmp_path / "big").write_bytes(content(11_000_000))
+        transfer_manager.upload_chunks_concurrently(
+            str(tmp_path / "big"), bucket.blob("a b/big"), chunk_size=5 << 20, worker_type="thread", max_workers=2
+        )
+        assert bucket.blob("a b/big").download_as_bytes() == content(11_000_000)
+
+    def test_conditions_by_etag(self, bucket):
+        blob = bucket.blob("x")
+        blob.upload_from_string("1")
+        fresh = bucket.blob("x")
+        assert fresh.download_as_bytes(if_etag_match=blob.etag) == b"1" and fresh.etag == blob.etag
+        with pytest.raises(exceptions.NotModified):
+            fresh.exists(if_etag_not_match=blob.etag)
+        with pytest.raises(exceptions.PreconditionFailed):
+            fresh.exists(if_etag_match="another")
+
+    def test_checksum_said_beforehand_must_fit(self, bucket, tmp_path):
+        (tmp_path / "big").write_bytes(content(9_000_000))
+        with pytest.raises(exceptions.BadRequest):
+            bucket.blob("x").upload_from_filename(str(tmp_path / "big"), crc32c_checksum_value="AAAAAA==")
+        assert not bucket.blob("x").exists()
+
+    def test_metadata_is_removed_by_none(self, bucket):
+        blob = bucket.blob("x")
+        blob.cache_control = "no-store"
+        blob.upload_from_string("1")
+        blob.cache_control = None
+        blob.patch()
+        assert bucket.get_blob("x").cache_control is None
 
     def test_metadata(self, bucket):
         blob = bucket.blob("x")

@@ -10,8 +10,10 @@ namespace {
 
 using std::chrono::seconds;
 
-// From here on one caller refreshes; five minutes leave room for an endpoint that is down for a while.
-constexpr auto kEarly = seconds(300);
+// From here on one caller refreshes, with room for an endpoint that is down for a while. Google's metadata server makes
+// a new token five minutes before the old one ends: asking before that brings the old one again (google-auth waits as
+// long).
+constexpr auto kEarly = seconds(225);
 // From here on the token is not handed out: it could expire on its way.
 constexpr auto kMargin = seconds(15);
 constexpr auto kRetryAfter = seconds(10);

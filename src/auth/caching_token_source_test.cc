@@ -56,7 +56,7 @@ class CachingTokenSourceTest : public testing::Test {
 
 TEST_F(CachingTokenSourceTest, KeepsATokenUntilShortlyBeforeItExpires) {
   EXPECT_EQ(Get(), "t1");
-  clock_.Advance(seconds(3600 - 301));
+  clock_.Advance(seconds(3600 - 226));
   EXPECT_EQ(Get(), "t1");
   clock_.Advance(seconds(2));
   EXPECT_EQ(Get(), "t2");

@@ -147,7 +147,8 @@ class GcsStore final : public Store {
       // New metadata replaces the whole resource, so what is to be kept has to be said again.
       SEAMOUNT_TRY_ASSIGN(auto source, GetResource(from, context));
       if (!source) return base::NotFound(what + ": the source does not exist");
-      ObjectPatch patch{.content_type = source->info.content_type, .other = std::move(source->other)};
+      ObjectPatch patch{.content_type = source->info.content_type,
+                        .other = {source->other.begin(), source->other.end()}};
       auto& metadata = patch.metadata.emplace();
       for (const auto& [name, value] : *options.metadata) metadata.emplace(name, value);
       body = EncodePatch(patch);

@@ -33,6 +33,11 @@ const Json* Member(const Json& json, const char* name) {
   return it == json.end() || it->is_null() ? nullptr : &*it;
 }
 
+bool IsNull(const Json& json, const char* name) {
+  const auto it = json.find(name);
+  return it != json.end() && it->is_null();
+}
+
 Error WrongType(std::string_view what, std::string_view field, std::string_view expected) {
   return base::InvalidArgument(std::string(what) + ": field '" + std::string(field) + "' is not " +
                                std::string(expected));
@@ -152,7 +157,8 @@ Json PatchJson(const ObjectPatch& patch) {
   if (patch.content_type) json["contentType"] = *patch.content_type;
   if (patch.crc32c) json["crc32c"] = base::Crc32cToBase64(*patch.crc32c);
   if (patch.md5_base64) json["md5Hash"] = *patch.md5_base64;
-  for (const auto& [name, value] : patch.other) json[name] = value;
+  for (const auto& [name, value] : patch.other) json[name] = value ? Json(*value) : Json();
+  if (patch.clears_metadata) json["metadata"] = nullptr;
   if (patch.metadata) {
     Json& metadata = json["metadata"] = Json::object();
     for (const auto& [name, value] : *patch.metadata) metadata[name] = value ? Json(*value) : Json();
@@ -165,9 +171,14 @@ Result<ObjectPatch> PatchOfJson(const Json& json) {
   ObjectPatch patch;
   SEAMOUNT_TRY_ASSIGN(patch.name, Text(json, "name", kWhat));
   SEAMOUNT_TRY_ASSIGN(patch.content_type, OptionalText(json, "contentType", kWhat));
+  if (IsNull(json, "contentType")) patch.content_type = "";
   SEAMOUNT_TRY_ASSIGN(patch.crc32c, Crc32c(json, kWhat));
   SEAMOUNT_TRY_ASSIGN(patch.md5_base64, OptionalText(json, "md5Hash", kWhat));
-  SEAMOUNT_TRY_ASSIGN(patch.other, Others(json, kWhat));
+  SEAMOUNT_TRY_ASSIGN(const auto others, Others(json, kWhat));
+  patch.other = {others.begin(), others.end()};
+  for (const std::string_view name : kOtherFields)
+    if (IsNull(json, name.data())) patch.other.emplace(name, std::nullopt);
+  patch.clears_metadata = IsNull(json, "metadata");
   if (const Json* metadata = Member(json, "metadata")) {
     if (!metadata->is_object()) return WrongType(kWhat, "metadata", "an object");
     auto& entries = patch.metadata.emplace();

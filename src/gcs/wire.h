@@ -35,15 +35,16 @@ struct ObjectResource {
 std::string EncodeObject(const ObjectResource& object);
 Result<ObjectResource> DecodeObject(std::string_view json);
 
-// What a client may say about an object it writes: the body of an upload's start, of a rewrite, of a patch.
-// Fields left out, null included, are absent; a metadata entry of null (in a patch: remove it) has no value.
+// What a client may say about an object it writes: the body of an upload's start, of a rewrite, of a patch. Null, which
+// in a patch means to remove what is there, is kept apart from a field left out: it is a value without text.
 struct ObjectPatch {
-  std::string name;  // empty: not given in the body
-  std::optional<std::string> content_type;
+  std::string name;                         // empty: not given in the body
+  std::optional<std::string> content_type;  // empty for null
   std::optional<std::map<std::string, std::optional<std::string>>> metadata;
+  bool clears_metadata = false;  // "metadata": null
   std::optional<uint32_t> crc32c;
   std::optional<std::string> md5_base64;
-  std::map<std::string, std::string> other;  // as in ObjectResource
+  std::map<std::string, std::optional<std::string>> other;  // as in ObjectResource
 };
 
 std::string EncodePatch(const ObjectPatch& patch);

@@ -108,13 +108,19 @@ TEST(WireTest, ComposeRequestsComeBackAsTheyWere) {
 TEST(WireTest, PatchTellsNullFromAbsent) {
   const auto patch = DecodePatch(R"({"metadata": {"gone": null, "kept": "1"}, "contentType": null})");
   ASSERT_TRUE(patch);
-  EXPECT_EQ(patch->content_type, std::nullopt);
+  EXPECT_EQ(patch->content_type, "");
   EXPECT_EQ(patch->metadata->at("gone"), std::nullopt);
   EXPECT_EQ(patch->metadata->at("kept"), "1");
   const auto back = DecodePatch(EncodePatch(*patch));
   ASSERT_TRUE(back);
   EXPECT_EQ(back->metadata, patch->metadata);
   EXPECT_FALSE(DecodePatch("{}")->metadata);
+  EXPECT_FALSE(DecodePatch("{}")->content_type);
+  const auto cleared = DecodePatch(R"({"metadata": null, "cacheControl": null})");
+  ASSERT_TRUE(cleared);
+  EXPECT_TRUE(cleared->clears_metadata);
+  EXPECT_EQ(cleared->other.at("cacheControl"), std::nullopt);
+  EXPECT_EQ(EncodePatch(*cleared), R"({"cacheControl":null,"metadata":null})");
 }
 
 TEST(WireTest, RewritesComeBackAsTheyWere) {

@@ -133,7 +133,12 @@ int Exchange::ReadHead() {
   const auto& head = parser_.get();
   if (head.version() != 11 && head.version() != 10) return 505;
   if (head.version() == 11 && head.count(http::field::host) != 1) return 400;
-  if (head.count(http::field::transfer_encoding) > 0 && !parser_.chunked()) return 501;
+  // Nothing but "chunked" is undone here: a body in another coding would be taken for content. HTTP/1.0 knows none.
+  if (const auto encodings = head.count(http::field::transfer_encoding); encodings > 0) {
+    const auto encoding = head[http::field::transfer_encoding];
+    const bool chunked = encodings == 1 && EqualNames({encoding.data(), encoding.size()}, "chunked");
+    if (!chunked || head.version() != 11) return 501;
+  }
   const auto length = parser_.content_length();
   sized_ = length.has_value() || !parser_.chunked();
   left_ = length.value_or(0);

@@ -43,6 +43,20 @@ TEST(HttpServerTest, AnswersMalformedRequestsWith400) {
   }
 }
 
+// Codings that are not undone would be taken for content.
+TEST(HttpServerTest, RefusesTransferEncodingsOtherThanChunked) {
+  TestServer server(Echo());
+  for (const char* head :
+       {"HTTP/1.1\r\nTransfer-Encoding: gzip, chunked", "HTTP/1.1\r\nTransfer-Encoding: gzip",
+        "HTTP/1.1\r\nTransfer-Encoding: chunked\r\nTransfer-Encoding: chunked",
+        "HTTP/1.1\r\nTransfer-Encoding: chunked, identity", "HTTP/1.0\r\nTransfer-Encoding: chunked"}) {
+    RawClient client(server.port());
+    client.Send("POST / " + std::string(head) + "\r\nHost: a\r\n\r\n3\r\nabc\r\n0\r\n\r\n");
+    client.EndSending();
+    EXPECT_THAT(client.Receive(), testing::AnyOf(StartsWith("HTTP/1.1 501 "), StartsWith("HTTP/1.1 400 "))) << head;
+  }
+}
+
 TEST(HttpServerTest, RandomRubbishDoesNotStopIt) {
   TestServer server(Echo());
   const uint64_t seed = std::random_device()();

@@ -10,6 +10,8 @@
 #include "base/text.h"
 #include "server/handlers.h"
 #include "server/json_text.h"
+#include "server/parameters.h"
+#include "server/xml_text.h"
 
 namespace seamount::server {
 namespace {
@@ -36,32 +38,6 @@ HttpError HttpErrorOf(ErrorCode code) {
   return {500, "internalError"};
 }
 
-std::string XmlEscape(std::string_view text) {
-  std::string out;
-  for (char c : text) {
-    switch (c) {
-      case '&': out += "&amp;"; break;
-      case '<': out += "&lt;"; break;
-      case '>': out += "&gt;"; break;
-      default: out += c;
-    }
-  }
-  return out;
-}
-
-std::string_view XmlCode(int status) {
-  switch (status) {
-    case 400: return "InvalidArgument";
-    case 401: return "AuthenticationRequired";
-    case 403: return "AccessDenied";
-    case 404: return "NoSuchKey";
-    case 412: return "PreconditionFailed";
-    case 416: return "InvalidRange";
-    case 503: return "ServiceUnavailable";
-    default: return "InternalError";
-  }
-}
-
 ServerResponse ErrorToResponse(const Error& error, const Route* route) {
   const HttpError http = HttpErrorOf(error.code());
   if (http.status >= 500) base::Log(base::LogLevel::kWarning, "server: " + error.ToString());
@@ -69,11 +45,8 @@ ServerResponse ErrorToResponse(const Error& error, const Route* route) {
   if (route && route->iam()) {
     response = JsonResponse(http.status, IamErrorJson(http.status, error.message()));
   } else if (route && route->xml()) {
+    response = XmlResponse(XmlErrorText(http.status, error.message()));
     response.status = http.status;
-    response.headers.Add("Content-Type", "application/xml; charset=UTF-8");
-    response.body =
-        Bytes::Copy("<?xml version='1.0' encoding='UTF-8'?><Error><Code>" + std::string(XmlCode(http.status)) +
-                    "</Code><Message>" + XmlEscape(error.message()) + "</Message></Error>");
   } else {
     response = ErrorResponse(http.status, http.reason, error.message());
   }
@@ -116,6 +89,11 @@ Handler HandlerOf(Operation operation) {
     case Operation::kXmlGetObject: return XmlGetObject;
     case Operation::kXmlPutObject: return XmlPutObject;
     case Operation::kXmlDeleteObject: return DeleteObject;
+    case Operation::kXmlListObjects: return XmlListObjects;
+    case Operation::kXmlStartUpload: return XmlStartUpload;
+    case Operation::kXmlPutPart: return XmlPutPart;
+    case Operation::kXmlFinishUpload: return XmlFinishUpload;
+    case Operation::kXmlAbortUpload: return XmlAbortUpload;
     case Operation::kBatch: return nullptr;  // Dispatch hands it the way back to Answer
     case Operation::kToken: return GrantToken;
     case Operation::kInsertAccount: return InsertAccount;
@@ -146,6 +124,7 @@ Result<ServerResponse> Api::Dispatch(Call& call) {
   }
   if (!info.permission.empty())
     SEAMOUNT_TRY(Require(call, info.permission, info.on_bucket ? call.bucket.get() : nullptr));
+  SEAMOUNT_TRY(CheckParameters(call.route, call.target, call.request.headers));
   if (call.route.operation == Operation::kBatch)
     return Batch(call, [this](ServerRequest& request) { return Answer(request); });
   return HandlerOf(call.route.operation)(service_, call);

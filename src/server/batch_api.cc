@@ -11,7 +11,9 @@ namespace seamount::server {
 namespace {
 
 constexpr size_t kMaxRequests = 1000;  // clients send at most 100
-constexpr size_t kMaxRequestBytes = 1 << 20;
+// Of all requests, which are held in memory, and of all answers: Google's limit. Requests whose answer would go beyond
+// it are not carried out.
+constexpr size_t kMaxBatchBytes = 10 << 20;
 
 struct BatchPart {
   std::string content_id;
@@ -21,6 +23,7 @@ struct BatchPart {
 Result<std::vector<BatchPart>> ReadParts(ServerRequest& request, const std::string& boundary) {
   MultipartReader reader(request.read_body, boundary);
   std::vector<BatchPart> parts;
+  size_t bytes = 0;
   std::vector<std::byte> buffer(16 << 10);
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const auto headers, reader.NextPart());
@@ -31,7 +34,8 @@ Result<std::vector<BatchPart>> ReadParts(ServerRequest& request, const std::stri
       SEAMOUNT_TRY_ASSIGN(const size_t got, reader.ReadPart(buffer));
       if (got == 0) break;
       part.text.append(reinterpret_cast<const char*>(buffer.data()), got);
-      if (part.text.size() > kMaxRequestBytes) return base::InvalidArgument("batch: a request larger than 1 MiB");
+      bytes += got;
+      if (bytes > kMaxBatchBytes) return base::InvalidArgument("batch: larger than 10 MiB");
     }
     parts.push_back(std::move(part));
   }
@@ -75,12 +79,12 @@ Result<ServerRequest> ParseRequest(std::string_view text, const ServerRequest& o
   return request;
 }
 
-// Content, uploads and batches within a batch are refused, as Google does.
+// Content, uploads, and what is not the JSON API are refused, as Google does.
 bool MayBatch(const ServerRequest& request) {
-  return request.target.find("alt=media") == std::string::npos &&
-         request.target.find("/storage/v1/") != std::string::npos &&
-         request.target.find("/upload/") == std::string::npos &&
-         request.target.find("/download/") == std::string::npos && request.target.find("/batch") != 0;
+  const auto target = net::ParseTarget(request.target);
+  if (!target || !target->path.starts_with("/storage/v1/") || target->Query("alt").value_or("json") != "json")
+    return false;
+  return MatchRoute(request.method, *target).has_value();
 }
 
 ServerResponse AnswerOne(const BatchPart& part, const ServerRequest& outer,
@@ -100,7 +104,9 @@ Result<ServerResponse> Batch(Call& call, const std::function<ServerResponse(Serv
   const std::string out_boundary = "batch_" + RandomId();
   std::string body;
   for (const BatchPart& part : parts) {
-    const ServerResponse response = AnswerOne(part, call.request, answer);
+    const ServerResponse response = body.size() <= kMaxBatchBytes
+                                        ? AnswerOne(part, call.request, answer)
+                                        : ErrorResponse(400, "invalid", "batch: the answers are larger than 10 MiB");
     body += "--" + out_boundary + "\r\nContent-Type: application/http\r\n";
     if (part.content_id.starts_with('<')) body += "Content-ID: <response-" + part.content_id.substr(1) + "\r\n";
     body += "\r\nHTTP/1.1 " + std::to_string(response.status) + (response.status < 400 ? " OK\r\n" : " Error\r\n");

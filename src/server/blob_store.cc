@@ -225,9 +225,16 @@ Result<FileDescriptor> BlobStore::OpenUpload(const std::string& id, bool create)
   return file;
 }
 
-Result<void> BlobStore::UploadToBlob(const std::string& id, int fd) {
+Result<std::string> BlobStore::UploadToBlob(const std::string& id, int fd) {
   if (::fsync(fd) != 0) return FromErrno("fsync of object contents", errno);
-  return MoveIntoPlace(UploadPath(id), id);
+  const std::string blob = RandomId();
+  // File systems without links: the upload ends here.
+  if (::link(UploadPath(id).c_str(), TemporaryPath(blob).c_str()) != 0) {
+    SEAMOUNT_TRY(MoveIntoPlace(UploadPath(id), blob));
+  } else {
+    SEAMOUNT_TRY(MoveIntoPlace(TemporaryPath(blob), blob));
+  }
+  return blob;
 }
 
 void BlobStore::RemoveUpload(const std::string& id) { ::unlink(UploadPath(id).c_str()); }

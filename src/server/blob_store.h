@@ -100,8 +100,8 @@ class BlobStore {
 
   // Files of resumable uploads: uploads/<id>, appended to over many requests, later moved to be a blob.
   Result<FileDescriptor> OpenUpload(const std::string& id, bool create);
-  // fsync, rename, fsync of the directory: the upload is blob `id` then.
-  Result<void> UploadToBlob(const std::string& id, int fd);
+  // Makes the upload's file a blob, durable, and returns the blob's id. The upload stays until RemoveUpload.
+  Result<std::string> UploadToBlob(const std::string& id, int fd);
   void RemoveUpload(const std::string& id);
   Result<void> SweepUploads(const std::function<bool(const std::string&)>& is_live);
 

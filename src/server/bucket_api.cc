@@ -1,4 +1,5 @@
 // Buckets and their policies.
+#include <algorithm>
 #include <utility>
 
 #include "server/handlers.h"
@@ -6,6 +7,20 @@
 
 namespace seamount::server {
 namespace {
+
+// ifMetagenerationMatch and its kin: a bucket has no generations.
+Result<Verdict> CheckBucketVersion(const Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const auto match, UintQuery(call.target, "ifMetagenerationMatch"));
+  SEAMOUNT_TRY_ASSIGN(const auto not_match, UintQuery(call.target, "ifMetagenerationNotMatch"));
+  if (match && *match != call.bucket->metageneration) return Verdict::kFailed;
+  return not_match && *not_match == call.bucket->metageneration ? Verdict::kNotModified : Verdict::kHolds;
+}
+
+Error VersionDiffers(const Call& call) {
+  return base::PreconditionFailed("bucket '" + call.bucket->name +
+                                  "': a precondition does not hold (its metageneration is " +
+                                  std::to_string(call.bucket->metageneration) + ")");
+}
 
 std::string OrDefault(std::string text, std::string fallback) { return text.empty() ? std::move(fallback) : text; }
 
@@ -15,7 +30,14 @@ Result<ServerResponse> ListBuckets(Service& service, Call& call) {
   const std::string prefix(call.target.Query("prefix").value_or(""));
   auto buckets = service.catalog.ListBuckets();
   std::erase_if(buckets, [&](const auto& bucket) { return !bucket->name.starts_with(prefix); });
-  return JsonResponse(200, BucketListJson(buckets, call.base_url));
+  // A page's token is the name that the next one begins with.
+  const std::string token(call.target.Query("pageToken").value_or(""));
+  std::erase_if(buckets, [&](const auto& bucket) { return bucket->name < token; });
+  SEAMOUNT_TRY_ASSIGN(const auto max_results, UintQuery(call.target, "maxResults"));
+  const size_t count = std::clamp<uint64_t>(max_results.value_or(1000), 1, 1000);  // as Google's
+  std::string next = buckets.size() > count ? buckets[count]->name : "";
+  if (!next.empty()) buckets.resize(count);
+  return JsonResponse(200, BucketListJson(buckets, next, call.base_url));
 }
 
 Result<ServerResponse> InsertBucket(Service& service, Call& call) {
@@ -34,6 +56,9 @@ Result<ServerResponse> InsertBucket(Service& service, Call& call) {
 }
 
 Result<ServerResponse> GetBucket(Service&, Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call));
+  if (verdict == Verdict::kFailed) return VersionDiffers(call);
+  if (verdict == Verdict::kNotModified) return ServerResponse{.status = 304};
   return JsonResponse(200, BucketJson(*call.bucket, call.base_url));
 }
 
@@ -42,6 +67,8 @@ Result<ServerResponse> UpdateBucket(Service&, Call&) {
 }
 
 Result<ServerResponse> DeleteBucket(Service& service, Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call));
+  if (verdict != Verdict::kHolds) return VersionDiffers(call);
   auto deleted = service.catalog.DeleteBucket(call.route.bucket);
   if (!deleted && deleted.error().code() == ErrorCode::kPreconditionFailed)
     return ErrorResponse(409, "conflict", "The bucket you tried to delete is not empty.");

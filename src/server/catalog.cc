@@ -32,19 +32,26 @@ CREATE TABLE IF NOT EXISTS objects (
 CREATE TABLE IF NOT EXISTS uploads (
   id TEXT PRIMARY KEY, bucket TEXT NOT NULL, name TEXT NOT NULL, content_type TEXT NOT NULL, fields TEXT NOT NULL,
   metadata TEXT NOT NULL, conditions TEXT NOT NULL, email TEXT NOT NULL, expected_size INTEGER,
-  persisted INTEGER NOT NULL, finished INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
+  persisted INTEGER NOT NULL, finished INTEGER NOT NULL, created INTEGER NOT NULL,
+  in_parts INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS parts (
+  upload TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, md5 TEXT NOT NULL,
+  blob TEXT NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS accounts (
   email TEXT PRIMARY KEY, project TEXT NOT NULL, unique_id TEXT NOT NULL, display_name TEXT NOT NULL,
   disabled INTEGER NOT NULL, is_admin INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
 CREATE TABLE IF NOT EXISTS keys (
   id TEXT PRIMARY KEY, email TEXT NOT NULL REFERENCES accounts(email) ON DELETE CASCADE, public_key TEXT NOT NULL,
   token_uri TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = 1;
+PRAGMA user_version = 2;
 COMMIT;
 )sql";
 
-// Of the catalog's format. A server refuses a newer one instead of guessing.
-constexpr int64_t kFormat = 1;
+// Of the catalog's format. A server refuses a newer one instead of guessing, and brings an older one up.
+constexpr int64_t kFormat = 2;
+constexpr char kFrom1To2[] =
+    "BEGIN IMMEDIATE; ALTER TABLE uploads ADD COLUMN in_parts INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2; "
+    "COMMIT;";
 
 std::string RandomSecret() {
   std::string secret(32, '\0');
@@ -52,10 +59,12 @@ std::string RandomSecret() {
   return secret;
 }
 
-Result<void> CheckFormat(Connection& connection, const std::string& path) {
+// An empty catalog has format 0.
+Result<void> BringUp(Connection& connection, const std::string& path) {
   SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("PRAGMA user_version"));
   SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
   const int64_t format = row ? query.Integer(0) : 0;
+  if (format == 1) return connection.Execute(kFrom1To2);
   if (format <= kFormat) return {};
   return base::InvalidArgument(path + ": written by a newer seamount (format " + std::to_string(format) +
                                ", this one knows " + std::to_string(kFormat) + "): upgrade seamount");
@@ -68,7 +77,7 @@ Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, base::Cl
   const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
   if (!file.valid()) return FromErrno("opening " + path, errno);
   SEAMOUNT_TRY_ASSIGN(auto connection, Connection::Open(path, false));
-  SEAMOUNT_TRY(CheckFormat(*connection, path));
+  SEAMOUNT_TRY(BringUp(*connection, path));
   SEAMOUNT_TRY(connection->Execute(kSchema));
   std::unique_ptr<Catalog> catalog(new Catalog(path, clock));
   SEAMOUNT_TRY(catalog->Load(*connection));
@@ -174,15 +183,20 @@ Result<std::shared_ptr<const BucketRow>> Catalog::InsertBucket(BucketRow bucket)
 
 Result<void> Catalog::DeleteBucket(const std::string& name) {
   const auto change = [&](Connection& connection) -> Result<void> {
-    const auto bucket = FindBucket(name);
-    if (!bucket) return base::NotFound("The specified bucket does not exist: " + name);
+    int64_t id = 0;  // the table's, not memory's: an earlier change of the same group is not in memory yet
+    {
+      SEAMOUNT_TRY_ASSIGN(Query select, connection.Prepare("SELECT id FROM buckets WHERE name = ?"));
+      SEAMOUNT_TRY_ASSIGN(const bool found, select.Bind(name).Step());
+      if (!found) return base::NotFound("The specified bucket does not exist: " + name);
+      id = select.Integer(0);
+    }
     {
       SEAMOUNT_TRY_ASSIGN(Query any, connection.Prepare("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1"));
-      SEAMOUNT_TRY_ASSIGN(const bool has_objects, any.Bind(bucket->id).Step());
+      SEAMOUNT_TRY_ASSIGN(const bool has_objects, any.Bind(id).Step());
       if (has_objects) return base::PreconditionFailed("bucket '" + name + "' is not empty");
     }
     SEAMOUNT_TRY_ASSIGN(Query remove, connection.Prepare("DELETE FROM buckets WHERE id = ?"));
-    return remove.Bind(bucket->id).Run();
+    return remove.Bind(id).Run();
   };
   return queue_->Commit(change, [&] {
     std::unique_lock lock(maps_mutex_);

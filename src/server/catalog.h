@@ -59,18 +59,32 @@ struct ObjectRow {
   std::string blob;
 };
 
+// Changes with generation and metageneration; without quotes.
+std::string EtagOf(const ObjectRow& row);
+
 struct UploadRow {
   std::string id;
   std::string bucket;
   ObjectRow object;  // what the session began with: name, content type, metadata
   // What the finished object must fulfil, by their names in the API: ifGenerationMatch …, crc32c, md5Hash.
   std::map<std::string, std::string> conditions;
-  std::string email;  // who began it
+  std::string email;      // who began it
+  bool in_parts = false;  // by the XML API: its content is in parts, not in a file
   std::optional<uint64_t> expected_size;
   uint64_t persisted = 0;  // bytes acknowledged, and durable
   uint64_t finished = 0;   // the generation it became: kept, so that a client that missed the answer can ask again
   Micros created = 0;
 };
+
+// One part of an upload in parts.
+struct PartRow {
+  uint32_t number = 0;
+  uint64_t size = 0;
+  uint32_t crc32c = 0;
+  std::string md5;  // base64
+  std::string blob;
+};
+constexpr uint32_t kMaxPartNumber = 10'000;  // as Google's
 
 struct KeyRow {
   std::string id;
@@ -96,6 +110,8 @@ struct Preconditions {
   std::optional<uint64_t> generation_not_match;
   std::optional<uint64_t> metageneration_match;
   std::optional<uint64_t> metageneration_not_match;
+  std::string etag_match;  // If-Match, If-None-Match: "*" or etags in quotes; empty for none
+  std::string etag_not_match;
 };
 enum class Verdict { kHolds, kFailed, kNotModified };  // kNotModified: one of the not-match kind failed
 Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current);
@@ -103,7 +119,7 @@ Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current);
 struct PutOptions {
   Preconditions preconditions;
   bool may_overwrite = false;            // else an object that is there is PermissionDenied
-  std::string end_upload;                // this session is marked finished in the same transaction
+  std::string end_upload;                // this session is marked finished, its parts dropped, in the same transaction
   std::optional<std::string> move_from;  // this object (with this blob) is deleted in the same transaction
 };
 
@@ -152,23 +168,27 @@ class Catalog {
   Result<Listing> ListObjects(const BucketRow& bucket, const ListQuery& query);
   // Sets generation and times. PreconditionFailed, PermissionDenied (see may_overwrite), NotFound (bucket gone).
   Result<PutOutcome> PutObject(const BucketRow& bucket, ObjectRow row, const PutOptions& options);
-  // Applies `change` to the row and counts its metageneration; nullptr if it is absent.
+  // Applies `change` to the row and counts its metageneration, or changes nothing if it fails; nullptr if it is absent.
   Result<std::shared_ptr<const ObjectRow>> UpdateObject(const BucketRow& bucket, const std::string& name,
                                                         const Preconditions& preconditions,
                                                         std::optional<uint64_t> generation,
-                                                        const std::function<void(ObjectRow&)>& change);
+                                                        const std::function<Result<void>(ObjectRow&)>& change);
   // The blob set free; nullopt if the object is absent.
   Result<std::optional<std::string>> DeleteObject(const BucketRow& bucket, const std::string& name,
                                                   const Preconditions& preconditions,
                                                   std::optional<uint64_t> generation);
-  // Every blob that a row names. For the sweep at start.
+  // Every blob that an object's or part's row names. For the sweep at start.
   Result<void> ForEachBlob(const std::function<void(const std::string&)>& visit);
 
   // Upload sessions.
   Result<void> InsertUpload(const UploadRow& upload);
   Result<std::optional<UploadRow>> FindUpload(const std::string& id);
   Result<void> SetUploadPersisted(const std::string& id, uint64_t persisted);
-  Result<void> DeleteUpload(const std::string& id);
+  Result<void> DeleteUpload(const std::string& id);  // and its parts
+  // The blob that the part of that number had; empty if there was none. NotFound if the upload is gone or finished.
+  Result<std::string> PutPart(const std::string& upload_id, const PartRow& part);
+  // By number.
+  Result<std::vector<PartRow>> ListParts(const std::string& upload_id);
   Result<std::vector<UploadRow>> ListUploads();
 
   // Service accounts. An absent one is null.

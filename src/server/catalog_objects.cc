@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/encoding.h"
+#include "base/text.h"
 #include "server/catalog.h"
 #include "server/catalog_reader.h"
 #include "server/json_text.h"
@@ -13,6 +14,9 @@ namespace {
 
 // Of one of 16 shards. Rows are a few hundred bytes, so a full cache holds some 60 MB.
 constexpr size_t kShardRows = 8192;
+
+// A page of objects with the largest metadata would be 64 MB: it ends early instead.
+constexpr size_t kMaxPageMetadata = 4 << 20;
 
 constexpr char kColumns[] =
     "name, generation, metageneration, size, crc32c, md5, content_type, fields, metadata, component_count, created, "
@@ -78,6 +82,19 @@ Result<void> CheckForWrite(const Preconditions& preconditions, const ObjectRow* 
                                   ")");
 }
 
+// Whether an If-Match header names the object: "*", or etags, which Google's libraries send without quotes. An etag is
+// base64, so it holds neither quotes nor commas.
+bool NamesEtag(const std::string& header, const ObjectRow* current) {
+  if (!current) return false;
+  const std::string etag = EtagOf(*current);
+  for (std::string_view part : base::Split(header, ',')) {
+    part.remove_prefix(std::min(part.find_first_not_of(" \""), part.size()));
+    part = part.substr(0, part.find_first_of(" \""));
+    if (part == "*" || part == etag) return true;
+  }
+  return false;
+}
+
 // The least string greater than every string that begins with `prefix`; empty if there is none.
 std::string After(std::string prefix) {
   while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
@@ -86,6 +103,10 @@ std::string After(std::string prefix) {
 }
 
 }  // namespace
+
+std::string EtagOf(const ObjectRow& row) {
+  return base::Base64Encode(base::AsBytes(std::to_string(row.generation) + "/" + std::to_string(row.metageneration)));
+}
 
 Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current) {
   const uint64_t generation = current ? current->generation : 0;
@@ -96,6 +117,9 @@ Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current) {
   if (preconditions.generation_not_match && *preconditions.generation_not_match == generation)
     return Verdict::kNotModified;
   if (preconditions.metageneration_not_match && *preconditions.metageneration_not_match == metageneration)
+    return Verdict::kNotModified;
+  if (!preconditions.etag_match.empty() && !NamesEtag(preconditions.etag_match, current)) return Verdict::kFailed;
+  if (!preconditions.etag_not_match.empty() && NamesEtag(preconditions.etag_not_match, current))
     return Verdict::kNotModified;
   return Verdict::kHolds;
 }
@@ -184,6 +208,8 @@ Result<PutOutcome> Catalog::PutObject(const BucketRow& bucket, ObjectRow row, co
     if (!options.end_upload.empty()) {
       SEAMOUNT_TRY_ASSIGN(Query end, connection.Prepare("UPDATE uploads SET finished = ? WHERE id = ?"));
       SEAMOUNT_TRY(end.Bind(static_cast<int64_t>(stored->generation)).Bind(options.end_upload).Run());
+      SEAMOUNT_TRY_ASSIGN(Query parts, connection.Prepare("DELETE FROM parts WHERE upload = ?"));
+      SEAMOUNT_TRY(parts.Bind(options.end_upload).Run());
     }
     // Kept, so that a clock set back never gives a generation twice.
     SEAMOUNT_TRY_ASSIGN(Query last, connection.Prepare("INSERT OR REPLACE INTO meta VALUES ('last_generation', ?)"));
@@ -199,17 +225,19 @@ Result<PutOutcome> Catalog::PutObject(const BucketRow& bucket, ObjectRow row, co
 Result<std::shared_ptr<const ObjectRow>> Catalog::UpdateObject(const BucketRow& bucket, const std::string& name,
                                                                const Preconditions& preconditions,
                                                                std::optional<uint64_t> generation,
-                                                               const std::function<void(ObjectRow&)>& update) {
+                                                               const std::function<Result<void>(ObjectRow&)>& update) {
   std::shared_ptr<ObjectRow> stored;
   const auto change = [&](Connection& connection) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(auto current, Select(connection, bucket.id, name));
     if (!current || (generation && *generation != current->generation)) return {};
     SEAMOUNT_TRY(CheckForWrite(preconditions, &*current, name));
-    stored = std::make_shared<ObjectRow>(std::move(*current));
-    update(*stored);
-    stored->metageneration += 1;
-    stored->updated = Now();
-    return Replace(connection, bucket.id, *stored);
+    auto changed = std::make_shared<ObjectRow>(std::move(*current));
+    SEAMOUNT_TRY(update(*changed));
+    changed->metageneration += 1;
+    changed->updated = Now();
+    SEAMOUNT_TRY(Replace(connection, bucket.id, *changed));
+    stored = std::move(changed);
+    return {};
   };
   SEAMOUNT_TRY(queue_->Commit(change, [&] {
     if (stored) Remember(CacheKey(bucket.id, name), stored);
@@ -234,7 +262,7 @@ Result<std::optional<std::string>> Catalog::DeleteObject(const BucketRow& bucket
 
 Result<void> Catalog::ForEachBlob(const std::function<void(const std::string&)>& visit) {
   SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
-  SEAMOUNT_TRY_ASSIGN(Query query, reader->Prepare("SELECT blob FROM objects"));
+  SEAMOUNT_TRY_ASSIGN(Query query, reader->Prepare("SELECT blob FROM objects UNION ALL SELECT blob FROM parts"));
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
     if (!row) return {};
@@ -258,6 +286,7 @@ Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& l
   SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
   const std::string sql = std::string("SELECT ") + kColumns + " FROM objects WHERE bucket = ? AND name >= ?" +
                           (until.empty() ? "" : " AND name < ?") + " ORDER BY name";
+  size_t metadata_bytes = 0;
   const auto page_ends_at = [&](std::string next) {
     listing.next_page_token = base::Base64UrlEncode(base::AsBytes(next));
   };
@@ -270,18 +299,20 @@ Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& l
       SEAMOUNT_TRY_ASSIGN(const bool found, query.Step());
       if (!found) return listing;
       const std::string name = query.Text(0);
-      if (listing.objects.size() + listing.prefixes.size() >= static_cast<size_t>(list.max_results)) {
+      const bool full = listing.objects.size() + listing.prefixes.size() >= static_cast<size_t>(list.max_results);
+      if (full || metadata_bytes > kMaxPageMetadata) {
         page_ends_at(name);
         return listing;
       }
       const size_t cut = list.delimiter.empty() ? std::string::npos : name.find(list.delimiter, list.prefix.size());
       if (cut == std::string::npos) {
         SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
+        metadata_bytes += query.Text(8).size();
         listing.objects.push_back(std::move(row));
         continue;
       }
       const std::string prefix = name.substr(0, cut + list.delimiter.size());
-      if (listing.prefixes.empty() || listing.prefixes.back() != prefix) listing.prefixes.push_back(prefix);
+      listing.prefixes.push_back(prefix);
       if (list.include_trailing_delimiter && name == prefix) {
         SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
         listing.objects.push_back(std::move(row));

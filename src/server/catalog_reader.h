@@ -17,8 +17,9 @@ class Catalog::Reader {
   Reader& operator=(Reader&&) = delete;
   ~Reader() {
     if (!connection_) return;
+    constexpr size_t kMaxIdle = 32;  // a rush of connections does not keep its readers for ever
     std::lock_guard lock(catalog_->readers_mutex_);
-    catalog_->idle_readers_.push_back(std::move(connection_));
+    if (catalog_->idle_readers_.size() < kMaxIdle) catalog_->idle_readers_.push_back(std::move(connection_));
   }
   Connection& operator*() { return *connection_; }
   Connection* operator->() { return connection_.get(); }

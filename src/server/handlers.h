@@ -31,11 +31,26 @@ Result<ServerResponse> MoveObject(Service& service, Call& call);
 
 // upload_api.cc
 Result<ServerResponse> InsertObject(Service& service, Call& call);
-Result<ServerResponse> XmlPutObject(Service& service, Call& call);
+
+// xml_api.cc
+Result<ServerResponse> XmlPutObject(Service& service, Call& call);  // and copy
+Result<ServerResponse> XmlListObjects(Service& service, Call& call);
+
+// xml_upload_api.cc
+Result<ServerResponse> XmlStartUpload(Service& service, Call& call);
+Result<ServerResponse> XmlPutPart(Service& service, Call& call);
+Result<ServerResponse> XmlFinishUpload(Service& service, Call& call);
+Result<ServerResponse> XmlAbortUpload(Service& service, Call& call);
 
 // resumable_api.cc
 Result<ServerResponse> StartUpload(Service& service, Call& call);
 Result<ServerResponse> ResumeUpload(Service& service, Call& call);
+
+// Ends sessions that are a week old, or whose file is gone, and removes files without a session.
+Result<void> EndStaleSessions(Catalog& catalog, BlobStore& blobs);
+
+// Gives back the space of uploads that nobody goes on with; looks once an hour.
+void EndOldSessions(Service& service);
 
 // account_api.cc
 Result<ServerResponse> InsertAccount(Service& service, Call& call);

@@ -1,6 +1,8 @@
 #include "server/json_text.h"
 
+#include <array>
 #include <nlohmann/json.hpp>
+#include <span>
 #include <utility>
 
 #include "base/bytes.h"
@@ -88,6 +90,39 @@ Json BucketValue(const BucketRow& bucket, const std::string& base_url) {
            {{"uniformBucketLevelAccess", {{"enabled", true}}}, {"publicAccessPrevention", "inherited"}}}};
 }
 
+// Whether a field says anything: false, null, and what is empty say the same as leaving it out.
+bool Says(const Json& value) { return !value.is_null() && value != false && !value.empty() && value != ""; }
+
+Result<void> RefuseFields(const Json& json, std::span<const std::string_view> fields, const std::string& what) {
+  for (const std::string_view field : fields) {
+    const auto found = json.find(field);
+    if (found != json.end() && Says(*found))
+      return base::InvalidArgument(what + ": field '" + std::string(field) + "' is not supported by this server");
+  }
+  return {};
+}
+
+Result<void> RefuseObjectFields(const Json& json) {
+  static constexpr std::array<std::string_view, 6> kRefused = {"acl",        "contexts",  "eventBasedHold",
+                                                               "kmsKeyName", "retention", "temporaryHold"};
+  return RefuseFields(json, kRefused, "object metadata");
+}
+
+// Settings of a bucket that would change what becomes of data, or of who may read it, were they kept.
+Result<void> RefuseBucketFields(const Json& json) {
+  static constexpr std::array<std::string_view, 16> kRefused = {
+      "acl",        "autoclass",       "billing",   "cors",    "defaultEventBasedHold", "defaultObjectAcl",
+      "encryption", "ipFilter",        "lifecycle", "logging", "customPlacementConfig", "objectRetention",
+      "rpo",        "retentionPolicy", "website",   "labels"};
+  SEAMOUNT_TRY(RefuseFields(json, kRefused, "bucket"));
+  for (const char* field : {"hierarchicalNamespace", "versioning"}) {
+    const auto setting = json.find(field);
+    if (setting != json.end() && setting->is_object() && setting->value("enabled", Json(false)) != false)
+      return base::InvalidArgument("bucket: field '" + std::string(field) + "' is not supported by this server");
+  }
+  return {};
+}
+
 std::string AccountName(const AccountRow& account) {
   return "projects/" + account.project + "/serviceAccounts/" + account.email;
 }
@@ -150,19 +185,35 @@ std::string BucketJson(const BucketRow& bucket, const std::string& base_url) {
   return Dump(BucketValue(bucket, base_url));
 }
 
-std::string BucketListJson(const std::vector<std::shared_ptr<const BucketRow>>& buckets, const std::string& base_url) {
+std::string BucketListJson(const std::vector<std::shared_ptr<const BucketRow>>& buckets,
+                           const std::string& next_page_token, const std::string& base_url) {
   Json json = {{"kind", "storage#buckets"}};
+  if (!next_page_token.empty()) json["nextPageToken"] = next_page_token;
   for (const auto& bucket : buckets) json["items"].push_back(BucketValue(*bucket, base_url));
   return Dump(json);
 }
 
 Result<BucketBody> ParseBucketBody(std::string_view text) {
   SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "bucket"));
+  SEAMOUNT_TRY(RefuseBucketFields(json));
   BucketBody body;
   SEAMOUNT_TRY_ASSIGN(body.name, Text(json, "name", "bucket"));
   SEAMOUNT_TRY_ASSIGN(body.location, Text(json, "location", "bucket"));
   SEAMOUNT_TRY_ASSIGN(body.storage_class, Text(json, "storageClass", "bucket"));
   return body;
+}
+
+Result<void> CheckObjectFields(std::string_view text) {
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "object metadata"));
+  return RefuseObjectFields(json);
+}
+
+Result<void> CheckComposeFields(std::string_view text) {
+  SEAMOUNT_TRY_ASSIGN(const Json json, ParseObject(text, "compose request"));
+  static constexpr std::array<std::string_view, 1> kRefused = {"deleteSourceObjects"};
+  SEAMOUNT_TRY(RefuseFields(json, kRefused, "compose request"));
+  const auto destination = json.find("destination");
+  return destination != json.end() && destination->is_object() ? RefuseObjectFields(*destination) : Result<void>();
 }
 
 std::string PolicyJson(const Policy& policy, const std::string& bucket) {

@@ -22,15 +22,20 @@ std::string BindingsToJson(const std::vector<Binding>& bindings);
 Result<std::vector<Binding>> BindingsFromJson(std::string_view json);
 
 std::string BucketJson(const BucketRow& bucket, const std::string& base_url);
-std::string BucketListJson(const std::vector<std::shared_ptr<const BucketRow>>& buckets, const std::string& base_url);
+std::string BucketListJson(const std::vector<std::shared_ptr<const BucketRow>>& buckets,
+                           const std::string& next_page_token, const std::string& base_url);
 
-// Of a bucket insert. Fields that this server has no use for (lifecycle, labels …) are passed over.
+// Of a bucket insert. Settings that this server does not keep (versioning, lifecycle …) are InvalidArgument.
 struct BucketBody {
   std::string name;
   std::string location;
   std::string storage_class;
 };
 Result<BucketBody> ParseBucketBody(std::string_view json);
+
+// InvalidArgument for a field that asks of an object what this server does not do.
+Result<void> CheckObjectFields(std::string_view json);
+Result<void> CheckComposeFields(std::string_view json);
 
 std::string PolicyJson(const Policy& policy, const std::string& bucket);
 struct PolicyBody {

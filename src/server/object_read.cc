@@ -17,10 +17,6 @@ namespace {
 // row; more than a few times in a row means that something else is wrong.
 constexpr int kMaxLooks = 5;
 
-ServerResponse NoSuchObject(const Call& call) {
-  return ErrorResponse(404, "notFound", "No such object: " + call.route.bucket + "/" + call.route.object);
-}
-
 std::string HttpDate(Micros micros) {
   const auto seconds = static_cast<std::time_t>(micros / 1'000'000);
   std::tm utc{};
@@ -39,7 +35,7 @@ bool FitsHeader(const std::string& name, const std::string& value) {
   return std::all_of(name.begin(), name.end(), token) && std::all_of(value.begin(), value.end(), printable);
 }
 
-void AddContentHeaders(const ObjectRow& row, net::Headers& headers) {
+void AddContentHeaders(const Call& call, const ObjectRow& row, net::Headers& headers) {
   headers.Add("Content-Type", row.content_type);
   static constexpr std::array<std::pair<const char*, const char*>, 4> kFields = {{
       {"cacheControl", "Cache-Control"},
@@ -54,23 +50,28 @@ void AddContentHeaders(const ObjectRow& row, net::Headers& headers) {
   headers.Add("x-goog-stored-content-length", std::to_string(row.size));
   headers.Add("x-goog-generation", std::to_string(row.generation));
   headers.Add("x-goog-metageneration", std::to_string(row.metageneration));
-  headers.Add("x-goog-storage-class", "STANDARD");
+  const auto storage_class = row.fields.find("storageClass");
+  headers.Add("x-goog-storage-class", storage_class == row.fields.end() ? "STANDARD" : storage_class->second);
   headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(row.crc32c) + (row.md5.empty() ? "" : ",md5=" + row.md5));
-  headers.Add("ETag", "\"" + EtagOf(row) + "\"");
+  // The JSON API's is the resource's etag as it is, without quotes: Google's libraries compare the two.
+  headers.Add("ETag", call.route.xml() ? "\"" + EtagOf(row) + "\"" : EtagOf(row));
   headers.Add("Last-Modified", HttpDate(row.updated));
   headers.Add("Accept-Ranges", "bytes");
   for (const auto& [name, value] : row.metadata)
     if (FitsHeader(name, value)) headers.Add("x-goog-meta-" + name, value);
 }
 
-ServerResponse ContentResponse(const ServerRequest& request, const ObjectRow& row, FileDescriptor file) {
+ServerResponse ContentResponse(const Call& call, const ObjectRow& row, FileDescriptor file) {
   ServerResponse response;
   Span span{0, row.size};
-  if (const auto header = request.headers.Get("range")) {
+  // A range of another version than the client has is of no use to it: it gets this one whole.
+  const auto if_range = call.request.headers.Get("if-range");
+  const bool ranges = !if_range || *if_range == EtagOf(row) || *if_range == "\"" + EtagOf(row) + "\"";
+  if (const auto header = call.request.headers.Get("range"); header && ranges) {
     if (const auto asked = ResolveRange(*header, row.size)) {
       if (asked->length == 0) {
         ServerResponse refused =
-            ErrorResponse(416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.");
+            Refusal(call, 416, "requestedRangeNotSatisfiable", "The requested range cannot be satisfied.");
         refused.headers.Add("Content-Range", "bytes */" + std::to_string(row.size));
         return refused;
       }
@@ -81,42 +82,50 @@ ServerResponse ContentResponse(const ServerRequest& request, const ObjectRow& ro
                                                 std::to_string(row.size));
     }
   }
-  AddContentHeaders(row, response.headers);
+  AddContentHeaders(call, row, response.headers);
   response.file = ServerResponse::FileRange{file.Release(), span.offset, span.length};
   return response;
 }
 
-// The row that this call may see, or the response that says why not: absent, another generation, a precondition.
-Result<std::shared_ptr<const ObjectRow>> LookUp(Service& service, Call& call, ServerResponse& otherwise) {
+// What If-Modified-Since and If-Unmodified-Since say (RFC 9110 13.1.3, 13.1.4): a date that cannot be read says
+// nothing.
+Verdict EvaluateDates(const net::Headers& headers, const ObjectRow& row) {
+  const auto date = [&](const char* name) -> std::optional<std::time_t> {
+    const auto text = headers.Get(name);
+    std::tm utc{};
+    const char* end = text ? strptime(std::string(*text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc) : nullptr;
+    return end ? std::optional(timegm(&utc)) : std::nullopt;
+  };
+  const auto modified = static_cast<std::time_t>(row.updated / 1'000'000);
+  const auto unless = headers.Get("if-match") ? std::nullopt : date("if-unmodified-since");
+  if (unless && modified > *unless) return Verdict::kFailed;
+  const auto since = headers.Get("if-none-match") ? std::nullopt : date("if-modified-since");
+  return since && modified <= *since ? Verdict::kNotModified : Verdict::kHolds;
+}
+
+// The row that this call may see; null: it is as the client has it (304).
+Result<std::shared_ptr<const ObjectRow>> LookUp(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(auto row, service.catalog.FindObject(*call.bucket, call.route.object));
   SEAMOUNT_TRY_ASSIGN(const auto generation, UintQuery(call.target, "generation"));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
+  const Error failed = base::PreconditionFailed("At least one of the pre-conditions you specified did not hold.");
   if (!row || (generation && *generation != row->generation)) {
-    otherwise = NoSuchObject(call);
     // A generation asked for by precondition on an object that is gone is a failed precondition, as in Google's.
-    if (!row && preconditions.generation_match.value_or(0) != 0)
-      otherwise =
-          ErrorResponse(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.");
-    return std::shared_ptr<const ObjectRow>();
+    if (!row && preconditions.generation_match.value_or(0) != 0) return failed;
+    return NoSuchObject(call.route.bucket, call.route.object);
   }
-  switch (Evaluate(preconditions, row.get())) {
-    case Verdict::kHolds: return row;
-    case Verdict::kFailed:
-      otherwise =
-          ErrorResponse(412, "conditionNotMet", "At least one of the pre-conditions you specified did not hold.");
-      break;
-    case Verdict::kNotModified: otherwise = ServerResponse{.status = 304}; break;
-  }
-  return std::shared_ptr<const ObjectRow>();
+  Verdict verdict = Evaluate(preconditions, row.get());
+  if (verdict == Verdict::kHolds) verdict = EvaluateDates(call.request.headers, *row);
+  if (verdict == Verdict::kFailed) return failed;
+  return verdict == Verdict::kHolds ? row : nullptr;
 }
 
 Result<ServerResponse> GetContent(Service& service, Call& call) {
   for (int look = 0; look < kMaxLooks; ++look) {
-    ServerResponse otherwise;
-    SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call, otherwise));
-    if (!row) return otherwise;
+    SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call));
+    if (!row) return ServerResponse{.status = 304};
     SEAMOUNT_TRY_ASSIGN(auto file, service.blobs.OpenForRead(row->blob));
-    if (file) return ContentResponse(call.request, *row, std::move(*file));
+    if (file) return ContentResponse(call, *row, std::move(*file));
   }
   return base::DataLoss("object '" + call.route.object + "': its content is missing on the server's disk");
 }
@@ -125,9 +134,8 @@ Result<ServerResponse> GetContent(Service& service, Call& call) {
 
 Result<ServerResponse> GetObject(Service& service, Call& call) {
   if (call.target.Query("alt") == "media") return GetContent(service, call);
-  ServerResponse otherwise;
-  SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call, otherwise));
-  if (!row) return otherwise;
+  SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call));
+  if (!row) return ServerResponse{.status = 304};
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *row)));
 }
 
@@ -135,7 +143,6 @@ Result<ServerResponse> XmlGetObject(Service& service, Call& call) { return GetCo
 
 Result<ServerResponse> ListObjects(Service& service, Call& call) {
   const auto text = [&](std::string_view name) { return std::string(call.target.Query(name).value_or("")); };
-  if (call.target.Query("matchGlob")) return base::InvalidArgument("parameter matchGlob is not supported");
   ListQuery query{.prefix = text("prefix"),
                   .delimiter = text("delimiter"),
                   .start_offset = text("startOffset"),

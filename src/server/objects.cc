@@ -4,11 +4,12 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "server/json_text.h"
 
 namespace seamount::server {
 
-std::string EtagOf(const ObjectRow& row) {
-  return base::Base64Encode(base::AsBytes(std::to_string(row.generation) + "/" + std::to_string(row.metageneration)));
+Error NoSuchObject(const std::string& bucket, const std::string& object) {
+  return base::NotFound("No such object: " + bucket + "/" + object);
 }
 
 gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const ObjectRow& row) {
@@ -33,54 +34,79 @@ gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const 
   return resource;
 }
 
+namespace {
+
+constexpr char kDefaultContentType[] = "application/octet-stream";
+constexpr size_t kMaxMetadataBytes = 64 << 10;  // Google's is 8 KiB; enough for tools that keep more
+
+Result<void> ApplyFields(const gcs::ObjectPatch& patch, ObjectRow& row) {
+  for (const auto& [name, value] : patch.other) {
+    if (!value) {
+      row.fields.erase(name);
+      continue;
+    }
+    SEAMOUNT_TRY(CheckText(*value, name));
+    if (name == "customTime" && !gcs::ParseTime(*value))
+      return base::InvalidArgument("customTime '" + *value + "': not RFC 3339 (2026-01-31T12:00:00Z)");
+    row.fields[name] = *value;
+  }
+  return {};
+}
+
+}  // namespace
+
+Result<gcs::ObjectPatch> ParseObjectBody(std::string_view json) {
+  // Google's Go library writes "null" for no resource.
+  if (json.empty() || json.substr(0, json.find('\n')) == "null") json = "{}";
+  SEAMOUNT_TRY(CheckObjectFields(json));
+  return gcs::DecodePatch(json);
+}
+
 Result<void> ApplyPatch(const gcs::ObjectPatch& patch, ObjectRow& row, bool replace) {
   if (patch.content_type) {
     SEAMOUNT_TRY(CheckText(*patch.content_type, "contentType"));
-    row.content_type = *patch.content_type;
+    row.content_type = patch.content_type->empty() ? kDefaultContentType : *patch.content_type;
   }
-  for (const auto& [name, value] : patch.other) {
-    SEAMOUNT_TRY(CheckText(value, name));
-    row.fields[name] = value;
-  }
+  SEAMOUNT_TRY(ApplyFields(patch, row));
+  if (patch.clears_metadata || (replace && patch.metadata)) row.metadata.clear();
   if (!patch.metadata) return {};
-  if (replace) row.metadata.clear();
-  size_t bytes = 0;
   for (const auto& [name, value] : *patch.metadata) {
     SEAMOUNT_TRY(CheckText(name, "metadata key"));
-    bytes += name.size() + (value ? value->size() : 0);
     if (value) {
       row.metadata[name] = *value;
     } else {
       row.metadata.erase(name);
     }
   }
-  constexpr size_t kMaxMetadataBytes = 64 << 10;  // Google's is 8 KiB; enough for tools that keep more
+  size_t bytes = 0;
+  for (const auto& [name, value] : row.metadata) bytes += name.size() + value.size();
   if (bytes > kMaxMetadataBytes) return base::InvalidArgument("metadata: larger than 64 KiB");
   return {};
 }
 
 ExpectedHashes HashesOf(const net::Headers& headers, const gcs::ObjectPatch& patch) {
-  ExpectedHashes expected{patch.crc32c, patch.md5_base64};
-  if (const auto md5 = headers.Get("content-md5")) expected.md5 = std::string(*md5);
+  ExpectedHashes expected;
+  if (patch.crc32c) expected.crc32c.push_back(*patch.crc32c);
+  if (patch.md5_base64) expected.md5.push_back(*patch.md5_base64);
   for (const auto& [name, value] : headers.entries()) {
-    constexpr std::string_view kName = "x-goog-hash";
-    const bool is_hash = std::equal(name.begin(), name.end(), kName.begin(), kName.end(),
-                                    [](char a, char b) { return (a | 0x20) == (b | 0x20); });
-    if (!is_hash) continue;
-    if (const auto crc32c = gcs::Crc32cOfHashHeader(value)) expected.crc32c = crc32c;
+    if (net::EqualNames(name, "content-md5")) expected.md5.push_back(value);
+    if (!net::EqualNames(name, "x-goog-hash")) continue;
+    if (const auto crc32c = gcs::Crc32cOfHashHeader(value)) expected.crc32c.push_back(*crc32c);
     if (const size_t at = value.find("md5="); at != std::string::npos)
-      expected.md5 = value.substr(at + 4, value.find_first_of(", ", at) - at - 4);
+      expected.md5.push_back(value.substr(at + 4, value.find_first_of(", ", at) - at - 4));
   }
   return expected;
 }
 
 Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob) {
-  if (expected.crc32c && *expected.crc32c != blob.crc32c)
-    return base::InvalidArgument("Provided CRC32C \"" + base::Crc32cToBase64(*expected.crc32c) +
-                                 "\" doesn't match calculated CRC32C \"" + base::Crc32cToBase64(blob.crc32c) + "\".");
-  if (expected.md5 && *expected.md5 != blob.md5)
-    return base::InvalidArgument("Provided MD5 hash \"" + *expected.md5 + "\" doesn't match calculated MD5 hash \"" +
-                                 blob.md5 + "\".");
+  for (const uint32_t crc32c : expected.crc32c)
+    if (crc32c != blob.crc32c)
+      return base::InvalidArgument("Provided CRC32C \"" + base::Crc32cToBase64(crc32c) +
+                                   "\" doesn't match calculated CRC32C \"" + base::Crc32cToBase64(blob.crc32c) + "\".");
+  for (const std::string& md5 : expected.md5)
+    if (md5 != blob.md5)
+      return base::InvalidArgument("Provided MD5 hash \"" + md5 + "\" doesn't match calculated MD5 hash \"" + blob.md5 +
+                                   "\".");
   return {};
 }
 
@@ -92,7 +118,7 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Cal
   row.crc32c = blob.crc32c;
   row.md5 = blob.md5;
   row.blob = blob.id;
-  if (row.content_type.empty()) row.content_type = "application/octet-stream";
+  if (row.content_type.empty()) row.content_type = kDefaultContentType;
   PutOptions options{.preconditions = preconditions,
                      .may_overwrite = Has(call, "storage.objects.delete", bucket),
                      .end_upload = end_upload};
@@ -108,6 +134,17 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Cal
   }
   if (!outcome->freed_blob.empty()) service.blobs.Remove(outcome->freed_blob);
   return std::move(outcome->row);
+}
+
+Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& call, ObjectRow row, const BlobInfo& blob,
+                                                      const ExpectedHashes& expected) {
+  auto preconditions = ParsePreconditions(call.target, call.request.headers);
+  Result<void> good = preconditions ? CheckHashes(expected, blob) : Result<void>(preconditions.error());
+  if (!good) {
+    service.blobs.Remove(blob.id);
+    return std::move(good).error();
+  }
+  return PublishBlob(service, call, *call.bucket, std::move(row), blob, *preconditions);
 }
 
 Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read) {

@@ -1,6 +1,7 @@
 // What the object handlers share: rows as API resources, patches onto rows, and the one way a blob becomes an object.
 #pragma once
 
+#include <functional>
 #include <optional>
 #include <string>
 
@@ -10,18 +11,24 @@
 namespace seamount::server {
 
 gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const ObjectRow& row);
-std::string EtagOf(const ObjectRow& row);
+
+// The object resource in a request's body. A field that asks for something this server does not do (a hold, a key to
+// encrypt with) is InvalidArgument: passing it over would promise what is not kept.
+Result<gcs::ObjectPatch> ParseObjectBody(std::string_view json);
+
+// The same from the headers of the XML API.
+gcs::ObjectPatch PatchOfHeaders(const net::Headers& headers);
 
 // Validates and applies what a client said. `replace`: metadata is set to exactly this; otherwise entries are merged
 // and those without a value removed.
 Result<void> ApplyPatch(const gcs::ObjectPatch& patch, ObjectRow& row, bool replace);
 
-// Checksums that a client sent for what it uploads.
+// Checksums that a client sent for what it uploads, in one place or in several: all must fit.
 struct ExpectedHashes {
-  std::optional<uint32_t> crc32c;
-  std::optional<std::string> md5;  // base64
+  std::vector<uint32_t> crc32c;
+  std::vector<std::string> md5;  // base64
 };
-// From x-goog-hash and Content-MD5, over what the body's metadata said.
+// From x-goog-hash, Content-MD5, and what the body's metadata said.
 ExpectedHashes HashesOf(const net::Headers& headers, const gcs::ObjectPatch& patch);
 // InvalidArgument, naming both values.
 Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob);
@@ -32,6 +39,20 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Cal
                                                      ObjectRow row, const BlobInfo& blob,
                                                      const Preconditions& preconditions,
                                                      const std::string& end_upload = {});
+
+// Copies the object that `find` gives (asked again where its content was replaced meanwhile) under the request's
+// preconditions; `patch` changes its metadata.
+Result<std::shared_ptr<const ObjectRow>> CopyContent(
+    Service& service, const Call& call, const std::function<Result<std::shared_ptr<const ObjectRow>>()>& find,
+    const BucketRow& to_bucket, const std::string& to_object, const gcs::ObjectPatch& patch);
+
+// The end of an upload in one request: checks what came against what was said of it, and publishes it.
+Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& call, ObjectRow row, const BlobInfo& blob,
+                                                      const ExpectedHashes& expected);
+
+void AddGenerationHeaders(const ObjectRow& row, net::Headers& headers);
+
+Error NoSuchObject(const std::string& bucket, const std::string& object);
 
 // Reads a body of any size into a new blob.
 Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read);

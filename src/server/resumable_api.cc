@@ -1,6 +1,7 @@
 // Resumable uploads (https://cloud.google.com/storage/docs/performing-resumable-uploads). A session is a row and a file
 // that grows; what a 308 acknowledges is fsynced and in the row, so it is there after a crash. When all has come, the
-// file itself becomes the blob: nothing is copied. A session that ended is remembered, so that a client that missed the
+// file itself becomes the blob: nothing is copied, and the session's name for it goes only when the object's row is
+// there, so that a crash in between loses neither. A session that ended is remembered, so that a client that missed the
 // answer is told what became of it.
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <unordered_set>
 #include <utility>
 
 #include "base/encoding.h"
@@ -17,6 +19,9 @@
 namespace seamount::server {
 namespace {
 
+// Upload sessions end after a week, as Google's do.
+constexpr Micros kSessionLifetime = Micros{7} * 24 * 3600 * 1'000'000;
+
 constexpr std::array<const char*, 4> kConditionNames = {"ifGenerationMatch", "ifGenerationNotMatch",
                                                         "ifMetagenerationMatch", "ifMetagenerationNotMatch"};
 
@@ -25,7 +30,12 @@ Preconditions PreconditionsOf(const UploadRow& upload) {
     const auto found = upload.conditions.find(name);
     return found == upload.conditions.end() ? std::nullopt : gcs::ParseUint(found->second);
   };
-  return {value(kConditionNames[0]), value(kConditionNames[1]), value(kConditionNames[2]), value(kConditionNames[3])};
+  const auto text = [&](const char* name) {
+    const auto found = upload.conditions.find(name);
+    return found == upload.conditions.end() ? std::string() : found->second;
+  };
+  return {value(kConditionNames[0]), value(kConditionNames[1]), value(kConditionNames[2]),
+          value(kConditionNames[3]), text("ifMatch"),           text("ifNoneMatch")};
 }
 
 ExpectedHashes HashesOfUpload(const UploadRow& upload, const net::Headers& headers) {
@@ -38,8 +48,13 @@ ExpectedHashes HashesOfUpload(const UploadRow& upload, const net::Headers& heade
   return HashesOf(headers, patch);
 }
 
-ServerResponse Incomplete(uint64_t persisted) {
+// Google's Go library asks for another status than 308, which Go's HTTP client takes for a redirect.
+ServerResponse Incomplete(const Call& call, uint64_t persisted) {
   ServerResponse response{.status = 308};
+  if (call.request.headers.Get("x-guploader-no-308") == "yes") {
+    response.status = 200;
+    response.headers.Add("X-Http-Status-Code-Override", "308");
+  }
   if (persisted > 0) response.headers.Add("Range", "bytes=0-" + std::to_string(persisted - 1));
   return response;
 }
@@ -93,28 +108,39 @@ Result<void> Persist(Service& service, const UploadRow& upload, LiveUpload& live
   return service.catalog.SetUploadPersisted(upload.id, live.size);
 }
 
+// Best effort: what stays behind is swept at the next start.
 void EndSession(Service& service, const std::string& id) {
-  (void)service.catalog.DeleteUpload(id);  // what stays behind is swept after a week
+  const auto parts = service.catalog.ListParts(id);
+  if (!service.catalog.DeleteUpload(id)) return;
+  if (parts)
+    for (const PartRow& part : *parts) service.blobs.Remove(part.blob);
   service.blobs.RemoveUpload(id);
   service.uploads.Drop(id);
 }
 
+// Whether the same bytes would be refused again. What a full disk stopped can be finished later.
+bool IsFinal(ErrorCode code) {
+  return code == ErrorCode::kInvalidArgument || code == ErrorCode::kPreconditionFailed ||
+         code == ErrorCode::kPermissionDenied || code == ErrorCode::kNotFound;
+}
+
 Result<ServerResponse> Complete(Service& service, Call& call, const UploadRow& upload, LiveUpload& live) {
-  const BlobInfo blob{upload.id, live.size, live.hash.crc32c(), live.hash.FinishMd5()};
+  BlobInfo blob{{}, live.size, live.hash.crc32c(), live.hash.FinishMd5()};
   live.ready = false;
   const auto publish = [&]() -> Result<std::shared_ptr<const ObjectRow>> {
     if (upload.expected_size && *upload.expected_size != blob.size)
       return base::InvalidArgument("the upload is " + std::to_string(blob.size) + " bytes long, but " +
                                    std::to_string(*upload.expected_size) + " were announced");
     SEAMOUNT_TRY(CheckHashes(HashesOfUpload(upload, call.request.headers), blob));
-    SEAMOUNT_TRY(service.blobs.UploadToBlob(upload.id, live.file.get()));
+    SEAMOUNT_TRY_ASSIGN(blob.id, service.blobs.UploadToBlob(upload.id, live.file.get()));
     return PublishBlob(service, call, *call.bucket, upload.object, blob, PreconditionsOf(upload), upload.id);
   };
   auto stored = publish();
   if (!stored) {
-    EndSession(service, upload.id);
+    if (IsFinal(stored.error().code())) EndSession(service, upload.id);
     return std::move(stored).error();
   }
+  service.blobs.RemoveUpload(upload.id);
   service.uploads.Drop(upload.id);
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, **stored)));
 }
@@ -129,7 +155,8 @@ Result<ServerResponse> AnswerFinished(Service& service, Call& call, const Upload
 Result<ServerResponse> TakeBody(Service& service, Call& call, const UploadRow& upload, LiveUpload& live,
                                 const std::optional<gcs::ContentRange>& range) {
   const uint64_t first = range ? range->span->first : 0;
-  if (first > upload.persisted) return Incomplete(upload.persisted);  // a gap: the client goes on from what there is
+  if (first > upload.persisted)
+    return Incomplete(call, upload.persisted);  // a gap: the client goes on from what there is
   const uint64_t before = upload.persisted;
   auto appended = AppendBody(call.request, before - first, live);
   if (!appended) {
@@ -145,14 +172,50 @@ Result<ServerResponse> TakeBody(Service& service, Call& call, const UploadRow& u
   const bool complete = !range || (range->total && live.size == *range->total);
   if (complete && !short_of_range) return Complete(service, call, upload, live);
   SEAMOUNT_TRY(Persist(service, upload, live));
-  return Incomplete(live.size);
+  return Incomplete(call, live.size);
 }
+
+Result<ServerResponse> Continue(Service& service, Call& call, const UploadRow& upload, LiveUpload& live,
+                                const std::optional<gcs::ContentRange>& range) {
+  if (!range || range->span) return TakeBody(service, call, upload, live, range);
+  // A status query; one that names the whole size ends an upload that has it all.
+  if (range->total && *range->total == upload.persisted) return Complete(service, call, upload, live);
+  return Incomplete(call, upload.persisted);
+}
+
+bool IsOld(const UploadRow& upload, Micros now) { return upload.created + kSessionLifetime < now; }
 
 }  // namespace
 
+void EndOldSessions(Service& service) {
+  const Micros now = service.catalog.Now();
+  Micros last = service.sessions_ended;
+  constexpr Micros kHour = Micros{3600} * 1'000'000;
+  if (now - last < kHour || !service.sessions_ended.compare_exchange_strong(last, now)) return;
+  const auto uploads = service.catalog.ListUploads();
+  if (!uploads) return;  // the next hour's turn
+  for (const UploadRow& upload : *uploads)
+    if (IsOld(upload, now)) EndSession(service, upload.id);
+}
+
+Result<void> EndStaleSessions(Catalog& catalog, BlobStore& blobs) {
+  SEAMOUNT_TRY_ASSIGN(const auto uploads, catalog.ListUploads());
+  std::unordered_set<std::string> with_file;
+  for (const UploadRow& upload : uploads) {
+    const bool lost = upload.finished == 0 && !upload.in_parts && !blobs.OpenUpload(upload.id, false);
+    if (lost || IsOld(upload, catalog.Now())) {
+      SEAMOUNT_TRY(catalog.DeleteUpload(upload.id));
+    } else if (upload.finished == 0 && !upload.in_parts) {
+      with_file.insert(upload.id);
+    }
+  }
+  return blobs.SweepUploads([&](const std::string& id) { return with_file.contains(id); });
+}
+
 Result<ServerResponse> StartUpload(Service& service, Call& call) {
+  EndOldSessions(service);
   SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
-  SEAMOUNT_TRY_ASSIGN(gcs::ObjectPatch patch, gcs::DecodePatch(body.empty() ? "{}" : body));
+  SEAMOUNT_TRY_ASSIGN(gcs::ObjectPatch patch, ParseObjectBody(body));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   UploadRow upload{.id = RandomId(), .bucket = call.bucket->name};
   upload.object.name = patch.name.empty() ? std::string(call.target.Query("name").value_or("")) : patch.name;
@@ -166,9 +229,13 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
       preconditions.metageneration_not_match};
   for (size_t i = 0; i < values.size(); ++i)
     if (values[i]) upload.conditions[kConditionNames[i]] = std::to_string(*values[i]);
+  if (!preconditions.etag_match.empty()) upload.conditions["ifMatch"] = preconditions.etag_match;
+  if (!preconditions.etag_not_match.empty()) upload.conditions["ifNoneMatch"] = preconditions.etag_not_match;
   const ExpectedHashes hashes = HashesOf(headers, patch);
-  if (hashes.crc32c) upload.conditions["crc32c"] = base::Crc32cToBase64(*hashes.crc32c);
-  if (hashes.md5) upload.conditions["md5Hash"] = *hashes.md5;
+  if (hashes.crc32c.size() > 1 || hashes.md5.size() > 1)
+    return base::InvalidArgument("a checksum is given more than once: give it in the body or in a header");
+  if (!hashes.crc32c.empty()) upload.conditions["crc32c"] = base::Crc32cToBase64(hashes.crc32c.front());
+  if (!hashes.md5.empty()) upload.conditions["md5Hash"] = hashes.md5.front();
   if (const auto length = headers.Get("x-upload-content-length")) upload.expected_size = gcs::ParseUint(*length);
   upload.email = call.identity.email;
   upload.created = service.catalog.Now();
@@ -193,10 +260,10 @@ Result<ServerResponse> ResumeUpload(Service& service, Call& call) {
   if (!lock) return base::Unavailable("another request is adding to this upload session");
   // Read under the lock: another request may just have moved the session on.
   SEAMOUNT_TRY_ASSIGN(const auto upload, service.catalog.FindUpload(id));
-  if (!upload || upload->bucket != call.bucket->name || upload->email != call.identity.email) {
-    service.uploads.Drop(id);
-    return NoSuchSession();
-  }
+  if (!upload) service.uploads.Drop(id);  // whoever waits for `live` finds no session, either
+  const bool callers =
+      upload && !upload->in_parts && upload->bucket == call.bucket->name && upload->email == call.identity.email;
+  if (!callers) return NoSuchSession();
   if (upload->finished != 0) {
     service.uploads.Drop(id);
     return AnswerFinished(service, call, *upload);
@@ -210,11 +277,9 @@ Result<ServerResponse> ResumeUpload(Service& service, Call& call) {
     SEAMOUNT_TRY_ASSIGN(range, gcs::ParseContentRange(*header));
   }
   SEAMOUNT_TRY(MakeReady(service, *upload, *live));
-  if (range && !range->span) {  // a status query; one that names the whole size ends an upload that has it all
-    if (range->total && *range->total == upload->persisted) return Complete(service, call, *upload, *live);
-    return Incomplete(upload->persisted);
-  }
-  return TakeBody(service, call, *upload, *live, range);
+  auto response = Continue(service, call, *upload, *live, range);
+  live->file = FileDescriptor();
+  return response;
 }
 
 }  // namespace seamount::server

@@ -126,16 +126,29 @@ Result<Route> IamRoute(std::string_view method, Segments rest) {
   return route;
 }
 
-// /BUCKET/OBJECT, whose slashes need no escape.
-Result<Route> XmlRoute(std::string_view method, Segments all) {
-  if (all.size() < 2) return NoSuchPath();
-  Route route{.operation = Operation::kXmlGetObject, .bucket = all[0]};
+// What a method does to /BUCKET/OBJECT; a parameter turns it into a step of an upload in parts.
+Result<Operation> XmlObjectOperation(std::string_view method, const net::RequestTarget& target) {
+  const bool of_upload = target.Query("uploadId").has_value();
+  if (method == "POST" && target.Query("uploads")) return Operation::kXmlStartUpload;
+  if (method == "POST" && of_upload) return Operation::kXmlFinishUpload;
+  if (method == "PUT") return of_upload ? Operation::kXmlPutPart : Operation::kXmlPutObject;
+  if (method == "DELETE") return of_upload ? Operation::kXmlAbortUpload : Operation::kXmlDeleteObject;
+  if ((method == "GET" || method == "HEAD") && !of_upload) return Operation::kXmlGetObject;
+  return NoSuchMethod(method);
+}
+
+// /BUCKET and /BUCKET/OBJECT, whose slashes need no escape.
+Result<Route> XmlRoute(std::string_view method, Segments all, const net::RequestTarget& target) {
+  Route route{.operation = Operation::kXmlListObjects, .bucket = all[0]};
   const std::vector<std::string> parts(all.begin() + 1, all.end());
   route.object = base::Join(parts, "/");
-  if (route.object.empty()) return NoSuchPath();
-  if (method == "PUT") route.operation = Operation::kXmlPutObject;
-  if (method == "DELETE") route.operation = Operation::kXmlDeleteObject;
-  if (route.operation == Operation::kXmlGetObject && method != "GET" && method != "HEAD") return NoSuchMethod(method);
+  if (route.bucket.empty()) return NoSuchPath();
+  if (!route.object.empty()) {
+    SEAMOUNT_TRY_ASSIGN(route.operation, XmlObjectOperation(method, target));
+    return route;
+  }
+  // Other subresources of a bucket, as ?acl, are refused with their parameter's name.
+  if (method != "GET" && method != "HEAD") return NoSuchMethod(method);
   return route;
 }
 
@@ -175,6 +188,11 @@ const OperationInfo& InfoOf(Operation operation) {
         {Operation::kXmlGetObject, {"storage.objects.get", "storage.objects.get"}},
         {Operation::kXmlPutObject, {"storage.objects.insert", "storage.objects.create"}},
         {Operation::kXmlDeleteObject, {"storage.objects.delete", "storage.objects.delete"}},
+        {Operation::kXmlListObjects, {"storage.objects.list", "storage.objects.list"}},
+        {Operation::kXmlStartUpload, {"storage.objects.insert", "storage.objects.create"}},
+        {Operation::kXmlPutPart, {"storage.objects.insert", "storage.objects.create"}},
+        {Operation::kXmlFinishUpload, {"storage.objects.insert", "storage.objects.create"}},
+        {Operation::kXmlAbortUpload, {"storage.objects.insert", "storage.objects.create"}},
         {Operation::kBatch, {"batch", ""}},
         {Operation::kToken, {"token", ""}},
         {Operation::kInsertAccount, {"iam.serviceAccounts.create", "iam.serviceAccounts.create", false}},
@@ -213,7 +231,7 @@ Result<Route> MatchRoute(std::string_view method, const net::RequestTarget& targ
   if (TakePrefix(rest, {"storage", "v1"}) || TakePrefix(rest, {"download", "storage", "v1"}))
     return StorageRoute(method, rest);
   if (!rest.empty() && rest[0] == "b") return StorageRoute(method, rest);
-  return XmlRoute(method, rest);
+  return XmlRoute(method, rest, target);
 }
 
 }  // namespace seamount::server

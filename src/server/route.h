@@ -33,6 +33,11 @@ enum class Operation {
   kXmlGetObject,  // GET and HEAD /bucket/object
   kXmlPutObject,
   kXmlDeleteObject,
+  kXmlListObjects,  // GET and HEAD /bucket
+  kXmlStartUpload,  // an upload in parts: POST ?uploads, PUT ?partNumber, POST and DELETE ?uploadId
+  kXmlPutPart,
+  kXmlFinishUpload,
+  kXmlAbortUpload,
   kBatch,
   kToken,
   kInsertAccount,
@@ -63,10 +68,7 @@ struct Route {
   std::string project;
   std::string email;
   std::string key;
-  bool xml() const {
-    return operation == Operation::kXmlGetObject || operation == Operation::kXmlPutObject ||
-           operation == Operation::kXmlDeleteObject;
-  }
+  bool xml() const { return operation >= Operation::kXmlGetObject && operation <= Operation::kXmlAbortUpload; }
   bool iam() const { return operation >= Operation::kInsertAccount; }
 };
 

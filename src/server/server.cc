@@ -14,13 +14,11 @@
 #include "net/http_server.h"
 #include "server/accounts.h"
 #include "server/api.h"
+#include "server/handlers.h"
 #include "server/service.h"
 
 namespace seamount::server {
 namespace {
-
-// Upload sessions end after a week, as Google's do.
-constexpr Micros kSessionLifetime = Micros{7} * 24 * 3600 * 1'000'000;
 
 Result<FileDescriptor> LockFolder(const std::string& directory) {
   std::error_code error;
@@ -38,20 +36,9 @@ Result<FileDescriptor> LockFolder(const std::string& directory) {
   return lock;
 }
 
-// Ends sessions that are too old or whose file is gone, and removes contents that no row names.
+// Ends stale upload sessions, and removes contents that no row names.
 Result<void> Sweep(Catalog& catalog, BlobStore& blobs) {
-  SEAMOUNT_TRY_ASSIGN(const auto uploads, catalog.ListUploads());
-  std::unordered_set<std::string> live_uploads;
-  for (const UploadRow& upload : uploads) {
-    const bool old = upload.created + kSessionLifetime < catalog.Now();
-    const bool lost = upload.finished == 0 && !blobs.OpenUpload(upload.id, false);
-    if (old || lost) {
-      SEAMOUNT_TRY(catalog.DeleteUpload(upload.id));
-    } else {
-      live_uploads.insert(upload.id);
-    }
-  }
-  SEAMOUNT_TRY(blobs.SweepUploads([&](const std::string& id) { return live_uploads.contains(id); }));
+  SEAMOUNT_TRY(EndStaleSessions(catalog, blobs));
   std::unordered_set<std::string> live_blobs;
   SEAMOUNT_TRY(catalog.ForEachBlob([&](const std::string& id) { live_blobs.insert(id); }));
   SEAMOUNT_TRY_ASSIGN(const uint64_t removed,
@@ -59,10 +46,6 @@ Result<void> Sweep(Catalog& catalog, BlobStore& blobs) {
   if (removed > 0)
     base::Log(base::LogLevel::kInfo, "server: removed " + std::to_string(removed) + " contents of unfinished writes");
   return {};
-}
-
-bool IsLoopback(const std::string& address) {
-  return address.starts_with("127.") || address == "::1" || address == "localhost";
 }
 
 // The address that a client on this machine reaches the server by.

@@ -1,19 +1,16 @@
 #include "server/service.h"
 
+#include <arpa/inet.h>
+
 #include <algorithm>
 #include <array>
 #include <utility>
 
 #include "gcs/wire.h"
+#include "server/xml_text.h"
 #include "store/store.h"
 
 namespace seamount::server {
-namespace {
-
-// A policy or a compose request of the most sources with the longest names is far smaller.
-constexpr size_t kMaxJsonBody = 1 << 20;
-
-// Length of the UTF-8 sequence that `text` begins with; 0 if it is none (overlong, surrogate, cut off).
 size_t Utf8Length(std::string_view text) {
   const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   const unsigned char lead = byte(0);
@@ -27,8 +24,6 @@ size_t Utf8Length(std::string_view text) {
     return 0;
   return length;
 }
-
-}  // namespace
 
 std::shared_ptr<LiveUpload> LiveUploads::Get(const std::string& id) {
   std::lock_guard lock(mutex_);
@@ -53,6 +48,20 @@ ServerResponse ErrorResponse(int status, std::string_view reason, const std::str
   return JsonResponse(status, gcs::EncodeError({status, std::string(reason), message}));
 }
 
+ServerResponse Refusal(const Call& call, int status, std::string_view reason, const std::string& message) {
+  if (!call.route.xml()) return ErrorResponse(status, reason, message);
+  ServerResponse response = XmlResponse(XmlErrorText(status, message));
+  response.status = status;
+  return response;
+}
+
+ServerResponse XmlResponse(std::string_view body) {
+  ServerResponse response;
+  response.headers.Add("Content-Type", "application/xml; charset=UTF-8");
+  response.body = Bytes::Copy(body);
+  return response;
+}
+
 bool Has(const Call& call, std::string_view permission, const BucketRow& bucket) {
   return Authorize(call.identity, permission, &bucket.policy);
 }
@@ -66,18 +75,18 @@ Result<void> Require(const Call& call, std::string_view permission, const Bucket
   return base::PermissionDenied(std::move(message));
 }
 
-Result<std::string> ReadBody(ServerRequest& request) {
-  const auto too_large = [] {
-    return base::InvalidArgument("the request body is too large (at most " + std::to_string(kMaxJsonBody) + " bytes)");
+Result<std::string> ReadBody(ServerRequest& request, size_t max_bytes) {
+  const auto too_large = [&] {
+    return base::InvalidArgument("the request body is too large (at most " + std::to_string(max_bytes) + " bytes)");
   };
-  if (request.content_length.value_or(0) > kMaxJsonBody) return too_large();
+  if (request.content_length.value_or(0) > max_bytes) return too_large();
   std::string body;
   std::array<std::byte, 16 << 10> buffer;
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const size_t got, request.read_body(buffer));
     if (got == 0) return body;
     body.append(reinterpret_cast<const char*>(buffer.data()), got);
-    if (body.size() > kMaxJsonBody) return too_large();
+    if (body.size() > max_bytes) return too_large();
   }
 }
 
@@ -107,6 +116,8 @@ Result<Preconditions> ParsePreconditions(const net::RequestTarget& target, const
   };
   SEAMOUNT_TRY(from_header("x-goog-if-generation-match", preconditions.generation_match));
   SEAMOUNT_TRY(from_header("x-goog-if-metageneration-match", preconditions.metageneration_match));
+  preconditions.etag_match = std::string(headers.Get("if-match").value_or(""));
+  preconditions.etag_not_match = std::string(headers.Get("if-none-match").value_or(""));
   return preconditions;
 }
 
@@ -128,6 +139,12 @@ std::optional<Span> ResolveRange(std::string_view header, uint64_t size) {
   if (*first >= size) return Span{size, 0};
   const uint64_t end = last ? std::min(*last, size - 1) : size - 1;
   return Span{*first, end - *first + 1};
+}
+
+bool IsLoopback(std::string_view host) {
+  in_addr v4{};
+  const bool is_v4 = inet_pton(AF_INET, std::string(host).c_str(), &v4) == 1;
+  return host == "localhost" || host == "::1" || (is_v4 && ntohl(v4.s_addr) >> 24 == 127);
 }
 
 Result<void> CheckText(std::string_view text, const std::string& what) {

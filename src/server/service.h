@@ -4,6 +4,7 @@
 // that no Error code stands for (304, 308, 409, 416) are answered directly.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <map>
 #include <memory>
@@ -53,6 +54,7 @@ struct Service {
   base::Clock& clock;
   bool tls = false;
   LiveUploads uploads;
+  std::atomic<Micros> sessions_ended = 0;  // when old ones were last looked for
 };
 
 struct Call {
@@ -67,15 +69,20 @@ struct Call {
 ServerResponse JsonResponse(int status, std::string_view body);
 // A GCS error body.
 ServerResponse ErrorResponse(int status, std::string_view reason, const std::string& message);
+ServerResponse XmlResponse(std::string_view body);
+// An error body of the API that the call came by.
+ServerResponse Refusal(const Call& call, int status, std::string_view reason, const std::string& message);
 
 // PermissionDenied or Unauthenticated, naming the permission, unless the caller has it on the bucket (null: none's).
 Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket);
 bool Has(const Call& call, std::string_view permission, const BucketRow& bucket);
 
-// The whole body, for JSON. InvalidArgument when it is larger than any JSON request has reason to be.
-Result<std::string> ReadBody(ServerRequest& request);
+// The whole body. InvalidArgument when it is larger than a request has reason to be: a policy, or a compose request of
+// the most sources with the longest names, is far smaller.
+Result<std::string> ReadBody(ServerRequest& request, size_t max_bytes = 1 << 20);
 
-// ifGenerationMatch and its kin, from the query or (XML) from x-goog-if-generation-match.
+// ifGenerationMatch and its kin, from the query, or from the headers x-goog-if-generation-match (XML), If-Match and
+// If-None-Match.
 Result<Preconditions> ParsePreconditions(const net::RequestTarget& target, const net::Headers& headers,
                                          std::string_view prefix = "if");
 Result<std::optional<uint64_t>> UintQuery(const net::RequestTarget& target, std::string_view name);
@@ -89,6 +96,11 @@ struct Span {
 };
 std::optional<Span> ResolveRange(std::string_view header, uint64_t size);
 
+// "127.0.0.1", "::1", "localhost": what only this machine itself reaches.
+bool IsLoopback(std::string_view host);
+
+// Length of the UTF-8 sequence that `text`, not empty, begins with; 0 if it is none (overlong, surrogate, cut off).
+size_t Utf8Length(std::string_view text);
 // Valid UTF-8 without what headers or keys cannot carry; `what` names the field in the error.
 Result<void> CheckText(std::string_view text, const std::string& what);
 // An object name that may be made.

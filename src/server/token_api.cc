@@ -26,8 +26,19 @@ ServerResponse Refuse(const std::string& error, const std::string& description) 
   return response;
 }
 
-// The account and key that signed `jwt`, for one of `audiences`. The reason why not is for the log and the caller; it
-// says nothing that the caller does not know.
+// The address by which the client reached us, as an audience: only where it is this machine's own, as through a tunnel.
+// Any other host is what the client claims, and a JWT that another server was given could be used here by claiming its
+// name.
+std::vector<std::string> LocalAudience(const std::string& base_url, std::initializer_list<std::string> paths) {
+  const auto url = net::ParseUrl(base_url);
+  std::vector<std::string> audiences;
+  if (!url || !IsLoopback(url->host)) return audiences;
+  for (const std::string& path : paths) audiences.push_back(base_url + path);
+  return audiences;
+}
+
+// The account and key that signed `jwt`, for the key's own token_uri or one of `more_audiences`. The reason why not is
+// for the log and the caller; it says nothing that the caller does not know.
 struct Signer {
   std::shared_ptr<const AccountRow> account;
   std::string key_id;
@@ -40,10 +51,11 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, const std::ve
   if (key == account->keys.end()) return refused;
   SEAMOUNT_TRY_ASSIGN(const auth::PublicKey public_key, auth::PublicKey::FromPem(key->second.public_key_pem));
   std::string audience = key->second.token_uri;
-  // Besides the address that the key was made for: the one by which the client reached us.
   if (std::find(more_audiences.begin(), more_audiences.end(), jwt.claims.audience) != more_audiences.end())
     audience = jwt.claims.audience;
   SEAMOUNT_TRY(auth::CheckJwt(jwt, public_key, audience, service.clock.WallNow()));
+  if (!jwt.claims.subject.empty() && jwt.claims.subject != account->email)
+    return base::Unauthenticated("'sub' is another account: delegation is not supported");
   return Signer{account, jwt.key_id};
 }
 
@@ -57,7 +69,9 @@ Result<ServerResponse> GrantToken(Service& service, Call& call) {
     return Refuse("unsupported_grant_type", "expected " + std::string(kGrantType));
   const auto jwt = auth::ParseJwt(form->Query("assertion").value_or(""));
   if (!jwt) return Refuse("invalid_grant", jwt.error().message());
-  const auto signer = CheckSigner(service, *jwt, {call.base_url + "/token", kGoogleAudience});
+  std::vector<std::string> audiences = LocalAudience(call.base_url, {"/token"});
+  audiences.emplace_back(kGoogleAudience);
+  const auto signer = CheckSigner(service, *jwt, audiences);
   if (!signer) return Refuse("invalid_grant", signer.error().message());
   const std::string token = SignToken(service.catalog.token_secret(), {.email = signer->account->email,
                                                                        .account_id = signer->account->unique_id,
@@ -89,7 +103,7 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
   if (std::count(token.begin(), token.end(), '.') != 2) return refused;
   const auto jwt = auth::ParseJwt(token);
   if (!jwt) return refused;
-  const auto signer = CheckSigner(service, *jwt, {base_url, base_url + "/"});
+  const auto signer = CheckSigner(service, *jwt, LocalAudience(base_url, {"", "/"}));
   if (!signer) return refused;
   return Identity{signer->account->email, signer->account->is_admin};
 }

@@ -1,0 +1,40 @@
+// The XML that the XML API speaks (https://cloud.google.com/storage/docs/xml-api): errors, listings, multipart uploads.
+// pugixml stays in xml_text.cc. The reader takes untrusted text: malformed input is InvalidArgument.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "server/catalog.h"
+
+namespace seamount::server {
+
+// What XML cannot hold (control characters, broken UTF-8) becomes '?'.
+std::string XmlEscape(std::string_view text);
+
+std::string XmlErrorText(int status, const std::string& message);
+
+struct XmlListQuery {
+  std::string bucket;
+  ListQuery list;
+  bool version_2 = false;    // list-type=2
+  std::string after;         // start-after or marker, as the client gave it
+  bool url_encoded = false;  // encoding-type=url
+};
+std::string XmlListText(const XmlListQuery& query, const Listing& listing);
+
+std::string XmlCopyText(const ObjectRow& row);
+std::string XmlStartUploadText(const std::string& bucket, const std::string& object, const std::string& upload_id);
+std::string XmlFinishUploadText(const std::string& location, const std::string& bucket, const ObjectRow& row);
+
+// Of CompleteMultipartUpload: the parts that make the object, as listed.
+struct XmlPart {
+  uint32_t number = 0;
+  std::string etag;  // without quotes
+};
+Result<std::vector<XmlPart>> ParseFinishUpload(std::string_view xml);
+
+}  // namespace seamount::server
