@@ -2,11 +2,17 @@
 #   make demo    the whole way on real data, to winds.png
 #   make test    build, unit tests, conformance suites, interop, faults
 #   make check   what CI runs: test, lint, sanitizers
-.PHONY: demo test check build build-asan lint tidy format bench wheel tsan fuzz clean
+#   make build   the command, build/release/src/cli/seamount, and the Python package's extension
+#   make wheel   dist/*.whl, for pip
+#   make bench   the races against rivals
+#   make fuzz, make tsan, make lint, make format, make clean
+.PHONY: help demo test check build build-asan lint tidy format bench wheel tsan fuzz clean
 
 SHELL := /bin/bash
 JOBS ?= $(shell nproc)
 BINARY := build/release/src/cli/seamount
+# Throw-away machines and mounts need root.
+SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # The compiler cache sees paths relative to the checkout, so that another checkout of the same code hits it.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
@@ -14,7 +20,10 @@ export SEAMOUNT_BINARY := $(CURDIR)/$(BINARY)
 export PYTHONPATH := $(CURDIR)/python
 
 demo: build
-	@$(BINARY) demo --output winds.png
+	@$(SUDO) $(BINARY) demo --output winds.png
+
+help:
+	@sed -n 's/^#   //p' Makefile
 
 test: setup-test build
 	tools/test.sh

@@ -9,6 +9,7 @@ from __future__ import annotations
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +29,44 @@ def script(page: Path) -> str:
     for language, text in BLOCK.findall(page.read_text()):
         parts.append(f"python - <<'PYTHON'\n{text}PYTHON\n" if language == "python" else text)
     return "\n".join(parts)
+
+
+def all_pages() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "*.md"], cwd=ROOT, capture_output=True, text=True, check=True)
+    return [ROOT / name for name in listed.stdout.split()]
+
+
+@pytest.mark.parametrize("page", all_pages(), ids=lambda page: str(page.relative_to(ROOT)))
+def test_links_lead_somewhere(page):
+    """Relative links, as GitHub follows them: the file is there and, where the link names one, the heading."""
+    text = re.sub(r"^```.*?^```$", "", page.read_text(), flags=re.MULTILINE | re.DOTALL)
+    for target in re.findall(r"\]\(([^)\s]+)\)", text):
+        if re.match(r"\w+:", target):
+            continue
+        name, _, heading = target.partition("#")
+        file = (page.parent / name).resolve() if name else page
+        assert file.exists(), f"{page.name} links to {target}"
+        assert file.is_relative_to(ROOT), f"{page.name} links out of the project: {target}"
+        if heading:
+            headings = re.findall(r"^#+ (.*)$", file.read_text(), re.MULTILINE)
+            anchors = [re.sub(r"[^\w\- ]", "", text.lower()).replace(" ", "-") for text in headings]
+            assert heading in anchors, f"{page.name} links to {target}"
+
+
+def test_the_modules_of_the_architecture_are_those_that_are_checked():
+    sys.path.insert(0, str(ROOT / "tools"))
+    try:
+        from check_layers import ALLOWED
+    finally:
+        sys.path.pop(0)
+    rows = re.findall(r"^\| (\w+) \| ([^|]*) \|", (ROOT / "ARCHITECTURE.md").read_text(), re.MULTILINE)
+    told = {name: may for name, may in rows if name in ALLOWED}
+    assert list(told) == list(ALLOWED)
+    assert told.pop("cli") == "all"
+    assert {name: [] if may == "–" else may.split(", ") for name, may in told.items()} == {
+        name: may for name, may in ALLOWED.items() if name != "cli"
+    }
+    assert {path.name for path in (ROOT / "src").iterdir() if path.is_dir()} == set(ALLOWED)
 
 
 @pytest.mark.parametrize("page", pages(), ids=lambda page: page.name)

@@ -240,6 +240,18 @@ def test_memory_is_used_again_once_dropped(url):
     assert len(addresses) < 6 * len(loader)
 
 
+def test_shown_in_a_notebook_it_says_what_it_is_not_all_its_numbers(url):
+    loader = seamount.Loader(url, ["u", "v"], inputs=[-1, 0], targets=[1], batch_size=4)
+    assert "58 samples in 15 batches" in repr(loader)
+    batch = next(iter(loader))
+    assert repr(batch).startswith("<seamount.Batch inputs (4, 2, 2, 6, 10) targets (4, 1, 2, 6, 10) index [")
+
+
+def test_a_url_that_is_no_group_is_told(tmp_path):
+    with pytest.raises(FileNotFoundError, match="is there a Zarr group here"):
+        seamount.Loader(f"file://{tmp_path}", ["u"])
+
+
 def test_to_torch(url):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     batch = next(iter(seamount.Loader(url, **OPTIONS)))

@@ -30,6 +30,10 @@ class Batch:
     index: np.ndarray
     """int64, (batch,): sample numbers, which are positions along the sample dimension."""
 
+    def __repr__(self) -> str:
+        targets = None if self.targets is None else self.targets.shape
+        return f"<seamount.Batch inputs {self.inputs.shape} targets {targets} index {self.index.tolist()}>"
+
     def to_torch(self) -> tuple[torch.Tensor, torch.Tensor | None]:
         """(inputs, targets) as tensors that share this batch's memory (DLPack; no copy).
 

@@ -118,7 +118,9 @@ Result<std::unique_ptr<zarr::Array>> OpenArray(const std::shared_ptr<Store>& sto
                                                const CallContext& context) {
   auto array = zarr::Array::Open(store, name, context);
   if (!array && array.error().code() == ErrorCode::kNotFound) {
-    return base::NotFound("there is no variable '" + name + "'" + base::NameHint(name, NamesIn(*store, context)));
+    const std::vector<std::string> names = NamesIn(*store, context);
+    if (names.empty()) return base::NotFound("no variable '" + name + "', nor any other: is there a Zarr group here?");
+    return base::NotFound("there is no variable '" + name + "'" + base::NameHint(name, names));
   }
   if (!array) return array.error().Wrap("opening variable '" + name + "'");
   return array;
