@@ -32,3 +32,4 @@ if [ ! -e "$stamp" ] || [ "$(cat "$stamp")" != "$wanted" ]; then
   .venv/bin/python -m pip install --quiet --disable-pip-version-check -r "tools/requirements-$tier.txt"
   echo "$wanted" > "$stamp"
 fi
+if [ "$tier" = bench ]; then tools/rivals.sh; fi
