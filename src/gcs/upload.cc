@@ -85,9 +85,9 @@ class ObjectUpload {
     store::Backoff backoff(upload_.backoff);
     base::Clock& clock = connection_.clock();
     uint64_t sent = 0;
-    uint64_t furthest = 0;                          // the most that the server has held
-    bool in_doubt = false;                          // how much it holds has to be asked
-    std::optional<base::SteadyTime> failing_since;  // without getting any further
+    uint64_t furthest = 0;                         // the most that the server has held
+    bool in_doubt = false;                         // how much it holds has to be asked
+    auto failing_since = base::SteadyTime::max();  // without getting any further; max: not failing
     for (;;) {
       const auto response = in_doubt ? AskStatus(session, context) : SendChunk(session, sent, context);
       if (!Failed(response)) {
@@ -99,7 +99,7 @@ class ObjectUpload {
         sent = held;
         if (held > furthest) {
           furthest = held;
-          failing_since.reset();
+          failing_since = base::SteadyTime::max();
           backoff.Reset();
           continue;
         }
@@ -109,8 +109,8 @@ class ObjectUpload {
         in_doubt = true;
       }
       const base::SteadyTime now = clock.Now();
-      if (!failing_since) failing_since = now;
-      const base::Duration left = std::min(context.deadline - now, upload_.patience - (now - *failing_since));
+      failing_since = std::min(failing_since, now);
+      const base::Duration left = std::min(context.deadline - now, upload_.patience - (now - failing_since));
       const base::Duration wait = backoff.Next();
       if (wait >= left) return GiveUp(response);
       if (!clock.SleepFor(wait, context.stop)) return base::Cancelled(what_ + ": stop was requested");
