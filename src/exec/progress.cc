@@ -1,5 +1,6 @@
 #include "exec/progress.h"
 
+#include <sys/ioctl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -7,7 +8,9 @@
 #include <chrono>
 #include <condition_variable>
 #include <cstdio>
+#include <cstdlib>
 #include <mutex>
+#include <string_view>
 #include <thread>
 
 #include "base/text.h"
@@ -19,6 +22,18 @@ constexpr auto kQuiet = std::chrono::seconds(2);         // shorter work shows n
 constexpr auto kFrame = std::chrono::milliseconds(100);  // on a terminal
 constexpr auto kLogInterval = std::chrono::seconds(10);  // in a log file
 constexpr int kBarWidth = 30;
+
+// A terminal that takes a line back and draws it again.
+bool IsTerminal() {
+  const char* const kind = std::getenv("TERM");
+  return isatty(STDERR_FILENO) == 1 && kind != nullptr && *kind != '\0' && std::string_view(kind) != "dumb";
+}
+
+// A line that wraps cannot be taken back: it stays, one for each frame. 80 where the terminal does not tell.
+size_t TerminalWidth() {
+  winsize size = {};
+  return ioctl(STDERR_FILENO, TIOCGWINSZ, &size) == 0 && size.ws_col > 0 ? size.ws_col : 80;
+}
 }  // namespace
 
 struct Progress::State {
@@ -59,7 +74,7 @@ struct Progress::State {
 
   void Draw() {
     if (terminal) {
-      std::fprintf(stderr, "\r\033[K%s", Line().c_str());
+      std::fprintf(stderr, "\r\033[K%s", Line().substr(0, TerminalWidth() - 1).c_str());
     } else {
       std::fprintf(stderr, "%s\n", Line().c_str());
     }
@@ -82,7 +97,7 @@ Progress::Progress(std::string label, uint64_t total, bool unit_bytes, bool enab
   state_->label = std::move(label);
   state_->total = total;
   state_->unit_bytes = unit_bytes;
-  state_->terminal = isatty(STDERR_FILENO) == 1;
+  state_->terminal = IsTerminal();
   if (enabled) state_->thread = std::thread([this] { state_->Loop(); });
 }
 

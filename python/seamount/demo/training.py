@@ -44,17 +44,17 @@ class Training:
         elif line.startswith("done "):
             self.done = json.loads(line[5:])
 
-    def is_mid_epoch(self) -> bool:
-        """Half of the run is over, and the epoch has enough batches left for a kill to fall into it."""
-        if not self.checkpoints:
-            return False
-        batch = self.checkpoints[-1] % self.per_epoch
-        return self.checkpoints[-1] >= self.steps // 2 and 0 < batch <= self.per_epoch // 2
+    def is_half_over(self) -> bool:
+        return bool(self.checkpoints) and self.checkpoints[-1] >= self.steps // 2
+
+    def is_early_in_epoch(self) -> bool:
+        """So many batches are left that a kill, which takes a moment, falls into this epoch."""
+        return 0 < self.checkpoints[-1] % self.per_epoch <= self.per_epoch // 4
 
 
 def train(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row, kill: bool = False) -> Training:
     """Runs train.py in a machine; with `kill`, kills the machine after a checkpoint in the middle of an epoch."""
-    said, log = Training(demo.epochs), []
+    said, log, statistics = Training(demo.epochs), [], None
     argv = machine.script("train.py", "--checkpoint", checkpoint, "--epochs", str(demo.epochs))
     with Progress(label) as progress, \
             subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
@@ -63,10 +63,12 @@ def train(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row, k
             log.append(line)
             said.hear(line)
             progress.show(said.last_step, said.steps)
-            if kill and machine.alive and said.is_mid_epoch():
-                row.add(machine.network_bytes(), said.cache_hits + machine.mount_statistics()["cache_hits"])
-                row.peak(machine.peak_memory())
-                machine.end("kill")
+            if kill and machine.alive and said.is_half_over():
+                statistics = statistics or machine.mount_statistics()  # before the kill, which is not to wait for it
+                if said.is_early_in_epoch():
+                    row.add(machine.network_bytes(), said.cache_hits + statistics["cache_hits"])
+                    row.peak(machine.peak_memory())
+                    machine.end("kill")
         code = process.wait()
     (demo.work / f"{machine.name}.log").write_text("".join(log))
     if code != (137 if kill else 0):
