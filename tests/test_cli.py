@@ -3,14 +3,19 @@
 from __future__ import annotations
 
 import json
+import os
 import re
+import shutil
+import signal
 import subprocess
+import time
 from pathlib import Path
 
 import pytest
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
+RAW = Path("/usr/share/ferret-vis/data/monthly_navy_winds.cdf")
 ROOT = Path(__file__).resolve().parent.parent
 
 
@@ -193,7 +198,7 @@ def test_a_name_that_is_object_and_folder_is_listed_as_both(seamount_binary, ser
 
 
 def test_exit_codes_are_those_that_are_documented(seamount_binary, server, tmp_path):
-    """docs/exit-codes.md, one command for each code that a command line alone can bring about."""
+    """docs/exit-codes.md, one command for each code."""
     def run(*arguments: str, **options) -> int:
         return seamount(seamount_binary, *arguments, "--endpoint", server.endpoint, **options).returncode
 
@@ -211,9 +216,21 @@ def test_exit_codes_are_those_that_are_documented(seamount_binary, server, tmp_p
     away = seamount(seamount_binary, "mount", "gs://lab", str(busy / "x"), "--endpoint", "http://127.0.0.1:9",
                     "--anonymous", "--retry-deadline", "0")  # fmt: skip
     codes[7] = away.returncode
+    recipe = tmp_path / "winds.yaml"
+    recipe.write_text("source: winds.cdf\nvariables: [UWND]\n")
+    shutil.copyfile(RAW, tmp_path / "winds.cdf")
+    prepare = ["prepare", str(recipe), "--to", f"file://{tmp_path}/winds.zarr"]
+    codes[8] = seamount(seamount_binary, *prepare, "--memory", "10K").returncode
+    os.truncate(tmp_path / "winds.cdf", 5_000_000)
+    codes[9] = seamount(seamount_binary, *prepare, "--overwrite").returncode
+    waiting = subprocess.Popen([seamount_binary, "ls", "gs://lab", "--endpoint", "http://127.0.0.1:9", "--anonymous"],
+                               stderr=subprocess.DEVNULL)  # fmt: skip
+    time.sleep(1)  # into its retries
+    waiting.send_signal(signal.SIGINT)
+    codes[130] = waiting.wait(timeout=20)
     assert codes == {code: code for code in codes}
     documented = (ROOT / "docs" / "exit-codes.md").read_text()
-    assert [int(code) for code in re.findall(r"^\| (\d+) \|", documented, re.MULTILINE)] == [*range(10), 130]
+    assert [int(code) for code in re.findall(r"^\| (\d+) \|", documented, re.MULTILINE)] == list(codes)
 
 
 def test_doctor_without_a_server(seamount_binary):
