@@ -5,7 +5,9 @@ from __future__ import annotations
 import filecmp
 import json
 import os
+import random
 import re
+import resource
 import signal
 import subprocess
 import time
@@ -399,6 +401,103 @@ def test_interrupt_records_what_is_done(prepare, tmp_path):
     assert run.returncode == 130 and "continues where it stopped" in message
     report = json.loads(subprocess.run(prepare.command(recipe, out, "--json"), capture_output=True, text=True, check=True).stdout)
     assert 20 <= report["regions_kept"] < 3000
+
+
+def write_series(path, steps, grid=(180, 360)):
+    """A field in one chunk per step, as models write it; series of single places lie across all of them."""
+    base = np.random.default_rng(4).normal(0, 1, grid).cumsum(1).round(1).astype("f4")
+    with h5py.File(path, "w") as out:
+        time_ = out.create_dataset("time", data=np.arange(steps, dtype="f8"))
+        time_.attrs["units"] = "hours since 2000-01-01"
+        time_.make_scale("time")
+        v = out.create_dataset("v", (steps, *grid), "f4", chunks=(1, *grid), compression="gzip", compression_opts=1, shuffle=True)
+        v.dims[0].attach_scale(time_)
+        for i in range(steps):
+            v[i] = base + np.float32(i % 24)
+    return str(path)
+
+
+SERIES = {"variables": ["v"], "chunks": {"phony_dim_180": 10, "phony_dim_360": 12}, "codec": "blosc-lz4",
+          "split": {"train": ["2000-01-01", "2000-01-20"]}, "anomaly": {"harmonics": 1, "over": "train"}, "standardize": {"over": "train"}}
+# What the program takes beside what it books: itself and its libraries, HDF5's index of chunks, pages the allocator keeps.
+MEMORY_ALLOWANCE = 64 << 20
+
+
+def test_memory_stays_within_what_is_allowed(prepare, tmp_path):
+    """Whole series of single places from 207 MB of fields, in 80 MB: read once, through the spill file."""
+    recipe = SERIES | {"source": write_series(tmp_path / "in.nc", 800)}
+    run = subprocess.Popen(prepare.command(recipe, tmp_path / "out.zarr", "--memory", "80M", "--threads", "4", "--json"),
+                           stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    peak = 0
+    while run.poll() is None:
+        status = Path(f"/proc/{run.pid}/status").read_text()
+        peak = max([peak] + [int(line.split()[1]) << 10 for line in status.splitlines() if line.startswith("VmHWM")])
+        time.sleep(0.005)
+    out, errors = run.communicate()
+    assert run.returncode == 0, errors
+    report = json.loads(out)
+    assert report["spilled_bytes"] == 800 * 180 * 360 * 4
+    assert report["peak_memory_bytes"] <= 80 << 20
+    assert 20 << 20 < peak < (80 << 20) + MEMORY_ALLOWANCE, f"{peak >> 20} MiB"
+    with xr.open_zarr(tmp_path / "out.zarr", decode_times=False) as got, h5py.File(tmp_path / "in.nc") as source:
+        climatology = np.tensordot(got.climatology_weights.values, got.v_climatology.values[:, 50:53, 70:80], 1)
+        np.testing.assert_allclose(got.v.values[:, 50:53, 70:80] + climatology, source["v"][:, 50:53, 70:80], atol=1e-4)
+
+
+def test_a_full_spill_disk_is_named_and_the_run_goes_on_elsewhere(prepare, tmp_path):
+    recipe = SERIES | {"source": write_series(tmp_path / "in.nc", 500)}
+    command = prepare.command(recipe, tmp_path / "out.zarr", "--spill", str(tmp_path), "--json")
+    limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
+    full = subprocess.run(command, preexec_fn=limit, restore_signals=False, capture_output=True, text=True)
+    assert full.returncode == 8 and f"spill file in {tmp_path}" in full.stderr and "--spill" in full.stderr, full.stderr
+    assert not (tmp_path / "out.zarr/zarr.json").exists()
+    assert json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["statistics_kept"] == 1
+
+
+def test_killed_again_and_again_it_ends_in_the_same_bytes(prepare, tmp_path):
+    seed = random.randrange(2**31)
+    rng = random.Random(seed)
+    recipe = SERIES | {"source": write_series(tmp_path / "in.nc", 500)}
+    prepare(SERIES | {"source": recipe["source"], "codec": "none"})  # replaced below, and the replacing is interrupted
+    start = time.monotonic()
+    prepare(recipe, out="whole.zarr")
+    whole = time.monotonic() - start
+    killed, kept = 0, 0
+    for cycle in range(40):
+        flags = ("--overwrite",) if cycle == 0 else ()
+        run = subprocess.Popen(prepare.command(recipe, tmp_path / "out.zarr", "--json", *flags), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+        try:
+            out, _ = run.communicate(timeout=whole * rng.uniform(0.1, 0.9) if cycle < 8 else None)
+        except subprocess.TimeoutExpired:
+            run.kill()
+            run.communicate()
+            killed += 1
+            continue
+        if run.returncode == 4 and cycle == 1:  # the first was killed before it had written down that it replaces
+            out = subprocess.run(prepare.command(recipe, tmp_path / "out.zarr", "--json", "--overwrite"), capture_output=True, check=True).stdout
+        kept = json.loads(out)["regions_kept"]
+        break
+    assert killed, f"seed {seed}: no run could be killed"
+    print(f"seed {seed}: {killed} kills, {kept} regions kept at the end")
+    assert same_tree(tmp_path / "whole.zarr", tmp_path / "out.zarr"), f"seed {seed}"
+
+
+def test_what_changes_between_kill_and_resume_is_noticed(prepare, tmp_path):
+    path = write_netcdf(tmp_path / "in.nc", steps=400, variables={"t": ("f4", {}, field((400, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
+    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
+    out = tmp_path / "out.zarr"
+    run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, text=True)
+    while run.poll() is None and not len(list(out.glob("t/c/*"))) >= 20:
+        time.sleep(0.001)
+    os.utime(path)  # the source changes while it is read
+    errors = run.communicate()[1]
+    assert run.returncode == 9 and "in.nc changed while it was read" in errors
+    assert not (out / "zarr.json").exists()
+    assert "a source that has changed" in prepare(recipe, fails=4)
+    assert "unfinished run of another recipe" in prepare(recipe | {"codec": "none"}, fails=4)
+    prepare(recipe, "--overwrite")
+    prepare(recipe, out="whole.zarr")
+    assert same_tree(tmp_path / "whole.zarr", out)
 
 
 def test_existing_output_is_refused(prepare, tmp_path):

@@ -21,6 +21,7 @@ struct PrepareFlags {
   std::string recipe;
   std::string to;
   std::string memory = "1G";
+  std::string spill;
   int threads = 0;
   bool overwrite = false;
   bool plan = false;
@@ -35,6 +36,8 @@ void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
                                         {"regions_kept", report.regions_kept},
                                         {"decoded_bytes", report.decoded_bytes},
                                         {"written_bytes", report.written_bytes},
+                                        {"spilled_bytes", report.spilled_bytes},
+                                        {"statistics_kept", report.statistics_kept},
                                         {"peak_memory_bytes", report.peak_memory_bytes},
                                         {"seconds", report.seconds}};
     std::printf("%s\n", out.dump(2).c_str());
@@ -75,6 +78,7 @@ Result<int> RunPrepare(const PrepareFlags& flags) {
   prepare::ExecuteOptions options;
   options.overwrite = flags.overwrite;
   SEAMOUNT_TRY_ASSIGN(options.memory_bytes, base::ParseBytes(flags.memory));
+  options.spill_directory = flags.spill;
   options.threads = flags.threads > 0 ? flags.threads : static_cast<int>(std::thread::hardware_concurrency());
   SEAMOUNT_TRY_ASSIGN(const prepare::Recipe recipe, prepare::ReadRecipe(flags.recipe));
   const std::string directory = std::filesystem::path(flags.recipe).parent_path().string();
@@ -105,6 +109,10 @@ void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
   command.add_option("recipe", flags->recipe, "The recipe, a YAML file (docs/recipes.md)")->type_name("RECIPE");
   command.add_option("--to", flags->to, "Where to: gs://bucket/path or file:///path")->type_name("URL");
   command.add_option("--memory", flags->memory, "Memory to stay within (default 1G)")->type_name("SIZE");
+  command
+      .add_option("--spill", flags->spill,
+                  "Folder on a local disk for what does not fit in memory (default: $TMPDIR, or /var/tmp)")
+      ->type_name("DIR");
   command.add_option("--threads", flags->threads, "Threads (default: one per core)")->type_name("N");
   command.add_flag("--overwrite", flags->overwrite, "Replace what another recipe made there");
   command.add_flag("--plan,--dry-run", flags->plan, "Only say what would be written, and in which chunks");

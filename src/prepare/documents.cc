@@ -13,6 +13,7 @@ namespace seamount::prepare {
 namespace {
 
 using Json = nlohmann::ordered_json;
+using namespace nlohmann::literals;  // "/a/b"_json_pointer
 
 constexpr std::array<std::string_view, 8> kPacking = {"_FillValue", "missing_value", "scale_factor", "add_offset",
                                                       "valid_min",  "valid_max",     "valid_range",  "_Unsigned"};
@@ -73,6 +74,17 @@ std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remar
   Json out = Parsed(attributes);
   if (!own.empty()) out["seamount"] = std::move(own);
   return Dump(out);
+}
+
+ArrayRemarks ParseRemarks(const std::string& attributes) {
+  const Json normalize = Parsed(attributes).value("/seamount/normalize"_json_pointer, Json());
+  ArrayRemarks out;
+  if (!normalize.is_object()) return out;
+  const Json mean = normalize.value("mean", Json());
+  const Json std = normalize.value("std", Json());
+  if (mean.is_number()) out.mean = mean.get<double>();
+  if (std.is_number()) out.std = std.get<double>();
+  return out;
 }
 
 std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection) {

@@ -28,6 +28,8 @@ struct ArrayRemarks {
   std::string over;
 };
 std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks);
+// Mean and std, where the attributes have them.
+ArrayRemarks ParseRemarks(const std::string& attributes);
 
 // The group's attributes: those of the source, and where it all came from.
 std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection);
@@ -37,7 +39,7 @@ struct Record {
   std::string plan;  // fingerprint
   bool complete = false;
   bool replacing = false;      // objects of an older output lie here until the run is complete
-  std::set<std::string> done;  // fingerprints of tasks
+  std::set<std::string> done;  // fingerprints of tasks, and of statistics that lie in the output
 };
 std::string RecordJson(const Record& record);
 Result<Record> ParseRecord(std::string_view json);

@@ -1,17 +1,15 @@
 #include "prepare/execute.h"
 
 #include <algorithm>
-#include <atomic>
 #include <chrono>
-#include <cmath>
-#include <cstring>
+#include <map>
 
-#include "base/text.h"
 #include "exec/byte_budget.h"
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
+#include "prepare/kept_statistics.h"
 #include "prepare/output.h"
-#include "prepare/region.h"
+#include "prepare/regions.h"
 #include "prepare/statistics.h"
 #include "source/copy_box.h"
 
@@ -39,17 +37,12 @@ class Run {
   Result<Report> Go(const CallContext& context);
 
  private:
-  Result<void> Statistics(exec::Progress& progress, const CallContext& context);
-  Result<void> CreateArrays(const CallContext& context);
+  Result<void> KeepStatistics(const Output& output, const CallContext& context);
+  Result<void> TakeOthers(exec::Progress& progress, const CallContext& context);
+  Result<void> CreateArrays(Output& output, const CallContext& context);
   Result<void> CreateSmall(const std::string& name, const zarr::ArrayMetadata& metadata,
                            std::span<const std::byte> values, const CallContext& context);
-  Result<void> CreateClimatology(size_t array, const CallContext& context);
-  Result<void> Regions(Output& output, const std::vector<size_t>& tasks, exec::Progress& progress,
-                       const CallContext& context);
-  Result<void> Region(const Task& task, RegionReader& reader, const CallContext& context);
-  Result<void> WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
-                         const CallContext& context);
-  uint64_t TaskMemory(const Task& task) const;
+  uint64_t ProgressBytes(const std::vector<size_t>& tasks) const;
   std::set<std::string> Keys() const;
 
   const Plan& plan_;
@@ -60,15 +53,29 @@ class Run {
   exec::ThreadPool pool_;
   exec::ByteBudget budget_;
   std::vector<ArrayStatistics> statistics_;
+  std::vector<bool> kept_;  // statistics that an earlier run took
   std::vector<std::unique_ptr<zarr::Array>> arrays_;
   std::vector<std::unique_ptr<zarr::Array>> small_;  // coordinates and climatologies
-  std::atomic<uint64_t> written_bytes_ = 0;
 };
 
-Result<void> Run::Statistics(exec::Progress& progress, const CallContext& context) {
-  const StatisticsInputs in{plan_, facts_, dataset_, pool_, budget_, progress};
+Result<void> Run::KeepStatistics(const Output& output, const CallContext& context) {
   statistics_.resize(plan_.arrays.size());
+  kept_.assign(plan_.arrays.size(), false);
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
+    const std::string& fingerprint = plan_.arrays[a].statistics_fingerprint;
+    if (fingerprint.empty() || !output.IsDone(fingerprint)) continue;
+    SEAMOUNT_TRY_ASSIGN(auto kept, ReadStatistics(plan_, a, store_, pool_, budget_, context));
+    if (!kept) continue;
+    statistics_[a] = *std::move(kept);
+    kept_[a] = true;
+  }
+  return {};
+}
+
+Result<void> Run::TakeOthers(exec::Progress& progress, const CallContext& context) {
+  const StatisticsInputs in{plan_, facts_, dataset_, pool_, budget_, progress};
+  for (size_t a = 0; a < plan_.arrays.size(); ++a) {
+    if (kept_[a]) continue;
     SEAMOUNT_TRY_ASSIGN(statistics_[a], TakeStatistics(in, a, context));
   }
   return {};
@@ -84,23 +91,7 @@ Result<void> Run::CreateSmall(const std::string& name, const zarr::ArrayMetadata
   return small_.back()->WriteRegion(all, values, &pool_, context);
 }
 
-Result<void> Run::CreateClimatology(size_t a, const CallContext& context) {
-  const DataArray& array = plan_.arrays[a];
-  const std::vector<double>& coefficients = statistics_[a].climatology->coefficients;
-  zarr::ArrayMetadata metadata = ClimatologyMetadata(array, *plan_.basis);
-  std::vector<std::byte> values(coefficients.size() * zarr::SizeOf(metadata.data_type));
-  for (size_t i = 0; i < coefficients.size(); ++i) {
-    const auto narrow = static_cast<float>(coefficients[i]);
-    if (metadata.data_type == zarr::DataType::kFloat32) {
-      std::memcpy(values.data() + i * sizeof narrow, &narrow, sizeof narrow);
-    } else {
-      std::memcpy(values.data() + i * sizeof(double), &coefficients[i], sizeof(double));
-    }
-  }
-  return CreateSmall(ClimatologyName(array), metadata, values, context);
-}
-
-Result<void> Run::CreateArrays(const CallContext& context) {
+Result<void> Run::CreateArrays(Output& output, const CallContext& context) {
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     const DataArray& array = plan_.arrays[a];
     ArrayRemarks remarks;
@@ -112,124 +103,35 @@ Result<void> Run::CreateArrays(const CallContext& context) {
       remarks.climatology = ClimatologyName(array);
       remarks.climatology_kind = plan_.basis->dimension;
       remarks.over = plan_.anomaly_over.name;
-      SEAMOUNT_TRY(CreateClimatology(a, context));
+      const zarr::ArrayMetadata metadata = ClimatologyMetadata(array, *plan_.basis);
+      const auto values = CoefficientBytes(*statistics_[a].climatology, metadata.data_type);
+      SEAMOUNT_TRY(CreateSmall(remarks.climatology, metadata, values, context));
     }
     zarr::ArrayMetadata metadata = array.metadata;
     metadata.attributes_json = WithRemarks(metadata.attributes_json, remarks);
     SEAMOUNT_TRY_ASSIGN(auto created, zarr::Array::Create(store_, array.name, std::move(metadata), true, context));
     arrays_.push_back(std::move(created));
+    if (!array.statistics_fingerprint.empty()) SEAMOUNT_TRY(output.MarkDone(array.statistics_fingerprint, context));
   }
   for (const SmallArray& small : plan_.coordinates) {
     SEAMOUNT_TRY(CreateSmall(small.name, small.metadata, small.values, context));
   }
-  return {};
+  return output.Save(context);
 }
 
-uint64_t Run::TaskMemory(const Task& task) const {
-  const DataArray& array = plan_.arrays[task.array];
-  const uint64_t unit = Elements(arrays_[task.array]->unit_shape()) * zarr::SizeOf(array.metadata.data_type);
-  return task.bytes + 2 * unit +  // a unit being filled, and its encoding
-         RegionReader::ScratchBytes(plan_, facts_, task.array, Elements(task.region.shape));
-}
-
-Result<void> Run::WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
-                            const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const Bytes encoded, array.EncodeUnit(elements));
-  const std::string key = array.UnitKey(unit);
-  written_bytes_ += encoded.size();
-  if (auto written = store_->Write(key, store::BytesSource(encoded), {}, context); !written) {
-    return written.error().Wrap("writing " + key);
+// Regions that are spilled are counted twice, as they are handled.
+uint64_t Run::ProgressBytes(const std::vector<size_t>& tasks) const {
+  std::map<size_t, std::vector<size_t>> by_array;
+  for (const size_t t : tasks) by_array[plan_.tasks[t].array].push_back(t);
+  uint64_t bytes = 0;
+  for (const auto& [array, own] : by_array) {
+    const uint64_t times = WantsSpill(plan_, facts_, own) ? 2 : 1;
+    for (const size_t t : own) bytes += times * plan_.tasks[t].bytes;
   }
-  return {};
-}
-
-// A thread's memory, kept from task to task: fresh pages cost as much as decoding does.
-std::span<std::byte> Reusable(size_t bytes, int slot) {
-  thread_local std::vector<std::byte> buffers[2];
-  if (buffers[slot].size() < bytes) buffers[slot].resize(bytes);
-  return std::span(buffers[slot]).first(bytes);
-}
-
-Result<void> Run::Region(const Task& task, RegionReader& reader, const CallContext& context) {
-  zarr::Array& array = *arrays_[task.array];
-  const Index& unit_shape = array.unit_shape();
-  const size_t element = zarr::SizeOf(array.metadata().data_type);
-  const std::span<std::byte> region = Reusable(task.bytes, 0);
-  SEAMOUNT_TRY(reader.Read(task.region, region));
-  const size_t rank = unit_shape.size();
-  Index unit(rank);
-  Index first(rank);
-  for (size_t d = 0; d < rank; ++d) first[d] = unit[d] = task.region.origin[d] / unit_shape[d];
-  if (task.region.shape == unit_shape) return WriteUnit(array, unit, region, context);
-  const size_t unit_bytes = Elements(unit_shape) * element;
-  for (bool more = true; more;) {
-    const std::span<std::byte> elements = Reusable(unit_bytes, 1);
-    source::Box whole{unit, unit_shape};
-    for (size_t d = 0; d < rank; ++d) whole.origin[d] *= unit_shape[d];
-    source::Box overlap;
-    source::Overlap(whole, {task.region.origin, task.region.shape}, &overlap);
-    if (overlap.shape != unit_shape) array.Fill(elements);  // the edge of the array
-    Index from(rank);
-    Index to(rank);
-    for (size_t d = 0; d < rank; ++d) {
-      from[d] = overlap.origin[d] - task.region.origin[d];
-      to[d] = overlap.origin[d] - whole.origin[d];
-    }
-    source::CopyBox({region.data(), task.region.shape, from}, {elements.data(), unit_shape, to}, overlap.shape,
-                    element);
-    SEAMOUNT_TRY(WriteUnit(array, unit, elements, context));
-    more = false;
-    for (size_t d = rank; d-- > 0 && !more;) {
-      more = (++unit[d]) * unit_shape[d] < task.region.origin[d] + task.region.shape[d];
-      if (!more) unit[d] = first[d];
-    }
+  for (size_t a = 0; a < plan_.arrays.size(); ++a) {
+    if (!kept_[a]) bytes += StatisticsBytes(plan_, a);
   }
-  return {};
-}
-
-Result<void> Run::Regions(Output& output, const std::vector<size_t>& tasks, exec::Progress& progress,
-                          const CallContext& context) {
-  for (const size_t t : tasks) {
-    const uint64_t bytes = TaskMemory(plan_.tasks[t]);
-    if (bytes <= budget_.limit()) continue;
-    return base::ResourceExhausted("one region of '" + plan_.arrays[plan_.tasks[t].array].name + "' needs " +
-                                   base::FormatBytes(bytes) + " of memory, --memory allows " +
-                                   base::FormatBytes(budget_.limit()) + ": allow more, or ask for smaller chunks");
-  }
-  std::stop_source failed;  // stops the others when one fails
-  const std::stop_callback forward(context.stop, [&] { failed.request_stop(); });
-  CallContext inner = context;
-  inner.stop = failed.get_token();
-  std::mutex mutex;
-  std::optional<Error> failure;
-  std::atomic<size_t> next = 0;
-  const auto one = [&](size_t t, std::vector<std::unique_ptr<RegionReader>>& readers) -> Result<void> {
-    const Task& task = plan_.tasks[t];
-    SEAMOUNT_TRY_ASSIGN(const exec::ByteLease lease, budget_.Acquire(TaskMemory(task), inner));
-    std::unique_ptr<RegionReader>& reader = readers[task.array];
-    if (reader == nullptr) {
-      const auto& climatology = statistics_[task.array].climatology;
-      SEAMOUNT_TRY_ASSIGN(RegionReader made, RegionReader::Make(plan_, facts_, dataset_, task.array,
-                                                                climatology ? &*climatology : nullptr));
-      reader = std::make_unique<RegionReader>(std::move(made));
-    }
-    SEAMOUNT_TRY(Region(task, *reader, inner));
-    progress.Add(task.bytes);
-    return output.MarkDone(task.fingerprint, inner);
-  };
-  exec::ParallelFor(pool_, static_cast<size_t>(pool_.threads()), [&](size_t) {
-    std::vector<std::unique_ptr<RegionReader>> readers(plan_.arrays.size());
-    for (size_t i = next++; i < tasks.size() && !failed.stop_requested(); i = next++) {
-      auto done = one(tasks[i], readers);
-      if (done) continue;
-      std::scoped_lock lock(mutex);
-      if (!failure) failure = done.error();
-      failed.request_stop();
-    }
-  });
-  if (context.stop.stop_requested()) return base::Cancelled("stopped");
-  if (failure) return *failure;
-  return {};
+  return bytes;
 }
 
 // Every key that a complete output may have, to tell what is left over from what it replaces.
@@ -285,21 +187,25 @@ Result<Report> Run::Go(const CallContext& context) {
     return report;
   }
   std::vector<size_t> tasks;
-  uint64_t bytes = 0;
   for (size_t t = 0; t < plan_.tasks.size(); ++t) {
     if (output->IsDone(plan_.tasks[t].fingerprint)) continue;
     tasks.push_back(t);
-    bytes += plan_.tasks[t].bytes;
+    report.decoded_bytes += plan_.tasks[t].bytes;
   }
   report.regions_kept = report.regions - tasks.size();
-  report.decoded_bytes = bytes;
-  for (size_t a = 0; a < plan_.arrays.size(); ++a) bytes += StatisticsBytes(plan_, a);
-  exec::Progress progress("preparing", bytes, true, options_.show_progress);
-  SEAMOUNT_TRY(Statistics(progress, context));  // before anything is touched: a bad recipe or source leaves no trace
+  SEAMOUNT_TRY(KeepStatistics(*output, context));
+  report.statistics_kept = static_cast<size_t>(std::count(kept_.begin(), kept_.end(), true));
+  exec::Progress progress("preparing", ProgressBytes(tasks), true, options_.show_progress);
+  SEAMOUNT_TRY(TakeOthers(progress, context));  // before anything is touched: a bad recipe or source leaves no trace
   const auto write = [&]() -> Result<void> {
     SEAMOUNT_TRY(output->Begin(context));
-    SEAMOUNT_TRY(CreateArrays(context));
-    SEAMOUNT_TRY(Regions(*output, tasks, progress, context));
+    SEAMOUNT_TRY(CreateArrays(*output, context));
+    RegionWriter writer({plan_, facts_, dataset_, statistics_, arrays_, store_, *output, pool_, budget_, progress,
+                         options_.spill_directory});
+    SEAMOUNT_TRY(writer.Write(tasks, context));
+    report.written_bytes = writer.written_bytes();
+    report.spilled_bytes = writer.spilled_bytes();
+    for (const source::FileIdentity& file : facts_.files) SEAMOUNT_TRY(source::CheckUnchanged(file));
     return output->Finish(output->replacing() ? Keys() : std::set<std::string>(),
                           {plan_.format, plan_.group_attributes_json}, context);
   };
@@ -310,7 +216,6 @@ Result<Report> Run::Go(const CallContext& context) {
     [[maybe_unused]] const auto saved = output->Save({.deadline = std::chrono::steady_clock::now() + kLastWords});
     return Error(error.code(), error.message() + "; running the same command again continues where it stopped");
   }
-  report.written_bytes = written_bytes_;
   report.peak_memory_bytes = budget_.peak();
   report.seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   return report;

@@ -28,16 +28,19 @@ struct ExecuteOptions {
   bool overwrite = false;
   uint64_t memory_bytes = uint64_t{1} << 30;
   int threads = 1;
+  std::string spill_directory;  // for what does not fit in memory; empty: $TMPDIR, or /var/tmp
   bool show_progress = true;
 };
 
 struct Report {
   bool up_to_date = false;  // nothing was done
   uint64_t regions = 0;
-  uint64_t regions_kept = 0;   // done by an earlier run
-  uint64_t decoded_bytes = 0;  // of the regions written now
-  uint64_t written_bytes = 0;  // encoded
-  uint64_t peak_memory_bytes = 0;
+  uint64_t regions_kept = 0;       // done by an earlier run
+  uint64_t decoded_bytes = 0;      // of the regions written now
+  uint64_t written_bytes = 0;      // encoded
+  uint64_t spilled_bytes = 0;      // that went through the spill file
+  size_t statistics_kept = 0;      // arrays whose statistics an earlier run had taken
+  uint64_t peak_memory_bytes = 0;  // booked
   double seconds = 0;
 };
 

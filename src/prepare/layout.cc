@@ -19,6 +19,7 @@ constexpr uint64_t kManyChunks = 10'000;            // objects: from here listin
 constexpr uint64_t kShardChunks = 64;
 constexpr uint64_t kLargestShardBytes = 64 << 20;  // a shard is encoded in memory, one per thread
 constexpr uint64_t kTaskBytes = 64 << 20;          // growing tasks stops here: one per thread must fit in 1 GiB easily
+constexpr uint64_t kSpilledTaskBytes = 16 << 20;   // where that does not cover a source chunk, growing is of little use
 
 uint64_t CeilDivide(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
 
@@ -141,17 +142,30 @@ Layout SolveLayout(const LayoutRequest& request) {
   return out;
 }
 
-source::Index TaskShape(const Index& shape, const Index& unit, const Index& source_chunk, size_t element_bytes) {
-  Index task = unit;
-  for (size_t d = unit.size(); d-- > 0;) {  // inner dimensions first: they make the longer reads
+namespace {
+// Grows the unit towards the source's chunk, inner dimensions first: they make the longer reads. True if it got there.
+bool Grow(Index& task, const Index& shape, const Index& unit, const Index& source_chunk, size_t element_bytes,
+          uint64_t limit) {
+  bool covers = true;
+  for (size_t d = unit.size(); d-- > 0;) {
     if (d >= source_chunk.size()) continue;
     const uint64_t most = CeilDivide(shape[d], unit[d]) * unit[d];
     const uint64_t wanted = std::min(CeilDivide(source_chunk[d], unit[d]) * unit[d], most);
     if (wanted <= task[d]) continue;
     const uint64_t others = std::max<uint64_t>(1, Elements(task) / task[d] * element_bytes);
-    const uint64_t fits = kTaskBytes / others / unit[d] * unit[d];
+    const uint64_t fits = limit / others / unit[d] * unit[d];
     task[d] = std::clamp(fits, unit[d], wanted);
+    covers = covers && task[d] == wanted;
   }
+  return covers;
+}
+}  // namespace
+
+source::Index TaskShape(const Index& shape, const Index& unit, const Index& source_chunk, size_t element_bytes) {
+  Index task = unit;
+  if (Grow(task, shape, unit, source_chunk, element_bytes, kTaskBytes)) return task;
+  task = unit;
+  Grow(task, shape, unit, source_chunk, element_bytes, kSpilledTaskBytes);
   return task;
 }
 

@@ -60,6 +60,10 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
   for (const Task& task : plan.tasks) {
     if (before.done.contains(task.fingerprint)) out->done_before_.insert(task.fingerprint);
   }
+  for (const DataArray& planned : plan.arrays) {
+    const std::string& statistics = planned.statistics_fingerprint;
+    if (before.done.contains(statistics)) out->done_before_.insert(statistics);
+  }
   return out;
 }
 

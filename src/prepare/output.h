@@ -30,7 +30,7 @@ class Output {
   Result<void> Begin(const CallContext& context);
   // Thread-safe. The region is recorded with the next write of the record, about a second later.
   Result<void> MarkDone(const std::string& fingerprint, const CallContext& context);
-  // Writes the record now, as far as things have come. For the end of a run that failed.
+  // Writes the record now, as far as things have come.
   Result<void> Save(const CallContext& context);
   // Deletes what is not among `keys` (when replacing), writes the group's document, then the final record.
   Result<void> Finish(const std::set<std::string>& keys, const zarr::GroupMetadata& group, const CallContext& context);

@@ -93,6 +93,7 @@ class Planner {
                 std::vector<std::byte> values, const std::string& attributes);
   Result<void> AddTasks();
   std::string ArrayText(const DataArray& array) const;
+  std::string StatisticsText(const DataArray& array) const;
   std::string TaskText(const DataArray& array, const zarr::Box& region) const;
 
   const Recipe& recipe_;
@@ -244,8 +245,8 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
     return checked.error().Wrap(recipe_.name + ", array '" + array.name + "'");
   }
   const source::Index& unit = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
-  array.task_shape =
-      TaskShape(metadata.shape, unit, SourceChunk(first, kept, request.element_bytes), request.element_bytes);
+  array.source_chunk = SourceChunk(first, kept, request.element_bytes);
+  array.task_shape = TaskShape(metadata.shape, unit, array.source_chunk, request.element_bytes);
   plan_.arrays.push_back(std::move(array));
   return {};
 }
@@ -391,6 +392,19 @@ std::string Planner::ArrayText(const DataArray& array) const {
   return text;
 }
 
+std::string Planner::StatisticsText(const DataArray& array) const {
+  std::string text = ArrayText(array) + IndexText(array.task_shape);
+  for (const std::string& name : array.source_dimensions) {
+    for (const IndexRun& run : plan_.selection.Find(name).runs) text += IndexText({run.start, run.count});
+  }
+  if (array.standardize) {
+    text += "standardize " + std::to_string(plan_.standardize_over.start) + "+" +
+            std::to_string(plan_.standardize_over.stop) + "\n";
+  }
+  for (const source::FileIdentity& file : facts_.files) text += FileText(file);
+  return text;
+}
+
 std::string Planner::TaskText(const DataArray& array, const zarr::Box& region) const {
   std::string text = array.fingerprint + "\n" + IndexText(region.origin) + IndexText(region.shape) + "\n";
   size_t d = 0;
@@ -428,6 +442,7 @@ Result<void> Planner::AddTasks() {
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     DataArray& array = plan_.arrays[a];
     array.fingerprint = Fingerprint(ArrayText(array));
+    if (array.anomaly || array.standardize) array.statistics_fingerprint = Fingerprint(StatisticsText(array));
     const source::Index& shape = array.metadata.shape;
     if (source::Elements(shape) == 0) continue;
     double regions = static_cast<double>(plan_.tasks.size());

@@ -32,8 +32,10 @@ struct DataArray {
   std::optional<size_t> time;                  // which output dimension is time
   bool anomaly = false;
   bool standardize = false;
+  source::Index source_chunk;  // in dimensions of the output; where not chunked, what makes one read worth its call
   source::Index task_shape;
-  std::string fingerprint;  // of what all its regions share
+  std::string fingerprint;             // of what all its regions share
+  std::string statistics_fingerprint;  // of what climatology and moments depend on; empty: none are asked for
 };
 
 // An array that is known from the plan alone: coordinates, and the weights of the climatology.

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstring>
 #include <limits>
+#include <numeric>
 
 #include "prepare/documents.h"
 #include "prepare/execute.h"
@@ -11,6 +12,8 @@
 #include "prepare/layout.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
+#include "prepare/regions.h"
+#include "prepare/slabs.h"
 #include "source/copy_box.h"
 #include "store/memory/memory_store.h"
 #include "zarr/array.h"
@@ -271,6 +274,46 @@ TEST(Layout, TasksCoverSourceChunksWithinALimit) {
   EXPECT_LE(source::Elements(task) * 4, 64 << 20);
 }
 
+TEST(Slabs, CutTheOutputWhereSourceChunksEnd) {
+  const FakeDataset dataset(Season);
+  const auto plan = PlanOf("variables: [u]\nbox: {lon: [-90, 90]}\nchunks: {lat: 2, lon: 2}\n", dataset);
+  ASSERT_TRUE(plan);
+  const SlabGrid one(*plan, 0, 1);
+  EXPECT_EQ(one.edges(0).size(), 37) << "the source's chunks are one step";
+  EXPECT_THAT(one.edges(1), ElementsAre(0, 3));
+  EXPECT_THAT(one.edges(2), ElementsAre(0, 1, 3)) << "the seam is an edge";
+  const SlabGrid some(*plan, 0, 5 * 12);
+  EXPECT_THAT(some.edges(0), ElementsAre(0, 6, 12, 18, 24, 30, 36)) << "six steps of nine";
+  uint64_t elements = 0;
+  const zarr::Box region{{3, 1, 0}, {9, 2, 3}};
+  ASSERT_TRUE(some.ForEach(region, [&](const zarr::Box& slab) -> Result<void> {
+    elements += source::Elements(slab.shape);
+    return {};
+  }));
+  EXPECT_EQ(elements, source::Elements(region.shape));
+  EXPECT_EQ(some.Count(region), 2 * 2);
+}
+
+// A field so large that its tasks cannot cover it goes through the spill file, with the same result.
+TEST(Execute, SpilledRegionsHoldTheSameValues) {
+  constexpr uint64_t kSteps = 2'000'000;
+  const auto value = [](uint64_t t, uint64_t y, uint64_t x) { return static_cast<float>(t * 13 + y * 5 + x); };
+  const FakeDataset dataset(value, kSteps);
+  for (const char* layout :
+       {"chunks: {lat: 1, lon: 1}\n", "chunks: {time: 5000, lat: 2, lon: 1}\nshards: {time: 2000000}\n"}) {
+    const std::string recipe = std::string("variables: [u]\nbox: {lon: [-90, 90]}\ncodec: none\n") + layout;
+    const std::shared_ptr<Store> store = store::MakeMemoryStore();
+    const auto report = Prepare(recipe, dataset, store);
+    ASSERT_TRUE(report) << report.error().ToString();
+    EXPECT_EQ(report->spilled_bytes, kSteps * 9 * sizeof(float)) << layout;
+    const std::vector<float> u = ReadArray(store, "u");
+    const uint64_t lon[] = {3, 0, 1};
+    size_t wrong = 0;
+    for (uint64_t i = 0; i < u.size(); ++i) wrong += u[i] != value(i / 9, i / 3 % 3, lon[i % 3]);
+    EXPECT_EQ(wrong, 0) << layout;
+  }
+}
+
 TEST(Expression, EvaluatesAndKeepsNan) {
   auto expression = Expression::Parse("sqrt(u^2 + v^2)");
   ASSERT_TRUE(expression);
@@ -445,6 +488,31 @@ TEST(Execute, ReplacingThatWasInterruptedLeavesNothingOfTheOldOutput) {
     ASSERT_TRUE(Prepare(recipe, dataset, fresh));
     EXPECT_EQ(Contents(*store), Contents(*fresh)) << old;
   }
+}
+
+TEST(Execute, StatisticsAreTakenOnce) {
+  const FakeDataset dataset(Season);
+  std::atomic<int> reads = 0;
+  FakeDataset* self = nullptr;
+  FakeDataset failing([&](uint64_t t, uint64_t y, uint64_t x) {
+    if (++reads > 24 * 12 + 150) self->fail_reads = true;  // after the statistics, in the middle of the regions
+    return Season(t, y, x);
+  });
+  self = &failing;
+  const std::shared_ptr<Store> store = store::MakeMemoryStore();
+  ASSERT_FALSE(Prepare(kAnomalies, failing, store, false, 1));
+  std::atomic<int> early = 0;
+  const FakeDataset counting([&](uint64_t t, uint64_t y, uint64_t x) {
+    early += t < 5 ? 1 : 0;
+    return Season(t, y, x);
+  });
+  const auto second = Prepare(kAnomalies, counting, store, false, 1);
+  ASSERT_TRUE(second) << second.error().ToString();
+  EXPECT_EQ(second->statistics_kept, 1);
+  EXPECT_EQ(early, 0) << "neither for statistics nor for regions that are done";
+  const std::shared_ptr<Store> whole = store::MakeMemoryStore();
+  ASSERT_TRUE(Prepare(kAnomalies, dataset, whole));
+  EXPECT_EQ(Contents(*store), Contents(*whole));
 }
 
 TEST(Execute, TooLittleMemorySaysHowMuchIsNeeded) {

@@ -9,6 +9,13 @@ namespace seamount::prepare {
 
 using source::Elements;
 
+namespace {
+constexpr uint64_t kPieceElements = 1 << 19;  // 4 MiB of float64: out of the cache, but cheap to hold twice
+}  // namespace
+
+RegionReader::RegionReader(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset, size_t array)
+    : plan_(&plan), facts_(&facts), dataset_(&dataset), array_(array), pieces_(plan, array, kPieceElements) {}
+
 Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset,
                                         size_t array, const Climatology* climatology) {
   RegionReader reader(plan, facts, dataset, array);
@@ -64,10 +71,10 @@ Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, 
       at[d] = piece.at;
     }
     if (box.shape == region_shape) return dataset_->ReadBox(variable, box, into);
-    piece_.resize(Elements(box.shape) * element);
-    SEAMOUNT_TRY(dataset_->ReadBox(variable, box, piece_));
+    box_.resize(Elements(box.shape) * element);
+    SEAMOUNT_TRY(dataset_->ReadBox(variable, box, box_));
     const source::Index zero(rank, 0);
-    source::CopyBox({piece_.data(), box.shape, zero}, {into.data(), region_shape, at}, box.shape, element);
+    source::CopyBox({box_.data(), box.shape, zero}, {into.data(), region_shape, at}, box.shape, element);
     size_t d = rank;
     while (d > 0) {
       --d;
@@ -127,43 +134,63 @@ void RegionReader::Subtract(const zarr::Box& region, std::span<double> values) c
 Result<void> RegionReader::Read(const zarr::Box& region, std::span<std::byte> into) {
   const DataArray& array = plan_->arrays[array_];
   if (array.as_stored) return ReadStored(array.inputs[0], region, into);
+  const size_t element = zarr::SizeOf(array.metadata.data_type);
+  return pieces_.ForEach(region, [&](const zarr::Box& piece) -> Result<void> {
+    if (piece.shape == region.shape) return ReadPiece(piece, into);
+    elements_.resize(Elements(piece.shape) * element);
+    SEAMOUNT_TRY(ReadPiece(piece, elements_));
+    source::Index at(piece.origin);
+    for (size_t d = 0; d < at.size(); ++d) at[d] -= region.origin[d];
+    const source::Index zero(at.size(), 0);
+    source::CopyBox({elements_.data(), piece.shape, zero}, {into.data(), region.shape, at}, piece.shape, element);
+    return {};
+  });
+}
+
+Result<void> RegionReader::ReadPiece(const zarr::Box& piece, std::span<std::byte> into) {
+  const DataArray& array = plan_->arrays[array_];
   const bool narrow = array.metadata.data_type == zarr::DataType::kFloat32;
-  const uint64_t count = Elements(region.shape);
+  const uint64_t count = Elements(piece.shape);
+  auto* floats = reinterpret_cast<float*>(into.data());
   if (!array.anomaly && !expression_) {  // one pass from stored to written
     const source::DataType type = facts_->variables[array.inputs[0]].type;
     stored_.resize(count * source::SizeOf(type));
-    SEAMOUNT_TRY(ReadStored(array.inputs[0], region, stored_));
+    SEAMOUNT_TRY(ReadStored(array.inputs[0], piece, stored_));
     if (narrow) {
-      source::Decode(stored_, type, packing_[0], std::span(reinterpret_cast<float*>(into.data()), count));
+      source::Decode(stored_, type, packing_[0], std::span(floats, count));
     } else {
       source::Decode(stored_, type, packing_[0], std::span(reinterpret_cast<double*>(into.data()), count));
     }
     return {};
   }
-  SEAMOUNT_TRY(ReadValues(region, values_));
+  SEAMOUNT_TRY(ReadValues(piece, values_));
   if (narrow) {
-    auto* out = reinterpret_cast<float*>(into.data());
-    for (uint64_t i = 0; i < count; ++i) out[i] = static_cast<float>(values_[i]);
+    for (uint64_t i = 0; i < count; ++i) floats[i] = static_cast<float>(values_[i]);
   } else {
     std::memcpy(into.data(), values_.data(), into.size());
   }
   return {};
 }
 
-uint64_t RegionReader::ScratchBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements) {
+uint64_t RegionReader::ReadValuesBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements) {
   const DataArray& planned = plan.arrays[array];
-  uint64_t bytes = 0;
+  uint64_t chunk = 0;
   for (const size_t input : planned.inputs) {
     const source::Variable& variable = facts.variables[input];
     // A chunk as stored, and up to two stages of its decoding.
     if (!variable.chunk_shape.empty()) {
-      bytes = std::max(bytes, 3 * Elements(variable.chunk_shape) * source::SizeOf(variable.type));
+      chunk = std::max(chunk, 3 * Elements(variable.chunk_shape) * source::SizeOf(variable.type));
     }
   }
-  if (planned.as_stored) return bytes;
-  bytes += elements * 8;  // as stored, at most
-  if (planned.anomaly || !planned.expression.empty()) bytes += elements * 8 * (1 + planned.inputs.size());
-  return bytes;
+  // As stored, a part of it where a longitude range crosses the seam, and the inputs of an expression.
+  const uint64_t inputs = planned.expression.empty() ? 0 : planned.inputs.size();
+  return chunk + elements * sizeof(double) * (2 + inputs);
+}
+
+uint64_t RegionReader::ReadBytes(const Plan& plan, const SourceFacts& facts, size_t array) {
+  if (plan.arrays[array].as_stored) return ReadValuesBytes(plan, facts, array, 0);
+  const uint64_t piece = SlabGrid(plan, array, kPieceElements).LargestElements();
+  return ReadValuesBytes(plan, facts, array, piece) + 2 * piece * sizeof(double);  // and the values, and the elements
 }
 
 }  // namespace seamount::prepare

@@ -6,8 +6,10 @@
 #include <string>
 #include <vector>
 
+#include "exec/byte_budget.h"
 #include "prepare/expression.h"
 #include "prepare/plan.h"
+#include "prepare/slabs.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
@@ -16,6 +18,7 @@ namespace seamount::prepare {
 struct Climatology {
   std::vector<double> coefficients;
   uint64_t points = 0;
+  exec::ByteLease lease;  // of the coefficients
 };
 
 // Reads regions of one array of the plan. One per thread and array: it keeps its buffers and its parsed expression.
@@ -25,17 +28,19 @@ class RegionReader {
   static Result<RegionReader> Make(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset,
                                    size_t array, const Climatology* climatology);
 
-  // The region's elements in the array's type, dense, C order. into.size() must match.
+  // The region's elements in the array's type, dense, C order. into.size() must match. What has to be computed is
+  // computed piece by piece, cut where the source's chunks end, so that it takes little memory beside `into`.
   Result<void> Read(const zarr::Box& region, std::span<std::byte> into);
-  // Physical values in float64, less the climatology where there is one: what statistics are taken of.
+  // Physical values in float64, less the climatology where there is one: what statistics are taken of. All at once.
   Result<void> ReadValues(const zarr::Box& region, std::vector<double>& into);
 
-  // What Read needs beyond `into`, for the memory ledger.
-  static uint64_t ScratchBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements);
+  // What Read, or ReadValues of so many elements, needs beyond `into`, for the memory ledger.
+  static uint64_t ReadBytes(const Plan& plan, const SourceFacts& facts, size_t array);
+  static uint64_t ReadValuesBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements);
 
  private:
-  RegionReader(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset, size_t array)
-      : plan_(&plan), facts_(&facts), dataset_(&dataset), array_(array) {}
+  RegionReader(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset, size_t array);
+  Result<void> ReadPiece(const zarr::Box& piece, std::span<std::byte> into);
   Result<void> ReadStored(size_t variable, const zarr::Box& region, std::span<std::byte> into);
   void Subtract(const zarr::Box& region, std::span<double> values) const;
 
@@ -43,11 +48,13 @@ class RegionReader {
   const SourceFacts* facts_;
   const source::Dataset* dataset_;
   size_t array_;
+  SlabGrid pieces_;
   const Climatology* climatology_ = nullptr;
   std::vector<source::Packing> packing_;  // of each input
   std::unique_ptr<Expression> expression_;
   std::vector<std::byte> stored_;
-  std::vector<std::byte> piece_;
+  std::vector<std::byte> box_;
+  std::vector<std::byte> elements_;
   std::vector<double> values_;
   std::vector<std::vector<double>> inputs_;
 };

@@ -3,9 +3,9 @@
 #include <algorithm>
 #include <cmath>
 #include <limits>
-#include <mutex>
 
-#include "base/text.h"
+#include "prepare/parallel.h"
+#include "prepare/slabs.h"
 #include "source/copy_box.h"
 
 namespace seamount::prepare {
@@ -16,6 +16,7 @@ using source::Index;
 
 constexpr uint64_t kSegments = 8;                  // enough for the cores of a machine that prepares one field
 constexpr uint64_t kSegmentSumsBytes = 128 << 20;  // sums of all segments together, where the field is large
+constexpr uint64_t kBlockElements = 1 << 20;  // read at once: long enough reads, and some threads in a small budget
 
 // A symmetric matrix as its lower triangle, row by row; only the diagonal where the basis is exclusive.
 struct Gram {
@@ -70,10 +71,19 @@ struct Sums {
   std::vector<double> count;      // points: how many values were there
   std::vector<double> gram;       // of all steps
   std::vector<double> missing;    // gram × points, of the steps where a point had no value; empty while none had
+  exec::ByteLease missing_lease;
 
-  void Merge(const Sums& other) {
+  void Merge(Sums&& other) {
+    if (count.empty()) {
+      *this = std::move(other);
+      return;
+    }
+    if (missing.empty()) {
+      missing = std::move(other.missing);
+      missing_lease = std::move(other.missing_lease);
+      other.missing.clear();
+    }
     const auto add = [](std::vector<double>& into, const std::vector<double>& from) {
-      if (into.empty()) into.assign(from.size(), 0);
       for (size_t i = 0; i < from.size(); ++i) into[i] += from[i];
     };
     add(projected, other.projected);
@@ -103,18 +113,16 @@ struct Totals {
 class Accumulator {
  public:
   Accumulator(const StatisticsInputs& in, size_t array, const Pass& pass, const Climatology* subtract);
-  Result<void> Run(const CallContext& context);
-  // After Run.
-  Totals Plain() const;
-  Totals Fit(Climatology& out) const;
+  // Of the values, or, where there is a climatology to be filled in, of their residuals from it.
+  Result<Totals> Run(Climatology* fit, const CallContext& context);
 
  private:
-  struct Tile {
-    zarr::Box box;  // extent 1 and origin 0 along time
-  };
   void MakeTiles();
-  Result<void> AddTile(const Tile& tile, uint64_t segment, Sums& sums, const CallContext& context) const;
-  void AddBlock(const zarr::Box& region, const std::vector<double>& values, Sums& sums) const;
+  Result<void> AddPart(size_t part, Sums& sums, const CallContext& context) const;
+  Result<void> AddBlock(const zarr::Box& region, const std::vector<double>& values, Sums& sums) const;
+  static void Plain(const Sums& sums, Totals& totals);
+  void Fit(const zarr::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const;
+  std::string Name() const { return "the statistics of '" + planned_.name + "'"; }
 
   const StatisticsInputs& in_;
   const size_t array_;
@@ -122,10 +130,10 @@ class Accumulator {
   const Pass pass_;
   const Gram gram_;
   const Climatology* subtract_;
-  std::vector<Tile> tiles_;
+  std::vector<zarr::Box> tiles_;  // extent 1 and origin 0 along time
+  Index blocks_;                  // first steps of the blocks, and pass_.stop
   uint64_t segments_ = 1;
-  uint64_t sums_bytes_ = 0;
-  std::vector<Sums> merged_;  // by tile
+  uint64_t most_points_ = 0;  // of a tile
 };
 
 Accumulator::Accumulator(const StatisticsInputs& in, size_t array, const Pass& pass, const Climatology* subtract)
@@ -139,34 +147,27 @@ Accumulator::Accumulator(const StatisticsInputs& in, size_t array, const Pass& p
 }
 
 void Accumulator::MakeTiles() {
-  const Index& shape = planned_.metadata.shape;
-  Index at(shape.size(), 0);
-  for (bool more = Elements(shape) > 0; more;) {
-    Tile tile;
-    for (size_t d = 0; d < shape.size(); ++d) {
-      const bool time = planned_.time && d == *planned_.time;
-      tile.box.origin.push_back(at[d]);
-      tile.box.shape.push_back(time ? 1 : std::min(planned_.task_shape[d], shape[d] - at[d]));
-    }
-    tiles_.push_back(std::move(tile));
-    more = false;
-    for (size_t d = shape.size(); d-- > 0 && !more;) {
-      if (planned_.time && d == *planned_.time) continue;
-      at[d] += planned_.task_shape[d];
-      more = at[d] < shape[d];
-      if (!more) at[d] = 0;
+  const SlabGrid grid(in_.plan, array_, kBlockElements);
+  zarr::Box field{Index(planned_.metadata.shape.size(), 0), planned_.metadata.shape};
+  if (planned_.time) field.shape[*planned_.time] = std::min<uint64_t>(1, field.shape[*planned_.time]);
+  [[maybe_unused]] const auto listed = grid.ForEach(field, [&](const zarr::Box& tile) -> Result<void> {
+    most_points_ = std::max(most_points_, Elements(tile.shape));
+    tiles_.push_back(tile);
+    return {};
+  });
+  blocks_ = {pass_.start};
+  if (planned_.time) {
+    for (const uint64_t edge : grid.edges(*planned_.time)) {
+      if (edge > pass_.start && edge < pass_.stop) blocks_.push_back(edge);
     }
   }
-  uint64_t points = Elements(shape);
-  if (planned_.time) points /= std::max<uint64_t>(1, shape[*planned_.time]);
-  sums_bytes_ = std::max<uint64_t>(1, points * (pass_.terms + 2) * sizeof(double));
-  const uint64_t block = planned_.time ? planned_.task_shape[*planned_.time] : 1;
-  const uint64_t blocks = (pass_.stop - pass_.start + block - 1) / std::max<uint64_t>(1, block);
-  segments_ = std::clamp<uint64_t>(std::min(blocks, kSegmentSumsBytes / sums_bytes_), 1, kSegments);
-  sums_bytes_ *= segments_ + 1;
+  blocks_.push_back(pass_.stop);
+  const uint64_t sums_bytes = std::max<uint64_t>(1, Elements(field.shape) * (pass_.terms + 2) * sizeof(double));
+  const uint64_t blocks = blocks_.size() - 1;
+  segments_ = std::clamp<uint64_t>(std::min(blocks, kSegmentSumsBytes / sums_bytes), 1, kSegments);
 }
 
-void Accumulator::AddBlock(const zarr::Box& region, const std::vector<double>& values, Sums& sums) const {
+Result<void> Accumulator::AddBlock(const zarr::Box& region, const std::vector<double>& values, Sums& sums) const {
   const size_t time = planned_.time.value_or(0);
   uint64_t outer = 1;
   uint64_t inner = 1;
@@ -198,124 +199,121 @@ void Accumulator::AddBlock(const zarr::Box& region, const std::vector<double>& v
         for (uint64_t i = 0; i < inner; ++i) projected[i] += std::isnan(row[i]) ? 0 : weights[k] * row[i];
       }
       if (here == inner) continue;
-      if (sums.missing.empty()) sums.missing.assign(gram_.size() * points, 0);
+      if (sums.missing.empty()) {
+        const uint64_t bytes = gram_.size() * points * sizeof(double);
+        SEAMOUNT_TRY_ASSIGN(sums.missing_lease, Book(in_.budget, bytes, Name()));
+        sums.missing.assign(gram_.size() * points, 0);
+      }
       for (uint64_t i = 0; i < inner; ++i) {
         if (std::isnan(row[i])) gram_.Add(weights, 1, sums.missing.data() + (o * inner + i) * gram_.size());
       }
     }
   }
+  return {};
 }
 
-Result<void> Accumulator::AddTile(const Tile& tile, uint64_t segment, Sums& sums, const CallContext& context) const {
-  const uint64_t points = Elements(tile.box.shape);
+// Part i is segment i % segments of tile i / segments.
+Result<void> Accumulator::AddPart(size_t part, Sums& sums, const CallContext& context) const {
+  const zarr::Box& tile = tiles_[part / segments_];
+  const uint64_t segment = part % segments_;
+  const uint64_t points = Elements(tile.shape);
   sums.projected.assign(pass_.terms * points, 0);
   sums.squares.assign(points, 0);
   sums.count.assign(points, 0);
   sums.gram.assign(gram_.size(), 0);
   SEAMOUNT_TRY_ASSIGN(RegionReader reader, RegionReader::Make(in_.plan, in_.facts, in_.dataset, array_, subtract_));
-  const uint64_t block = planned_.time ? std::max<uint64_t>(1, planned_.task_shape[*planned_.time]) : 1;
-  const uint64_t blocks = (pass_.stop - pass_.start + block - 1) / block;
-  const uint64_t first = pass_.start + blocks * segment / segments_ * block;
-  const uint64_t last = std::min(pass_.stop, pass_.start + blocks * (segment + 1) / segments_ * block);
-  const uint64_t elements = points * std::min(block, pass_.stop - pass_.start);
-  SEAMOUNT_TRY_ASSIGN(
-      const exec::ByteLease lease,
-      in_.budget.Acquire(
-          2 * elements * sizeof(double) + RegionReader::ScratchBytes(in_.plan, in_.facts, array_, elements), context));
+  const uint64_t blocks = blocks_.size() - 1;
   std::vector<double> values;
-  for (uint64_t step = first; step < last; step += block) {
+  for (uint64_t b = blocks * segment / segments_; b < blocks * (segment + 1) / segments_; ++b) {
     if (context.stop.stop_requested()) return base::Cancelled("taking statistics: stop was requested");
-    zarr::Box region = tile.box;
+    zarr::Box region = tile;
     if (planned_.time) {
-      region.origin[*planned_.time] = step;
-      region.shape[*planned_.time] = std::min(block, last - step);
+      region.origin[*planned_.time] = blocks_[b];
+      region.shape[*planned_.time] = blocks_[b + 1] - blocks_[b];
     }
     SEAMOUNT_TRY(reader.ReadValues(region, values));
-    AddBlock(region, values, sums);
+    SEAMOUNT_TRY(AddBlock(region, values, sums));
     in_.progress.Add(values.size() * zarr::SizeOf(planned_.metadata.data_type));
   }
   return {};
 }
 
-Result<void> Accumulator::Run(const CallContext& context) {
-  if (sums_bytes_ > in_.budget.limit() / 2) {
-    return base::ResourceExhausted("the statistics of '" + planned_.name + "' need " +
-                                   base::FormatBytes(2 * sums_bytes_) + " of memory, --memory allows " +
-                                   base::FormatBytes(in_.budget.limit()));
+// The parts go in rounds, one part for each worker; then they are added up in their order. A tile that is complete is
+// reduced to what is asked for at once, so that sums of a few tiles are held, not of all.
+Result<Totals> Accumulator::Run(Climatology* fit, const CallContext& context) {
+  uint64_t longest = 0;
+  for (size_t b = 1; b < blocks_.size(); ++b) longest = std::max(longest, blocks_[b] - blocks_[b - 1]);
+  const uint64_t elements = most_points_ * (planned_.time ? longest : 1);
+  const uint64_t sums_bytes = most_points_ * (pass_.terms + 2) * sizeof(double);
+  SEAMOUNT_TRY_ASSIGN(const exec::ByteLease merged_lease, Book(in_.budget, sums_bytes, Name()));
+  if (fit != nullptr) {
+    fit->points = Elements(planned_.metadata.shape) / planned_.metadata.shape[*planned_.time];
+    SEAMOUNT_TRY_ASSIGN(fit->lease, Book(in_.budget, pass_.terms * fit->points * sizeof(double), Name()));
+    fit->coefficients.assign(pass_.terms * fit->points, std::numeric_limits<double>::quiet_NaN());
   }
-  SEAMOUNT_TRY_ASSIGN(const exec::ByteLease lease, in_.budget.Acquire(sums_bytes_, context));
-  std::vector<Sums> parts(tiles_.size() * segments_);
-  std::mutex mutex;
-  std::optional<Error> failure;
-  exec::ParallelFor(in_.pool, parts.size(), [&](size_t i) {
-    {
-      std::scoped_lock lock(mutex);
-      if (failure) return;
-    }
-    auto added = AddTile(tiles_[i / segments_], i % segments_, parts[i], context);
-    if (added) return;
-    std::scoped_lock lock(mutex);
-    if (!failure) failure = added.error();
-  });
-  if (failure) return *failure;
-  merged_.resize(tiles_.size());
-  for (size_t i = 0; i < parts.size(); ++i) {
-    merged_[i / segments_].Merge(parts[i]);
-    parts[i] = {};
-  }
-  return {};
-}
-
-Totals Accumulator::Plain() const {
-  Totals out;
-  for (const Sums& sums : merged_) {
-    for (size_t i = 0; i < sums.count.size(); ++i) {
-      out.count += sums.count[i];
-      out.sum += sums.projected[i];
-      out.squares += sums.squares[i];
-    }
-  }
-  return out;
-}
-
-// Fits every point of every tile; the totals are of the residuals.
-Totals Accumulator::Fit(Climatology& out) const {
-  const Index& shape = planned_.metadata.shape;
-  out.points = Elements(shape) / shape[*planned_.time];
-  out.coefficients.assign(pass_.terms * out.points, std::numeric_limits<double>::quiet_NaN());
+  const size_t parts = tiles_.size() * segments_;
+  const uint64_t bytes =
+      sums_bytes + elements * sizeof(double) + RegionReader::ReadValuesBytes(in_.plan, in_.facts, array_, elements);
+  SEAMOUNT_TRY_ASSIGN(const Crew crew, Hire(in_.pool, in_.budget, parts, bytes, Name()));
   Totals totals;
-  std::vector<double> a;
-  std::vector<double> b(pass_.terms);
-  for (size_t t = 0; t < tiles_.size(); ++t) {
-    const Sums& sums = merged_[t];
-    const uint64_t points = sums.count.size();
-    Index at(shape.size(), 0);
-    for (uint64_t p = 0; p < points; ++p) {
-      a = sums.gram;
-      for (size_t g = 0; g < a.size() && !sums.missing.empty(); ++g) a[g] -= sums.missing[p * gram_.size() + g];
-      for (size_t k = 0; k < pass_.terms; ++k) b[k] = sums.projected[k * points + p];
-      uint64_t point = 0;
-      for (size_t d = 0; d < shape.size(); ++d) {
-        if (d != *planned_.time) point = point * shape[d] + tiles_[t].box.origin[d] + at[d];
-      }
-      if (sums.count[p] > 0 && gram_.Solve(a, b)) {
-        double explained = 0;
-        for (size_t k = 0; k < pass_.terms; ++k) {
-          out.coefficients[k * out.points + point] = b[k];
-          if (!std::isnan(b[k])) explained += b[k] * sums.projected[k * points + p];
-        }
-        totals.count += sums.count[p];
-        totals.squares += std::max(0.0, sums.squares[p] - explained);
-        totals.raw_squares += sums.squares[p];
-      }
-      for (size_t d = shape.size(); d-- > 0;) {
-        if (d == *planned_.time) continue;
-        if (++at[d] < tiles_[t].box.shape[d]) break;
-        at[d] = 0;
-      }
+  Sums merged;
+  for (size_t first = 0; first < parts; first += crew.workers) {
+    std::vector<Sums> round(std::min(crew.workers, parts - first));
+    SEAMOUNT_TRY(
+        ForEachItem(in_.pool, crew.workers, round.size(), context,
+                    [&](size_t i, size_t, const CallContext& inner) { return AddPart(first + i, round[i], inner); }));
+    for (size_t i = 0; i < round.size(); ++i) {
+      merged.Merge(std::move(round[i]));
+      if ((first + i + 1) % segments_ != 0) continue;
+      if (fit == nullptr) Plain(merged, totals);
+      if (fit != nullptr) Fit(tiles_[(first + i) / segments_], merged, *fit, totals);
+      merged = Sums();
     }
   }
   return totals;
+}
+
+void Accumulator::Plain(const Sums& sums, Totals& totals) {
+  for (size_t i = 0; i < sums.count.size(); ++i) {
+    totals.count += sums.count[i];
+    totals.sum += sums.projected[i];
+    totals.squares += sums.squares[i];
+  }
+}
+
+// Fits every point of a tile; the totals are of the residuals.
+void Accumulator::Fit(const zarr::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const {
+  const Index& shape = planned_.metadata.shape;
+  const bool narrow = planned_.metadata.data_type == zarr::DataType::kFloat32;
+  const uint64_t points = sums.count.size();
+  std::vector<double> a;
+  std::vector<double> b(pass_.terms);
+  Index at(shape.size(), 0);
+  for (uint64_t p = 0; p < points; ++p) {
+    a = sums.gram;
+    for (size_t g = 0; g < a.size() && !sums.missing.empty(); ++g) a[g] -= sums.missing[p * gram_.size() + g];
+    for (size_t k = 0; k < pass_.terms; ++k) b[k] = sums.projected[k * points + p];
+    uint64_t point = 0;
+    for (size_t d = 0; d < shape.size(); ++d) {
+      if (d != *planned_.time) point = point * shape[d] + tile.origin[d] + at[d];
+    }
+    if (sums.count[p] > 0 && gram_.Solve(a, b)) {
+      double explained = 0;
+      for (size_t k = 0; k < pass_.terms; ++k) {
+        // As it will be stored, so that adding the stored one to the anomaly gives the value back.
+        out.coefficients[k * out.points + point] = narrow ? static_cast<double>(static_cast<float>(b[k])) : b[k];
+        if (!std::isnan(b[k])) explained += b[k] * sums.projected[k * points + p];
+      }
+      totals.count += sums.count[p];
+      totals.squares += std::max(0.0, sums.squares[p] - explained);
+      totals.raw_squares += sums.squares[p];
+    }
+    for (size_t d = shape.size(); d-- > 0;) {
+      if (d == *planned_.time) continue;
+      if (++at[d] < tile.shape[d]) break;
+      at[d] = 0;
+    }
+  }
 }
 
 Result<Moments> ToMoments(const Totals& totals, const std::string& name, const std::string& over) {
@@ -323,6 +321,10 @@ Result<Moments> ToMoments(const Totals& totals, const std::string& name, const s
     return base::InvalidArgument("'" + name + "' has nothing but missing values in the split '" + over + "'");
   }
   Moments out;
+  if (!std::isfinite(totals.sum) || !std::isfinite(totals.squares)) {
+    return base::InvalidArgument("'" + name + "' holds infinite values in the split '" + over +
+                                 "': it cannot be standardized");
+  }
   out.mean = totals.sum / totals.count;
   const double variance = totals.squares / totals.count - out.mean * out.mean;
   const double rounding = 1e-12 * std::max(totals.squares, totals.raw_squares) / totals.count;
@@ -347,9 +349,8 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
     const Pass pass{plan.anomaly_over.start, plan.anomaly_over.stop, plan.basis->terms, plan.basis->exclusive,
                     plan.basis->weights.data()};
     Accumulator accumulator(in, array, pass, nullptr);
-    SEAMOUNT_TRY(accumulator.Run(context));
     out.climatology.emplace();
-    const Totals totals = accumulator.Fit(*out.climatology);
+    SEAMOUNT_TRY_ASSIGN(const Totals totals, accumulator.Run(&*out.climatology, context));
     if (planned.standardize && SameSteps(plan)) {
       SEAMOUNT_TRY_ASSIGN(out.moments, ToMoments(totals, planned.name, plan.standardize_over.name));
     }
@@ -359,8 +360,8 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
     const Pass pass{planned.time ? plan.standardize_over.start : 0, planned.time ? plan.standardize_over.stop : 1, 1,
                     false, nullptr};
     Accumulator accumulator(in, array, pass, out.climatology ? &*out.climatology : nullptr);
-    SEAMOUNT_TRY(accumulator.Run(context));
-    SEAMOUNT_TRY_ASSIGN(out.moments, ToMoments(accumulator.Plain(), planned.name, plan.standardize_over.name));
+    SEAMOUNT_TRY_ASSIGN(const Totals totals, accumulator.Run(nullptr, context));
+    SEAMOUNT_TRY_ASSIGN(out.moments, ToMoments(totals, planned.name, plan.standardize_over.name));
   }
   return out;
 }

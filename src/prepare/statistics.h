@@ -1,8 +1,9 @@
 // Climatology, mean and standard deviation, of the steps of one split alone.
 //
-// How it works: the field is cut into tiles and the split's steps into a few segments, both by the plan alone; a worker
-// takes one tile and segment at a time and adds its blocks up in order of time. The segments' sums are then added in
-// their order, so that results do not depend on the number of threads or on the memory given. A climatology is the
+// How it works: the field is cut into tiles where the source's chunks end, and the split's steps into a few segments,
+// both by the plan alone; a worker takes one tile and segment at a time and adds its blocks up in order of time. The
+// segments' sums are then added in their order, so that results do not depend on the number of threads or on the memory
+// given. A climatology is the
 // least-squares fit of the plan's basis at every grid point (for months: the mean of each); missing values are left out
 // point by point. The squared deviation from the fit follows from the same sums, so that the standard deviation of the
 // anomalies over the same split needs no second pass.

@@ -96,6 +96,7 @@ Result<FileIdentity> LocalFile::Identify(const std::string& path) const {
   if (!S_ISREG(info.st_mode)) return base::InvalidArgument("reading " + path + ": it is not a regular file");
   FileIdentity identity;
   identity.path = path;
+  identity.local = true;
   identity.size_bytes = static_cast<uint64_t>(info.st_size);
   identity.modified_ns = static_cast<int64_t>(info.st_mtim.tv_sec) * 1'000'000'000 + info.st_mtim.tv_nsec;
   return identity;
@@ -132,6 +133,13 @@ Result<std::unique_ptr<Dataset>> Open(const std::string& path) {
   if (HasHdf5Signature(*source)) return hdf5::OpenHdf5(source);
   return base::InvalidArgument(
       "reading " + path + ": not a format known here (expected NetCDF classic, 64-bit offset or data, or NetCDF-4)");
+}
+
+Result<void> CheckUnchanged(const FileIdentity& file) {
+  if (!file.local) return {};
+  SEAMOUNT_TRY_ASSIGN(const LocalFile now, LocalFile::Open(file.path));
+  if (now.identity().size_bytes == file.size_bytes && now.identity().modified_ns == file.modified_ns) return {};
+  return base::DataLoss(file.path + " changed while it was read: run it again when nobody writes to it");
 }
 
 std::optional<size_t> VariableIndex(const Dataset& dataset, std::string_view name) {

@@ -78,6 +78,7 @@ struct FileIdentity {
   std::string path;
   uint64_t size_bytes = 0;
   int64_t modified_ns = 0;  // since 1970
+  bool local = false;       // a file of this machine: it may change while it is read
   // Of one of several joined files: the part of `join_dimension` that it holds.
   std::string join_dimension;
   uint64_t join_start = 0;
@@ -104,6 +105,9 @@ Result<std::unique_ptr<Dataset>> Open(const std::string& path);
 // Opens the files in the order given as one, concatenated along the dimension `along` (empty: the unlimited dimension,
 // or the one with time units, of the first file). All must hold the same variables in the same layout.
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along);
+
+// DataLoss when the local file of that name is no longer what was opened: what was read may be a mixture.
+Result<void> CheckUnchanged(const FileIdentity& file);
 
 // The index of a variable; InvalidArgument with the nearest name.
 Result<size_t> FindVariable(const Dataset& dataset, std::string_view name);

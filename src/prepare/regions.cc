@@ -1,0 +1,271 @@
+#include "prepare/regions.h"
+
+#include <algorithm>
+#include <map>
+
+#include "prepare/parallel.h"
+#include "source/copy_box.h"
+
+namespace seamount::prepare {
+namespace {
+
+using source::Elements;
+using source::Index;
+
+// Decoding a chunk again costs about what writing and reading its content on a local disk does; being read three times
+// is worth the second pass.
+constexpr double kSpillFrom = 3;
+constexpr uint64_t kSlabBytes = 16 << 20;  // long enough pieces for a disk, and some slabs at once in a small budget
+
+Index Minus(const Index& a, const Index& b) {
+  Index out(a);
+  for (size_t d = 0; d < out.size(); ++d) out[d] -= b[d];
+  return out;
+}
+
+// How many elements of a region lie before one of its pieces, when the pieces, cut by a grid, follow one another in C
+// order, each dense.
+uint64_t PieceOffset(const zarr::Box& region, const zarr::Box& piece) {
+  uint64_t offset = 0;
+  uint64_t before = 1;  // elements across, of the dimensions so far
+  uint64_t rest = Elements(region.shape);
+  for (size_t d = 0; d < region.shape.size(); ++d) {
+    rest /= region.shape[d];
+    offset += before * (piece.origin[d] - region.origin[d]) * rest;
+    before *= piece.shape[d];
+  }
+  return offset;
+}
+
+bool Intersect(const zarr::Box& a, const zarr::Box& b, zarr::Box* out) {
+  source::Box overlap;
+  if (!source::Overlap({a.origin, a.shape}, {b.origin, b.shape}, &overlap)) return false;
+  *out = {std::move(overlap.origin), std::move(overlap.shape)};
+  return true;
+}
+
+std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return std::span(buffer).first(bytes);
+}
+
+}  // namespace
+
+bool WantsSpill(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks) {
+  return Decodings(plan, facts, tasks) >= kSpillFrom;
+}
+
+Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallContext& context) {
+  std::map<size_t, std::vector<size_t>> by_array;
+  for (const size_t t : tasks) by_array[in_.plan.tasks[t].array].push_back(t);
+  for (const auto& [array, own] : by_array) {
+    const bool spills = WantsSpill(in_.plan, in_.facts, own);
+    SEAMOUNT_TRY(spills ? WriteThroughSpill(own, context) : WriteDirectly(own, context));
+  }
+  return {};
+}
+
+uint64_t RegionWriter::UnitBytes(size_t array) const {
+  return Elements(in_.arrays[array]->unit_shape()) * zarr::SizeOf(in_.plan.arrays[array].metadata.data_type);
+}
+
+Result<RegionReader*> RegionWriter::Reader(Worker& worker, size_t array) const {
+  if (worker.reader == nullptr) {
+    const auto& climatology = in_.statistics[array].climatology;
+    SEAMOUNT_TRY_ASSIGN(RegionReader made, RegionReader::Make(in_.plan, in_.facts, in_.dataset, array,
+                                                              climatology ? &*climatology : nullptr));
+    worker.reader = std::make_unique<RegionReader>(std::move(made));
+  }
+  return worker.reader.get();
+}
+
+Result<void> RegionWriter::WriteDirectly(const std::vector<size_t>& tasks, const CallContext& context) {
+  const size_t array = in_.plan.tasks[tasks[0]].array;
+  uint64_t largest = 0;
+  for (const size_t t : tasks) largest = std::max(largest, in_.plan.tasks[t].bytes);
+  // The region, a unit cut from it, its encoding, and what reading takes.
+  const uint64_t bytes = largest + 2 * UnitBytes(array) + RegionReader::ReadBytes(in_.plan, in_.facts, array);
+  SEAMOUNT_TRY_ASSIGN(const Crew crew, Hire(in_.pool, in_.budget, tasks.size(), bytes,
+                                            "one region of '" + in_.plan.arrays[array].name + "'"));
+  std::vector<Worker> workers(crew.workers);
+  return ForEachItem(in_.pool, crew.workers, tasks.size(), context,
+                     [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
+                       const Task& task = in_.plan.tasks[tasks[i]];
+                       SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(workers[w], array));
+                       SEAMOUNT_TRY(reader->Read(task.region, Sized(workers[w].region, task.bytes)));
+                       in_.progress.Add(task.bytes);
+                       return WriteUnits(task, workers[w], inner);
+                     });
+}
+
+Result<void> RegionWriter::WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context) {
+  const size_t array = in_.plan.tasks[tasks[0]].array;
+  const size_t element = zarr::SizeOf(in_.plan.arrays[array].metadata.data_type);
+  const SlabGrid slabs(in_.plan, array, kSlabBytes / element);
+  for (size_t next = 0; next < tasks.size();) {
+    SEAMOUNT_TRY_ASSIGN(const Spill spill, Spill::Make(in_.spill_directory));
+    SEAMOUNT_TRY_ASSIGN(const uint64_t room, spill.Room());
+    std::vector<Spilled> group;
+    for (uint64_t end = 0; next < tasks.size(); ++next) {
+      const uint64_t bytes = in_.plan.tasks[tasks[next]].bytes;
+      if (!group.empty() && bytes > room - std::min(room, end)) break;
+      group.push_back({tasks[next], end});
+      end += bytes;
+    }
+    SEAMOUNT_TRY(SpillSlabs(spill, group, slabs, context));
+    SEAMOUNT_TRY(WriteSpilled(spill, group, slabs, context));
+  }
+  return {};
+}
+
+// The tasks of an array stand in the plan in C order of their grid, so that their numbers follow from the box.
+std::vector<const RegionWriter::Spilled*> RegionWriter::TasksOf(const std::vector<Spilled>& group,
+                                                                const zarr::Box& box) const {
+  const size_t array = in_.plan.tasks[group[0].task].array;
+  const DataArray& planned = in_.plan.arrays[array];
+  const size_t rank = box.shape.size();
+  const auto start = std::partition_point(in_.plan.tasks.begin(), in_.plan.tasks.end(),
+                                          [&](const Task& task) { return task.array < array; });
+  Index first(rank);
+  Index last(rank);
+  for (size_t d = 0; d < rank; ++d) {
+    first[d] = box.origin[d] / planned.task_shape[d];
+    last[d] = (box.origin[d] + box.shape[d] - 1) / planned.task_shape[d];
+  }
+  std::vector<const Spilled*> found;
+  Index at = first;
+  for (bool more = true; more;) {
+    size_t number = 0;
+    for (size_t d = 0; d < rank; ++d) {
+      const uint64_t cells = (planned.metadata.shape[d] + planned.task_shape[d] - 1) / planned.task_shape[d];
+      number = number * cells + at[d];
+    }
+    number += static_cast<size_t>(start - in_.plan.tasks.begin());
+    const auto there =
+        std::partition_point(group.begin(), group.end(), [&](const Spilled& s) { return s.task < number; });
+    if (there != group.end() && there->task == number) found.push_back(&*there);
+    more = false;
+    for (size_t d = rank; d-- > 0 && !more;) {
+      more = ++at[d] <= last[d];
+      if (!more) at[d] = first[d];
+    }
+  }
+  return found;
+}
+
+Result<void> RegionWriter::SpillSlabs(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
+                                      const CallContext& context) {
+  const size_t array = in_.plan.tasks[group[0].task].array;
+  const DataArray& planned = in_.plan.arrays[array];
+  const size_t element = zarr::SizeOf(planned.metadata.data_type);
+  std::vector<zarr::Box> list;  // the slabs that a task of the group needs
+  const zarr::Box all{Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
+  SEAMOUNT_TRY(slabs.ForEach(all, [&](const zarr::Box& box) -> Result<void> {
+    if (!TasksOf(group, box).empty()) list.push_back(box);
+    return {};
+  }));
+  const uint64_t largest = slabs.LargestElements() * element;
+  const uint64_t bytes = 2 * largest + RegionReader::ReadBytes(in_.plan, in_.facts, array);
+  SEAMOUNT_TRY_ASSIGN(const Crew crew,
+                      Hire(in_.pool, in_.budget, list.size(), bytes, "one part of '" + planned.name + "'"));
+  std::vector<Worker> workers(crew.workers);
+  return ForEachItem(in_.pool, crew.workers, list.size(), context,
+                     [&](size_t i, size_t w, const CallContext&) -> Result<void> {
+                       const zarr::Box& slab = list[i];
+                       Worker& worker = workers[w];
+                       SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(worker, array));
+                       const auto content = Sized(worker.region, Elements(slab.shape) * element);
+                       SEAMOUNT_TRY(reader->Read(slab, content));
+                       for (const Spilled* spilled : TasksOf(group, slab)) {
+                         const zarr::Box& region = in_.plan.tasks[spilled->task].region;
+                         zarr::Box part;
+                         Intersect(slab, region, &part);
+                         const auto piece = Sized(worker.piece, Elements(part.shape) * element);
+                         const Index zero(part.shape.size(), 0);
+                         source::CopyBox({content.data(), slab.shape, Minus(part.origin, slab.origin)},
+                                         {piece.data(), part.shape, zero}, part.shape, element);
+                         SEAMOUNT_TRY(spill.Write(spilled->offset + PieceOffset(region, part) * element, piece));
+                         spilled_bytes_ += piece.size();
+                         in_.progress.Add(piece.size());
+                       }
+                       return {};
+                     });
+}
+
+Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
+                                        const CallContext& context) {
+  const size_t array = in_.plan.tasks[group[0].task].array;
+  const DataArray& planned = in_.plan.arrays[array];
+  const size_t element = zarr::SizeOf(planned.metadata.data_type);
+  uint64_t largest = 0;
+  for (const Spilled& spilled : group) largest = std::max(largest, in_.plan.tasks[spilled.task].bytes);
+  const uint64_t piece_bytes = std::min(largest, slabs.LargestElements() * element);
+  const uint64_t bytes = largest + std::max(piece_bytes, UnitBytes(array)) + UnitBytes(array);
+  SEAMOUNT_TRY_ASSIGN(const Crew crew,
+                      Hire(in_.pool, in_.budget, group.size(), bytes, "one region of '" + planned.name + "'"));
+  std::vector<Worker> workers(crew.workers);
+  return ForEachItem(in_.pool, crew.workers, group.size(), context,
+                     [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
+                       const Task& task = in_.plan.tasks[group[i].task];
+                       Worker& worker = workers[w];
+                       const auto region = Sized(worker.region, task.bytes);
+                       const auto read = slabs.ForEach(task.region, [&](const zarr::Box& part) -> Result<void> {
+                         const auto piece = Sized(worker.piece, Elements(part.shape) * element);
+                         SEAMOUNT_TRY(spill.Read(group[i].offset + PieceOffset(task.region, part) * element, piece));
+                         const Index zero(part.shape.size(), 0);
+                         source::CopyBox({piece.data(), part.shape, zero},
+                                         {region.data(), task.region.shape, Minus(part.origin, task.region.origin)},
+                                         part.shape, element);
+                         return {};
+                       });
+                       if (!read) return read.error();
+                       in_.progress.Add(task.bytes);
+                       return WriteUnits(task, worker, inner);
+                     });
+}
+
+Result<void> RegionWriter::WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
+                                     const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(const Bytes encoded, array.EncodeUnit(elements));
+  const std::string key = array.UnitKey(unit);
+  written_bytes_ += encoded.size();
+  if (auto written = in_.store->Write(key, store::BytesSource(encoded), {}, context); !written) {
+    return written.error().Wrap("writing " + key);
+  }
+  return {};
+}
+
+// Cuts worker.region into units; at the edge of the array they are filled up.
+Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const CallContext& context) {
+  zarr::Array& array = *in_.arrays[task.array];
+  const Index& unit_shape = array.unit_shape();
+  const size_t element = zarr::SizeOf(array.metadata().data_type);
+  const std::span<const std::byte> region = std::span(worker.region).first(task.bytes);
+  const size_t rank = unit_shape.size();
+  Index unit(rank);
+  Index first(rank);
+  for (size_t d = 0; d < rank; ++d) first[d] = unit[d] = task.region.origin[d] / unit_shape[d];
+  if (task.region.shape == unit_shape) {
+    SEAMOUNT_TRY(WriteUnit(array, unit, region, context));
+    return in_.output.MarkDone(task.fingerprint, context);
+  }
+  for (bool more = true; more;) {
+    const std::span<std::byte> elements = Sized(worker.piece, UnitBytes(task.array));
+    zarr::Box whole{unit, unit_shape};
+    for (size_t d = 0; d < rank; ++d) whole.origin[d] *= unit_shape[d];
+    zarr::Box overlap;
+    Intersect(whole, task.region, &overlap);
+    if (overlap.shape != unit_shape) array.Fill(elements);
+    source::CopyBox({region.data(), task.region.shape, Minus(overlap.origin, task.region.origin)},
+                    {elements.data(), unit_shape, Minus(overlap.origin, whole.origin)}, overlap.shape, element);
+    SEAMOUNT_TRY(WriteUnit(array, unit, elements, context));
+    more = false;
+    for (size_t d = rank; d-- > 0 && !more;) {
+      more = (++unit[d]) * unit_shape[d] < task.region.origin[d] + task.region.shape[d];
+      if (!more) unit[d] = first[d];
+    }
+  }
+  return in_.output.MarkDone(task.fingerprint, context);
+}
+
+}  // namespace seamount::prepare

@@ -1,0 +1,33 @@
+// The output of one array, cut where the source's chunks end: what lies in one slab is read without decoding a chunk
+// that another slab needs too. Pure.
+#pragma once
+
+#include <functional>
+#include <vector>
+
+#include "prepare/plan.h"
+
+namespace seamount::prepare {
+
+class SlabGrid {
+ public:
+  // Slabs of about `elements` at most, but of one source chunk at least; grown along inner dimensions first.
+  SlabGrid(const Plan& plan, size_t array, uint64_t elements);
+
+  // Starts of the slabs along a dimension, and at last its size.
+  const source::Index& edges(size_t dimension) const { return edges_[dimension]; }
+  // How many slabs a region touches.
+  uint64_t Count(const zarr::Box& region) const;
+  // Every slab that the region touches, cut to it, in C order; stops at the first error.
+  Result<void> ForEach(const zarr::Box& region, const std::function<Result<void>(const zarr::Box&)>& each) const;
+  // The largest slab.
+  uint64_t LargestElements() const;
+
+ private:
+  std::vector<source::Index> edges_;
+};
+
+// How often the source's chunks would be decoded, on average, if the tasks (of one array) were read one by one.
+double Decodings(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks);
+
+}  // namespace seamount::prepare
