@@ -170,8 +170,8 @@ Result<int> Serve(const MountOptions& options, const std::function<void()>& read
   const CallContext context = Interruptible();
   gcs::StoreConfig config = ConfigFromFlags(options.store);
   config.retry_deadline = std::chrono::nanoseconds(static_cast<int64_t>(options.retry_deadline_s * 1e9));
-  config.cache_dir = options.cache_dir;
-  config.cache_bytes = options.cache_dir.empty() ? 0 : cache_bytes;
+  if (cache_bytes > 0) config.cache_dir = options.cache_dir;
+  config.cache_bytes = cache_bytes;
   SEAMOUNT_TRY_ASSIGN(const auto store, gcs::OpenStoreWithStats(options.url, config));
   // One listing tells whether the bucket is there and may be read.
   if (auto listed = store.store->List({.max_results = 1}, context); !listed) {

@@ -5,12 +5,17 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include <map>
+#include <span>
+#include <string>
+
 #include "base/checksum.h"
 #include "base/encoding.h"
 #include "gcs/errors.h"
 #include "gcs/open_store.h"
 #include "gcs/wire.h"
 #include "net/testing/fake_http_client.h"
+#include "store/retry/retry_store.h"
 
 namespace seamount::gcs {
 namespace {
@@ -140,12 +145,14 @@ TEST_F(GcsStoreTest, ErrorsSayWhoAndWhat) {
 }
 
 TEST_F(GcsStoreTest, RetryAfterIsHonoured) {
-  Headers headers;
-  headers.Add("Retry-After", "7");
-  http_->Enqueue(503, "busy", headers);
-  const auto start = clock_.Now();
-  EXPECT_EQ(store_->Read("k", {}, {}).error().code(), ErrorCode::kUnavailable);
-  EXPECT_EQ(clock_.Now() - start, std::chrono::seconds(7));
+  for (const int status : {429, 503}) {
+    Headers headers;
+    headers.Add("Retry-After", "7");
+    http_->Enqueue(status, "busy", headers);
+    const auto start = clock_.Now();
+    EXPECT_EQ(store_->Read("k", {}, {}).error().code(), ErrorCode::kUnavailable);
+    EXPECT_EQ(clock_.Now() - start, std::chrono::seconds(7)) << status;
+  }
 }
 
 TEST_F(GcsStoreTest, SmallWritesAreOneRequestWithTheirChecksum) {
@@ -266,6 +273,91 @@ TEST_F(ResumableTest, TokensDoNotFollowASessionElsewhere) {
   ASSERT_FALSE(written);
   EXPECT_EQ(written.error().code(), ErrorCode::kInternal);
   EXPECT_EQ(http_->requests().size(), 1u);
+}
+
+// A server of resumable sessions, as the API describes them, whose n-th request goes wrong.
+class SessionServer {
+ public:
+  enum class Fault { kNone, kLostRequest, kLostAnswer, kHalfTaken, kForgotten, kBusy };
+  SessionServer(Fault fault, int at) : fault_(fault), at_(at) {}
+
+  Result<net::HttpResponse> Answer(const net::HttpRequest& request) {
+    const Fault fault = requests_++ == at_ ? fault_ : Fault::kNone;
+    if (fault == Fault::kLostRequest) return base::Unavailable("connection refused");
+    if (fault == Fault::kBusy) return net::HttpResponse{.status = 429};
+    if (fault == Fault::kForgotten) sessions_.clear();
+    auto answer = Take(request, fault == Fault::kHalfTaken);
+    if (fault == Fault::kLostAnswer || fault == Fault::kHalfTaken) return base::Unavailable("connection reset");
+    return answer;
+  }
+  const std::optional<std::string>& object() const { return object_; }
+  int requests() const { return requests_; }
+  int made() const { return made_; }
+
+ private:
+  Result<net::HttpResponse> Take(const net::HttpRequest& request, bool half) {
+    if (request.method == "GET") return Describe();
+    if (request.method == "POST") {
+      if (object_) return net::HttpResponse{.status = 412};
+      net::HttpResponse started{.status = 200};
+      const std::string name = "http://lab:9000/upload/session/" + std::to_string(++session_);
+      sessions_[name];
+      started.headers.Add("Location", name);
+      return started;
+    }
+    const auto session = sessions_.find(request.url);
+    if (session == sessions_.end()) return net::HttpResponse{.status = 410};
+    std::string& held = session->second;
+    const auto range = ParseContentRange(request.headers.Get("Content-Range").value_or("")).value();
+    if (range.span) {
+      EXPECT_EQ(range.span->first, held.size()) << "what is sent must begin where the server stands";
+      EXPECT_EQ(request.body->size, range.span->last - range.span->first + 1);
+      const size_t before = held.size();
+      held.resize(before + request.body->size);
+      EXPECT_TRUE(request.body->read_at(0, std::as_writable_bytes(std::span(held)).subspan(before)));
+      if (half) held.resize(before + request.body->size / 2);
+    }
+    if (held.size() == *range.total) {
+      if (!object_) ++made_;
+      object_ = held;
+      return Describe();
+    }
+    net::HttpResponse incomplete{.status = 308};
+    if (!held.empty()) incomplete.headers.Add("Range", "bytes=0-" + std::to_string(held.size() - 1));
+    return incomplete;
+  }
+
+  Result<net::HttpResponse> Describe() const {
+    if (!object_) return net::HttpResponse{.status = 404};
+    return net::HttpResponse{.status = 200, .headers = {}, .body = Bytes::Copy(ObjectJson("k", *object_))};
+  }
+
+  const Fault fault_;
+  const int at_;
+  int requests_ = 0;
+  int made_ = 0;
+  int session_ = 0;
+  std::map<std::string, std::string> sessions_;
+  std::optional<std::string> object_;
+};
+
+TEST_F(ResumableTest, InterruptedAtEachPointItIsWrittenWholeAndOnce) {
+  using Fault = SessionServer::Fault;
+  const auto store = store::MakeRetryStore(std::move(store_), {.clock = &clock_});
+  for (const Fault fault :
+       {Fault::kNone, Fault::kLostRequest, Fault::kLostAnswer, Fault::kHalfTaken, Fault::kForgotten, Fault::kBusy}) {
+    for (int at = 0; at < 6; ++at) {
+      SCOPED_TRACE("fault " + std::to_string(static_cast<int>(fault)) + " at request " + std::to_string(at));
+      SessionServer server(fault, at);
+      http_->SetHandler([&](const net::HttpRequest& request) { return server.Answer(request); });
+      const auto written = store->Write("k", store::BytesSource(content_), {.if_generation = store::kAbsent}, {});
+      ASSERT_TRUE(written) << written.error().ToString();
+      EXPECT_EQ(written->size_bytes, content_.size());
+      EXPECT_TRUE(server.object() == content_);
+      EXPECT_EQ(server.made(), 1);
+      EXPECT_LE(server.requests(), 9) << "nothing is sent again that is there";
+    }
+  }
 }
 
 TEST_F(GcsStoreTest, CopiesGoOnUntilTheyAreDone) {
