@@ -57,14 +57,14 @@ class Server:
         self.process.wait()
 
 
-def start_server(binary: str, directory: Path, port: int) -> Server:
+def start_server(binary: str, directory: Path, port: int, *more: str) -> Server:
     """Starts a server on `directory` and waits until it serves (its port file is the last thing it writes)."""
     directory.mkdir(parents=True, exist_ok=True)
     port_file = directory.parent / f"{directory.name}.port"
     port_file.unlink(missing_ok=True)
     log = open(directory.parent / f"{directory.name}.log", "ab")
-    process = subprocess.Popen([binary, "serve", str(directory), "--port", str(port), "--port-file", str(port_file)],
-                               stdout=log, stderr=log)
+    command = [binary, "serve", str(directory), "--port", str(port), "--port-file", str(port_file), *more]
+    process = subprocess.Popen(command, stdout=log, stderr=log)
     deadline = time.monotonic() + 20
     while not port_file.exists():
         assert process.poll() is None, f"seamount serve ended with {process.returncode}: see {log.name}"

@@ -59,7 +59,7 @@ class Site {
 
  private:
   Site() {
-    auto started = server::StartServer({.directory = folder_.path() + "/served"});
+    auto started = server::StartServer({.directory = folder_.path() + "/served", .testing = true});
     EXPECT_TRUE(started) << started.error().ToString();
     server_ = *std::move(started);
     auto tokens = auth::OpenCredentialFile(server_->admin_key_file(), *http_);
@@ -223,6 +223,111 @@ TEST_F(BrokenLineTest, UploadsGoOnOrFailWhole) {
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable) << refused.error().ToString();
   EXPECT_FALSE(direct_->Stat("never", {})->has_value());
+}
+
+// Names a retry test in every request: our client as Google's conformance tests try theirs.
+class WithRetryTest final : public net::HttpClient {
+ public:
+  WithRetryTest(std::shared_ptr<net::HttpClient> inner, std::string id)
+      : inner_(std::move(inner)), id_(std::move(id)) {}
+  Result<net::HttpResponse> Send(const net::HttpRequest& request, const CallContext& context) override {
+    net::HttpRequest marked = request;
+    marked.headers.Add("x-retry-test-id", id_);
+    return inner_->Send(marked, context);
+  }
+
+ private:
+  const std::shared_ptr<net::HttpClient> inner_;
+  const std::string id_;
+};
+
+class RetryTestTest : public BrokenLineTest {
+ protected:
+  Result<net::HttpResponse> Ask(const std::string& method, const std::string& path, const std::string& text) {
+    const store::BytesSource body(text);
+    net::HttpRequest request{.method = method, .url = Site::Get().endpoint() + "/retry_test" + path};
+    if (!text.empty())
+      request.body = net::RequestBody{.size = body.size(), .read_at = [&](uint64_t at, std::span<std::byte> into) {
+                                        return body.ReadAt(at, into);
+                                      }};
+    return http_->Send(request, {});
+  }
+  // A store whose calls of `operation` go wrong as told, one after the other.
+  std::shared_ptr<Store> StoreWith(const std::string& operation, const std::string& instructions) {
+    const auto made = Ask("POST", "", R"({"instructions": {")" + operation + R"(": [)" + instructions + "]}}");
+    EXPECT_TRUE(made && made->status == 200);
+    const std::string text(made->body.view());
+    const size_t at = text.find(R"("id":")") + 6;
+    id_ = text.substr(at, 32);
+    auto store = MakeGcsStore({.endpoint = Site::Get().endpoint(),
+                               .bucket = bucket_,
+                               .upload = {.resumable_from_bytes = 1 << 20, .chunk_bytes = 1 << 20, .backoff = kSoon}},
+                              std::make_shared<WithRetryTest>(http_, id_), std::make_shared<TokensOfSite>());
+    EXPECT_TRUE(store) << store.error().ToString();
+    return store::MakeRetryStore(*std::move(store), {.budget = std::chrono::seconds(30), .backoff = kSoon});
+  }
+  bool Completed() {
+    const auto answer = Ask("GET", "/" + id_, "");
+    return answer && answer->body.view().find(R"("completed":true)") != std::string_view::npos;
+  }
+  std::string id_;
+};
+
+TEST_F(RetryTestTest, ReadsComeThrough) {
+  ASSERT_TRUE(direct_->Write("k", store::BytesSource(content_), {}, {}));
+  for (const char* wrong : {R"("return-503","return-429","return-500","return-502","return-504")",
+                            R"("return-reset-connection","return-reset-connection")",
+                            R"("return-broken-stream","return-broken-stream-after-256K","return-broken-stream")",
+                            R"("stall-for-2s-after-256K","return-503")"}) {
+    const auto read = StoreWith("storage.objects.get", wrong)->Read("k", {}, {});
+    ASSERT_TRUE(read && *read) << wrong << ": " << read.error().ToString();
+    EXPECT_TRUE((*read)->data.view() == content_) << wrong;
+    EXPECT_TRUE(Completed()) << wrong;
+  }
+}
+
+TEST_F(RetryTestTest, UploadsComeThrough) {
+  int count = 0;
+  for (
+      const char* wrong :
+      {R"("return-503","return-503")", R"("return-503-after-256K","return-408-after-2048K","return-503-after-4000K")",
+       R"("return-reset-connection")", R"("return-broken-stream-final-chunk-after-8B")",
+       R"("return-503","return-reset-connection","return-503-after-3000K","return-broken-stream-final-chunk-after-0B")",
+       R"("stall-for-2s-after-1500K")"}) {
+    const std::string key = "up-" + std::to_string(++count);
+    const auto written = StoreWith("storage.objects.insert", wrong)
+                             ->Write(key, store::BytesSource(content_), {.if_generation = store::kAbsent}, {});
+    ASSERT_TRUE(written) << wrong << ": " << written.error().ToString();
+    EXPECT_TRUE(Completed()) << wrong;
+    const auto read = direct_->Read(key, {}, {});
+    ASSERT_TRUE(read && *read);
+    EXPECT_TRUE((*read)->data.view() == content_) << wrong;
+  }
+}
+
+// The answer is lost after the deed was done: the second try must not fail against the first one's success.
+TEST_F(RetryTestTest, LostAnswersAreNoFailures) {
+  ASSERT_TRUE(direct_->Write("k", store::BytesSource("x"), {}, {}));
+  const char* kLost = R"("return-broken-stream","return-reset-connection")";
+  const auto small = StoreWith("storage.objects.insert", kLost)
+                         ->Write("small", store::BytesSource("y"), {.if_generation = store::kAbsent}, {});
+  EXPECT_TRUE(small) << small.error().ToString();
+  EXPECT_TRUE(Completed());
+  const auto copied =
+      StoreWith("storage.objects.rewrite", kLost)->Copy("k", "copy", {.if_generation = store::kAbsent}, {});
+  EXPECT_TRUE(copied) << copied.error().ToString();
+  EXPECT_TRUE(Completed());
+  EXPECT_TRUE(StoreWith("storage.objects.list", kLost)->List({}, {}));
+  EXPECT_TRUE(Completed());
+  EXPECT_TRUE(StoreWith("storage.objects.delete", R"("return-503","return-reset-connection")")->Delete("k", {}, {}));
+  EXPECT_TRUE(Completed());
+}
+
+// What is not transient is not tried again.
+TEST_F(RetryTestTest, RefusalsAreFinal) {
+  const auto read = StoreWith("storage.objects.get", R"("return-400","return-400")")->Read("k", {}, {});
+  ASSERT_FALSE(read);
+  EXPECT_FALSE(Completed());
 }
 
 }  // namespace

@@ -53,6 +53,10 @@ Result<int> Serve(const ServeFlags& flags) {
   stopped.wait(lock, context.stop, [] { return false; });
   // A large upload in progress may take a while; a client can go on with it after the next start.
   constexpr auto kGrace = std::chrono::seconds(5);
+  std::printf(
+      "Ending: requests in progress have %lld s, then they are cut off; uploads can go on after the next start.\n",
+      static_cast<long long>(kGrace.count()));
+  std::fflush(stdout);
   server->Stop(kGrace);
   std::printf("Server ended.\n");
   return kExitOk;
@@ -78,6 +82,8 @@ void AddServeCommand(CLI::App& app, Chosen& chosen) {
       .add_option("--public-url", flags->server.public_url,
                   "Address that clients elsewhere use, if not the one listened on")
       ->type_name("URL");
+  command.add_flag("--testing", flags->server.testing,
+                   "Let clients ask for faults (POST /retry_test, as Google's storage-testbench); for tests only");
   command.add_option("--port-file", flags->port_file, "Write the port to this file once listening");
   command.add_flag("--quiet", flags->quiet, "Log warnings only, not every request");
   OnChosen(command, chosen, [flags] { return Serve(*flags); });

@@ -226,6 +226,8 @@ class ResponseWriter {
   uint64_t sent() const { return sent_; }
 
  private:
+  Result<void> WriteFaulty(const std::string& head);
+  Result<void> WriteBody(uint64_t begin, uint64_t end);
   uint64_t BodyBytes() const { return response_.file ? response_.file->length : response_.body.size(); }
   // Empty where a header of the handler's cannot be sent.
   std::string Head() const;
@@ -256,9 +258,37 @@ std::string ResponseWriter::Head() const {
   return head;
 }
 
+// The part [begin, end) of the body.
+Result<void> ResponseWriter::WriteBody(uint64_t begin, uint64_t end) {
+  if (begin == end) return {};
+  if (!response_.file) {
+    sent_ += end - begin;
+    return stream_.Write(response_.body.span().subspan(begin, end - begin));
+  }
+  uint64_t sent = 0;
+  auto written = stream_.SendFile(response_.file->fd, response_.file->offset + begin, end - begin, sent);
+  sent_ += sent;
+  return written;
+}
+
+Result<void> ResponseWriter::WriteFaulty(const std::string& head) {
+  const ServerResponse::Fault& fault = *response_.fault;
+  const uint64_t size = head_only_ || !HasBody(response_.status) ? 0 : BodyBytes();
+  const uint64_t first = std::min(size, fault.after_bytes);
+  if (!fault.without_head) {
+    SEAMOUNT_TRY(stream_.Write(base::AsBytes(head)));
+    SEAMOUNT_TRY(WriteBody(0, first));
+  }
+  std::this_thread::sleep_for(fault.stall);
+  if (!fault.reset) return WriteBody(first, size);
+  stream_.Reset();
+  return base::Unavailable("reset, as a test asked for");
+}
+
 Result<void> ResponseWriter::Write() {
   const std::string head = Head();
   if (head.empty()) return base::Internal("a response header contains a line break");
+  if (response_.fault) return WriteFaulty(head);
   if (head_only_ || !HasBody(response_.status)) return stream_.Write(base::AsBytes(head));
   if (response_.file) {
     // Held back for the file's first bytes; with none to come it would wait 200 ms.

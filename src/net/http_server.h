@@ -36,6 +36,14 @@ struct ServerResponse {
   };
   std::optional<FileRange> file;  // sent with sendfile(2) where there is no TLS
   bool close_connection = false;
+  // For tests of clients: what goes wrong once so much of the body was sent.
+  struct Fault {
+    uint64_t after_bytes = 0;
+    base::Duration stall{0};    // a pause
+    bool reset = false;         // the connection is reset
+    bool without_head = false;  // nothing at all is sent
+  };
+  std::optional<Fault> fault;
   // Called once the response was handed to the kernel or failed: (bytes of body sent).
   std::function<void(uint64_t)> on_sent;
 };

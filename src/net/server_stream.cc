@@ -285,7 +285,14 @@ Result<void> ServerStream::SendFileTls(int file, uint64_t offset, uint64_t lengt
   return {};
 }
 
+void ServerStream::Reset() {
+  constexpr linger kReset{.l_onoff = 1, .l_linger = 0};  // the socket's closing sends RST
+  setsockopt(fd_, SOL_SOCKET, SO_LINGER, &kReset, sizeof(kReset));
+  reset_ = true;
+}
+
 void ServerStream::CloseGently(base::Duration limit, uint64_t max_bytes) {
+  if (reset_) return;
   if (tls_ != nullptr && tls_->usable) {
     SSL_shutdown(tls_->ssl);
     ERR_clear_error();

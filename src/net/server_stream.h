@@ -69,6 +69,8 @@ class ServerStream {
   Result<void> Write(std::span<const std::byte> first, std::span<const std::byte> second = {}, More more = More::kNo);
   // length bytes of a file; `sent` counts them.
   Result<void> SendFile(int file, uint64_t offset, uint64_t length, uint64_t& sent);
+  // The client is to see the connection reset: nothing that CloseGently does follows.
+  void Reset();
   // Ends our side, then hears the client out, within these limits, so that it receives what was sent.
   void CloseGently(base::Duration limit, uint64_t max_bytes);
 
@@ -84,6 +86,7 @@ class ServerStream {
   base::Duration idle_timeout_;
   base::SteadyTime deadline_ = base::SteadyTime::max();
   std::unique_ptr<Tls> tls_;
+  bool reset_ = false;
 };
 
 }  // namespace seamount::net

@@ -40,7 +40,9 @@ HttpError HttpErrorOf(ErrorCode code) {
 
 ServerResponse ErrorToResponse(const Error& error, const Route* route) {
   const HttpError http = HttpErrorOf(error.code());
+  // Why a request was refused is what the one who runs the server is asked. That something is absent is no news.
   if (http.status >= 500) base::Log(base::LogLevel::kWarning, "server: " + error.ToString());
+  if (http.status < 500 && http.status != 404) base::Log(base::LogLevel::kInfo, "server: refused: " + error.ToString());
   ServerResponse response;
   if (route && route->iam()) {
     response = JsonResponse(http.status, IamErrorJson(http.status, error.message()));
@@ -95,6 +97,7 @@ Handler HandlerOf(Operation operation) {
     case Operation::kXmlFinishUpload: return XmlFinishUpload;
     case Operation::kXmlAbortUpload: return XmlAbortUpload;
     case Operation::kBatch: return nullptr;  // Dispatch hands it the way back to Answer
+    case Operation::kRetryTest: return RetryTest;
     case Operation::kToken: return GrantToken;
     case Operation::kInsertAccount: return InsertAccount;
     case Operation::kListAccounts: return ListAccounts;
@@ -140,8 +143,10 @@ ServerResponse Api::Answer(ServerRequest& request) {
   if (route->operation != Operation::kToken) identity = Authenticate(service_, request, base_url);
   if (!identity) return ErrorToResponse(identity.error(), &*route);
   Call call{request, *target, *route, *std::move(identity), std::move(base_url), nullptr};
-  auto response = Dispatch(call);
-  return response ? *std::move(response) : ErrorToResponse(response.error(), &*route);
+  return AnswerWithFault(service_, request, InfoOf(route->operation).name, [&]() -> ServerResponse {
+    auto response = Dispatch(call);
+    return response ? *std::move(response) : ErrorToResponse(response.error(), &*route);
+  });
 }
 
 ServerResponse Api::Handle(ServerRequest& request) {

@@ -69,6 +69,12 @@ Result<ServerResponse> GrantToken(Service& service, Call& call);
 // longer) good.
 Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& base_url);
 
+// fault_api.cc: POST /retry_test, GET and DELETE /retry_test/ID.
+Result<ServerResponse> RetryTest(Service& service, Call& call);
+// `answer`, with what a retry test that the request names asks to go wrong with this operation.
+ServerResponse AnswerWithFault(Service& service, ServerRequest& request, std::string_view operation,
+                               const std::function<ServerResponse()>& answer);
+
 // batch_api.cc. `answer` handles one request of the batch as if it had come alone.
 Result<ServerResponse> Batch(Call& call, const std::function<ServerResponse(ServerRequest&)>& answer);
 

@@ -8,6 +8,7 @@
 #include "server/access_token.h"
 #include "server/blob_store.h"
 #include "server/commit_queue.h"
+#include "server/faults.h"
 #include "server/iam.h"
 #include "server/multipart.h"
 #include "server/route.h"
@@ -48,6 +49,22 @@ TEST(Route, Table) {
   }
   for (const char* unknown : {"/", "/upload/storage/v1/b/x", "/v1/projects/p/roles", "/b/x/o/a/b"})
     EXPECT_FALSE(MatchRoute("GET", *net::ParseTarget(unknown))) << unknown;
+}
+
+TEST(Faults, Instructions) {
+  const auto fault = [](const char* text) { return ParseFault(text).value(); };
+  EXPECT_EQ(fault("return-503").status, 503);
+  EXPECT_EQ(fault("return-503").kind, Fault::Kind::kStatus);
+  EXPECT_EQ(fault("return-503-after-256K").kind, Fault::Kind::kStatusInBody);
+  EXPECT_EQ(fault("return-503-after-256K").after_bytes, 256u << 10);
+  EXPECT_EQ(fault("return-reset-connection").kind, Fault::Kind::kReset);
+  EXPECT_EQ(fault("return-broken-stream").kind, Fault::Kind::kBrokenStream);
+  EXPECT_EQ(fault("return-broken-stream-after-3K").after_bytes, 3072u);
+  EXPECT_EQ(fault("return-broken-stream-final-chunk-after-8B").after_bytes, 8u);
+  EXPECT_EQ(fault("stall-for-10s-after-1K").stall, std::chrono::seconds(10));
+  for (const char* bad : {"", "return-", "return-200", "return-5030", "return-503-after-", "return-503-after-1M",
+                          "stall-for-999s-after-1K", "stall-for-1s", "redirect-send-token-T"})
+    EXPECT_FALSE(ParseFault(bad)) << bad;
 }
 
 TEST(Range, Table) {

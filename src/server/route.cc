@@ -194,6 +194,7 @@ const OperationInfo& InfoOf(Operation operation) {
         {Operation::kXmlFinishUpload, {"storage.objects.insert", "storage.objects.create"}},
         {Operation::kXmlAbortUpload, {"storage.objects.insert", "storage.objects.create"}},
         {Operation::kBatch, {"batch", ""}},
+        {Operation::kRetryTest, {"retry_test", ""}},
         {Operation::kToken, {"token", ""}},
         {Operation::kInsertAccount, {"iam.serviceAccounts.create", "iam.serviceAccounts.create", false}},
         {Operation::kListAccounts, {"iam.serviceAccounts.list", "iam.serviceAccounts.list", false}},
@@ -224,6 +225,10 @@ Result<Route> MatchRoute(std::string_view method, const net::RequestTarget& targ
   if (TakePrefix(rest, {"batch"})) {
     if (method != "POST") return NoSuchMethod(method);
     return Route{.operation = Operation::kBatch};
+  }
+  if (TakePrefix(rest, {"retry_test"})) {
+    if (rest.size() > 1) return NoSuchPath();
+    return Route{.operation = Operation::kRetryTest, .key = rest.empty() ? "" : rest[0]};
   }
   if (TakePrefix(rest, {"v1", "projects"})) return IamRoute(method, rest);
   if (TakePrefix(rest, {"resumable", "upload", "storage", "v1"}) || TakePrefix(rest, {"upload", "storage", "v1"}))

@@ -39,6 +39,7 @@ enum class Operation {
   kXmlFinishUpload,
   kXmlAbortUpload,
   kBatch,
+  kRetryTest,  // /retry_test, of servers for tests
   kToken,
   kInsertAccount,
   kListAccounts,

@@ -67,7 +67,9 @@ class LocalServer final : public Server {
                  .clock = *options.clock,
                  .tls = !options.tls_certificate_file.empty(),
                  .uploads = {}},
-        api_(service_) {}
+        api_(service_) {
+    if (options.testing) service_.faults = std::make_unique<FaultTests>();
+  }
 
   Result<void> Listen(const ServerOptions& options) {
     // Who waits for the port to answer may rely on the key being there; only a port chosen by the system is known

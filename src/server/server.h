@@ -30,6 +30,7 @@ struct ServerOptions {
   // The address that clients elsewhere reach the server by ("https://lab.example.org"), behind a tunnel or when it
   // listens on all addresses: what the administrator's key is made for. Empty: from address and port.
   std::string public_url;
+  bool testing = false;                     // takes the retry-test API's faults (faults.h)
   base::Clock* clock = &base::RealClock();  // outlives the server
 };
 

@@ -19,6 +19,7 @@
 #include "net/url.h"
 #include "server/blob_store.h"
 #include "server/catalog.h"
+#include "server/faults.h"
 #include "server/iam.h"
 #include "server/route.h"
 
@@ -54,7 +55,8 @@ struct Service {
   base::Clock& clock;
   bool tls = false;
   LiveUploads uploads;
-  std::atomic<Micros> sessions_ended = 0;  // when old ones were last looked for
+  std::unique_ptr<FaultTests> faults = nullptr;  // only where the server was started for tests
+  std::atomic<Micros> sessions_ended = 0;        // when old ones were last looked for
 };
 
 struct Call {
