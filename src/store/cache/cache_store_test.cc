@@ -1,6 +1,8 @@
 #include "store/cache/cache_store.h"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
@@ -319,6 +321,29 @@ TEST_F(CacheStoreTest, AFullDiskIsNoError) {
   EXPECT_EQ(cache_->Stats().stored, 0u);
   EXPECT_EQ(cache_->Stats().dropped, 4u);
   EXPECT_TRUE(Blocks().empty());
+}
+
+TEST_F(CacheStoreTest, ADiskThatHangsDelaysNobody) {
+  const std::string content = Pattern(16 * kMiB, 12);
+  const Generation generation = Put("k", content);
+  const auto opened = OpenBlockCache({.directory = directory(), .limit_bytes = 256 * kMiB, .queue_bytes = 4 * kMiB});
+  ASSERT_TRUE(opened);
+  cache_ = *opened;
+  store_ = MakeCacheStore(inner_, cache_, "bucket");
+  // Whoever writes has to count first, and cannot.
+  const int usage = open((directory() + "/usage").c_str(), O_RDWR | O_CREAT, 0600);
+  ASSERT_GE(usage, 0);
+  ASSERT_EQ(flock(usage, LOCK_EX), 0);
+  for (uint64_t at = 0; at < content.size(); at += kMiB) {
+    const ReadOptions options{.range = ByteRange{at, kMiB}, .if_generation = generation};
+    ASSERT_TRUE(Read("k", options) == content.substr(at, kMiB));
+  }
+  EXPECT_GE(cache_->Stats().dropped, 12u) << "what does not fit into the queue";
+  EXPECT_EQ(cache_->Stats().stored, 0u);
+  close(usage);
+  cache_->Flush();
+  EXPECT_EQ(cache_->Stats().stored + cache_->Stats().dropped, 16u);
+  EXPECT_GT(cache_->Stats().stored, 0u);
 }
 
 TEST_F(CacheStoreTest, FaultsBelowNeverGiveWrongBytes) {
