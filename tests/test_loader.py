@@ -378,6 +378,25 @@ loader.itself = loader  # a cycle, which is not collected before the end
         assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_a_process_may_end_while_a_daemon_thread_waits(url, stuck_bucket):
+    program = f"""
+import seamount, threading, time
+def wait():
+    loader = seamount.Loader("gs://bucket/winds.zarr", ["u"], endpoint={stuck_bucket!r}, anonymous=True)
+    started.set()
+    try:
+        next(iter(loader))
+    except seamount.errors.CancelledError:
+        pass
+started = threading.Event()
+threading.Thread(target=wait, daemon=True).start()
+started.wait()
+time.sleep(0.3)
+"""
+    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
 def in_a_worker(url):
     batch = next(iter(seamount.Loader(url, **OPTIONS)))
     return batch.index.tolist(), batch.inputs.tobytes()

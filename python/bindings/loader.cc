@@ -9,7 +9,9 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <atomic>
 #include <memory>
+#include <thread>
 
 #include "base/text.h"
 #include "bindings/bindings.h"
@@ -82,9 +84,27 @@ nb::object IndexOf(const Batch& batch) {
   return nb::ndarray<nb::numpy, int64_t>(data, {count}, owner).cast();
 }
 
+// A daemon thread that comes back from a wait while Python goes away is ended by Python in a way that C++ answers with
+// std::terminate. So at exit those that wait are called back first.
+std::atomic<int> waiting = 0;
+std::atomic<bool> exiting = false;
+
+void AtExit() {
+  exiting = true;
+  const nb::gil_scoped_release released;
+  for (int i = 0; i < 10 && waiting > 0; ++i) std::this_thread::sleep_for(kSignalInterval / 2);
+}
+
+struct Waiting {
+  Waiting() { ++waiting; }
+  ~Waiting() { --waiting; }
+};
+
 // (inputs, targets or None, index), or None at the end of the epoch.
 nb::object Next(Loader& loader) {
+  const Waiting counted;
   for (bool ready = false; !ready;) {
+    if (exiting) Raise(base::Cancelled("Python is going away"));
     ready = ValueOrRaise(WithoutGil([&] { return loader.Wait(kSignalInterval); }));
     if (PyErr_CheckSignals() != 0) throw nb::python_error();
   }
@@ -125,6 +145,7 @@ nb::dict StatsOf(const Loader& loader) {
 }  // namespace
 
 void AddLoader(nb::module_& module) {
+  nb::module_::import_("atexit").attr("register")(nb::cpp_function(&AtExit));
   nb::class_<Loader>(module, "Loader")
       .def("next", &Next)
       .def("seek", &Seek, nb::arg("seed"), nb::arg("epoch"), nb::arg("position"))
