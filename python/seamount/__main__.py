@@ -12,6 +12,7 @@ def main() -> None:
     program = os.environ.get("SEAMOUNT_BINARY") or str(Path(__file__).parent / "bin" / "seamount")
     if not os.access(program, os.X_OK):
         sys.exit(f"seamount: there is no program at {program}: install the wheel, or build it and set SEAMOUNT_BINARY")
+    os.environ.setdefault("SEAMOUNT_PYTHON", sys.executable)  # the one that has this package, activated or not
     os.execv(program, ["seamount", *sys.argv[1:]])
 
 

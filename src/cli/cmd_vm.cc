@@ -14,8 +14,21 @@ namespace {
 
 using cloud::MachineInfo;
 
-// Where the seamount command is in every machine, besides PATH.
+// Where the seamount command is in every machine, and the libraries that a wheel brings along for it.
 constexpr char kBinaryInMachine[] = "/opt/seamount/bin/seamount";
+constexpr char kLibrariesInMachine[] = "/opt/seamount.libs";
+
+void ShareThisProgram(std::vector<cloud::Share>& shares) {
+  std::error_code error;
+  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
+  if (error) return;
+  shares.push_back({.from = self, .to = kBinaryInMachine});
+  // $ORIGIN/../../seamount.libs, as auditwheel has it.
+  const auto libraries = self.parent_path().parent_path().parent_path() / "seamount.libs";
+  if (std::filesystem::is_directory(libraries, error)) {
+    shares.push_back({.from = libraries, .to = kLibrariesInMachine});
+  }
+}
 
 const char* StateOf(const MachineInfo& machine) {
   switch (machine.state) {
@@ -56,9 +69,7 @@ Result<int> Up(const UpOptions& options) {
   }
   spec.lifetime = std::chrono::seconds(options.lifetime_s);
   for (const std::string& share : options.shares) spec.shares.push_back(ParseShare(share));
-  std::error_code error;
-  const auto self = std::filesystem::read_symlink("/proc/self/exe", error);
-  if (!error) spec.shares.push_back({.from = self, .to = kBinaryInMachine});
+  ShareThisProgram(spec.shares);
   SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
   SEAMOUNT_TRY_ASSIGN(const MachineInfo machine, cloud->Start(spec, Interruptible()));
   if (options.json) {

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import importlib.util
 import os
 import re
 import shutil
 import signal
 import subprocess
+import sys
 import tempfile
 from pathlib import Path
 
@@ -39,6 +41,8 @@ class Demo:
         if not os.access(folder, os.W_OK):  # before a minute's work, not after it
             raise DemoError(f"--output {args.output}: {folder} is no folder that can be written to")
         self.binary = os.environ.get("SEAMOUNT_BINARY") or shutil.which("seamount") or "seamount"
+        if not importlib.util.find_spec("matplotlib"):
+            raise DemoError(f"{sys.executable} has no matplotlib, which draws the picture: pip install matplotlib")
         examples = find_examples()
         self.recipe = examples / "winds.yaml"
         self.shares, self.machine_python = image(examples)

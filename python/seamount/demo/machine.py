@@ -39,7 +39,8 @@ class Machine:
     def check_bare(self) -> None:
         for hidden in (self.demo.raw, self.demo.data, self.demo.work):
             self.run("test", "!", "-e", str(hidden))
-        found = self.run("find", "/root", "/mnt", "/tmp", "/var/cache", "-mindepth", "1").output
+        # Not in what it is given as its image, should that lie there.
+        found = self.run("find", "/root", "/home", "/mnt", "/tmp", "/var/cache", "-xdev", "!", "-type", "d").output
         self.demo.report.check(
             found == "", f"machine {self.label} is bare: it sees neither {self.demo.raw.name} nor the server's folder"
         )
@@ -125,6 +126,9 @@ def image(examples: Path) -> tuple[list[str], str]:
     """What a machine's image has besides the system, as options of `vm up`; and the path of its Python."""
     package = Path(__file__).resolve().parent.parent
     shares = {package: "/opt/seamount/python/seamount", examples: "/opt/seamount/winds"}
+    libraries = package.parent / "seamount.libs"  # a wheel's
+    if libraries.exists():
+        shares[libraries] = "/opt/seamount/python/seamount.libs"
     python = sys.executable
     if sys.prefix != sys.base_prefix:
         shares[Path(sys.prefix).resolve()] = "/opt/seamount/venv"
