@@ -37,9 +37,13 @@ class Mount:
             [binary, "mount", f"gs://{BUCKET}", str(folder), "--endpoint", server.endpoint, "--key",
              str(server.admin_key), "--staging-dir", str(staging), "--foreground", *flags],
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
-        # The foreground mount says when it answers.
-        line = self.process.stdout.readline()
-        assert "mounted" in line, line + self.process.stdout.read()
+        # The foreground mount says when it answers; its log comes the same way.
+        self.said = ""
+        for line in self.process.stdout:
+            self.said += line
+            if "Ctrl-C unmounts" in line:
+                return
+        raise AssertionError(self.said)
 
     def umount(self, *flags: str) -> subprocess.CompletedProcess:
         return subprocess.run([self.binary, "umount", str(self.folder), *flags], capture_output=True, text=True,

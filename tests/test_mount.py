@@ -9,6 +9,7 @@ import mmap
 import os
 import random
 import shelve
+import signal
 import sqlite3
 import stat
 import subprocess
@@ -449,13 +450,66 @@ def test_sigterm_uploads_and_unmounts(mount, bucket):
 
 def test_umount_waits_and_explains(mount, bucket):
     (mount.folder / "f").write_bytes(b"x")
-    with open(mount.folder / "f", "rb"):
+    with open(mount.folder / "f", "rb") as held:
+        reader = subprocess.Popen(["sleep", "60"], stdin=held)
+        held.close()
         busy = mount.umount()
-        assert busy.returncode == 4 and "in use" in busy.stderr
+        reader.kill()
+        reader.wait()
+        assert busy.returncode == 4 and f"in use by sleep (process {reader.pid})" in busy.stderr, busy.stderr
     assert mount.umount().returncode == 0
     mount.process.wait(timeout=20)
     again = mount.umount()
     assert again.returncode == 3 and "not a Seamount mount" in again.stderr
+
+
+def test_interrupt_unmounts(mount):
+    mount.process.send_signal(signal.SIGINT)
+    mount.process.wait(timeout=60)
+    assert mount.process.returncode == 0
+    assert not os.path.ismount(mount.folder)
+
+
+def test_a_dead_mount_is_replaced(seamount_binary, server, bucket, tmp_path):
+    bucket.blob("f").upload_from_string(b"x")
+    with mounted(seamount_binary, server, tmp_path) as dead:
+        dead.kill()
+        with mounted(seamount_binary, server, tmp_path) as alive:
+            assert (alive.folder / "f").read_bytes() == b"x"
+            assert "process had ended" in alive.said
+            alive.stop()
+        assert not os.path.ismount(dead.folder)
+
+
+def mount_command(binary: str, server, folder, *flags) -> subprocess.CompletedProcess:
+    """A mount that is expected to fail."""
+    return subprocess.run([binary, "mount", f"gs://{BUCKET}", str(folder), "--endpoint", server.endpoint, *flags],
+                          capture_output=True, text=True, timeout=60)
+
+
+def test_clear_errors_about_key_and_server(seamount_binary, server, bucket, tmp_path):
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    (tmp_path / "bad.json").write_text("{bad")
+    (tmp_path / "bad.json").chmod(0o600)
+    (tmp_path / "open.json").write_bytes(server.admin_key.read_bytes())
+    (tmp_path / "open.json").chmod(0o644)
+    key = ("--key", str(server.admin_key))
+    for flags, code, words in [
+        (("--key", str(tmp_path / "none.json")), 3, "does not exist"),
+        (("--key", str(tmp_path / "bad.json")), 2, "not JSON"),
+        (("--key", str(tmp_path / "open.json")), 2, "chmod 600"),
+        (("--anonymous",), 6, "anonymous"),
+        ((*key, "--file-mode", "9"), 2, "octal"),
+        ((*key, "--staging-dir", "/proc/no"), 2, "choose a folder with room"),
+    ]:
+        failed = mount_command(seamount_binary, server, folder, *flags)
+        assert failed.returncode == code and words in failed.stderr, (flags, failed.returncode, failed.stderr)
+    server.kill()
+    # Without waiting out the minute that requests of a mount are retried.
+    gone = mount_command(seamount_binary, server, folder, "--key", str(server.admin_key))
+    assert gone.returncode == 7 and "is the server up" in gone.stderr, gone.stderr
+    assert not os.path.ismount(folder)
 
 
 def test_background_mount(seamount_binary, server, bucket, tmp_path):

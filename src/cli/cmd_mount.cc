@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <condition_variable>
@@ -152,6 +153,18 @@ Result<uint32_t> ParseMode(const char* flag, const std::string& text) {
   return base::InvalidArgument(std::string(flag) + " " + text + ": expected an octal mode such as 644");
 }
 
+// One listing tells whether the bucket is there and may be read. Somebody waits for the answer, so it is not retried as
+// long as a mount's requests are later.
+Result<void> CheckBucket(Store& store, const std::string& url, CallContext context) {
+  constexpr auto kPatience = std::chrono::seconds(10);
+  context.deadline = std::min(context.deadline, base::RealClock().Now() + kPatience);
+  const auto listed = store.List({.max_results = 1}, context);
+  if (listed) return {};
+  const Error error = listed.error().Wrap("opening " + url);
+  if (error.code() != ErrorCode::kUnavailable) return error;
+  return base::Unavailable(error.message() + " (is the server up, and --endpoint its address?)");
+}
+
 // Mounts, calls `ready` when the mount answers, and serves until it is unmounted or a signal comes.
 Result<int> Serve(const MountOptions& options, const std::function<void()>& ready) {
   const fuse::MountPointOptions point{.source = options.url,
@@ -173,10 +186,7 @@ Result<int> Serve(const MountOptions& options, const std::function<void()>& read
   if (cache_bytes > 0) config.cache_dir = options.cache_dir;
   config.cache_bytes = cache_bytes;
   SEAMOUNT_TRY_ASSIGN(const auto store, gcs::OpenStoreWithStats(options.url, config));
-  // One listing tells whether the bucket is there and may be read.
-  if (auto listed = store.store->List({.max_results = 1}, context); !listed) {
-    return listed.error().Wrap("opening " + options.url);
-  }
+  SEAMOUNT_TRY(CheckBucket(*store.store, options.url, context));
   const auto ttl = std::chrono::nanoseconds(static_cast<int64_t>(options.ttl_s * 1e9));
   SEAMOUNT_TRY_ASSIGN(const auto fs, vfs::FileSystem::Open(store.store, {.staging_dir = StagingFolder(options),
                                                                          .memory_bytes = memory,

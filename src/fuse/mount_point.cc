@@ -7,6 +7,7 @@
 #include <spawn.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -17,6 +18,10 @@
 #include <cstring>
 #include <fstream>
 #include <sstream>
+#include <vector>
+
+#include "base/log.h"
+#include "fuse/mount_users.h"
 
 extern char** environ;
 
@@ -84,6 +89,19 @@ std::string RealPath(const std::string& path) {
   std::string resolved(real);
   std::free(real);
   return (resolved == "/" ? "" : resolved) + "/" + trimmed.substr(slash == std::string::npos ? 0 : slash + 1);
+}
+
+// A mount whose process is gone. Asked in a way that the kernel does not answer from memory, as it may a stat.
+bool IsDead(const std::string& path) {
+  struct statvfs info = {};
+  return statvfs(path.c_str(), &info) != 0 && errno == ENOTCONN;
+}
+
+Error InUse(const std::string& path) {
+  std::string message = "unmounting '" + path + "': it is in use";
+  const std::vector<std::string> users = UsersOf(path);
+  for (size_t i = 0; i < users.size(); ++i) message += (i == 0 ? " by " : ", ") + users[i];
+  return base::PreconditionFailed(message + " (close what is open below it and leave the folder, or say --lazy)");
 }
 
 Result<void> CheckEmpty(const std::string& directory) {
@@ -156,7 +174,7 @@ Result<void> RunFusermount(const std::string& path, bool lazy) {
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0 && errno == EINTR) {}
-  if (status != 0) return base::PreconditionFailed("unmounting '" + path + "': it is in use, or not yours");
+  if (status != 0) return InUse(path);
   return {};
 }
 
@@ -165,8 +183,12 @@ Result<void> RunFusermount(const std::string& path, bool lazy) {
 Result<std::string> CheckMountPoint(const std::string& directory, const MountPointOptions& options) {
   const std::string path = RealPath(directory);
   if (IsMounted(path)) {
-    struct stat info = {};
-    const bool dead = stat(path.c_str(), &info) != 0 && errno == ENOTCONN;
+    // Its process is gone and nothing can be lost with it; programs that still have files open there go on failing.
+    const bool dead = IsDead(path);
+    if (dead && Detach(path, true)) {
+      base::Log(base::LogLevel::kWarning, "'" + path + "' was a mount whose process had ended; it is taken off");
+      return CheckMountPoint(directory, options);
+    }
     return base::PreconditionFailed(dead ? "'" + directory +
                                                "' is a mount whose process has ended (take it off with 'seamount "
                                                "umount " +
@@ -199,10 +221,7 @@ Result<void> Attach(fuse_session* session, const std::string& path, const MountP
 Result<void> Detach(const std::string& path, bool lazy) {
   if (geteuid() != 0) return RunFusermount(path, lazy);
   if (umount2(path.c_str(), lazy ? MNT_DETACH : 0) == 0) return {};
-  if (errno == EBUSY) {
-    return base::PreconditionFailed(
-        "unmounting '" + path + "': it is in use (close what is open below it and leave the folder, or say --lazy)");
-  }
+  if (errno == EBUSY) return InUse(path);
   if (errno == EINVAL) return base::NotFound("unmounting '" + path + "': nothing is mounted there");
   return base::PermissionDenied("unmounting '" + path + "': " + Because(errno));
 }

@@ -19,7 +19,7 @@ struct MountPointOptions {
 };
 
 // The folder's real path, if a mount may be put there. Says what is in the way otherwise: missing, not a folder, not
-// empty, mounted already, a mount whose process is dead, no /dev/fuse, no right to mount.
+// empty, mounted already, no /dev/fuse, no right to mount. A mount there whose process is dead is taken off.
 Result<std::string> CheckMountPoint(const std::string& directory, const MountPointOptions& options);
 
 // Mounts on a checked path and gives the session its end.

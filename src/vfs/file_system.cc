@@ -16,6 +16,13 @@ uint64_t RandomNumber() {
   return (static_cast<uint64_t>(device()) << 32) | device();
 }
 
+Error NoStaging(const Fault& fault) {
+  const std::string message = fault.message + " (written bytes wait there for their upload: choose a folder with room)";
+  if (fault.error == ENOSPC || fault.error == EDQUOT) return base::ResourceExhausted(message);
+  if (fault.error == EACCES || fault.error == EPERM || fault.error == EROFS) return base::PermissionDenied(message);
+  return base::InvalidArgument(message);
+}
+
 Fault NoEntry(const std::string& what) { return {ENOENT, "'" + what + "': no such file or folder"}; }
 
 }  // namespace
@@ -37,7 +44,7 @@ FileSystem::~FileSystem() = default;
 Result<std::unique_ptr<FileSystem>> FileSystem::Open(std::shared_ptr<Store> store, const FileSystemOptions& options) {
   std::unique_ptr<FileSystem> fs(new FileSystem(std::move(store), options));
   if (!options.read_only) {
-    if (auto ready = fs->staging_.Prepare(); !ready) return base::ResourceExhausted(ready.error().message);
+    if (auto ready = fs->staging_.Prepare(); !ready) return NoStaging(ready.error());
     fs->SweepReserved();
   }
   return fs;
