@@ -70,6 +70,7 @@ def start_server(binary: str, directory: Path, port: int, *more: str) -> Server:
         assert process.poll() is None, f"seamount serve ended with {process.returncode}: see {log.name}"
         assert time.monotonic() < deadline, "seamount serve did not listen within 20 s"
         time.sleep(0.02)
+    port = int(port_file.read_text())  # where 0 was asked for, the one it found
     return Server(process, directory, f"http://127.0.0.1:{port}", directory / "admin-key.json")
 
 

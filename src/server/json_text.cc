@@ -1,5 +1,6 @@
 #include "server/json_text.h"
 
+#include <algorithm>
 #include <array>
 #include <nlohmann/json.hpp>
 #include <span>
@@ -90,8 +91,12 @@ Json BucketValue(const BucketRow& bucket, const std::string& base_url) {
            {{"uniformBucketLevelAccess", {{"enabled", true}}}, {"publicAccessPrevention", "inherited"}}}};
 }
 
-// Whether a field says anything: false, null, and what is empty say the same as leaving it out.
-bool Says(const Json& value) { return !value.is_null() && value != false && !value.empty() && value != ""; }
+// Whether a field says anything: false, null, and what holds no more than that say the same as leaving it out.
+bool Says(const Json& value) {
+  if (value.is_object())
+    return std::any_of(value.begin(), value.end(), [](const Json& member) { return Says(member); });
+  return !value.is_null() && value != false && !value.empty() && value != "";
+}
 
 Result<void> RefuseFields(const Json& json, std::span<const std::string_view> fields, const std::string& what) {
   for (const std::string_view field : fields) {
@@ -110,17 +115,25 @@ Result<void> RefuseObjectFields(const Json& json) {
 
 // Settings of a bucket that would change what becomes of data, or of who may read it, were they kept.
 Result<void> RefuseBucketFields(const Json& json) {
-  static constexpr std::array<std::string_view, 16> kRefused = {
-      "acl",        "autoclass",       "billing",   "cors",    "defaultEventBasedHold", "defaultObjectAcl",
-      "encryption", "ipFilter",        "lifecycle", "logging", "customPlacementConfig", "objectRetention",
-      "rpo",        "retentionPolicy", "website",   "labels"};
-  SEAMOUNT_TRY(RefuseFields(json, kRefused, "bucket"));
-  for (const char* field : {"hierarchicalNamespace", "versioning"}) {
-    const auto setting = json.find(field);
-    if (setting != json.end() && setting->is_object() && setting->value("enabled", Json(false)) != false)
-      return base::InvalidArgument("bucket: field '" + std::string(field) + "' is not supported by this server");
-  }
-  return {};
+  static constexpr std::array<std::string_view, 18> kRefused = {"acl",
+                                                                "autoclass",
+                                                                "billing",
+                                                                "cors",
+                                                                "customPlacementConfig",
+                                                                "defaultEventBasedHold",
+                                                                "encryption",
+                                                                "defaultObjectAcl",
+                                                                "ipFilter",
+                                                                "labels",
+                                                                "hierarchicalNamespace",
+                                                                "lifecycle",
+                                                                "logging",
+                                                                "objectRetention",
+                                                                "retentionPolicy",
+                                                                "rpo",
+                                                                "versioning",
+                                                                "website"};
+  return RefuseFields(json, kRefused, "bucket");
 }
 
 std::string AccountName(const AccountRow& account) {

@@ -147,7 +147,7 @@ Result<ServerResponse> ListObjects(Service& service, Call& call) {
                   .delimiter = text("delimiter"),
                   .start_offset = text("startOffset"),
                   .end_offset = text("endOffset"),
-                  .include_trailing_delimiter = text("includeTrailingDelimiter") == "true",
+                  .include_trailing_delimiter = net::EqualNames(text("includeTrailingDelimiter"), "true"),
                   .page_token = text("pageToken")};
   SEAMOUNT_TRY_ASSIGN(const auto max_results, UintQuery(call.target, "maxResults"));
   constexpr uint64_t kMaxResults = 1000;  // as Google's

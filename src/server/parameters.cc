@@ -29,7 +29,8 @@ Result<void> CheckJsonParameter(const Route& route, std::string_view name, std::
   static constexpr std::array<std::string_view, 3> kAcls = {"destinationPredefinedAcl", "predefinedAcl",
                                                             "predefinedDefaultObjectAcl"};
   if (value.empty()) return {};  // Google's Go library writes every parameter of a listing
-  const bool refused = IsOneOf(name, kRefused) || (IsOneOf(name, kRefusedWhenTrue) && value != "false") ||
+  const bool refused = IsOneOf(name, kRefused) ||
+                       (IsOneOf(name, kRefusedWhenTrue) && !net::EqualNames(value, "false")) ||
                        (IsOneOf(name, kAcls) && !IsOneOf(value, kUniformAcls)) ||
                        (name == "generation" && route.object.empty());  // of a bucket
   if (refused) return NotSupported("parameter", name);

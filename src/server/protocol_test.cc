@@ -107,6 +107,8 @@ TEST_F(ProtocolTest, WhatIsNotFollowedIsRefused) {
   // What says no more than is so anyway passes.
   EXPECT_EQ(Admin("GET", "/storage/v1/b/winds/o?matchGlob=&softDeleted=false").status, 200);
   EXPECT_EQ(Admin("POST", upload + "&predefinedAcl=projectPrivate&userProject=p&projection=full", "1").status, 200);
+  const std::string plain = R"({"name":"plain","billing":{"requesterPays":false},"versioning":{"enabled":false}})";
+  EXPECT_EQ(Admin("POST", "/storage/v1/b", plain).status, 200);
   EXPECT_EQ(Admin("PATCH", object, R"({"temporaryHold":false,"kind":"storage#object","acl":[]})").status, 200);
 }
 
@@ -168,7 +170,7 @@ TEST_F(ProtocolTest, TrailingDelimiterPrefixesComeOnce) {
   std::vector<std::string> prefixes;
   std::string token;
   do {
-    const Json page = Admin("GET", "/storage/v1/b/winds/o?delimiter=/&includeTrailingDelimiter=true&maxResults=1" +
+    const Json page = Admin("GET", "/storage/v1/b/winds/o?delimiter=/&includeTrailingDelimiter=True&maxResults=1" +
                                        (token.empty() ? "" : "&pageToken=" + token))
                           .json();
     for (const Json& prefix : page.value("prefixes", Json::array())) prefixes.push_back(prefix);
