@@ -140,7 +140,7 @@ void FileSystem::Apply(Inode& inode, const AttributeChange& change) {
 
 // Brings a change to the bucket, or takes it back. Under the inode's commit lock.
 Outcome<void> FileSystem::CommitChange(const InodePtr& inode) {
-  const auto committed = CommitInode(inode);
+  auto committed = CommitInode(inode);
   std::scoped_lock lock(mutex_);
   if (inode->handles == 0) {
     inode->staged = nullptr;

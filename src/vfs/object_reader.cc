@@ -120,7 +120,9 @@ void ObjectReader::StartAhead(const ReadPattern::Advice& advice, std::unique_loc
         lease = fetcher_->Reserve(end - at, this);
         lock.lock();
         if (lease.bytes() == 0 || stop_.stop_requested()) return;
-        if (Covering(at) != nullptr || parts_.lower_bound(at) != next) continue;
+        // Others may have put parts there meanwhile, and `next` may be gone.
+        const auto now = parts_.lower_bound(at);
+        if (Covering(at) != nullptr || (now != parts_.end() && now->first < end)) continue;
       }
       auto part = std::make_shared<Part>();
       part->range = {at, end};
