@@ -1,4 +1,10 @@
 # Every third-party library, by Debian's package (tools/packages.txt), as an imported target.
+option(SEAMOUNT_STATIC "Link third-party libraries statically where they are there so: for wheels (tools/wheel.sh)" OFF)
+if(SEAMOUNT_STATIC)
+  set(CMAKE_FIND_LIBRARY_SUFFIXES .a .so)
+  set(OPENSSL_USE_STATIC_LIBS ON)
+endif()
+
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(CURL REQUIRED)
@@ -15,6 +21,9 @@ find_package(Boost 1.81 REQUIRED)  # headers only: Beast and Asio
 pkg_check_modules(ZSTD REQUIRED IMPORTED_TARGET libzstd)
 pkg_check_modules(LZ4 REQUIRED IMPORTED_TARGET liblz4)
 pkg_check_modules(DEFLATE REQUIRED IMPORTED_TARGET libdeflate)
+if(SEAMOUNT_STATIC)
+  find_library(pkgcfg_lib_BLOSC_blosc NAMES libblosc.so REQUIRED)  # the static one cannot go into a shared object
+endif()
 pkg_check_modules(BLOSC REQUIRED IMPORTED_TARGET blosc)
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5)
 pkg_check_modules(MUPARSER REQUIRED IMPORTED_TARGET muparser)
@@ -28,4 +37,7 @@ target_link_libraries(fuse3_static INTERFACE ${FUSE_STATIC} Threads::Threads dl)
 
 if(SEAMOUNT_TESTS)
   find_package(GTest REQUIRED)
+endif()
+if(SEAMOUNT_STATIC)
+  include(StaticLibraries)
 endif()

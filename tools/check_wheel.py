@@ -2,8 +2,9 @@
 """Checks that wheels run where they should: tools/check_wheel.py dist/*.whl
 
 For every ELF file inside: no symbol newer than glibc 2.35 or GLIBCXX 3.4.30 (Ubuntu 22.04, which hosted notebooks run),
-no bundled libstdc++ (a newer one would ask for a newer glibc), no search path into this machine, and no shared library
-that is neither in the wheel nor in a bare Ubuntu 22.04 with Python. Exits 1 and names each finding.
+no bundled libstdc++ (a newer one would ask for a newer glibc), no other bundled library than those that cannot be linked
+statically, no search path into this machine, and no shared library that is neither in the wheel nor in a bare Ubuntu
+22.04 with Python. Exits 1 and names each finding.
 """
 
 from __future__ import annotations
@@ -19,6 +20,9 @@ NEWEST = {"GLIBC": (2, 35), "GLIBCXX": (3, 4, 30), "CXXABI": (1, 3, 13), "GCC": 
 # In every Ubuntu 22.04 image with Python: glibc itself, the compiler's runtime, zlib.
 PRESENT = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
            "ld-linux-x86-64.so.2", "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"}
+# What the wheel may bring along: Debian's blosc, whose static library is not position-independent, with its codecs; what
+# Debian has as shared libraries only; and muParser's OpenMP.
+BUNDLED = {"libblosc", "liblz4", "libzstd", "libsnappy", "libfmt", "libspdlog", "libmuparser", "libgomp"}
 VERSION = re.compile(r"\b(GLIBCXX|GLIBC|CXXABI|GCC)_([0-9.]+)\b")
 
 
@@ -52,6 +56,8 @@ def check(wheel: Path) -> list[str]:
             path = Path(folder, name)
             if "libstdc++" in name:
                 problems.append(f"{wheel.name}: {name} is bundled: use the machine's")
+            elif ".libs/lib" in name and Path(name).name.split("-")[0] not in BUNDLED:
+                problems.append(f"{wheel.name}: {name} is bundled: link it statically")
             if path.is_file() and path.read_bytes()[:4] == b"\x7fELF":
                 problems += [f"{wheel.name}: {name} {finding}" for finding in sorted(set(findings(path, bundled)))]
         for needed in ("seamount/__init__.py", "seamount/py.typed", "seamount/bin/seamount"):
