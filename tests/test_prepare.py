@@ -284,6 +284,26 @@ def test_files_are_joined_along_time(prepare, tmp_path):
     assert len(set(before["done"]) & set(after["done"])) >= 1 and before["done"] != after["done"]
 
 
+FERRET = sorted(Path(WINDS).parent.glob("*.cdf")) + sorted(Path(WINDS).parent.glob("*.nc"))
+
+
+@pytest.mark.parametrize("path", FERRET, ids=lambda p: p.stem)
+def test_real_files_agree_with_xarray(prepare, path):
+    """All that Debian's ferret-datasets holds: climatologies in year 0, records with edges, topography of 1 to 120 minutes."""
+    with xr.open_dataset(path, decode_times=False) as raw:
+        names = [n for n in raw.variables if n not in raw.dims and raw[n].dtype.kind in "fiu"]
+        out = prepare({"source": str(path), "variables": names, "codec": "blosc-lz4"})
+        for name in names:
+            np.testing.assert_allclose(out[name], raw[name], rtol=1e-6, err_msg=name)
+        lat, lon = ([d for d in raw[names[0]].dims if raw[d].attrs.get("units", "").startswith(u)][0] for u in ("degrees_n", "degrees_e"))
+        out = prepare({"source": str(path), "variables": names[:1], "box": {"lon": [-30, 30], "lat": [-20, 20]}}, out="box.zarr")
+        turned = raw[names[0]].assign_coords({lon: (raw[lon] + 180) % 360 - 180}).sortby(lon)
+        expected = turned.sel({lon: slice(-30, 30), lat: slice(-20, 20)})
+        expected = expected.isel({lon: np.diff(expected[lon], prepend=-999) > 1e-3})  # some files hold the seam twice
+        np.testing.assert_allclose(out[names[0]], expected, rtol=1e-6)
+        np.testing.assert_allclose(out[lon], expected[lon], atol=1e-4)
+
+
 def parts(folder, starts, steps=4):
     """One daily file for every first day."""
     for i, start in enumerate(starts):
@@ -483,7 +503,7 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(prepare, tmp_path):
 
 
 def test_what_changes_between_kill_and_resume_is_noticed(prepare, tmp_path):
-    path = write_netcdf(tmp_path / "in.nc", steps=400, variables={"t": ("f4", {}, field((400, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
+    path = write_netcdf(tmp_path / "in.nc", steps=150, variables={"t": ("f4", {}, field((150, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
     recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
     out = tmp_path / "out.zarr"
     run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, text=True)
@@ -560,8 +580,16 @@ def test_schema_is_served_and_agrees(prepare, seamount_binary):
 def test_plan_says_what_and_why(prepare, tmp_path):
     recipe = prepare.write({"source": WINDS, "variables": ["UWND"], "minibatch": {"inputs": 12, "targets": 1}})
     run = lambda *flags: subprocess.run([prepare.binary, "prepare", str(recipe), *flags], capture_output=True, text=True, check=True).stdout
-    assert "13 steps" in run("--plan")
+    text = run("--plan")
+    assert "13 steps" in text and "every part is read once" in text and "MiB to read" in text and "of work for" in text
     assert json.loads(run("--dry-run", "--json"))["arrays"][0]["chunks"] == [13, 73, 144]
+
+
+def test_plan_says_when_it_spills(prepare, tmp_path):
+    recipe = prepare.write(SERIES | {"source": write_series(tmp_path / "in.nc", 500)})
+    run = lambda *flags: subprocess.run([prepare.binary, "prepare", str(recipe), *flags], capture_output=True, text=True, check=True).stdout
+    assert "chunks of (1, 180, 360), shuffle, deflate" in run("--plan") and "spill file of 123.6 MiB" in run("--plan")
+    assert json.loads(run("--plan", "--json"))["arrays"][0]["spilled"] is True
 
 
 def test_a_server_that_goes_away_and_comes_back(prepare, server, tmp_path, seamount_binary):

@@ -1,6 +1,7 @@
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
+#include <algorithm>
 #include <cstdio>
 #include <filesystem>
 #include <nlohmann/json.hpp>
@@ -79,7 +80,8 @@ Result<int> RunPrepare(const PrepareFlags& flags) {
   options.overwrite = flags.overwrite;
   SEAMOUNT_TRY_ASSIGN(options.memory_bytes, base::ParseBytes(flags.memory));
   options.spill_directory = flags.spill;
-  options.threads = flags.threads > 0 ? flags.threads : static_cast<int>(std::thread::hardware_concurrency());
+  options.threads =
+      std::max(1, flags.threads > 0 ? flags.threads : static_cast<int>(std::thread::hardware_concurrency()));
   SEAMOUNT_TRY_ASSIGN(const prepare::Recipe recipe, prepare::ReadRecipe(flags.recipe));
   const std::string directory = std::filesystem::path(flags.recipe).parent_path().string();
   SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory));
@@ -87,8 +89,10 @@ Result<int> RunPrepare(const PrepareFlags& flags) {
   SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset));
   SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts));
   if (flags.plan) {
-    std::printf("%s%s", (flags.json ? prepare::PlanJson(plan) : prepare::DescribePlan(plan)).c_str(),
-                flags.json ? "\n" : "");
+    std::printf(
+        "%s%s",
+        (flags.json ? prepare::PlanJson(plan, facts) : prepare::DescribePlan(plan, facts, options.threads)).c_str(),
+        flags.json ? "\n" : "");
     return kExitOk;
   }
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
@@ -115,7 +119,8 @@ void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
       ->type_name("DIR");
   command.add_option("--threads", flags->threads, "Threads (default: one per core)")->type_name("N");
   command.add_flag("--overwrite", flags->overwrite, "Replace what another recipe made there");
-  command.add_flag("--plan,--dry-run", flags->plan, "Only say what would be written, and in which chunks");
+  command.add_flag("--plan,--dry-run", flags->plan,
+                   "Only say what would be read and written, in which chunks and why, and about how long it takes");
   command.add_flag("--schema", flags->schema, "Print the JSON Schema of recipes, for editors");
   AddJsonFlag(command, flags->json);
   AddStoreFlags(command, flags->store);

@@ -8,6 +8,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
+#include "prepare/regions.h"
 
 namespace seamount::prepare {
 namespace {
@@ -135,15 +136,17 @@ Result<Record> ParseRecord(std::string_view text) {
   return record;
 }
 
-std::string PlanJson(const Plan& plan) {
+std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
   Json arrays = Json::array();
-  for (const DataArray& array : plan.arrays) {
+  for (size_t a = 0; a < plan.arrays.size(); ++a) {
+    const DataArray& array = plan.arrays[a];
     Json entry = {{"name", array.name},
                   {"dimensions", array.metadata.dimension_names},
                   {"shape", array.metadata.shape},
                   {"dtype", std::string(zarr::NameOf(array.metadata.data_type))},
                   {"chunks", array.metadata.chunk_shape},
                   {"reason", array.reason},
+                  {"spilled", WantsSpill(plan, facts, TasksOf(plan, a))},
                   {"anomaly", array.anomaly},
                   {"standardize", array.standardize}};
     if (array.metadata.shard_shape) entry["shards"] = *array.metadata.shard_shape;

@@ -44,7 +44,7 @@ struct Record {
 std::string RecordJson(const Record& record);
 Result<Record> ParseRecord(std::string_view json);
 
-std::string PlanJson(const Plan& plan);
+std::string PlanJson(const Plan& plan, const SourceFacts& facts);
 
 // 32 hexadecimal digits that stand for the text.
 std::string Fingerprint(std::string_view text);

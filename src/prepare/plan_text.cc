@@ -1,11 +1,80 @@
+#include <algorithm>
+#include <chrono>
+
 #include "base/text.h"
 #include "prepare/plan.h"
+#include "prepare/regions.h"
+#include "prepare/slabs.h"
+#include "prepare/statistics.h"
 #include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
 constexpr uint64_t kOneChunkBytes = 8 << 20;  // climatologies up to this are one chunk
+// Decoded bytes that one thread brings from deflate to blosc in a second, and from decoding to a sum: bench/runs.
+constexpr double kConvertedPerSecond = 150e6;
+constexpr double kSummedPerSecond = 300e6;
+constexpr double kSpilledPerSecond = 500e6;  // of all threads, written and read again
+
+uint64_t BytesOf(const Plan& plan, size_t array) {
+  const zarr::ArrayMetadata& m = plan.arrays[array].metadata;
+  return source::Elements(m.shape) * zarr::SizeOf(m.data_type);
+}
+
+// Where an array's values come from, and how often they are read.
+std::string DescribeReading(const Plan& plan, const SourceFacts& facts, size_t array) {
+  std::string out = "  from ";
+  for (const size_t input : plan.arrays[array].inputs) {
+    const source::Variable& variable = facts.variables[input];
+    out += (out.ends_with("from ") ? "'" : ", '") + variable.name + "'";
+    if (variable.chunk_shape.empty()) continue;
+    out += " in chunks of (";
+    for (size_t d = 0; d < variable.chunk_shape.size(); ++d) {
+      out += (d > 0 ? ", " : "") + std::to_string(variable.chunk_shape[d]);
+    }
+    out += ")" + (variable.filters.empty() ? "" : ", " + variable.filters);
+  }
+  const std::vector<size_t> tasks = TasksOf(plan, array);
+  if (tasks.empty()) return out + "\n";
+  if (WantsSpill(plan, facts, tasks)) {
+    return out + ": they lie across those wanted and are read once, through a spill file of " +
+           base::FormatBytes(BytesOf(plan, array)) + "\n";
+  }
+  const double times = Decodings(plan, facts, tasks);
+  if (times < 1.05) return out + ": every part is read once\n";
+  const std::string text = std::to_string(times);
+  return out + ": every chunk is read " + text.substr(0, text.find('.') + 2) + " times on average\n";
+}
+
+std::string DescribeWork(const Plan& plan, const SourceFacts& facts, int threads) {
+  uint64_t stored = 0;
+  for (const source::FileIdentity& file : facts.files) stored += file.size_bytes;
+  double seconds = 0;
+  for (size_t a = 0; a < plan.arrays.size(); ++a) {
+    const auto bytes = static_cast<double>(BytesOf(plan, a));
+    const std::vector<size_t> tasks = TasksOf(plan, a);
+    const bool spills = WantsSpill(plan, facts, tasks);
+    seconds += bytes * (spills ? 1 : std::max(1.0, Decodings(plan, facts, tasks))) / kConvertedPerSecond / threads;
+    if (spills) seconds += bytes / kSpilledPerSecond;
+    seconds += static_cast<double>(StatisticsBytes(plan, a)) / kSummedPerSecond / threads;
+  }
+  const auto took = std::chrono::nanoseconds(static_cast<int64_t>(std::min(seconds, 1e9) * 1e9));
+  return std::to_string(facts.files.size()) + (facts.files.size() == 1 ? " file with " : " files with ") +
+         base::FormatBytes(stored) + " to read, " + std::to_string(plan.tasks.size()) + " regions with " +
+         base::FormatBytes(plan.output_bytes) + " before compression to write: about " + base::FormatDuration(took) +
+         " of work for " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
+         ", if disk and network keep up\n";
+}
+
 }  // namespace
+
+std::vector<size_t> TasksOf(const Plan& plan, size_t array) {
+  std::vector<size_t> tasks;
+  for (size_t t = 0; t < plan.tasks.size(); ++t) {
+    if (plan.tasks[t].array == array) tasks.push_back(t);
+  }
+  return tasks;
+}
 
 std::string ClimatologyName(const DataArray& array) { return array.name + "_climatology"; }
 
@@ -23,9 +92,10 @@ zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& bas
   return metadata;
 }
 
-std::string DescribePlan(const Plan& plan) {
+std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads) {
   std::string out;
-  for (const DataArray& array : plan.arrays) {
+  for (size_t a = 0; a < plan.arrays.size(); ++a) {
+    const DataArray& array = plan.arrays[a];
     const zarr::ArrayMetadata& m = array.metadata;
     out += array.name + ": " + std::string(zarr::NameOf(m.data_type));
     for (size_t d = 0; d < m.shape.size(); ++d) {
@@ -34,7 +104,7 @@ std::string DescribePlan(const Plan& plan) {
       if (m.shard_shape) out += " (shards of " + std::to_string((*m.shard_shape)[d]) + ")";
     }
     out += m.shape.empty() ? "\n" : ")\n";
-    out += "  chunks: " + array.reason + "\n";
+    out += "  chunks: " + array.reason + "\n" + DescribeReading(plan, facts, a);
     if (array.anomaly) {
       out += "  anomaly from '" + ClimatologyName(array) + "', taken over '" + plan.anomaly_over.name + "'\n";
     }
@@ -48,8 +118,7 @@ std::string DescribePlan(const Plan& plan) {
     out += "split " + split.name + ": steps " + std::to_string(split.start) + " to " + std::to_string(split.stop - 1) +
            "\n";
   }
-  out +=
-      std::to_string(plan.tasks.size()) + " regions, " + base::FormatBytes(plan.output_bytes) + " before compression\n";
+  out += DescribeWork(plan, facts, threads);
   return out;
 }
 
