@@ -31,13 +31,13 @@ std::string ValueRange(const std::vector<double>& values) {
   return "its values go from " + Plain(*low) + " to " + Plain(*high);
 }
 
-// Coordinates are often float32, so that a box of [0, 30] must take 30.000001 as 30: a thousandth of the mean spacing,
+// Coordinates are often float32, so that a box of [0, 30] must take 30.000001 as 30: a ten-thousandth of the spacing,
 // or what float32 rounds away.
 double Tolerance(const std::vector<double>& values, double bound) {
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const double spacing = values.size() > 1 ? (*high - *low) / static_cast<double>(values.size() - 1) : 0;
   const double rounding = std::abs(bound) * 1e-7;
-  return std::isfinite(spacing) ? std::max(spacing * 1e-3, rounding) : rounding;
+  return std::isfinite(spacing) ? std::max(spacing * 1e-4, rounding) : rounding;
 }
 
 class Planner {
