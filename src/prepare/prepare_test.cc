@@ -209,6 +209,7 @@ TEST(Plan, LongitudesGoRoundTheGlobe) {
       {{270, 180, 90, 0}, "[-90, 90]", {90, 0, -90}},
       {{0, 90, 180, 270}, "[350, 100]", {360, 450}},
       {{0, 90, 180, 270}, "[-10, -5]", {}},
+      {{0, 180}, "[-180, 179.9]", {-180, 0}},  // however coarse the grid, 179.9 is not 180
   };
   for (const LongitudeCase& c : cases) {
     SourceFacts facts;
