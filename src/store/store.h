@@ -75,7 +75,7 @@ struct DeleteOptions {
 
 struct ListOptions {
   std::string prefix;
-  std::string delimiter;     // empty: flat. Usually "/": keys beyond it are folded into prefixes
+  std::string delimiter;  // empty: flat. Usually "/": keys beyond it are folded into prefixes
   // An object whose key is a prefix itself ("a/", as tools mark folders) is given as an object too. It comes with its
   // prefix, and a page may hold one more for it than max_results.
   bool include_trailing_delimiter = false;
