@@ -31,13 +31,16 @@ std::string ValueRange(const std::vector<double>& values) {
   return "its values go from " + Plain(*low) + " to " + Plain(*high);
 }
 
-// Coordinates are often float32, so that a box of [0, 30] must take 30.000001 as 30: a ten-thousandth of the spacing,
-// or what float32 rounds away.
+// Coordinates are often float32, so that a box of [0, 30] must take 30.000001 as 30: a thousandth of the mean spacing,
+// but no less than float32 rounds away, and no more than what sums of many steps go astray (the seam of a real file is
+// at 20.1666667 and 380.1666307); on a coarse grid 180 is no part of [-180, 179.9].
 double Tolerance(const std::vector<double>& values, double bound) {
+  if (values.empty()) return 0;
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   const double spacing = values.size() > 1 ? (*high - *low) / static_cast<double>(values.size() - 1) : 0;
-  const double rounding = std::abs(bound) * 1e-7;
-  return std::isfinite(spacing) ? std::max(spacing * 1e-4, rounding) : rounding;
+  if (!std::isfinite(spacing)) return std::abs(bound) * 1e-7;
+  const double rounding = std::max({std::abs(bound), std::abs(*low), std::abs(*high)}) * 1e-7;
+  return std::clamp(spacing * 1e-3, rounding, rounding * 100);
 }
 
 class Planner {
@@ -160,8 +163,10 @@ Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<doub
   const double tolerance = Tolerance(values, kCircle);
   std::vector<double> moved;
   for (const double value : values) moved.push_back(OnTheWay(value, range.from, to, tolerance));
+  // Files that close the circle hold its seam twice, as at 0 and at 360; where both have become the same, one is left.
+  const bool seam_twice = values.size() > 1 && std::abs(moved.back() - moved.front()) <= tolerance;
   std::vector<IndexRun> runs;
-  for (uint64_t i = 0; i < values.size(); ++i) {
+  for (uint64_t i = 0; i < values.size() - (seam_twice ? 1 : 0); ++i) {
     if (!(moved[i] <= to + tolerance)) continue;
     const bool joins =
         !runs.empty() && runs.back().start + runs.back().count == i && std::abs(moved[i] - moved[i - 1]) < kCircle / 2;
@@ -176,14 +181,6 @@ Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<doub
   if (runs.size() > 2) return At(recipe_, range.line, "the values of '" + out.name + "' are not in order");
   const bool descending = values.size() > 1 && values[1] < values[0];
   if (runs.size() == 2 && (moved[runs[0].start] > moved[runs[1].start]) != descending) std::swap(runs[0], runs[1]);
-  if (runs.size() == 2) {
-    // Files that close the circle hold its seam twice, at 0 and at 360.
-    IndexRun& second = runs[1];
-    if (std::abs(moved[second.start] - moved[runs[0].start + runs[0].count - 1]) <= tolerance) {
-      ++second.start;
-      if (--second.count == 0) runs.pop_back();
-    }
-  }
   out.runs = runs;
   out.size = 0;
   bool changed = false;
