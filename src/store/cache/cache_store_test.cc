@@ -8,6 +8,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <chrono>
 #include <csignal>
 #include <cstring>
 #include <filesystem>
@@ -19,6 +20,7 @@
 #include "base/log.h"
 #include "store/cache/block_cache.h"
 #include "store/cache/cache_plan.h"
+#include "store/decorated_store.h"
 #include "store/memory/memory_store.h"
 #include "store/testing/conformance.h"
 #include "store/testing/fault_store.h"
@@ -374,9 +376,21 @@ TEST_F(CacheStoreTest, FaultsBelowNeverGiveWrongBytes) {
   EXPECT_GT(served, 100);
 }
 
+// A store whose answers take long enough for all who ask at once to have asked.
+class Leisurely final : public DecoratedStore<Leisurely> {
+ public:
+  explicit Leisurely(std::shared_ptr<Store> inner) : DecoratedStore(std::move(inner)) {}
+  template <class T, class Call>
+  Result<T> Around(const StoreCall&, const Call& call) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(200));
+    return call();
+  }
+};
+
 TEST_F(CacheStoreTest, ReadersOfOneBlockShareARequest) {
   const std::string content = Pattern(kMiB, 7);
   const Generation generation = Put("k", content);
+  store_ = MakeCacheStore(std::make_shared<Leisurely>(inner_), cache_, "bucket");
   constexpr int kReaders = 8;
   std::vector<std::jthread> readers;
   std::latch start(kReaders);
