@@ -3,21 +3,19 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
-#include <filesystem>
 #include <limits>
 #include <numbers>
 
 #include "base/text.h"
 #include "prepare/documents.h"
 #include "prepare/expression.h"
+#include "prepare/fingerprints.h"
 #include "prepare/layout.h"
 #include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
 
-// Changes whenever the bytes made from the same recipe and source would change.
-constexpr const char* kFingerprintVersion = "seamount prepare 1";
 constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and in the record
 
 zarr::DataType ZarrType(source::DataType type) {
@@ -54,17 +52,6 @@ Bytes FillValue(zarr::DataType type) {
 
 bool IsFloat(zarr::DataType type) { return type == zarr::DataType::kFloat32 || type == zarr::DataType::kFloat64; }
 
-std::string FileText(const source::FileIdentity& file) {
-  return std::filesystem::path(file.path).filename().string() + "|" + std::to_string(file.size_bytes) + "|" +
-         std::to_string(file.modified_ns) + "\n";
-}
-
-std::string IndexText(const source::Index& index) {
-  std::string text;
-  for (const uint64_t i : index) text += std::to_string(i) + ",";
-  return text + ";";
-}
-
 // "a/b" of a NetCDF-4 group would be a path in Zarr, with groups of its own.
 std::string OutputName(const std::string& name) {
   std::string out = name;
@@ -92,9 +79,6 @@ class Planner {
   void AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions, source::Index shape,
                 std::vector<std::byte> values, const std::string& attributes);
   Result<void> AddTasks();
-  std::string ArrayText(const DataArray& array) const;
-  std::string StatisticsText(const DataArray& array) const;
-  std::string TaskText(const DataArray& array, const zarr::Box& region) const;
 
   const Recipe& recipe_;
   const SourceFacts& facts_;
@@ -368,81 +352,12 @@ void Planner::AddCoordinates() {
            WithText("{}", {{"long_name", "climatology of a step = sum over terms of weight times coefficient"}}));
 }
 
-std::string Planner::ArrayText(const DataArray& array) const {
-  const zarr::ArrayMetadata& m = array.metadata;
-  std::string text = std::string(kFingerprintVersion) + "\n" + array.name + "\n" + array.expression + "\n" +
-                     std::string(zarr::NameOf(m.data_type)) + "\n" + recipe_.codec + "\n" + std::to_string(m.format) +
-                     "\n" + IndexText(m.chunk_shape) + (m.shard_shape ? IndexText(*m.shard_shape) : "") + "\n";
-  for (const size_t input : array.inputs) {
-    const source::Variable& variable = facts_.variables[input];
-    text +=
-        variable.name + std::string(source::NameOf(variable.type)) + AttributesJson(variable.attributes, false) + "\n";
-  }
-  for (const std::string& name : array.source_dimensions) {
-    const PlannedDimension& dimension = plan_.selection.Find(name);
-    if (dimension.dropped) text += name + "=" + std::to_string(dimension.runs[0].start) + "\n";
-  }
-  if (array.anomaly) {
-    text += "anomaly " + std::to_string(recipe_.anomaly->harmonics) + " ";
-    for (size_t t = plan_.anomaly_over.start; t < plan_.anomaly_over.stop; ++t) {
-      text += std::to_string(plan_.selection.time->moments[t]) + ",";
-    }
-    for (const source::FileIdentity& file : facts_.files) text += FileText(file);
-  }
-  return text;
-}
-
-std::string Planner::StatisticsText(const DataArray& array) const {
-  std::string text = ArrayText(array) + IndexText(array.task_shape);
-  for (const std::string& name : array.source_dimensions) {
-    for (const IndexRun& run : plan_.selection.Find(name).runs) text += IndexText({run.start, run.count});
-  }
-  if (array.standardize) {
-    text += "standardize " + std::to_string(plan_.standardize_over.start) + "+" +
-            std::to_string(plan_.standardize_over.stop) + "\n";
-  }
-  for (const source::FileIdentity& file : facts_.files) text += FileText(file);
-  return text;
-}
-
-std::string Planner::TaskText(const DataArray& array, const zarr::Box& region) const {
-  std::string text = array.fingerprint + "\n" + IndexText(region.origin) + IndexText(region.shape) + "\n";
-  size_t d = 0;
-  std::vector<std::pair<std::string, std::pair<uint64_t, uint64_t>>> touched;
-  for (const std::string& name : array.source_dimensions) {
-    const PlannedDimension& dimension = plan_.selection.Find(name);
-    if (dimension.dropped) continue;
-    uint64_t at = 0;
-    for (const IndexRun& run : dimension.runs) {
-      const uint64_t from = std::max(region.origin[d], at);
-      const uint64_t to = std::min(region.origin[d] + region.shape[d], at + run.count);
-      if (from < to) {
-        const uint64_t start = run.start + from - at;
-        text += name + ":" + std::to_string(start) + "+" + std::to_string(to - from) + "\n";
-        touched.push_back({name, {start, start + to - from}});
-      }
-      at += run.count;
-    }
-    ++d;
-  }
-  for (const source::FileIdentity& file : facts_.files) {
-    bool reads = file.join_dimension.empty();
-    bool along = false;
-    for (const auto& [name, range] : touched) {
-      if (name != file.join_dimension) continue;
-      along = true;
-      reads = reads || (range.first < file.join_start + file.join_count && file.join_start < range.second);
-    }
-    if (reads || !along) text += FileText(file);
-  }
-  return text;
-}
-
 Result<void> Planner::AddTasks() {
+  const Fingerprints fingerprints(recipe_, facts_, plan_);
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     DataArray& array = plan_.arrays[a];
-    array.fingerprint = Fingerprint(ArrayText(array));
-    if (array.anomaly || array.standardize) array.statistics_fingerprint = Fingerprint(StatisticsText(array));
+    array.fingerprint = fingerprints.OfArray(array);
+    if (array.anomaly || array.standardize) array.statistics_fingerprint = fingerprints.OfStatistics(array);
     const source::Index& shape = array.metadata.shape;
     if (source::Elements(shape) == 0) continue;
     double regions = static_cast<double>(plan_.tasks.size());
@@ -463,7 +378,7 @@ Result<void> Planner::AddTasks() {
         task.region.shape.push_back(std::min(array.task_shape[d], shape[d] - at[d]));
       }
       task.bytes = source::Elements(task.region.shape) * zarr::SizeOf(array.metadata.data_type);
-      task.fingerprint = Fingerprint(TaskText(array, task.region));
+      task.fingerprint = fingerprints.OfTask(array, task.region);
       plan_.output_bytes += task.bytes;
       plan_.tasks.push_back(std::move(task));
       more = false;
@@ -503,10 +418,7 @@ Result<Plan> Planner::Run() {
   }
   SEAMOUNT_TRY(AddTasks());
   plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection);
-  std::string whole = std::string(kFingerprintVersion) + SEAMOUNT_VERSION + recipe_.text + "\n";
-  for (const source::FileIdentity& file : facts_.files) whole += FileText(file);
-  for (const DataArray& array : plan_.arrays) whole += array.fingerprint + "\n";
-  plan_.fingerprint = Fingerprint(whole);
+  plan_.fingerprint = Fingerprints(recipe_, facts_, plan_).OfPlan();
   return std::move(plan_);
 }
 
