@@ -219,6 +219,9 @@ def host() -> dict:
 MEANING = {
     "mb_per_s": "10^6 bytes of the object per second of wall time; more is better",
     "seconds": "wall time",
+    "files_per_s": "files written until their close returned, or read whole, per second",
+    "first_s": "wall time of the first time, with a fresh mount",
+    "again_s": "wall time of the same once more",
     "machine_cpu_s": "CPU seconds of the whole machine meanwhile: reader, server and line too",
     "process_cpu_s": "CPU seconds of the process that is measured",
     "others_cpu_percent": "how much of the machine was used by others and by the kernel's own threads",

@@ -12,7 +12,6 @@ race.
 from __future__ import annotations
 
 import argparse
-import contextlib
 import json
 import os
 import random
@@ -22,55 +21,15 @@ import time
 from pathlib import Path
 
 import harness
+import mounts
 
 BUCKET = "race"
 
 
 def mount_commands(port: int, cache: Path, folder: Path) -> dict[str, list]:
-    endpoint = f"http://127.0.0.1:{port}"
-    commands = {
-        "seamount": [harness.SEAMOUNT, "mount", f"gs://{BUCKET}", folder, "--foreground", "--anonymous", "--endpoint",
-                     endpoint, "--cache-dir", cache, "--cache-size", "4G"],
-        "seamount without disk cache": [harness.SEAMOUNT, "mount", f"gs://{BUCKET}", folder, "--foreground",
-                                        "--anonymous", "--endpoint", endpoint, "--cache-size", "0"],
-    }
-    if rclone := harness.rival("rclone"):
-        base = [rclone, "mount", f":gcs:{BUCKET}", folder, "--gcs-anonymous", f"--gcs-endpoint={endpoint}/storage/v1/",
-                "--gcs-bucket-policy-only", "--cache-dir", cache, "--config", "/dev/null", "--vfs-cache-mode", "full"]
-        commands["rclone, 16 streams"] = base + ["--vfs-read-chunk-streams", "16", "--vfs-read-chunk-size", "4M"]
-    if gcsfuse := harness.rival("gcsfuse"):
-        base = [gcsfuse, "--foreground", "--anonymous-access", "--enable-hns=false",
-                f"--custom-endpoint={endpoint}/storage/v1/"]
-        commands["gcsfuse"] = base + [BUCKET, folder]
-        commands["gcsfuse, parallel downloads"] = base + [
-            "--cache-dir", cache, "--file-cache-max-size-mb", "4096", "--file-cache-enable-parallel-downloads",
-            "--file-cache-download-chunk-size-mb", "4", BUCKET, folder]
-    return commands
-
-
-class NotMounted(RuntimeError):
-    pass
-
-
-@contextlib.contextmanager
-def mounted(command: list, folder: Path):
-    folder.mkdir(parents=True, exist_ok=True)
-    process = subprocess.Popen([str(c) for c in command], stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-    try:
-        deadline = time.monotonic() + 30
-        while not os.path.ismount(folder):
-            if process.poll() is not None or time.monotonic() > deadline:
-                process.kill()
-                said = process.stderr.read().decode(errors="replace").strip()
-                raise NotMounted(f"{Path(command[0]).name} did not mount: {said[-300:]}")
-            time.sleep(0.05)
-        yield process
-    finally:
-        subprocess.run(["umount", "-l", str(folder)], check=False, capture_output=True)
-        process.terminate()
-        with contextlib.suppress(subprocess.TimeoutExpired):
-            process.wait(timeout=10)
-        process.kill()
+    ours = {"seamount": ["--cache-dir", cache, "--cache-size", "4G"], "seamount without disk cache": ["--cache-size", "0"]}
+    return {name: mounts.seamount_command(harness.SEAMOUNT, BUCKET, port, folder, *options)
+            for name, options in ours.items()} | mounts.rival_commands(BUCKET, port, cache, folder)
 
 
 def sequential(path: Path) -> float:
@@ -121,7 +80,7 @@ def race(arguments: argparse.Namespace) -> None:
                 try:
                     for _ in range(arguments.repeat):
                         measure(run, name, port, work, size, arguments)
-                except NotMounted as failure:
+                except mounts.NotMounted as failure:
                     if name.startswith("seamount"):
                         raise
                     print(f"  {name}: left out: {failure}")
@@ -136,7 +95,7 @@ def measure(run: harness.Run, name: str, port: int, work: Path, size: int, argum
         cache.mkdir()
         harness.drop_page_cache()
         harness.warm(work / "served")
-        return mounted(mount_commands(port, cache, folder)[name], folder)
+        return mounts.mounted(mount_commands(port, cache, folder)[name], folder)
 
     harness.wait_quiet()
     with fresh() as process:
