@@ -213,17 +213,30 @@ Result<int> Serve(const MountOptions& options, const std::function<void()>& read
 }
 
 // The child's side of the background: no terminal, no working directory, its log in a file.
-void LeaveTerminal(const std::string& log_file) {
+void LeaveTerminal(int log) {
   setsid();
   if (chdir("/") != 0) { /* a folder that stays busy, nothing worse */
   }
   const int null = open("/dev/null", O_RDWR | O_CLOEXEC);
-  const int log = open(log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
   if (null >= 0) {
     dup2(null, STDIN_FILENO);
     dup2(null, STDOUT_FILENO);
   }
   dup2(log >= 0 ? log : null, STDERR_FILENO);
+}
+
+// A log that the user names is the user's own affair; the usual one is in a folder whose name others can guess.
+Result<vfs::StagingFd> OpenLog(const MountOptions& options) {
+  if (!options.log_file.empty()) {
+    vfs::StagingFd log(open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    if (log.get() >= 0) return log;
+    return base::InvalidArgument("--log-file '" + options.log_file + "': " + std::strerror(errno));
+  }
+  auto folder = vfs::OpenPrivateFolder(StagingFolder(options));
+  if (!folder) return base::PermissionDenied(folder.error().message);
+  auto log = vfs::OpenPrivateLog(*folder, "mount.log");
+  if (!log) return base::PermissionDenied("in '" + StagingFolder(options) + "': " + log.error().message);
+  return *std::move(log);
 }
 
 Result<void> MakeAbsolute(std::string& path) {
@@ -240,6 +253,7 @@ Result<int> ServeInBackground(MountOptions options) {
                             &options.log_file, &options.store.key}) {
     SEAMOUNT_TRY(MakeAbsolute(*path));
   }
+  SEAMOUNT_TRY_ASSIGN(const vfs::StagingFd log, OpenLog(options));
   int answer[2];
   if (pipe2(answer, O_CLOEXEC) != 0) return base::Internal("no pipe to the background process");
   const pid_t child = fork();
@@ -247,7 +261,7 @@ Result<int> ServeInBackground(MountOptions options) {
   if (child == 0) {
     close(answer[0]);
     return Serve(options, [&] {
-      LeaveTerminal(options.log_file.empty() ? StagingFolder(options) + "/mount.log" : options.log_file);
+      LeaveTerminal(log.get());
       const char mounted = 1;
       if (write(answer[1], &mounted, 1) != 1) { /* the parent is gone; the mount is there all the same */
       }

@@ -11,6 +11,7 @@
 #include <cerrno>
 #include <memory>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -306,10 +307,15 @@ void ReleaseDir(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
 }
 
 // Entry 0 is ".", 1 is "..", the rest are the folder's. An entry's offset is the number of the one after it.
-void ReadFolder(fuse_req_t req, size_t size, off_t offset, const OpenDirectory& folder, bool plus) {
-  std::vector<char> buffer(size);
-  size_t used = 0;
+void ReadFolder(fuse_req_t req, size_t size, off_t offset, OpenDirectory& folder, bool plus) {
   auto& fs = Fs(req);
+  if (offset > 0) folder.walked = true;
+  if (offset == 0 && std::exchange(folder.walked, false)) {  // rewinddir: as the folder is now
+    if (const auto listed = fs.Rewind(folder); !listed) return ReplyFault(req, listed.error());
+  }
+  std::vector<char> buffer(size);
+  std::vector<uint64_t> looked_up;
+  size_t used = 0;
   for (auto i = static_cast<size_t>(offset); i < folder.entries.size() + 2; ++i) {
     const vfs::DirectoryEntry* entry = i < 2 ? nullptr : &folder.entries[i - 2];
     const char* name = i == 0 ? "." : i == 1 ? ".." : entry->name.c_str();
@@ -321,13 +327,17 @@ void ReadFolder(fuse_req_t req, size_t size, off_t offset, const OpenDirectory& 
     out.attr.st_ino = i == 0 ? folder.inode : i == 1 ? folder.parent : FUSE_ROOT_ID + i;
     out.attr.st_mode = TypeOf(i < 2 ? Kind::kDirectory : entry->kind);
     if (plus && entry != nullptr) {
-      if (const auto attributes = fs.EntryAttributes(folder, *entry)) out = ToEntry(req, *attributes);
+      if (const auto attributes = fs.EntryAttributes(folder, *entry)) {
+        out = ToEntry(req, *attributes);
+        looked_up.push_back(out.ino);
+      }
     }
     const auto next = static_cast<off_t>(i + 1);
     used += plus ? fuse_add_direntry_plus(req, buffer.data() + used, size - used, name, &out, next)
                  : fuse_add_direntry(req, buffer.data() + used, size - used, name, &out.attr, next);
   }
-  fuse_reply_buf(req, buffer.data(), used);
+  if (fuse_reply_buf(req, buffer.data(), used) == 0) return;
+  for (const uint64_t inode : looked_up) fs.Forget(inode, 1);
 }
 
 void ReadDir(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {

@@ -53,7 +53,8 @@ Outcome<void> FileSystem::CommitInode(const InodePtr& inode) {
   }
   // Nobody can win this race any more, so what was written is made safe at once.
   if (content && fault.error == ESTALE) Abandon(inode, fault);
-  return Fault{fault.error == ENOSPC ? ENOSPC : EIO, "uploading '" + key + "': " + fault.message};
+  const bool told = fault.error == ENOSPC || fault.error == EACCES;
+  return Fault{told ? fault.error : EIO, "uploading '" + key + "': " + fault.message};
 }
 
 Outcome<void> FileSystem::UploadContent(const InodePtr& inode, const std::string& key, StagedFile& staged) {
@@ -65,6 +66,7 @@ Outcome<void> FileSystem::UploadContent(const InodePtr& inode, const std::string
     before = inode->info;
     options.metadata = before.metadata;
     PutMetadata(inode->kept, options.metadata);
+    options.metadata.erase(kMadeByKey);  // content has a checksum
   }
   options.if_generation = before.generation;
   if (!before.content_type.empty()) options.content_type = before.content_type;
@@ -78,7 +80,7 @@ Outcome<void> FileSystem::UploadContent(const InodePtr& inode, const std::string
     result = store_.Write(key, store::FileSource(staged.file().get(), 0, staged.size()), options, {});
     if (result) stats_.uploaded_bytes += staged.size();
   }
-  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo after, std::move(result));
+  SEAMOUNT_VFS_CHANGE(store::ObjectInfo after, std::move(result));
   after.key = key;
   if (after.metadata.empty()) after.metadata = options.metadata;
 
@@ -87,7 +89,8 @@ Outcome<void> FileSystem::UploadContent(const InodePtr& inode, const std::string
     std::scoped_lock lock(mutex_);
     old_reader = std::move(inode->reader);
     SetInfo(*inode, after);
-    inode->checked = clock_.Now();
+    inode->checked = Now();
+    if (inode->parent != nullptr) Changed(*inode->parent, inode->name);
     inode->reader = std::make_shared<ObjectReader>(fetcher_.get(), after);
     staged.Uploaded(inode->reader);
   }
@@ -138,12 +141,13 @@ Outcome<void> FileSystem::UploadAttributes(const InodePtr& inode, const std::str
   } else if (lost) {
     return Fault{ESTALE, "'" + key + "' was removed or replaced by somebody else"};
   }
-  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo after, std::move(written));
+  SEAMOUNT_VFS_CHANGE(store::ObjectInfo after, std::move(written));
   after.key = key;
   if (after.metadata.empty()) after.metadata = metadata;
   std::scoped_lock lock(mutex_);
   SetInfo(*inode, after);
-  inode->checked = clock_.Now();
+  inode->checked = Now();
+  if (inode->parent != nullptr) Changed(*inode->parent, inode->name);
   if (inode->reader != nullptr) inode->reader->Retarget(key, after.generation);
   return {};
 }

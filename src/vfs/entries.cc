@@ -1,6 +1,7 @@
 // Making and removing names: files, folders, links.
 #include <cerrno>
 
+#include "base/log.h"
 #include "store/byte_source.h"
 #include "vfs/file_system.h"
 #include "vfs/names.h"
@@ -26,7 +27,7 @@ Outcome<void> FileSystem::CheckNew(const std::string& folder_key, std::string_vi
   return {};
 }
 
-Outcome<FileSystem::NewEntry> FileSystem::PrepareNew(uint64_t parent, std::string_view name) {
+Outcome<FileSystem::NewEntry> FileSystem::PrepareNew(uint64_t parent, std::string_view name, uint64_t lookups) {
   NewEntry entry;
   {
     std::scoped_lock lock(mutex_);
@@ -34,7 +35,7 @@ Outcome<FileSystem::NewEntry> FileSystem::PrepareNew(uint64_t parent, std::strin
     entry.folder_key = InodeTree::KeyOf(*entry.folder);
   }
   SEAMOUNT_TRY(CheckNew(entry.folder_key, name));
-  SEAMOUNT_TRY_ASSIGN(entry.existing, Resolve(entry.folder, name));
+  SEAMOUNT_TRY_ASSIGN(entry.existing, Resolve(entry.folder, name, lookups));
   return entry;
 }
 
@@ -64,16 +65,22 @@ Outcome<InodePtr> FileSystem::WriteNew(const NewEntry& entry, std::string_view n
                                        const KeptAttributes& kept) {
   Metadata metadata;
   PutMetadata(kept, metadata);
+  // Two machines may ask for the same empty object at once. Where an answer is lost and the request repeated, this
+  // tells whose the object is that is found there.
+  metadata[kMadeByKey] = std::to_string(session_) + "-" + std::to_string(reserved_count_++);
   const std::string key = entry.folder_key + std::string(name) + (kind == Kind::kDirectory ? "/" : "");
   auto written =
       store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent, .metadata = metadata}, {});
   if (!written && written.error().code() == ErrorCode::kPreconditionFailed) return Exists(name);
-  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo info, std::move(written));
+  SEAMOUNT_VFS_CHANGE(store::ObjectInfo info, std::move(written));
   if (info.metadata.empty()) info.metadata = metadata;
   std::scoped_lock lock(mutex_);
   if (entry.folder->gone) return Fault{ENOENT, "the folder of '" + key + "' was removed"};
   Touch(*entry.folder);
-  return Attach(entry.folder, name, {.kind = kind, .info = std::move(info)}, clock_.Now());
+  Changed(*entry.folder, name);
+  InodePtr inode = Attach(entry.folder, name, {.kind = kind, .info = std::move(info)}, Now());
+  ++inode->lookups;
+  return inode;
 }
 
 Outcome<Attributes> FileSystem::Make(uint64_t parent, std::string_view name, Kind kind, KeptAttributes kept,
@@ -87,7 +94,6 @@ Outcome<Attributes> FileSystem::Make(uint64_t parent, std::string_view name, Kin
   kept.gid = owned.gid;
   SEAMOUNT_TRY_ASSIGN(const InodePtr inode, WriteNew(entry, name, kind, kept));
   std::scoped_lock lock(mutex_);
-  ++inode->lookups;
   return AttributesOf(*inode);
 }
 
@@ -97,6 +103,7 @@ Outcome<Attributes> FileSystem::MakeDirectory(uint64_t parent, std::string_view 
 
 Outcome<Attributes> FileSystem::MakeSymlink(uint64_t parent, std::string_view name, std::string_view target,
                                             const Ownership& owner) {
+  if (!IsUtf8(target)) return Fault{EILSEQ, "a link's target is kept in metadata, which must be UTF-8"};
   // The kernel's own limit is 4 KiB; metadata of an object ends at 8 KiB.
   return Make(parent, name, Kind::kSymlink, {.symlink_target = std::string(target)}, owner);
 }
@@ -109,14 +116,17 @@ Outcome<Attributes> FileSystem::MakeSpecial(uint64_t parent, std::string_view na
 Outcome<Created> FileSystem::Create(uint64_t parent, std::string_view name, const Ownership& owner,
                                     const OpenOptions& options) {
   std::shared_lock layout(layout_);
-  SEAMOUNT_TRY_ASSIGN(const NewEntry entry, PrepareNew(parent, name));
+  SEAMOUNT_TRY_ASSIGN(const NewEntry entry, PrepareNew(parent, name, 1));
   if (entry.existing != nullptr) {
     layout.unlock();
-    if (options.exclusive) return Exists(name);
-    SEAMOUNT_TRY_ASSIGN(auto file, OpenExisting(entry.existing->number, options));
+    Outcome<std::unique_ptr<OpenFile>> file = Exists(name);
+    if (!options.exclusive) file = OpenExisting(entry.existing->number, options);
+    if (!file) {
+      Forget(entry.existing->number, 1);
+      return std::move(file).error();
+    }
     std::scoped_lock lock(mutex_);
-    ++entry.existing->lookups;
-    return Created{AttributesOf(*entry.existing), std::move(file)};
+    return Created{AttributesOf(*entry.existing), *std::move(file)};
   }
   // With O_EXCL the name must be ours before the call returns, so an empty object is made at once. Otherwise the file
   // is seen by others when it is closed, whole.
@@ -137,10 +147,11 @@ Outcome<Created> FileSystem::Create(uint64_t parent, std::string_view name, cons
       inode->kept = kept;
       inode->kept.mtime = inode->info.updated;
       Touch(*entry.folder);
+      Changed(*entry.folder, name);
     }
+    ++inode->lookups;
   }
   std::scoped_lock lock(mutex_);
-  ++inode->lookups;
   ++inode->handles;
   return Created{AttributesOf(*inode), std::make_unique<OpenFile>(OpenFile{inode, options})};
 }
@@ -155,7 +166,7 @@ Outcome<void> FileSystem::KeepFolder(const InodePtr& folder) {
   }
   auto written = store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent}, {});
   if (!written && written.error().code() == ErrorCode::kPreconditionFailed) return {};  // somebody else just did
-  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo info, std::move(written));
+  SEAMOUNT_VFS_CHANGE(store::ObjectInfo info, std::move(written));
   info.key = key;
   std::scoped_lock lock(mutex_);
   if (folder->info.generation == store::kAbsent) SetInfo(*folder, info);
@@ -169,6 +180,7 @@ void FileSystem::Park(const InodePtr& inode) {
   {
     std::scoped_lock lock(mutex_);
     if (inode->handles == 0 || inode->info.generation == store::kAbsent || inode->info.size_bytes == 0) return;
+    if (!inode->parked_key.empty()) return;
     info = inode->info;
   }
   const std::string parked = ReservedKey();
@@ -180,34 +192,61 @@ void FileSystem::Park(const InodePtr& inode) {
   inode->parked_key = parked;
 }
 
+// The content was parked, but the name stays after all. Under the inode's commit lock.
+void FileSystem::Unpark(const InodePtr& inode) {
+  std::string parked;
+  store::ObjectInfo info;
+  {
+    std::scoped_lock lock(mutex_);
+    parked = std::exchange(inode->parked_key, {});
+    info = inode->info;
+  }
+  if (parked.empty()) return;
+  ReaderOf(inode)->Retarget(info.key, info.generation);
+  (void)store_.Delete(parked, {}, {});  // left behind if this fails; a later mount's sweep takes it
+}
+
+// The folder is no more: an object that it hid has its own name again. Under mutex_.
+void FileSystem::UnhideObject(const InodePtr& folder, std::string_view name) {
+  const InodePtr object = tree_.Child(folder, std::string(name) + kHiddenObjectMark);
+  if (object != nullptr && tree_.Child(folder, name) == nullptr) tree_.Move(object, folder, std::string(name));
+}
+
 Outcome<void> FileSystem::Unlink(uint64_t parent, std::string_view name) {
   SEAMOUNT_TRY(CheckWritable());
   std::shared_lock layout(layout_);
   SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
-  SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
-  if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such file"};
-  if (child->kind == Kind::kDirectory) return Fault{EISDIR, "'" + std::string(name) + "' is a folder"};
-  std::scoped_lock commit(child->commit);
-  std::string key;
-  bool in_bucket = false;
-  {
+  for (;;) {
+    SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
+    if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such file"};
+    if (child->kind == Kind::kDirectory) return Fault{EISDIR, "'" + std::string(name) + "' is a folder"};
+    std::scoped_lock commit(child->commit);
+    std::string key;
+    bool in_bucket = false;
+    {
+      std::scoped_lock lock(mutex_);
+      if (!IsAt(*child, folder, name)) continue;  // renamed, removed or forgotten meanwhile: what has the name now?
+      key = InodeTree::KeyOf(*child);
+      in_bucket = child->info.generation != store::kAbsent;
+    }
+    if (in_bucket) {
+      SEAMOUNT_TRY(KeepFolder(folder));
+      Park(child);
+      auto deleted = store_.Delete(key, {}, {});
+      if (!deleted) {
+        Unpark(child);
+        return ToChangeFault(deleted.error());
+      }
+    }
     std::scoped_lock lock(mutex_);
-    if (child->gone) return Fault{ENOENT, "'" + std::string(name) + "': no such file"};
-    key = InodeTree::KeyOf(*child);
-    in_bucket = child->info.generation != store::kAbsent;
+    child->unlinked = true;
+    child->kept_dirty = false;
+    MarkChanged(*child);
+    Touch(*folder);
+    Changed(*folder, name);
+    tree_.Detach(child);
+    return {};
   }
-  if (in_bucket) {
-    SEAMOUNT_TRY(KeepFolder(folder));
-    Park(child);
-    SEAMOUNT_VFS_ASSIGN([[maybe_unused]] const bool deleted, store_.Delete(key, {}, {}));
-  }
-  std::scoped_lock lock(mutex_);
-  child->unlinked = true;
-  child->kept_dirty = false;
-  MarkChanged(*child);
-  Touch(*folder);
-  tree_.Detach(child);
-  return {};
 }
 
 Outcome<void> FileSystem::CheckEmpty(const InodePtr& folder) {
@@ -221,7 +260,13 @@ Outcome<void> FileSystem::CheckEmpty(const InodePtr& folder) {
   }
   SEAMOUNT_VFS_ASSIGN(const store::ListPage page, store_.List({.prefix = folder_key, .max_results = 2}, {}));
   for (const store::ObjectInfo& info : page.objects) {
-    if (info.key != folder_key) return Fault{ENOTEMPTY, "'" + folder_key + "' is not empty"};
+    if (info.key == folder_key) continue;
+    const std::string_view below = std::string_view(info.key).substr(folder_key.size());
+    const bool shown = IsShowable(below.substr(0, below.find('/')));
+    Fault fault{ENOTEMPTY, "'" + folder_key + "' is not empty: it holds '" + info.key + "'"};
+    if (!shown)
+      base::Log(base::LogLevel::kWarning, fault.message + ", a key that no path can spell and `ls` does not show");
+    return fault;
   }
   return {};
 }
@@ -230,26 +275,30 @@ Outcome<void> FileSystem::RemoveDirectory(uint64_t parent, std::string_view name
   SEAMOUNT_TRY(CheckWritable());
   std::shared_lock layout(layout_);
   SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
-  SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
-  if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such folder"};
-  if (child->kind != Kind::kDirectory) return Fault{ENOTDIR, "'" + std::string(name) + "' is not a folder"};
-  // A change of its attributes would write the marker again.
-  std::scoped_lock commit(child->commit);
-  SEAMOUNT_TRY(CheckEmpty(child));
-  SEAMOUNT_TRY(KeepFolder(folder));
-  std::string key;
-  {
+  for (;;) {
+    SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
+    if (child == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such folder"};
+    if (child->kind != Kind::kDirectory) return Fault{ENOTDIR, "'" + std::string(name) + "' is not a folder"};
+    // A change of its attributes would write the marker again.
+    std::scoped_lock commit(child->commit);
+    std::string key;
+    {
+      std::scoped_lock lock(mutex_);
+      if (!IsAt(*child, folder, name)) continue;  // renamed, removed or forgotten meanwhile: what has the name now?
+      key = InodeTree::KeyOf(*child);
+    }
+    SEAMOUNT_TRY(CheckEmpty(child));
+    SEAMOUNT_TRY(KeepFolder(folder));
+    SEAMOUNT_VFS_CHANGE([[maybe_unused]] const bool deleted, store_.Delete(key, {}, {}));
     std::scoped_lock lock(mutex_);
-    if (child->gone) return Fault{ENOENT, "'" + std::string(name) + "': no such folder"};
-    key = InodeTree::KeyOf(*child);
+    child->unlinked = true;
+    child->kept_dirty = false;
+    Touch(*folder);
+    Changed(*folder, name);
+    tree_.Detach(child);
+    UnhideObject(folder, name);
+    return {};
   }
-  SEAMOUNT_VFS_ASSIGN([[maybe_unused]] const bool deleted, store_.Delete(key, {}, {}));
-  std::scoped_lock lock(mutex_);
-  child->unlinked = true;
-  child->kept_dirty = false;
-  Touch(*folder);
-  tree_.Detach(child);
-  return {};
 }
 
 void FileSystem::SweepReserved() {

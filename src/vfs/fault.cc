@@ -12,7 +12,7 @@ int ErrnoOf(ErrorCode code) {
     case ErrorCode::kPermissionDenied: return EACCES;
     case ErrorCode::kUnauthenticated: return EACCES;
     case ErrorCode::kUnavailable: return EIO;
-    case ErrorCode::kResourceExhausted: return ENOSPC;
+    case ErrorCode::kResourceExhausted: return EIO;
     case ErrorCode::kInvalidArgument: return EINVAL;
     case ErrorCode::kDataLoss: return EIO;
     case ErrorCode::kCancelled: return EINTR;
@@ -25,8 +25,9 @@ int ErrnoOf(ErrorCode code) {
 
 Fault ToFault(const Error& error) { return {ErrnoOf(error.code()), error.message()}; }
 
-Fault ToUploadFault(const Error& error) {
-  return {error.code() == ErrorCode::kResourceExhausted ? ENOSPC : EIO, error.message()};
+Fault ToChangeFault(const Error& error) {
+  if (error.code() == ErrorCode::kResourceExhausted) return {ENOSPC, error.message()};
+  return ToFault(error);
 }
 
 }  // namespace seamount::vfs

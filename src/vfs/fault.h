@@ -15,17 +15,20 @@ struct Fault {
 template <class T>
 using Outcome = base::Expected<T, Fault>;
 
-// The one place where a store's error becomes an errno value.
+// The one place where a store's error becomes an errno value: of a question, which cannot lack room, so that a store
+// that is out of something is EIO…
 Fault ToFault(const Error& error);
-// The same for an upload: a program that calls fsync or close must see EIO (or ENOSPC), never success and never a
-// code that means something else there.
-Fault ToUploadFault(const Error& error);
+// …and of a change, where it is ENOSPC.
+Fault ToChangeFault(const Error& error);
 
 }  // namespace seamount::vfs
 
-// SEAMOUNT_TRY_ASSIGN for a store's Result inside a function that returns an Outcome.
-#define SEAMOUNT_VFS_ASSIGN(decl, expr) SEAMOUNT_VFS_ASSIGN_(SEAMOUNT_CONCAT(seamount_vfs_, __LINE__), decl, expr)
-#define SEAMOUNT_VFS_ASSIGN_(tmp, decl, expr)             \
-  auto tmp = (expr);                                      \
-  if (!tmp) return ::seamount::vfs::ToFault(tmp.error()); \
+// SEAMOUNT_TRY_ASSIGN for a store's Result inside a function that returns an Outcome: of a question, and of a change.
+#define SEAMOUNT_VFS_ASSIGN(decl, expr) \
+  SEAMOUNT_VFS_ASSIGN_(SEAMOUNT_CONCAT(seamount_vfs_, __LINE__), decl, expr, ToFault)
+#define SEAMOUNT_VFS_CHANGE(decl, expr) \
+  SEAMOUNT_VFS_ASSIGN_(SEAMOUNT_CONCAT(seamount_vfs_, __LINE__), decl, expr, ToChangeFault)
+#define SEAMOUNT_VFS_ASSIGN_(tmp, decl, expr, to_fault)    \
+  auto tmp = (expr);                                       \
+  if (!tmp) return ::seamount::vfs::to_fault(tmp.error()); \
   decl = *std::move(tmp)

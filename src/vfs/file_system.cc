@@ -104,7 +104,7 @@ Attributes FileSystem::AttributesOf(const Inode& inode) const {
 }
 
 bool FileSystem::Fresh(const Inode& inode) const {
-  return inode.dirty() || clock_.Now() - inode.checked < options_.attribute_ttl;
+  return inode.dirty() || clock_.Now() - inode.checked.time < options_.attribute_ttl;
 }
 
 void FileSystem::SetInfo(Inode& inode, const store::ObjectInfo& info) {
@@ -129,17 +129,16 @@ void FileSystem::Touch(Inode& folder) {
 Outcome<std::optional<FileSystem::Found>> FileSystem::Probe(const std::string& parent_key, std::string_view name) {
   const std::string key = parent_key + std::string(WithoutMark(name));
   const bool hidden = name.ends_with(kHiddenObjectMark);
-  if (!store::CheckKey(key)) return std::optional<Found>();
+  if (WithoutMark(name).empty() || !store::CheckKey(key)) return std::optional<Found>();
   // Both questions at once; a folder costs no second round trip, and neither does a file.
   auto stat = fetcher_->pool().Submit([this, key] { return store_.Stat(key, {}); });
-  store::ListPage below;
-  Result<store::ListPage> listed = store::ListPage();
-  if (!hidden) listed = store_.List({.prefix = key + "/", .max_results = 1}, {});
+  Result<store::ListPage> listed = store_.List({.prefix = key + "/", .max_results = 1}, {});
   auto object = stat.get();
-  SEAMOUNT_VFS_ASSIGN(below, std::move(listed));
+  SEAMOUNT_VFS_ASSIGN(store::ListPage below, std::move(listed));
   SEAMOUNT_VFS_ASSIGN(const auto info, std::move(object));
   const bool folder = !below.objects.empty();
-  if (folder) {
+  if (hidden && !folder) return std::optional<Found>();  // the object has its own name, and one only
+  if (folder && !hidden) {
     Found found{.kind = Kind::kDirectory};
     if (below.objects[0].key == key + "/") found.info = std::move(below.objects[0]);
     return std::optional<Found>(std::move(found));
@@ -148,12 +147,24 @@ Outcome<std::optional<FileSystem::Found>> FileSystem::Probe(const std::string& p
   return std::optional<Found>({.kind = KindOf(ParseMetadata(info->metadata)), .info = *info});
 }
 
-InodePtr FileSystem::Attach(const InodePtr& parent, std::string_view name, const Found& found, base::SteadyTime asked) {
+bool FileSystem::HoldsDirty(const InodePtr& inode) const {
+  const auto below = tree_.Subtree(inode);
+  return std::any_of(below.begin(), below.end(), [](const InodePtr& each) { return each->dirty(); });
+}
+
+void FileSystem::Changed(Inode& folder, std::string_view name) {
+  if (folder.watchers > 0) folder.changes.insert_or_assign(std::string(name), ++order_);
+}
+
+InodePtr FileSystem::Attach(const InodePtr& parent, std::string_view name, const Found& found, const Moment& asked) {
   InodePtr child = tree_.Child(parent, name);
-  if (child != nullptr && (child->dirty() || child->checked > asked)) return child;  // we know better
+  if (child != nullptr && (child->dirty() || child->checked.order > asked.order)) return child;  // we know better
   const bool same = child != nullptr && child->kind == found.kind &&
                     (found.kind == Kind::kDirectory || child->info.generation == found.info.generation);
   if (!same) {
+    if (child != nullptr && HoldsDirty(child)) return child;
+    const auto change = parent->changes.find(name);
+    if (change != parent->changes.end() && change->second > asked.order) return child;
     if (child != nullptr) tree_.Detach(child);
     child = tree_.Add(parent, std::string(name), found.kind);
   }
@@ -162,28 +173,38 @@ InodePtr FileSystem::Attach(const InodePtr& parent, std::string_view name, const
   return child;
 }
 
-Outcome<InodePtr> FileSystem::Resolve(const InodePtr& parent, std::string_view name) {
+Outcome<InodePtr> FileSystem::Resolve(const InodePtr& parent, std::string_view name, uint64_t lookups) {
   if (name.size() > kMaxNameBytes) return Fault{ENAMETOOLONG, "a name may hold 255 bytes"};
+  const auto counted = [&](InodePtr child) {
+    child->lookups += lookups;
+    return child;
+  };
   for (;;) {
     std::string parent_key;
+    Moment asked;
+    std::optional<FolderWatch> watch;
     {
       std::scoped_lock lock(mutex_);
       if (parent->gone) return NoEntry(parent->name);
       InodePtr child = tree_.Child(parent, name);
-      if (child != nullptr && Fresh(*child)) return child;
+      if (child != nullptr && Fresh(*child)) return counted(std::move(child));
       parent_key = InodeTree::KeyOf(*parent);
+      watch.emplace(mutex_, parent);
+      asked = Now();
     }
     if (parent_key.empty() && WithoutMark(name) == kReservedName) return InodePtr();
-    const auto asked = clock_.Now();
     SEAMOUNT_TRY_ASSIGN(const auto found, Probe(parent_key, name));
     std::scoped_lock lock(mutex_);
     if (parent->gone) return NoEntry(parent->name);
     if (InodeTree::KeyOf(*parent) != parent_key) continue;  // renamed meanwhile
-    if (found) return Attach(parent, name, *found, asked);
+    if (found) {
+      InodePtr child = Attach(parent, name, *found, asked);
+      if (child == nullptr) continue;  // removed here meanwhile; somebody may have made it again
+      return counted(std::move(child));
+    }
     InodePtr child = tree_.Child(parent, name);
-    if (child == nullptr || child->dirty() || child->checked > asked) return child;
-    const auto below = tree_.Subtree(child);
-    if (std::any_of(below.begin(), below.end(), [](const InodePtr& inode) { return inode->dirty(); })) return child;
+    if (child == nullptr) return child;
+    if (child->checked.order > asked.order || HoldsDirty(child)) return counted(std::move(child));
     tree_.Detach(child);
     return InodePtr();
   }
@@ -191,10 +212,9 @@ Outcome<InodePtr> FileSystem::Resolve(const InodePtr& parent, std::string_view n
 
 Outcome<Attributes> FileSystem::Lookup(uint64_t parent, std::string_view name) {
   SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
-  SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name));
+  SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name, 1));
   if (child == nullptr) return NoEntry(std::string(name));
   std::scoped_lock lock(mutex_);
-  ++child->lookups;
   return AttributesOf(*child);
 }
 
@@ -210,16 +230,17 @@ void FileSystem::Forget(uint64_t number, uint64_t lookups) {
 // up again.
 Outcome<void> FileSystem::Revalidate(const InodePtr& inode) {
   std::string key;
+  Moment asked;
   {
     std::scoped_lock lock(mutex_);
     if (inode->gone) return Fault{ESTALE, "'" + inode->name + "' was removed or replaced"};
     if (inode->dirty()) return {};
     key = InodeTree::KeyOf(*inode);
+    asked = Now();
   }
-  const auto asked = clock_.Now();
   SEAMOUNT_VFS_ASSIGN(const auto info, store_.Stat(key, {}));
   std::scoped_lock lock(mutex_);
-  if (inode->dirty() || inode->checked > asked) return {};
+  if (inode->dirty() || inode->checked.order > asked.order) return {};
   if (!inode->gone && InodeTree::KeyOf(*inode) != key) return {};  // renamed here meanwhile
   if (!info || info->generation != inode->info.generation) {
     if (!inode->gone) tree_.Detach(inode);
@@ -250,18 +271,18 @@ Outcome<std::string> FileSystem::ReadLink(uint64_t number) {
   return *inode->kept.symlink_target;
 }
 
-Outcome<std::unique_ptr<OpenDirectory>> FileSystem::OpenFolder(uint64_t number) {
-  InodePtr folder;
-  std::string key;
-  auto open = std::make_unique<OpenDirectory>();
+Outcome<OpenDirectory> FileSystem::ListFolder(const InodePtr& folder) {
+  OpenDirectory open;
   {
     std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY_ASSIGN(folder, Folder(number));
-    key = InodeTree::KeyOf(*folder);
-    open->inode = number;
-    open->parent = folder->parent == nullptr ? kRootInode : folder->parent->number;
+    if (folder->gone) return NoEntry(folder->name);
+    open.inode = folder->number;
+    open.parent = folder->parent == nullptr ? kRootInode : folder->parent->number;
+    open.key = InodeTree::KeyOf(*folder);
+    open.watch = std::make_unique<FolderWatch>(mutex_, folder);
+    open.listed = Now();
   }
-  open->listed = clock_.Now();
+  const std::string& key = open.key;
   SEAMOUNT_VFS_ASSIGN(
       store::ListPage page,
       store::ListAll(store_, {.prefix = key, .delimiter = "/", .include_trailing_delimiter = true}, {}));
@@ -287,24 +308,48 @@ Outcome<std::unique_ptr<OpenDirectory>> FileSystem::OpenFolder(uint64_t number) 
     add(std::move(name), kind, std::move(info));
   }
   std::scoped_lock lock(mutex_);
-  for (const auto& [name, child] : folder->children) {
-    if (child->dirty()) add(name, child->kind, child->info);
+  // What was made or removed here while the store was asked.
+  for (const auto& [name, order] : folder->changes) {
+    if (order > open.listed.order && tree_.Child(folder, name) == nullptr) entries.erase(name);
   }
-  open->entries.reserve(entries.size());
-  for (auto& [name, entry] : entries) open->entries.push_back(std::move(entry));
+  for (const auto& [name, child] : folder->children) {
+    if (child->dirty() || child->checked.order > open.listed.order) add(name, child->kind, child->info);
+  }
+  open.entries.reserve(entries.size());
+  for (auto& [name, entry] : entries) open.entries.push_back(std::move(entry));
   return open;
+}
+
+Outcome<std::unique_ptr<OpenDirectory>> FileSystem::OpenFolder(uint64_t number) {
+  SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(number));
+  SEAMOUNT_TRY_ASSIGN(OpenDirectory open, ListFolder(folder));
+  return std::make_unique<OpenDirectory>(std::move(open));
+}
+
+Outcome<void> FileSystem::Rewind(OpenDirectory& folder) {
+  const InodePtr inode = folder.watch->folder();
+  auto listed = ListFolder(inode);
+  if (listed) {
+    folder = *std::move(listed);
+  } else if (listed.error().error != ENOENT) {
+    return std::move(listed).error();
+  } else {
+    folder.entries.clear();  // removed meanwhile: it is empty now
+  }
+  return {};
 }
 
 std::optional<Attributes> FileSystem::EntryAttributes(const OpenDirectory& folder, const DirectoryEntry& entry) {
   std::scoped_lock lock(mutex_);
-  const InodePtr parent = tree_.Find(folder.inode);
-  if (parent == nullptr || parent->gone) return std::nullopt;
+  const InodePtr& parent = folder.watch->folder();
+  if (parent->gone || InodeTree::KeyOf(*parent) != folder.key) return std::nullopt;
   const InodePtr known = tree_.Child(parent, entry.name);
   const bool created_since = entry.kind != Kind::kDirectory && entry.info.generation == store::kAbsent;
-  if (known == nullptr && (created_since || clock_.Now() - folder.listed >= options_.attribute_ttl)) {
+  if (known == nullptr && (created_since || clock_.Now() - folder.listed.time >= options_.attribute_ttl)) {
     return std::nullopt;
   }
   const InodePtr child = Attach(parent, entry.name, {.kind = entry.kind, .info = entry.info}, folder.listed);
+  if (child == nullptr) return std::nullopt;
   ++child->lookups;
   return AttributesOf(*child);
 }

@@ -79,12 +79,33 @@ struct DirectoryEntry {
   store::ObjectInfo info;  // of a folder: its marker, if it has one
 };
 
-// A folder's entries as they were when it was opened.
+// While one lives, what is changed in a folder is remembered (Inode::changes), so that what the store was asked before
+// cannot undo it. Made under the file system's mutex, destroyed without it.
+class FolderWatch {
+ public:
+  FolderWatch(std::mutex& mutex, InodePtr folder) : mutex_(mutex), folder_(std::move(folder)) { ++folder_->watchers; }
+  ~FolderWatch() {
+    std::scoped_lock lock(mutex_);
+    if (--folder_->watchers == 0) folder_->changes.clear();
+  }
+  FolderWatch(const FolderWatch&) = delete;
+  FolderWatch& operator=(const FolderWatch&) = delete;
+  const InodePtr& folder() const { return folder_; }
+
+ private:
+  std::mutex& mutex_;
+  const InodePtr folder_;
+};
+
+// A folder's entries as they were when it was opened. To be given up before the file system.
 struct OpenDirectory {
   uint64_t inode = 0;
   uint64_t parent = 0;
   std::vector<DirectoryEntry> entries;  // in byte order, without "." and ".."
-  base::SteadyTime listed;
+  std::string key;                      // the folder's, when it was listed
+  Moment listed;
+  bool walked = false;  // somebody has read on from its beginning
+  std::unique_ptr<FolderWatch> watch;
 };
 
 struct OpenFile {
@@ -127,6 +148,8 @@ class FileSystem {
 
   // Folders.
   Outcome<std::unique_ptr<OpenDirectory>> OpenFolder(uint64_t inode);
+  // Lists the folder anew (rewinddir).
+  Outcome<void> Rewind(OpenDirectory& folder);
   // The attributes of an entry as Lookup would answer them, counted as a lookup; no I/O. Nothing if the entry was
   // changed since the folder was opened, so that the kernel must look it up.
   std::optional<Attributes> EntryAttributes(const OpenDirectory& folder, const DirectoryEntry& entry);
@@ -163,11 +186,24 @@ class FileSystem {
   bool Fresh(const Inode& inode) const;
   // What the store has at a name: nothing, a folder, or an object.
   Outcome<std::optional<Found>> Probe(const std::string& parent_key, std::string_view name);
-  // Makes the tree agree with what was found since `asked`. Under mutex_.
-  InodePtr Attach(const InodePtr& parent, std::string_view name, const Found& found, base::SteadyTime asked);
+  // Now, later than all before. Under mutex_.
+  Moment Now() { return {clock_.Now(), ++order_}; }
+  // Makes the tree agree with what was found since `asked`; null if the name was changed here meanwhile, so that what
+  // was found says nothing. Under mutex_.
+  InodePtr Attach(const InodePtr& parent, std::string_view name, const Found& found, const Moment& asked);
+  // A name of the folder was made, changed or removed here. Under mutex_.
+  void Changed(Inode& folder, std::string_view name);
+  // Something at or below the inode is not in the bucket yet. Under mutex_.
+  bool HoldsDirty(const InodePtr& inode) const;
   void SetInfo(Inode& inode, const store::ObjectInfo& info);
-  // The child as the tree or the store knows it; null if there is none.
-  Outcome<InodePtr> Resolve(const InodePtr& parent, std::string_view name);
+  // The child as the tree or the store knows it; null if there is none. `lookups` are counted before anybody can forget
+  // it. Without, the kernel may forget it at any time: callers then check IsAt before they use its key.
+  Outcome<InodePtr> Resolve(const InodePtr& parent, std::string_view name, uint64_t lookups = 0);
+  // Whether the inode has this name in this folder. Under mutex_.
+  static bool IsAt(const Inode& inode, const InodePtr& folder, std::string_view name) {
+    return !inode.gone && inode.parent == folder && inode.name == name;
+  }
+  Outcome<OpenDirectory> ListFolder(const InodePtr& folder);
   Outcome<void> CheckWritable() const;
   // Something of the inode was changed here: its ctime advances. Under mutex_, as the next.
   void MarkChanged(Inode& inode);
@@ -181,13 +217,16 @@ class FileSystem {
     InodePtr existing;  // what has the name now, or null
   };
   Outcome<void> CheckNew(const std::string& folder_key, std::string_view name);
-  Outcome<NewEntry> PrepareNew(uint64_t parent, std::string_view name);
+  Outcome<NewEntry> PrepareNew(uint64_t parent, std::string_view name, uint64_t lookups = 0);
   KeptAttributes OwnedBy(const InodePtr& folder, Kind kind, const Ownership& owner);
+  // Answers the inode with one lookup counted.
   Outcome<InodePtr> WriteNew(const NewEntry& entry, std::string_view name, Kind kind, const KeptAttributes& kept);
   Outcome<Attributes> Make(uint64_t parent, std::string_view name, Kind kind, KeptAttributes kept,
                            const Ownership& owner);
   Outcome<void> KeepFolder(const InodePtr& folder);
   void Park(const InodePtr& inode);
+  void Unpark(const InodePtr& inode);
+  void UnhideObject(const InodePtr& folder, std::string_view name);
   Outcome<void> CheckEmpty(const InodePtr& folder);
   void SweepReserved();
 
@@ -227,6 +266,7 @@ class FileSystem {
   std::atomic<uint64_t> reserved_count_ = 0;
   FairSharedMutex layout_;
   mutable std::mutex mutex_;
+  uint64_t order_ = 0;  // the last one handed out
   InodeTree tree_;
 };
 

@@ -317,7 +317,8 @@ TEST_F(FileSystemTest, EveryErrorCodeHasAnErrno) {
   EXPECT_EQ(ToFault(base::Unavailable("x")).error, EIO);
   EXPECT_EQ(ToFault(base::PermissionDenied("x")).error, EACCES);
   EXPECT_EQ(ToFault(base::PreconditionFailed("x")).error, ESTALE);
-  EXPECT_EQ(ToFault(base::ResourceExhausted("x")).error, ENOSPC);
+  EXPECT_EQ(ToFault(base::ResourceExhausted("x")).error, EIO);  // a question cannot lack room
+  EXPECT_EQ(ToChangeFault(base::ResourceExhausted("x")).error, ENOSPC);
   EXPECT_EQ(ToFault(base::Cancelled("x")).error, EINTR);
 }
 

@@ -23,12 +23,23 @@ namespace seamount::vfs {
 
 inline constexpr uint64_t kRootInode = 1;
 
+// When something was learned or done: the time says how long it is believed, the order what came after what, also
+// where the clock stood still. Orders are handed out under the file system's mutex.
+struct Moment {
+  base::SteadyTime time;
+  uint64_t order = 0;
+};
+
 struct Inode {
   uint64_t number = 0;
   Kind kind = Kind::kFile;
   std::string name;
   std::shared_ptr<Inode> parent;  // null: the root, or no longer in the tree
   std::map<std::string, std::shared_ptr<Inode>, std::less<>> children;
+  // Of a folder, while somebody asks the store for entries of it or still holds what the store said: the names that
+  // were made, changed or removed here since, with the order of the change. What was asked before says nothing of them.
+  std::map<std::string, uint64_t, std::less<>> changes;
+  int watchers = 0;
   uint64_t lookups = 0;  // references the kernel holds
   int handles = 0;
   bool gone = false;      // has no name any more: unlinked here, or removed or replaced by somebody else
@@ -37,9 +48,9 @@ struct Inode {
   // The object, as last seen; a folder's is its marker. generation kAbsent: not in the bucket yet, or a folder without
   // a marker.
   store::ObjectInfo info;
-  KeptAttributes kept;       // from the metadata, and changes not yet uploaded
-  bool kept_dirty = false;   // kept differs from the object's metadata
-  base::SteadyTime checked;  // when the store last said so
+  KeptAttributes kept;      // from the metadata, and changes not yet uploaded
+  bool kept_dirty = false;  // kept differs from the object's metadata
+  Moment checked;           // when the store was asked that last said so
   std::shared_ptr<ObjectReader> reader;
   std::shared_ptr<StagedFile> staged;
   std::string parked_key;             // where the content of an unlinked file is while handles are open

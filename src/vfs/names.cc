@@ -3,9 +3,7 @@
 #include <cerrno>
 
 namespace seamount::vfs {
-namespace {
 
-// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF.
 bool IsUtf8(std::string_view text) {
   const auto at = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
   for (size_t i = 0; i < text.size();) {
@@ -30,8 +28,6 @@ bool IsUtf8(std::string_view text) {
   }
   return true;
 }
-
-}  // namespace
 
 bool IsShowable(std::string_view component) {
   return !component.empty() && component != "." && component != ".." && component.size() <= kMaxNameBytes;

@@ -61,7 +61,7 @@ Outcome<void> FileSystem::Rename(uint64_t parent, std::string_view name, uint64_
   if (target == inode) return {};
   {
     std::scoped_lock lock(mutex_);
-    if (inode->gone || inode->parent != folder || inode->name != name) {
+    if (!IsAt(*inode, folder, name)) {
       return Fault{ENOENT, "'" + std::string(name) + "' was renamed or removed meanwhile"};
     }
   }
@@ -98,10 +98,11 @@ Outcome<void> FileSystem::RenameFile(const InodePtr& inode, const NewEntry& entr
   if (metadata != info.metadata) options.metadata = metadata;  // saying it costs a request more
   if (!replace) options.if_generation = store::kAbsent;
   auto copied = store_.Copy(from, to, options, {});
+  if (!copied && target != nullptr) Unpark(target);
   if (!copied && copied.error().code() == ErrorCode::kPreconditionFailed && !replace) {
     return Fault{EEXIST, copied.error().message()};
   }
-  SEAMOUNT_VFS_ASSIGN(store::ObjectInfo after, std::move(copied));
+  SEAMOUNT_VFS_CHANGE(store::ObjectInfo after, std::move(copied));
   after.key = to;
   if (after.metadata.empty()) after.metadata = metadata;
   {
@@ -115,15 +116,17 @@ Outcome<void> FileSystem::RenameFile(const InodePtr& inode, const NewEntry& entr
     }
     Touch(*old_folder);
     Touch(*entry.folder);
+    Changed(*old_folder, inode->name);
+    Changed(*entry.folder, name);
     tree_.Move(inode, entry.folder, std::string(name));
     MarkChanged(*inode);
     SetInfo(*inode, after);
-    inode->checked = clock_.Now();
+    inode->checked = Now();
     if (inode->reader != nullptr) inode->reader->Retarget(to, after.generation);
   }
   // If somebody replaced the old name in between, theirs stays.
   auto deleted = store_.Delete(from, {.if_generation = info.generation}, {});
-  if (!deleted && deleted.error().code() != ErrorCode::kPreconditionFailed) return ToFault(deleted.error());
+  if (!deleted && deleted.error().code() != ErrorCode::kPreconditionFailed) return ToChangeFault(deleted.error());
   return {};
 }
 
@@ -155,7 +158,7 @@ Outcome<std::vector<store::ObjectInfo>> FileSystem::CopyAll(const std::vector<st
   if (!error) return made;
   exec::ParallelFor(fetcher_->pool(), made.size(),
                     [&](size_t i) { (void)store_.Delete(made[i].key, {.if_generation = made[i].generation}, {}); });
-  return ToFault(*error);
+  return ToChangeFault(*error);
 }
 
 Outcome<void> FileSystem::RenameFolder(const InodePtr& inode, const NewEntry& entry, std::string_view name) {
@@ -200,10 +203,19 @@ void FileSystem::MoveFolder(const InodePtr& inode, const NewEntry& entry, std::s
   std::unordered_map<std::string, const store::ObjectInfo*> by_key;
   for (const store::ObjectInfo& info : copies) by_key.emplace(info.key, &info);
   std::scoped_lock lock(mutex_);
-  if (entry.existing != nullptr) tree_.Detach(entry.existing);
-  if (inode->parent != nullptr) Touch(*inode->parent);
+  if (entry.existing != nullptr) {
+    entry.existing->unlinked = true;  // who has it open may change its attributes, to no effect
+    entry.existing->kept_dirty = false;
+    tree_.Detach(entry.existing);
+  }
+  const InodePtr old_folder = inode->parent;
+  const std::string old_name = inode->name;
+  Touch(*old_folder);
   Touch(*entry.folder);
+  Changed(*old_folder, old_name);
+  Changed(*entry.folder, name);
   tree_.Move(inode, entry.folder, std::string(name));
+  UnhideObject(old_folder, old_name);
   for (const InodePtr& each : tree_.Subtree(inode)) {
     const auto copy = by_key.find(InodeTree::KeyOf(*each));
     if (copy == by_key.end()) {
@@ -211,8 +223,12 @@ void FileSystem::MoveFolder(const InodePtr& inode, const NewEntry& entry, std::s
       tree_.Detach(each);                            // somebody else removed it before it was copied
       continue;
     }
+    // What was written since it was copied goes up later, and its time with it.
+    const bool written = each->staged != nullptr && each->staged->dirty();
+    const KeptAttributes kept = each->kept;
     SetInfo(*each, *copy->second);
-    each->checked = clock_.Now();
+    if (written) each->kept = kept;
+    each->checked = Now();
     if (each->reader != nullptr) each->reader->Retarget(copy->first, copy->second->generation);
   }
 }

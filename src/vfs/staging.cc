@@ -8,11 +8,12 @@
 #include <cstdlib>
 #include <cstring>
 #include <ctime>
-#include <filesystem>
 #include <vector>
 
 namespace seamount::vfs {
 namespace {
+
+constexpr const char* kKept = "kept";
 
 Fault FromErrno(int error, const std::string& what) { return {error, what + ": " + std::strerror(error)}; }
 
@@ -44,29 +45,16 @@ Outcome<void> CopyWhole(int from, int to) {
 
 }  // namespace
 
-StagingFd& StagingFd::operator=(StagingFd&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-StagingFd::~StagingFd() {
-  if (fd_ >= 0) close(fd_);
-}
-
 Outcome<void> StagingFolder::Prepare() {
-  std::error_code error;
-  std::filesystem::create_directories(path_, error);
-  if (error) return FromErrno(error.value(), "making the staging folder '" + path_ + "'");
-  if (chmod(path_.c_str(), 0700) != 0) return FromErrno(errno, "staging folder '" + path_ + "'");
-  auto file = Create();
-  if (!file) return std::move(file).error();
+  SEAMOUNT_TRY_ASSIGN(folder_, OpenPrivateFolder(path_));
+  SEAMOUNT_TRY(Create());
   return {};
 }
 
 Outcome<StagingFd> StagingFolder::Create() {
-  int fd = open(path_.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
+  int fd = openat(folder_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {  // no O_TMPFILE on this file system
-    std::string name = path_ + "/staged-XXXXXX";
+    std::string name = "/proc/self/fd/" + std::to_string(folder_.get()) + "/staged-XXXXXX";
     fd = mkostemp(name.data(), O_CLOEXEC);
     if (fd >= 0) unlink(name.c_str());
   }
@@ -75,20 +63,20 @@ Outcome<StagingFd> StagingFolder::Create() {
 }
 
 Outcome<std::string> StagingFolder::Keep(const StagingFd& file, std::string_view key) {
-  const std::string folder = path_ + "/kept";
-  std::error_code ignored;  // the next call fails if this one did
-  std::filesystem::create_directories(folder, ignored);
+  if (mkdirat(folder_.get(), kKept, 0700) != 0 && errno != EEXIST)
+    return FromErrno(errno, "making '" + path_ + "/kept'");
+  const StagingFd kept(openat(folder_.get(), kKept, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (kept.get() < 0) return FromErrno(errno, "opening '" + path_ + "/kept'");
   for (int attempt = 0;; ++attempt) {
-    const std::string path =
-        folder + "/" + LocalName(key) + "." + std::to_string(std::time(nullptr)) + "." + std::to_string(attempt);
+    const std::string name = LocalName(key) + "." + std::to_string(std::time(nullptr)) + "." + std::to_string(attempt);
+    const std::string path = path_ + "/" + kKept + "/" + name;
     const std::string self = "/proc/self/fd/" + std::to_string(file.get());
-    if (linkat(AT_FDCWD, self.c_str(), AT_FDCWD, path.c_str(), AT_SYMLINK_FOLLOW) == 0) return path;
+    if (linkat(AT_FDCWD, self.c_str(), kept.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0) return path;
     if (errno == EEXIST) continue;
-    const StagingFd copy(open(path.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    const StagingFd copy(openat(kept.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
     if (copy.get() < 0 && errno == EEXIST) continue;
     if (copy.get() < 0) return FromErrno(errno, "keeping '" + path + "'");
-    auto copied = CopyWhole(file.get(), copy.get());
-    if (!copied) return std::move(copied).error();
+    SEAMOUNT_TRY(CopyWhole(file.get(), copy.get()));
     return path;
   }
 }

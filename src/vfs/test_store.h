@@ -27,6 +27,11 @@ class TestStore final : public Store {
     std::scoped_lock lock(mutex_);
     fault_ = std::move(fault);
   }
+  // Once, when the next operation of that name was carried out and before its answer is given.
+  void AfterNext(const std::string& operation, std::function<void()> then) {
+    std::scoped_lock lock(mutex_);
+    after_[operation] = std::move(then);
+  }
   std::vector<ReadCall> TakeReads() {
     std::scoped_lock lock(mutex_);
     return std::exchange(reads_, {});
@@ -66,7 +71,9 @@ class TestStore final : public Store {
   }
   Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
     SEAMOUNT_TRY(Before("Stat", key));
-    return inner_->Stat(key, context);
+    auto info = inner_->Stat(key, context);
+    After("Stat");
+    return info;
   }
   Result<store::ObjectInfo> Write(const std::string& key, const store::ByteSource& source,
                                   const store::WriteOptions& options, const CallContext& context) override {
@@ -104,9 +111,19 @@ class TestStore final : public Store {
     return fault ? fault(operation, key) : Result<void>();
   }
 
+  void After(const std::string& operation) {
+    std::function<void()> then;
+    {
+      std::scoped_lock lock(mutex_);
+      std::swap(then, after_[operation]);
+    }
+    if (then) then();
+  }
+
   const std::unique_ptr<Store> inner_ = store::MakeMemoryStore();
   std::mutex mutex_;
   Fault fault_;
+  std::map<std::string, std::function<void()>> after_;
   std::vector<ReadCall> reads_;
   std::vector<std::string> calls_;
 };
