@@ -51,6 +51,10 @@ std::string RandomId() {
   return base::HexEncode(bytes);
 }
 
+bool IsContentId(std::string_view name) {
+  return name.size() == 32 && name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
 Result<void> WriteAll(int fd, std::span<const std::byte> data, const std::string& what) {
   while (!data.empty()) {
     const ssize_t n = ::write(fd, data.data(), data.size());
@@ -104,7 +108,7 @@ Result<void> BlobWriter::Append(std::span<const std::byte> data) {
 
 Result<BlobInfo> BlobWriter::Commit() {
   if (::fsync(file_.get()) != 0) return FromErrno("fsync of object contents", errno);
-  SEAMOUNT_TRY(blobs_->MoveIntoPlace(blobs_->TemporaryPath(id_), id_));
+  SEAMOUNT_TRY(blobs_->LinkIntoPlace(id_));
   file_ = FileDescriptor();  // the destructor has nothing to discard any more
   return BlobInfo{id_, size_, hash_.crc32c(), hash_.FinishMd5()};
 }
@@ -122,7 +126,7 @@ static Result<void> MakeBlobFolders(const std::string& blobs) {
 }
 
 Result<std::unique_ptr<BlobStore>> BlobStore::Open(const std::string& directory) {
-  for (const char* name : {"/blobs", "/tmp", "/uploads"}) {
+  for (const char* name : {"/blobs", "/quarantine", "/tmp", "/uploads"}) {
     std::error_code error;
     fs::create_directories(directory + name, error);
     if (error) return FromErrno("making folder " + directory + name, error.value());
@@ -131,8 +135,6 @@ Result<std::unique_ptr<BlobStore>> BlobStore::Open(const std::string& directory)
   }
   SEAMOUNT_TRY(MakeBlobFolders(directory + "/blobs"));
   SEAMOUNT_TRY(SyncDirectory(directory));
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory + "/tmp", error)) fs::remove(entry.path(), error);
   return std::unique_ptr<BlobStore>(new BlobStore(directory));
 }
 
@@ -156,8 +158,11 @@ Result<std::optional<FileDescriptor>> BlobStore::OpenForRead(const std::string& 
   return std::optional<FileDescriptor>(std::move(file));
 }
 
-Result<void> BlobStore::MoveIntoPlace(const std::string& from, const std::string& id) {
-  if (::rename(from.c_str(), BlobPath(id).c_str()) != 0) return FromErrno("renaming object contents into place", errno);
+// On a file system without links the blob moves, and a crash before its row leaves it to be put aside.
+Result<void> BlobStore::LinkIntoPlace(const std::string& id) {
+  const std::string from = TemporaryPath(id);
+  if (::link(from.c_str(), BlobPath(id).c_str()) != 0 && ::rename(from.c_str(), BlobPath(id).c_str()) != 0)
+    return FromErrno("moving object contents into place", errno);
   return SyncDirectory(directory_ + "/blobs/" + id.substr(0, 2));
 }
 
@@ -188,7 +193,7 @@ Result<void> AppendFile(int from, int to) {
 Result<std::string> BlobStore::Duplicate(const std::string& id) {
   const std::string copy = RandomId();
   if (::link(BlobPath(id).c_str(), TemporaryPath(copy).c_str()) != 0) return Concatenate({id});
-  SEAMOUNT_TRY(MoveIntoPlace(TemporaryPath(copy), copy));
+  SEAMOUNT_TRY(LinkIntoPlace(copy));
   return copy;
 }
 
@@ -203,18 +208,12 @@ Result<std::string> BlobStore::Concatenate(const std::vector<std::string>& parts
   return std::move(info.id);
 }
 
-void BlobStore::Remove(const std::string& id) { ::unlink(BlobPath(id).c_str()); }
+void BlobStore::Confirm(const std::string& id) { ::unlink(TemporaryPath(id).c_str()); }
 
-Result<uint64_t> BlobStore::Sweep(const std::function<bool(const std::string&)>& is_live) {
-  uint64_t removed = 0;
-  std::error_code error;
-  for (fs::recursive_directory_iterator it(directory_ + "/blobs", error), end; it != end; it.increment(error)) {
-    if (error) break;
-    if (it->is_directory(error) || is_live(it->path().filename().string())) continue;
-    if (fs::remove(it->path(), error)) ++removed;
-  }
-  if (error) return FromErrno("sweeping " + directory_ + "/blobs", error.value());
-  return removed;
+// The name in tmp/ goes last: while it is there, the next start knows that this is nobody's.
+void BlobStore::Remove(const std::string& id) {
+  ::unlink(BlobPath(id).c_str());
+  ::unlink(TemporaryPath(id).c_str());
 }
 
 Result<FileDescriptor> BlobStore::OpenUpload(const std::string& id, bool create) {
@@ -229,22 +228,13 @@ Result<std::string> BlobStore::UploadToBlob(const std::string& id, int fd) {
   if (::fsync(fd) != 0) return FromErrno("fsync of object contents", errno);
   const std::string blob = RandomId();
   // File systems without links: the upload ends here.
-  if (::link(UploadPath(id).c_str(), TemporaryPath(blob).c_str()) != 0) {
-    SEAMOUNT_TRY(MoveIntoPlace(UploadPath(id), blob));
-  } else {
-    SEAMOUNT_TRY(MoveIntoPlace(TemporaryPath(blob), blob));
-  }
+  if (::link(UploadPath(id).c_str(), TemporaryPath(blob).c_str()) != 0 &&
+      ::rename(UploadPath(id).c_str(), TemporaryPath(blob).c_str()) != 0)
+    return FromErrno("moving an upload's file into place", errno);
+  SEAMOUNT_TRY(LinkIntoPlace(blob));
   return blob;
 }
 
 void BlobStore::RemoveUpload(const std::string& id) { ::unlink(UploadPath(id).c_str()); }
-
-Result<void> BlobStore::SweepUploads(const std::function<bool(const std::string&)>& is_live) {
-  std::error_code error;
-  for (const auto& entry : fs::directory_iterator(directory_ + "/uploads", error))
-    if (!is_live(entry.path().filename().string())) fs::remove(entry.path(), error);
-  if (error) return FromErrno("sweeping " + directory_ + "/uploads", error.value());
-  return {};
-}
 
 }  // namespace seamount::server

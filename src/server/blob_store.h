@@ -1,6 +1,8 @@
 // Object contents as files: blobs/aa/<id>, where id is random hex, never an object's name. A blob is written under
-// tmp/, fsynced, renamed into place and its directory fsynced; only then may a catalog row name it. So a row always
-// has its bytes, and what a crash leaves behind is a blob without a row, swept at the next start.
+// tmp/, fsynced, linked into place and its directory fsynced; only then may a catalog row name it, and when the row is
+// durable the name in tmp/ goes. So a row always has its bytes, and a name in tmp/ is the record that a write was not
+// finished: the next start removes what a crash left there. A blob that neither a row nor a name in tmp/ knows (an
+// older catalog was put back) is never removed but put aside, in quarantine/.
 #pragma once
 
 #include <cstdint>
@@ -9,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -83,7 +86,7 @@ class BlobWriter {
 // Thread-safe.
 class BlobStore {
  public:
-  // Makes the folders where missing and empties tmp/.
+  // Makes the folders where missing.
   static Result<std::unique_ptr<BlobStore>> Open(const std::string& directory);
 
   Result<BlobWriter> Create();
@@ -93,17 +96,28 @@ class BlobStore {
   Result<std::string> Duplicate(const std::string& id);
   // The bytes of all `parts` one after the other. Hashes are the caller's to combine.
   Result<std::string> Concatenate(const std::vector<std::string>& parts);
-  // Best effort: what stays behind is swept at the next start.
+  // A row names the blob now, durably: it is no unfinished write any more.
+  void Confirm(const std::string& id);
+  // Best effort: what stays behind is put aside at the next start.
   void Remove(const std::string& id);
-  // Removes every blob that `is_live` does not know; returns how many.
-  Result<uint64_t> Sweep(const std::function<bool(const std::string&)>& is_live);
+  // At a start, before anything is written. Removes unfinished writes; moves blobs that `is_live` does not know into
+  // quarantine/, and those there that it knows back.
+  struct Swept {
+    uint64_t removed = 0;
+    uint64_t put_aside = 0;
+    uint64_t moved_back = 0;
+  };
+  Result<Swept> Sweep(const std::function<bool(const std::string&)>& is_live);
 
   // Files of resumable uploads: uploads/<id>, appended to over many requests, later moved to be a blob.
   Result<FileDescriptor> OpenUpload(const std::string& id, bool create);
   // Makes the upload's file a blob, durable, and returns the blob's id. The upload stays until RemoveUpload.
   Result<std::string> UploadToBlob(const std::string& id, int fd);
   void RemoveUpload(const std::string& id);
-  Result<void> SweepUploads(const std::function<bool(const std::string&)>& is_live);
+  // What the catalog says of an upload's file. One that it does not know is removed only while it is empty, as a crash
+  // leaves it; else it is put aside.
+  enum class Fate { kKept, kEnded, kUnknown };
+  Result<Swept> SweepUploads(const std::function<Fate(const std::string&)>& fate_of);
 
  private:
   friend class BlobWriter;
@@ -111,13 +125,17 @@ class BlobStore {
   std::string BlobPath(const std::string& id) const;
   std::string TemporaryPath(const std::string& id) const { return directory_ + "/tmp/" + id; }
   std::string UploadPath(const std::string& id) const { return directory_ + "/uploads/" + id; }
-  Result<void> MoveIntoPlace(const std::string& from, const std::string& id);
+  std::string QuarantinePath(const std::string& id) const { return directory_ + "/quarantine/" + id; }
+  Result<void> LinkIntoPlace(const std::string& id);
+  Result<void> PutAside(const std::string& path, const std::string& id);
 
   std::string directory_;
 };
 
 // 32 hex digits that nobody can guess.
 std::string RandomId();
+// Whether a file's name has the form of one that RandomId gave: no other is ever touched.
+bool IsContentId(std::string_view name);
 Result<void> WriteAll(int fd, std::span<const std::byte> data, const std::string& what);
 // ENOSPC and EDQUOT are ResourceExhausted, the rest Internal.
 Error FromErrno(const std::string& what, int error);

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <openssl/rand.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -70,12 +71,22 @@ Result<void> BringUp(Connection& connection, const std::string& path) {
                                ", this one knows " + std::to_string(kFormat) + "): upgrade seamount");
 }
 
+// Makes the file where missing. Closed again before SQLite opens it: closing it later would end SQLite's locks.
+Result<void> MakePrivate(const std::string& path) {
+  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file.valid()) return FromErrno("opening " + path, errno);
+  for (const char* suffix : {"", "-wal", "-shm"}) {  // copied back by hand, they may be open to all
+    if (::chmod((path + suffix).c_str(), 0600) != 0 && errno != ENOENT)
+      return FromErrno("changing the mode of " + path + suffix, errno);
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, base::Clock& clock) {
   // It holds the tokens' secret; the files that SQLite puts beside it take its mode.
-  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file.valid()) return FromErrno("opening " + path, errno);
+  SEAMOUNT_TRY(MakePrivate(path));
   SEAMOUNT_TRY_ASSIGN(auto connection, Connection::Open(path, false));
   SEAMOUNT_TRY(BringUp(*connection, path));
   SEAMOUNT_TRY(connection->Execute(kSchema));
@@ -85,7 +96,8 @@ Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, base::Cl
   return catalog;
 }
 
-Catalog::~Catalog() = default;
+// The writer's connection is the last to close: SQLite then folds the log into catalog.db, which alone is all.
+Catalog::~Catalog() { idle_readers_.clear(); }
 
 Micros Catalog::Now() const {
   return std::chrono::duration_cast<std::chrono::microseconds>(clock_.WallNow().time_since_epoch()).count();

@@ -46,8 +46,9 @@ Result<ServerResponse> XmlAbortUpload(Service& service, Call& call);
 Result<ServerResponse> StartUpload(Service& service, Call& call);
 Result<ServerResponse> ResumeUpload(Service& service, Call& call);
 
-// Ends sessions that are a week old, or whose file is gone, and removes files without a session.
-Result<void> EndStaleSessions(Catalog& catalog, BlobStore& blobs);
+// Ends sessions that are a week old, or whose file is gone; removes the files of those that ended, and puts aside files
+// without a session.
+Result<BlobStore::Swept> EndStaleSessions(Catalog& catalog, BlobStore& blobs);
 
 // Gives back the space of uploads that nobody goes on with; looks once an hour.
 void EndOldSessions(Service& service);

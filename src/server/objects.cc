@@ -132,6 +132,7 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Cal
     if (!maybe_committed) service.blobs.Remove(blob.id);
     return std::move(outcome).error();
   }
+  service.blobs.Confirm(blob.id);
   if (!outcome->freed_blob.empty()) service.blobs.Remove(outcome->freed_blob);
   return std::move(outcome->row);
 }

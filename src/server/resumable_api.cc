@@ -9,7 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <unordered_set>
+#include <unordered_map>
 #include <utility>
 
 #include "base/encoding.h"
@@ -198,18 +198,20 @@ void EndOldSessions(Service& service) {
     if (IsOld(upload, now)) EndSession(service, upload.id);
 }
 
-Result<void> EndStaleSessions(Catalog& catalog, BlobStore& blobs) {
+Result<BlobStore::Swept> EndStaleSessions(Catalog& catalog, BlobStore& blobs) {
   SEAMOUNT_TRY_ASSIGN(const auto uploads, catalog.ListUploads());
-  std::unordered_set<std::string> with_file;
+  std::unordered_map<std::string, BlobStore::Fate> fates;
   for (const UploadRow& upload : uploads) {
     const bool lost = upload.finished == 0 && !upload.in_parts && !blobs.OpenUpload(upload.id, false);
-    if (lost || IsOld(upload, catalog.Now())) {
-      SEAMOUNT_TRY(catalog.DeleteUpload(upload.id));
-    } else if (upload.finished == 0 && !upload.in_parts) {
-      with_file.insert(upload.id);
-    }
+    const bool old = IsOld(upload, catalog.Now());
+    if (lost || old) SEAMOUNT_TRY(catalog.DeleteUpload(upload.id));
+    const bool goes_on = !lost && !old && upload.finished == 0;
+    fates[upload.id] = goes_on ? BlobStore::Fate::kKept : BlobStore::Fate::kEnded;
   }
-  return blobs.SweepUploads([&](const std::string& id) { return with_file.contains(id); });
+  return blobs.SweepUploads([&](const std::string& id) {
+    const auto found = fates.find(id);
+    return found == fates.end() ? BlobStore::Fate::kUnknown : found->second;
+  });
 }
 
 Result<ServerResponse> StartUpload(Service& service, Call& call) {

@@ -1,12 +1,5 @@
 #include "server/server.h"
 
-#include <fcntl.h>
-#include <sys/file.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
-#include <cerrno>
-#include <filesystem>
 #include <unordered_set>
 #include <utility>
 
@@ -15,36 +8,29 @@
 #include "server/accounts.h"
 #include "server/api.h"
 #include "server/handlers.h"
+#include "server/served_folder.h"
 #include "server/service.h"
 
 namespace seamount::server {
 namespace {
 
-Result<FileDescriptor> LockFolder(const std::string& directory) {
-  std::error_code error;
-  const bool made = std::filesystem::create_directories(directory, error);
-  if (error) return FromErrno("making folder " + directory, error.value());
-  // A folder that was there keeps its mode; what is secret in it has a mode of its own.
-  if (made && ::chmod(directory.c_str(), 0700) != 0)
-    return FromErrno("changing the mode of folder " + directory, errno);
-  FileDescriptor lock(::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock.valid()) return FromErrno("opening " + directory + "/lock", errno);
-  if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK) return FromErrno("locking " + directory + "/lock", errno);
-    return base::PreconditionFailed("folder " + directory + ": another server is running on it (end that one first)");
-  }
-  return lock;
-}
-
-// Ends stale upload sessions, and removes contents that no row names.
-Result<void> Sweep(Catalog& catalog, BlobStore& blobs) {
-  SEAMOUNT_TRY(EndStaleSessions(catalog, blobs));
-  std::unordered_set<std::string> live_blobs;
-  SEAMOUNT_TRY(catalog.ForEachBlob([&](const std::string& id) { live_blobs.insert(id); }));
-  SEAMOUNT_TRY_ASSIGN(const uint64_t removed,
-                      blobs.Sweep([&](const std::string& id) { return live_blobs.contains(id); }));
-  if (removed > 0)
-    base::Log(base::LogLevel::kInfo, "server: removed " + std::to_string(removed) + " contents of unfinished writes");
+// Ends stale upload sessions, removes unfinished writes, and puts aside contents that no row names.
+Result<void> Sweep(Catalog& catalog, BlobStore& blobs, const std::string& directory) {
+  SEAMOUNT_TRY_ASSIGN(const auto uploads, EndStaleSessions(catalog, blobs));
+  std::unordered_set<std::string> live;
+  SEAMOUNT_TRY(catalog.ForEachBlob([&](const std::string& id) { live.insert(id); }));
+  SEAMOUNT_TRY_ASSIGN(const auto contents, blobs.Sweep([&](const std::string& id) { return live.contains(id); }));
+  if (contents.removed > 0)
+    base::Log(base::LogLevel::kInfo,
+              "server: removed " + std::to_string(contents.removed) + " contents of unfinished writes");
+  if (contents.moved_back > 0)
+    base::Log(base::LogLevel::kWarning, "server: the catalog names " + std::to_string(contents.moved_back) +
+                                            " contents that were put aside: moved back from " + directory +
+                                            "/quarantine");
+  if (const uint64_t aside = contents.put_aside + uploads.put_aside; aside > 0)
+    base::Log(base::LogLevel::kWarning, "server: the catalog does not know " + std::to_string(aside) +
+                                            " contents of objects (was an older one put back?): kept, in " + directory +
+                                            "/quarantine");
   return {};
 }
 
@@ -120,10 +106,11 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
     base::Log(base::LogLevel::kWarning, "server: listening on " + options.address +
                                             " without TLS: tokens and data cross the network in the clear "
                                             "(--tls-cert and --tls-key, or a tunnel)");
+  SEAMOUNT_TRY(CheckFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(FileDescriptor lock, LockFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(auto catalog, Catalog::Open(options.directory + "/catalog.db", *options.clock));
   SEAMOUNT_TRY_ASSIGN(auto blobs, BlobStore::Open(options.directory));
-  SEAMOUNT_TRY(Sweep(*catalog, *blobs));
+  SEAMOUNT_TRY(Sweep(*catalog, *blobs, options.directory));
   auto server = std::make_unique<LocalServer>(std::move(lock), std::move(catalog), std::move(blobs), options);
   SEAMOUNT_TRY(server->Listen(options));
   return std::unique_ptr<Server>(std::move(server));

@@ -3,11 +3,12 @@
 // How it works: net/http_server.h gives each connection a thread, which calls api.cc. Handlers read rows through the
 // catalog (catalog.h: SQLite behind an in-memory cache and a group-committing writer) and contents through the blob
 // store (blob_store.h: fsynced files, sent with sendfile). A write is acknowledged when its blob and then its row are
-// durable; a crash in between leaves a blob without a row, which the next start removes.
+// durable; a crash in between leaves an unfinished write, which the next start removes.
 //
 // The folder:
 //   catalog.db (-wal, -shm)   SQLite
 //   blobs/aa/<id>             contents        tmp/, uploads/   contents on their way
+//   quarantine/<id>           contents that the catalog does not know: never deleted by the server
 //   admin-key.json            the administrator's key, mode 0600
 //   lock                      held while a server runs on the folder
 #pragma once
@@ -45,7 +46,8 @@ class Server {
   virtual void Stop(base::Duration grace) = 0;
 };
 
-// Listening when it returns. PreconditionFailed when another server has the folder; Unavailable when the port is taken.
+// Listening when it returns. InvalidArgument or DataLoss, with nothing changed, for a folder that is not a server's or
+// has lost its catalog; PreconditionFailed when another server has the folder; Unavailable when the port is taken.
 Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options);
 
 }  // namespace seamount::server

@@ -243,12 +243,16 @@ TEST_F(ServerTest, RestartKeepsEverythingAndSweepsOrphans) {
   ASSERT_EQ(Put("winds", "x", "kept").status, 200);
   const std::string key_before = server_->admin_key_file();
   const uint16_t port = server_->port();
-  const std::string orphan = folder_.path() + "/served/blobs/ab/abcdef";
+  const std::string id = "ab" + std::string(30, 'c');
+  const std::string orphan = folder_.path() + "/served/blobs/ab/" + id;
   server_.reset();
+  // As a crash leaves it: in place, and still named in tmp/.
   std::ofstream(orphan) << "left by a crash";
+  std::filesystem::create_hard_link(orphan, folder_.path() + "/served/tmp/" + id);
   Start(port);
   EXPECT_EQ(Get("winds", "x").body, "kept");
   EXPECT_FALSE(std::filesystem::exists(orphan));
+  EXPECT_TRUE(std::filesystem::is_empty(folder_.path() + "/served/quarantine"));
   EXPECT_EQ(server_->admin_key_file(), key_before);
 }
 

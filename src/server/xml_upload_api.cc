@@ -83,6 +83,7 @@ Result<ServerResponse> XmlPutPart(Service& service, Call& call) {
     service.blobs.Remove(blob.id);
     return std::move(replaced).error();
   }
+  service.blobs.Confirm(blob.id);
   if (!replaced->empty()) service.blobs.Remove(*replaced);
   ServerResponse response;
   response.headers.Add("ETag", "\"" + PartEtag(part) + "\"");
