@@ -9,7 +9,7 @@
 
 #include "base/text.h"
 #include "cli/command.h"
-#include "prepare/documents.h"
+#include "prepare/describe.h"
 #include "prepare/execute.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"

@@ -7,9 +7,11 @@
 #include "exec/byte_budget.h"
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
+#include "prepare/attributes.h"
+#include "prepare/climatology.h"
 #include "prepare/kept_statistics.h"
 #include "prepare/output.h"
-#include "prepare/regions.h"
+#include "prepare/region_writer.h"
 #include "prepare/statistics.h"
 #include "source/copy_box.h"
 
@@ -43,7 +45,6 @@ class Run {
   Result<void> CreateSmall(const std::string& name, const zarr::ArrayMetadata& metadata,
                            std::span<const std::byte> values, const CallContext& context);
   uint64_t ProgressBytes(const std::vector<size_t>& tasks) const;
-  std::set<std::string> Keys() const;
 
   const Plan& plan_;
   const SourceFacts& facts_;
@@ -134,31 +135,6 @@ uint64_t Run::ProgressBytes(const std::vector<size_t>& tasks) const {
   return bytes;
 }
 
-// Every key that a complete output may have, to tell what is left over from what it replaces.
-std::set<std::string> Run::Keys() const {
-  std::set<std::string> keys;
-  const auto add = [&](const zarr::Array& array) {
-    const Index& unit = array.unit_shape();
-    if (plan_.format == 3) {
-      keys.insert(array.path() + "/zarr.json");
-    } else {
-      keys.insert({array.path() + "/.zarray", array.path() + "/.zattrs"});
-    }
-    Index at(unit.size(), 0);
-    for (bool more = Elements(array.metadata().shape) > 0; more;) {
-      keys.insert(array.UnitKey(at));
-      more = false;
-      for (size_t d = at.size(); d-- > 0 && !more;) {
-        more = ++at[d] * unit[d] < array.metadata().shape[d];
-        if (!more) at[d] = 0;
-      }
-    }
-  };
-  for (const auto& array : arrays_) add(*array);
-  for (const auto& array : small_) add(*array);
-  return keys;
-}
-
 // Whether the same command may fare better another time.
 bool Continues(ErrorCode code) {
   switch (code) {
@@ -206,8 +182,7 @@ Result<Report> Run::Go(const CallContext& context) {
     report.written_bytes = writer.written_bytes();
     report.spilled_bytes = writer.spilled_bytes();
     for (const source::FileIdentity& file : facts_.files) SEAMOUNT_TRY(source::CheckUnchanged(file));
-    return output->Finish(output->replacing() ? Keys() : std::set<std::string>(),
-                          {plan_.format, plan_.group_attributes_json}, context);
+    return output->Finish({plan_.format, plan_.group_attributes_json}, pool_, context);
   };
   if (auto written = write(); !written) {
     const Error& error = written.error();

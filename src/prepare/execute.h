@@ -1,15 +1,14 @@
 // Carrying a plan out: statistics, then every region read, transformed, encoded and written by threads.
 //
-// How it works: beside the data lies one small object, the record (kRecordKey): the plan's fingerprint, the
-// fingerprints of the regions that are written, and whether all is complete. It is written before the first region,
-// then every second or so, always after the regions that it names. The group's own document (zarr.json, or .zgroup) is
-// written last, so that a half-finished output is not a group yet, and is recognised by its record. Running the same
-// plan again skips the regions recorded: after a kill it goes on, and when all is complete it does nothing. Writes of
-// the record are conditional on its generation, so that two runs into one place notice each other.
+// How it works: beside the data lies one small object, the record (record.h): the plan's fingerprint, the arrays that
+// are ours, the fingerprints of the regions that are written, and whether all is complete. It is written before the
+// first region, then every second or so, always after the regions that it names. The group's own document is written
+// last (output.h). Running the same plan again skips the regions recorded: after a kill it goes on, and when all is
+// complete it does nothing. Writes of the record are conditional on its generation, so that two runs into one place
+// notice each other.
 //
-// An output that holds anything else is refused: another plan's group or record unless `overwrite` is set, objects that
-// are neither always. Overwriting keeps regions whose fingerprints still hold, takes the group's document away first,
-// and deletes what the new plan does not have.
+// An output that holds what no prepare has made is refused, another plan's unless `overwrite` is set. Overwriting keeps
+// regions whose fingerprints still hold, and deletes what the old record names and the new plan does not have.
 #pragma once
 
 #include <cstdint>
@@ -21,8 +20,6 @@
 #include "store/store.h"
 
 namespace seamount::prepare {
-
-inline constexpr const char* kRecordKey = ".seamount-prepare.json";
 
 struct ExecuteOptions {
   bool overwrite = false;

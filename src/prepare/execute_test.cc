@@ -6,7 +6,7 @@
 #include <cmath>
 #include <map>
 
-#include "prepare/documents.h"
+#include "prepare/attributes.h"
 #include "prepare/plan.h"
 #include "prepare/testing/fake_dataset.h"
 #include "store/memory/memory_store.h"
@@ -280,18 +280,6 @@ TEST(Execute, MissingValuesAreLeftOutPointByPoint) {
   double mean = 0;  // the residuals of a fit with a constant term sum up to nothing
   for (uint64_t t = 12; t < 24; ++t) mean += u[t * 12 + 5];
   EXPECT_NEAR(mean, 0, 1e-4);
-}
-
-TEST(Record, RoundTripsAndRefusesOthers) {
-  const auto record = ParseRecord(RecordJson({"plan", true, true, {"a", "b"}}));
-  ASSERT_TRUE(record);
-  EXPECT_EQ(record->plan, "plan");
-  EXPECT_TRUE(record->complete);
-  EXPECT_TRUE(record->replacing);
-  EXPECT_THAT(record->done, ElementsAre("a", "b"));
-  for (const char* text : {"", "{}", "[]", "{\"seamount_prepare\":1,\"plan\":1,\"complete\":true,\"done\":[]}"}) {
-    EXPECT_FALSE(ParseRecord(text)) << text;
-  }
 }
 
 }  // namespace

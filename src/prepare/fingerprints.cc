@@ -1,11 +1,15 @@
 #include "prepare/fingerprints.h"
 
+#include <openssl/sha.h>
+
 #include <algorithm>
+#include <array>
 #include <filesystem>
 #include <utility>
 #include <vector>
 
-#include "prepare/documents.h"
+#include "base/encoding.h"
+#include "prepare/attributes.h"
 
 namespace seamount::prepare {
 namespace {
@@ -25,6 +29,12 @@ std::string IndexText(const source::Index& index) {
 }
 
 }  // namespace
+
+std::string Fingerprint(std::string_view text) {
+  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
+  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
+  return base::HexEncode(std::as_bytes(std::span(digest)).first(16));
+}
 
 std::string Fingerprints::ArrayText(const DataArray& array) const {
   const zarr::ArrayMetadata& m = array.metadata;

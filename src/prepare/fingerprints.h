@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "prepare/facts.h"
 #include "prepare/plan.h"
@@ -10,6 +11,9 @@
 #include "zarr/array.h"
 
 namespace seamount::prepare {
+
+// 32 hexadecimal digits that stand for the text.
+std::string Fingerprint(std::string_view text);
 
 // Of a plan in the making, all of which outlive this. What a function needs of the plan must be there when it is
 // called.

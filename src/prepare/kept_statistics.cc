@@ -2,7 +2,7 @@
 
 #include <cstring>
 
-#include "prepare/documents.h"
+#include "prepare/attributes.h"
 #include "prepare/parallel.h"
 #include "source/copy_box.h"
 #include "zarr/array.h"
@@ -26,20 +26,6 @@ Result<std::unique_ptr<zarr::Array>> OpenKept(std::shared_ptr<Store> store, cons
 }
 
 }  // namespace
-
-std::vector<std::byte> CoefficientBytes(const Climatology& climatology, zarr::DataType type) {
-  std::vector<std::byte> out(climatology.coefficients.size() * zarr::SizeOf(type));
-  for (size_t i = 0; i < climatology.coefficients.size(); ++i) {
-    const double value = climatology.coefficients[i];
-    const auto narrow = static_cast<float>(value);
-    if (type == zarr::DataType::kFloat32) {
-      std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
-    } else {
-      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
-    }
-  }
-  return out;
-}
 
 Result<std::optional<ArrayStatistics>> ReadStatistics(const Plan& plan, size_t array, std::shared_ptr<Store> store,
                                                       exec::ThreadPool& pool, exec::ByteBudget& budget,

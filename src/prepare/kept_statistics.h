@@ -15,7 +15,4 @@ Result<std::optional<ArrayStatistics>> ReadStatistics(const Plan& plan, size_t a
                                                       exec::ThreadPool& pool, exec::ByteBudget& budget,
                                                       const CallContext& context);
 
-// The coefficients in the type of their array, as they are stored.
-std::vector<std::byte> CoefficientBytes(const Climatology& climatology, zarr::DataType type);
-
 }  // namespace seamount::prepare

@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <array>
 
-#include "prepare/execute.h"
+#include "prepare/climatology.h"
+#include "prepare/parallel.h"
 
 namespace seamount::prepare {
 namespace {
@@ -14,49 +15,99 @@ constexpr auto kRecordInterval = std::chrono::seconds(1);  // at most so much wo
 constexpr int kRecordShare = 20;  // and at most a twentieth of the time goes into writing the record
 constexpr std::array<const char*, 4> kGroupKeys = {"zarr.json", ".zgroup", ".zattrs", ".zmetadata"};
 
+std::vector<OwnedArray> ArraysOf(const Plan& plan) {
+  std::vector<OwnedArray> arrays;
+  for (const DataArray& array : plan.arrays) {
+    arrays.push_back(OwnedOf(array.name, array.metadata));
+    if (array.anomaly) {
+      arrays.push_back(OwnedOf(ClimatologyName(array), ClimatologyMetadata(array, *plan.basis)));
+    }
+  }
+  for (const SmallArray& small : plan.coordinates) arrays.push_back(OwnedOf(small.name, small.metadata));
+  return arrays;
+}
+
+bool Contains(const std::vector<OwnedArray>& arrays, const OwnedArray& array) {
+  return std::find(arrays.begin(), arrays.end(), array) != arrays.end();
+}
+
+bool Names(const std::vector<OwnedArray>& arrays, const std::string& name) {
+  return std::any_of(arrays.begin(), arrays.end(), [&](const OwnedArray& array) { return array.name == name; });
+}
+
+bool Owns(const std::vector<OwnedArray>& arrays, const std::string& key) {
+  return std::any_of(arrays.begin(), arrays.end(), [&](const OwnedArray& array) { return array.Owns(key); });
+}
+
 }  // namespace
+
+Result<void> Output::CheckEmpty(const CallContext& context) const {
+  for (const char* key : {"zarr.json", ".zgroup", ".zarray"}) {
+    SEAMOUNT_TRY_ASSIGN(const auto found, store_->Stat(key, context));
+    if (!found) continue;
+    return base::PreconditionFailed(std::string("the output holds Zarr that no 'seamount prepare' has made (") + key +
+                                    "), and what others made is never overwritten: choose an empty place");
+  }
+  SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store_->List({.max_results = 1}, context));
+  if (page.objects.empty() && page.prefixes.empty()) return {};
+  return base::PreconditionFailed("the output holds objects that are no Zarr group (" +
+                                  (page.objects.empty() ? page.prefixes[0] : page.objects[0].key) +
+                                  " and perhaps more): choose an empty place");
+}
+
+Result<void> Output::CheckFree(const Record& before, const CallContext& context) const {
+  for (const OwnedArray& array : record_.arrays) {
+    if (Names(before.arrays, array.name) || Names(before.replaced, array.name)) continue;
+    SEAMOUNT_TRY_ASSIGN(const store::ListPage page,
+                        store_->List({.prefix = array.name + "/", .max_results = 1}, context));
+    if (page.objects.empty()) continue;
+    return base::PreconditionFailed("'" + page.objects[0].key + "' lies where the array '" + array.name +
+                                    "' would be written, and no prepare has made it: move it away");
+  }
+  return {};
+}
 
 Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const Plan& plan, bool overwrite,
                                              const CallContext& context) {
   auto out = std::unique_ptr<Output>(new Output(store));
+  out->record_.plan = plan.fingerprint;
+  out->record_.arrays = ArraysOf(plan);
+  SEAMOUNT_TRY_ASSIGN(const auto stored, store->Read(kRecordKey, {}, context));
+  if (!stored) {
+    SEAMOUNT_TRY(out->CheckEmpty(context));
+    return out;
+  }
+  out->generation_ = stored->info.generation;
+  auto parsed = ParseRecord(stored->data.view());
+  if (!parsed) {
+    return base::PreconditionFailed(std::string("the record ") + kRecordKey +
+                                    " in the output does not say what may be replaced (" + parsed.error().message() +
+                                    "): choose another place, or delete this one");
+  }
+  Record before = *std::move(parsed);
   for (const char* key : kGroupKeys) {
     SEAMOUNT_TRY_ASSIGN(const auto found, store->Stat(key, context));
     if (found) out->group_keys_.emplace_back(key);
   }
-  SEAMOUNT_TRY_ASSIGN(const auto array, store->Stat(".zarray", context));
-  SEAMOUNT_TRY_ASSIGN(const auto stored, store->Read(kRecordKey, {}, context));
-  Record before;
-  if (stored) {
-    out->generation_ = stored->info.generation;
-    if (auto record = ParseRecord(stored->data.view())) before = *std::move(record);
-  }
-  out->record_.plan = plan.fingerprint;
-  if (stored && before.plan == plan.fingerprint) {
+  SEAMOUNT_TRY(out->CheckFree(before, context));
+  if (before.plan == plan.fingerprint) {
     out->complete_ = before.complete && !out->group_keys_.empty();
-    out->record_.replacing = before.replacing;
+    out->record_.replaced = std::move(before.replaced);
     out->done_before_ = std::move(before.done);
     return out;
   }
-  const bool ours = stored || !out->group_keys_.empty() || array;
-  if (!ours) {
-    SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store->List({.max_results = 1}, context));
-    if (page.objects.empty() && page.prefixes.empty()) return out;
-    return base::PreconditionFailed("the output holds objects that are no Zarr group (" +
-                                    (page.objects.empty() ? page.prefixes[0] : page.objects[0].key) +
-                                    " and perhaps more): choose an empty place");
-  }
   if (!overwrite) {
-    if (stored && !before.complete) {
-      return base::PreconditionFailed(
-          "the output holds an unfinished run of another recipe or of a source that has changed since: "
-          "--overwrite replaces it");
-    }
     return base::PreconditionFailed(
-        "the output exists already" +
-        std::string(stored ? ", made by another recipe or from a source that has changed since" : "") +
+        std::string(
+            before.complete
+                ? "the output exists already, made by another recipe or from a source that has changed since"
+                : "the output holds an unfinished run of another recipe or of a source that has changed since") +
         ": --overwrite replaces it");
   }
-  out->record_.replacing = true;
+  out->record_.replaced = std::move(before.replaced);
+  for (OwnedArray& array : before.arrays) {
+    if (!Contains(out->record_.replaced, array)) out->record_.replaced.push_back(std::move(array));
+  }
   for (const Task& task : plan.tasks) {
     if (before.done.contains(task.fingerprint)) out->done_before_.insert(task.fingerprint);
   }
@@ -112,21 +163,30 @@ Result<void> Output::MarkDone(const std::string& fingerprint, const CallContext&
 
 Result<void> Output::Save(const CallContext& context) { return WriteRecord(context); }
 
-Result<void> Output::Finish(const std::set<std::string>& keys, const zarr::GroupMetadata& group,
-                            const CallContext& context) {
-  if (record_.replacing) {
-    SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store::ListAll(*store_, {}, context));
+Result<void> Output::DeleteReplaced(exec::ThreadPool& pool, const CallContext& context) {
+  std::vector<std::string> left;
+  for (const OwnedArray& old : record_.replaced) {
+    if (Contains(record_.arrays, old)) continue;
+    SEAMOUNT_TRY_ASSIGN(const store::ListPage page, store::ListAll(*store_, {.prefix = old.name + "/"}, context));
     for (const store::ObjectInfo& object : page.objects) {
-      if (keys.contains(object.key) || object.key == kRecordKey) continue;
-      SEAMOUNT_TRY(store_->Delete(object.key, {}, context));
+      if (old.Owns(object.key) && !Owns(record_.arrays, object.key)) left.push_back(object.key);
     }
   }
+  return ForEachItem(pool, static_cast<size_t>(pool.threads()), left.size(), context,
+                     [&](size_t i, size_t, const CallContext& inner) -> Result<void> {
+                       SEAMOUNT_TRY(store_->Delete(left[i], {}, inner));
+                       return {};
+                     });
+}
+
+Result<void> Output::Finish(const zarr::GroupMetadata& group, exec::ThreadPool& pool, const CallContext& context) {
+  SEAMOUNT_TRY(DeleteReplaced(pool, context));
   SEAMOUNT_TRY(zarr::CreateGroup(*store_, "", group, true, context));
   SEAMOUNT_TRY(zarr::ConsolidateMetadata(*store_, "", context));
   {
     std::scoped_lock lock(mutex_);
     record_.complete = true;
-    record_.replacing = false;
+    record_.replaced.clear();
   }
   return WriteRecord(context);
 }

@@ -1,4 +1,9 @@
-// The place that is prepared into: what lies there, its record, and what makes it visible.
+// The place that is prepared into: what lies there, its record, and what makes it visible. zarr/whole_group.h says what
+// readers may rely on.
+//
+// How it works: the record is written first, and names every array before the first of its objects is written. Then the
+// group's document is deleted, objects are written, and at last the document is written again. What an earlier plan
+// wrote is known from its record alone: only that is replaced or deleted, and whatever else lies in the folder stays.
 #pragma once
 
 #include <chrono>
@@ -8,7 +13,9 @@
 #include <string>
 #include <vector>
 
-#include "prepare/documents.h"
+#include "exec/thread_pool.h"
+#include "prepare/plan.h"
+#include "prepare/record.h"
 #include "store/store.h"
 #include "zarr/group.h"
 
@@ -22,8 +29,6 @@ class Output {
                                               const CallContext& context);
 
   bool complete() const { return complete_; }
-  // Whether objects of an older output may lie there: this run replaces it, or goes on with one that did.
-  bool replacing() const { return record_.replacing; }
   bool IsDone(const std::string& fingerprint) const { return done_before_.contains(fingerprint); }
 
   // Takes the old group out of sight and writes the first record.
@@ -32,11 +37,15 @@ class Output {
   Result<void> MarkDone(const std::string& fingerprint, const CallContext& context);
   // Writes the record now, as far as things have come.
   Result<void> Save(const CallContext& context);
-  // Deletes what is not among `keys` (when replacing), writes the group's document, then the final record.
-  Result<void> Finish(const std::set<std::string>& keys, const zarr::GroupMetadata& group, const CallContext& context);
+  // Deletes what plans before wrote and this one does not have, writes the group's document, then the final record.
+  Result<void> Finish(const zarr::GroupMetadata& group, exec::ThreadPool& pool, const CallContext& context);
 
  private:
   explicit Output(std::shared_ptr<Store> store) : store_(std::move(store)) {}
+  Result<void> CheckEmpty(const CallContext& context) const;
+  // Nothing of others lies where arrays come that no record has named so far.
+  Result<void> CheckFree(const Record& before, const CallContext& context) const;
+  Result<void> DeleteReplaced(exec::ThreadPool& pool, const CallContext& context);
   Result<void> WriteRecord(const CallContext& context);
 
   const std::shared_ptr<Store> store_;

@@ -7,7 +7,8 @@
 #include <numbers>
 
 #include "base/text.h"
-#include "prepare/documents.h"
+#include "prepare/attributes.h"
+#include "prepare/climatology.h"
 #include "prepare/expression.h"
 #include "prepare/fingerprints.h"
 #include "prepare/layout.h"
@@ -417,12 +418,20 @@ Result<Plan> Planner::Run() {
     }
   }
   SEAMOUNT_TRY(AddTasks());
-  plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection);
   plan_.fingerprint = Fingerprints(recipe_, facts_, plan_).OfPlan();
+  plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection, plan_.fingerprint);
   return std::move(plan_);
 }
 
 }  // namespace
+
+std::vector<size_t> TasksOf(const Plan& plan, size_t array) {
+  std::vector<size_t> tasks;
+  for (size_t t = 0; t < plan.tasks.size(); ++t) {
+    if (plan.tasks[t].array == array) tasks.push_back(t);
+  }
+  return tasks;
+}
 
 Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts) { return Planner(recipe, facts).Run(); }
 

@@ -79,11 +79,4 @@ Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts);
 // The tasks of one array, by number, in order.
 std::vector<size_t> TasksOf(const Plan& plan, size_t array);
 
-// The array that holds the coefficients of one data array's climatology.
-zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& basis);
-std::string ClimatologyName(const DataArray& array);
-
-// For people: what will be read and written, in which chunks and why, and about how long `threads` threads take.
-std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads);
-
 }  // namespace seamount::prepare

@@ -8,7 +8,7 @@
 #include "prepare/expression.h"
 #include "prepare/layout.h"
 #include "prepare/recipe.h"
-#include "prepare/regions.h"
+#include "prepare/region_writer.h"
 #include "prepare/slabs.h"
 #include "prepare/testing/fake_dataset.h"
 

@@ -5,6 +5,10 @@
 namespace seamount::prepare {
 namespace {
 
+// Decoding a chunk again costs about what writing and reading its content on a local disk does; being read three times
+// is worth the second pass.
+constexpr double kSpillFrom = 3;
+
 using source::Index;
 
 // Where chunks of `chunk` source elements end, in output coordinates; every `growth`-th end, and that of every run.
@@ -114,6 +118,10 @@ double Decodings(const Plan& plan, const SourceFacts& facts, const std::vector<s
   const Index& shape = planned.metadata.shape;
   const double all = static_cast<double>(chunks.Count({Index(shape.size(), 0), shape}));
   return touched / std::min(touched, all);
+}
+
+bool WantsSpill(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks) {
+  return Decodings(plan, facts, tasks) >= kSpillFrom;
 }
 
 }  // namespace seamount::prepare

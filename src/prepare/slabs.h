@@ -30,4 +30,7 @@ class SlabGrid {
 // How often the source's chunks would be decoded, on average, if the tasks (of one array) were read one by one.
 double Decodings(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks);
 
+// Tasks of one array that are better written through a spill file.
+bool WantsSpill(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks);
+
 }  // namespace seamount::prepare

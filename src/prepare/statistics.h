@@ -16,7 +16,7 @@
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
 #include "prepare/plan.h"
-#include "prepare/region.h"
+#include "prepare/region_reader.h"
 
 namespace seamount::prepare {
 

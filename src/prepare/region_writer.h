@@ -18,7 +18,7 @@
 #include "exec/thread_pool.h"
 #include "prepare/output.h"
 #include "prepare/plan.h"
-#include "prepare/region.h"
+#include "prepare/region_reader.h"
 #include "prepare/spill.h"
 #include "prepare/statistics.h"
 #include "zarr/array.h"
@@ -78,8 +78,5 @@ class RegionWriter {
   std::atomic<uint64_t> written_bytes_ = 0;
   std::atomic<uint64_t> spilled_bytes_ = 0;
 };
-
-// Tasks of one array that are better written through a spill file.
-bool WantsSpill(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks);
 
 }  // namespace seamount::prepare

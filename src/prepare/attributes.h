@@ -1,20 +1,21 @@
-// The JSON that preparing writes: attributes, group metadata, the record of what is done, plans for scripts.
+// Attributes of what preparing writes, as JSON.
 #pragma once
 
 #include <map>
 #include <optional>
-#include <set>
 #include <string>
-#include <string_view>
 #include <vector>
 
 #include "base/result.h"
-#include "prepare/plan.h"
+#include "prepare/facts.h"
+#include "prepare/recipe.h"
+#include "prepare/selection.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
 
 // Attributes as a JSON object. `decoded`: leave out those that say how numbers are packed, since they no longer are.
+// NaN as a fill is left out always: the array's own fill value says it, and readers take the text "NaN" for base64.
 std::string AttributesJson(const std::vector<source::Attribute>& attributes, bool decoded);
 // Adds or replaces text members of a JSON object.
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members);
@@ -31,22 +32,8 @@ std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remar
 // Mean and std, where the attributes have them.
 ArrayRemarks ParseRemarks(const std::string& attributes);
 
-// The group's attributes: those of the source, and where it all came from.
-std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection);
-
-// The record beside the data, see execute.h.
-struct Record {
-  std::string plan;  // fingerprint
-  bool complete = false;
-  bool replacing = false;      // objects of an older output lie here until the run is complete
-  std::set<std::string> done;  // fingerprints of tasks, and of statistics that lie in the output
-};
-std::string RecordJson(const Record& record);
-Result<Record> ParseRecord(std::string_view json);
-
-std::string PlanJson(const Plan& plan, const SourceFacts& facts);
-
-// 32 hexadecimal digits that stand for the text.
-std::string Fingerprint(std::string_view text);
+// The group's attributes: those of the source, and where it all came from. `id` names the content (zarr/whole_group.h).
+std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection,
+                            const std::string& id);
 
 }  // namespace seamount::prepare

@@ -1,16 +1,20 @@
+#include "prepare/describe.h"
+
 #include <algorithm>
 #include <chrono>
+#include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "prepare/plan.h"
-#include "prepare/regions.h"
+#include "prepare/climatology.h"
 #include "prepare/slabs.h"
 #include "prepare/statistics.h"
 #include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
-constexpr uint64_t kOneChunkBytes = 8 << 20;  // climatologies up to this are one chunk
+
+using Json = nlohmann::ordered_json;
+
 // Decoded bytes that one thread brings from deflate to blosc in a second, and from decoding to a sum: bench/runs.
 constexpr double kConvertedPerSecond = 150e6;
 constexpr double kSummedPerSecond = 300e6;
@@ -68,30 +72,6 @@ std::string DescribeWork(const Plan& plan, const SourceFacts& facts, int threads
 
 }  // namespace
 
-std::vector<size_t> TasksOf(const Plan& plan, size_t array) {
-  std::vector<size_t> tasks;
-  for (size_t t = 0; t < plan.tasks.size(); ++t) {
-    if (plan.tasks[t].array == array) tasks.push_back(t);
-  }
-  return tasks;
-}
-
-std::string ClimatologyName(const DataArray& array) { return array.name + "_climatology"; }
-
-zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& basis) {
-  zarr::ArrayMetadata metadata = array.metadata;
-  const auto drop = static_cast<std::ptrdiff_t>(*array.time);
-  metadata.shape.erase(metadata.shape.begin() + drop);
-  metadata.dimension_names.erase(metadata.dimension_names.begin() + drop);
-  metadata.shape.insert(metadata.shape.begin(), basis.terms);
-  metadata.dimension_names.insert(metadata.dimension_names.begin(), basis.dimension);
-  metadata.chunk_shape = metadata.shape;
-  for (uint64_t& extent : metadata.chunk_shape) extent = std::max<uint64_t>(1, extent);
-  if (source::Elements(metadata.shape) * zarr::SizeOf(metadata.data_type) > kOneChunkBytes) metadata.chunk_shape[0] = 1;
-  metadata.shard_shape.reset();
-  return metadata;
-}
-
 std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads) {
   std::string out;
   for (size_t a = 0; a < plan.arrays.size(); ++a) {
@@ -120,6 +100,32 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
   }
   out += DescribeWork(plan, facts, threads);
   return out;
+}
+
+std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
+  Json arrays = Json::array();
+  for (size_t a = 0; a < plan.arrays.size(); ++a) {
+    const DataArray& array = plan.arrays[a];
+    Json entry = {{"name", array.name},
+                  {"dimensions", array.metadata.dimension_names},
+                  {"shape", array.metadata.shape},
+                  {"dtype", std::string(zarr::NameOf(array.metadata.data_type))},
+                  {"chunks", array.metadata.chunk_shape},
+                  {"reason", array.reason},
+                  {"spilled", WantsSpill(plan, facts, TasksOf(plan, a))},
+                  {"anomaly", array.anomaly},
+                  {"standardize", array.standardize}};
+    if (array.metadata.shard_shape) entry["shards"] = *array.metadata.shard_shape;
+    arrays.push_back(std::move(entry));
+  }
+  Json coordinates = Json::array();
+  for (const SmallArray& array : plan.coordinates) coordinates.push_back(array.name);
+  Json splits = Json::object();
+  for (const SplitRange& split : plan.selection.splits) splits[split.name] = {split.start, split.stop};
+  const Json json = {{"arrays", std::move(arrays)}, {"coordinates", std::move(coordinates)},
+                     {"splits", std::move(splits)}, {"tasks", plan.tasks.size()},
+                     {"bytes", plan.output_bytes},  {"fingerprint", plan.fingerprint}};
+  return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 
 }  // namespace seamount::prepare

@@ -1,4 +1,4 @@
-#include "prepare/region.h"
+#include "prepare/region_reader.h"
 
 #include <algorithm>
 #include <cstring>

@@ -1,4 +1,4 @@
-#include "prepare/regions.h"
+#include "prepare/region_writer.h"
 
 #include <algorithm>
 #include <map>
@@ -12,9 +12,6 @@ namespace {
 using source::Elements;
 using source::Index;
 
-// Decoding a chunk again costs about what writing and reading its content on a local disk does; being read three times
-// is worth the second pass.
-constexpr double kSpillFrom = 3;
 constexpr uint64_t kSlabBytes = 16 << 20;  // long enough pieces for a disk, and some slabs at once in a small budget
 
 Index Minus(const Index& a, const Index& b) {
@@ -50,10 +47,6 @@ std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
 }
 
 }  // namespace
-
-bool WantsSpill(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks) {
-  return Decodings(plan, facts, tasks) >= kSpillFrom;
-}
 
 Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallContext& context) {
   std::map<size_t, std::vector<size_t>> by_array;

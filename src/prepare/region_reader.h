@@ -6,20 +6,13 @@
 #include <string>
 #include <vector>
 
-#include "exec/byte_budget.h"
+#include "prepare/climatology.h"
 #include "prepare/expression.h"
 #include "prepare/plan.h"
 #include "prepare/slabs.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
-
-// Coefficients of one data array's climatology: terms × points, points being the other output dimensions in C order.
-struct Climatology {
-  std::vector<double> coefficients;
-  uint64_t points = 0;
-  exec::ByteLease lease;  // of the coefficients
-};
 
 // Reads regions of one array of the plan. One per thread and array: it keeps its buffers and its parsed expression.
 class RegionReader {

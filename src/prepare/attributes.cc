@@ -1,14 +1,10 @@
-#include "prepare/documents.h"
+#include "prepare/attributes.h"
 
-#include <openssl/sha.h>
-
+#include <algorithm>
 #include <array>
 #include <cmath>
 #include <filesystem>
 #include <nlohmann/json.hpp>
-
-#include "base/encoding.h"
-#include "prepare/regions.h"
 
 namespace seamount::prepare {
 namespace {
@@ -40,10 +36,16 @@ Json AttributeJson(const source::Attribute& attribute) {
   return list;
 }
 
+bool IsNanFill(const source::Attribute& attribute) {
+  if (attribute.name != "_FillValue" && attribute.name != "missing_value") return false;
+  return std::any_of(attribute.numbers.begin(), attribute.numbers.end(), [](double v) { return std::isnan(v); });
+}
+
 Json AttributesObject(const std::vector<source::Attribute>& attributes, bool decoded) {
   Json out = Json::object();
   for (const source::Attribute& attribute : attributes) {
     if (decoded && std::find(kPacking.begin(), kPacking.end(), attribute.name) != kPacking.end()) continue;
+    if (IsNanFill(attribute)) continue;
     out[attribute.name] = AttributeJson(attribute);
   }
   return out;
@@ -67,13 +69,13 @@ std::string WithText(const std::string& object, const std::map<std::string, std:
 }
 
 std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks) {
-  Json own = Json::object();
+  Json own = {{"every_object", true}};  // zarr/whole_group.h
   if (remarks.mean && remarks.std) own["normalize"] = {{"mean", *remarks.mean}, {"std", *remarks.std}};
   if (!remarks.climatology.empty()) {
     own["anomaly"] = {{"climatology", remarks.climatology}, {"kind", remarks.climatology_kind}, {"over", remarks.over}};
   }
   Json out = Parsed(attributes);
-  if (!own.empty()) out["seamount"] = std::move(own);
+  out["seamount"] = std::move(own);
   return Dump(out);
 }
 
@@ -88,7 +90,8 @@ ArrayRemarks ParseRemarks(const std::string& attributes) {
   return out;
 }
 
-std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection) {
+std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection,
+                            const std::string& id) {
   Json out = AttributesObject(facts.attributes, false);
   Json files = Json::array();
   for (const source::FileIdentity& file : facts.files) {
@@ -96,7 +99,7 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
                      {"size", file.size_bytes},
                      {"modified_ns", file.modified_ns}});
   }
-  Json own = {{"version", SEAMOUNT_VERSION}, {"recipe", recipe.text}, {"sources", std::move(files)}};
+  Json own = {{"version", SEAMOUNT_VERSION}, {"id", id}, {"recipe", recipe.text}, {"sources", std::move(files)}};
   if (!selection.splits.empty()) {
     Json splits = Json::object();
     for (const SplitRange& split : selection.splits) splits[split.name] = {split.start, split.stop};
@@ -105,70 +108,6 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
   if (selection.time) own["sample_dim"] = selection.time->dimension;
   out["seamount"] = std::move(own);
   return Dump(out);
-}
-
-std::string RecordJson(const Record& record) {
-  return Dump({{"seamount_prepare", 1},
-               {"plan", record.plan},
-               {"complete", record.complete},
-               {"replacing", record.replacing},
-               {"done", record.done}},
-              0);
-}
-
-Result<Record> ParseRecord(std::string_view text) {
-  const Json json = Json::parse(text, nullptr, false);
-  const auto fail = [] { return base::DataLoss("it is not a record of seamount prepare"); };
-  if (!json.is_object() || json.value("seamount_prepare", Json()) != Json(1)) return fail();
-  const Json plan = json.value("plan", Json());
-  const Json complete = json.value("complete", Json());
-  const Json replacing = json.value("replacing", Json());
-  const Json done = json.value("done", Json());
-  if (!plan.is_string() || !complete.is_boolean() || !replacing.is_boolean() || !done.is_array()) return fail();
-  Record record;
-  record.plan = plan.get<std::string>();
-  record.complete = complete.get<bool>();
-  record.replacing = replacing.get<bool>();
-  for (const Json& item : done) {
-    if (!item.is_string()) return fail();
-    record.done.insert(item.get<std::string>());
-  }
-  return record;
-}
-
-std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
-  Json arrays = Json::array();
-  for (size_t a = 0; a < plan.arrays.size(); ++a) {
-    const DataArray& array = plan.arrays[a];
-    Json entry = {{"name", array.name},
-                  {"dimensions", array.metadata.dimension_names},
-                  {"shape", array.metadata.shape},
-                  {"dtype", std::string(zarr::NameOf(array.metadata.data_type))},
-                  {"chunks", array.metadata.chunk_shape},
-                  {"reason", array.reason},
-                  {"spilled", WantsSpill(plan, facts, TasksOf(plan, a))},
-                  {"anomaly", array.anomaly},
-                  {"standardize", array.standardize}};
-    if (array.metadata.shard_shape) entry["shards"] = *array.metadata.shard_shape;
-    arrays.push_back(std::move(entry));
-  }
-  Json coordinates = Json::array();
-  for (const SmallArray& array : plan.coordinates) coordinates.push_back(array.name);
-  Json splits = Json::object();
-  for (const SplitRange& split : plan.selection.splits) splits[split.name] = {split.start, split.stop};
-  return Dump({{"arrays", std::move(arrays)},
-               {"coordinates", std::move(coordinates)},
-               {"splits", std::move(splits)},
-               {"tasks", plan.tasks.size()},
-               {"bytes", plan.output_bytes},
-               {"fingerprint", plan.fingerprint}},
-              2);
-}
-
-std::string Fingerprint(std::string_view text) {
-  std::array<unsigned char, SHA256_DIGEST_LENGTH> digest{};
-  SHA256(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest.data());
-  return base::HexEncode(std::as_bytes(std::span(digest)).first(16));
 }
 
 }  // namespace seamount::prepare

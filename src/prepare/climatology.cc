@@ -1,0 +1,43 @@
+#include "prepare/climatology.h"
+
+#include <algorithm>
+#include <cstring>
+
+#include "source/copy_box.h"
+
+namespace seamount::prepare {
+namespace {
+constexpr uint64_t kOneChunkBytes = 8 << 20;  // climatologies up to this are one chunk
+}  // namespace
+
+std::string ClimatologyName(const DataArray& array) { return array.name + "_climatology"; }
+
+zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& basis) {
+  zarr::ArrayMetadata metadata = array.metadata;
+  const auto drop = static_cast<std::ptrdiff_t>(*array.time);
+  metadata.shape.erase(metadata.shape.begin() + drop);
+  metadata.dimension_names.erase(metadata.dimension_names.begin() + drop);
+  metadata.shape.insert(metadata.shape.begin(), basis.terms);
+  metadata.dimension_names.insert(metadata.dimension_names.begin(), basis.dimension);
+  metadata.chunk_shape = metadata.shape;
+  for (uint64_t& extent : metadata.chunk_shape) extent = std::max<uint64_t>(1, extent);
+  if (source::Elements(metadata.shape) * zarr::SizeOf(metadata.data_type) > kOneChunkBytes) metadata.chunk_shape[0] = 1;
+  metadata.shard_shape.reset();
+  return metadata;
+}
+
+std::vector<std::byte> CoefficientBytes(const Climatology& climatology, zarr::DataType type) {
+  std::vector<std::byte> out(climatology.coefficients.size() * zarr::SizeOf(type));
+  for (size_t i = 0; i < climatology.coefficients.size(); ++i) {
+    const double value = climatology.coefficients[i];
+    const auto narrow = static_cast<float>(value);
+    if (type == zarr::DataType::kFloat32) {
+      std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
+    } else {
+      std::memcpy(out.data() + i * sizeof value, &value, sizeof value);
+    }
+  }
+  return out;
+}
+
+}  // namespace seamount::prepare

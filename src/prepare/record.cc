@@ -1,0 +1,129 @@
+#include "prepare/record.h"
+
+#include <algorithm>
+#include <charconv>
+#include <nlohmann/json.hpp>
+
+#include "base/text.h"
+
+namespace seamount::prepare {
+namespace {
+
+using Json = nlohmann::ordered_json;
+
+constexpr int kVersion = 2;
+constexpr int kDeepestJson = 8;
+
+// A number as chunk keys have it, below `end`: no sign, no leading zero.
+bool IsIndexBelow(std::string_view text, uint64_t end) {
+  uint64_t value = 0;
+  const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
+  const bool whole = error == std::errc() && rest == text.data() + text.size();
+  return whole && value < end && (text.size() == 1 || text[0] != '0');
+}
+
+bool IsInGrid(std::string_view key, char separator, const std::vector<uint64_t>& objects) {
+  for (size_t d = 0; d < objects.size(); ++d) {
+    const size_t end = d + 1 < objects.size() ? key.find(separator) : key.size();
+    if (end == std::string_view::npos || !IsIndexBelow(key.substr(0, end), objects[d])) return false;
+    key.remove_prefix(std::min(end + 1, key.size()));
+  }
+  return true;
+}
+
+Json ArraysJson(const std::vector<OwnedArray>& arrays) {
+  Json out = Json::array();
+  for (const OwnedArray& array : arrays) {
+    out.push_back({{"name", array.name},
+                   {"format", array.format},
+                   {"separator", std::string(1, array.separator)},
+                   {"objects", array.objects}});
+  }
+  return out;
+}
+
+bool ReadArrays(const Json& json, std::vector<OwnedArray>& out) {
+  if (!json.is_array()) return false;
+  for (const Json& item : json) {
+    if (!item.is_object()) return false;
+    const Json name = item.value("name", Json());
+    const Json format = item.value("format", Json());
+    const Json separator = item.value("separator", Json());
+    const Json objects = item.value("objects", Json());
+    if (!name.is_string() || name.get_ref<const std::string&>().empty() || (format != Json(2) && format != Json(3)) ||
+        (separator != Json("/") && separator != Json(".")) || !objects.is_array()) {
+      return false;
+    }
+    OwnedArray array{name.get<std::string>(), format.get<int>(), separator.get_ref<const std::string&>()[0], {}};
+    for (const Json& count : objects) {
+      if (!count.is_number_unsigned()) return false;
+      array.objects.push_back(count.get<uint64_t>());
+    }
+    out.push_back(std::move(array));
+  }
+  return true;
+}
+
+// The record is flat: what nests deeper is none, and is not taken apart.
+Json ParseFlat(std::string_view text) {
+  const auto shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kDeepestJson; };
+  return Json::parse(text, shallow, false);
+}
+
+}  // namespace
+
+bool OwnedArray::Owns(std::string_view key) const {
+  if (!key.starts_with(name) || key.size() <= name.size() || key[name.size()] != '/') return false;
+  key.remove_prefix(name.size() + 1);
+  if (format == 2) {
+    if (key == ".zarray" || key == ".zattrs") return true;
+    return objects.empty() ? key == "0" : IsInGrid(key, separator, objects);
+  }
+  if (key == "zarr.json") return true;
+  if (objects.empty()) return key == "c";
+  return key.starts_with("c/") && IsInGrid(key.substr(2), separator, objects);
+}
+
+OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata) {
+  OwnedArray out{name, metadata.format, metadata.separator, {}};
+  const auto& unit = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
+  for (size_t d = 0; d < metadata.shape.size(); ++d) {
+    out.objects.push_back((metadata.shape[d] + unit[d] - 1) / unit[d]);
+  }
+  return out;
+}
+
+std::string RecordJson(const Record& record) {
+  const Json json = {{"seamount_prepare", kVersion},
+                     {"plan", record.plan},
+                     {"complete", record.complete},
+                     {"arrays", ArraysJson(record.arrays)},
+                     {"replaced", ArraysJson(record.replaced)},
+                     {"done", record.done}};
+  return json.dump(0, ' ', false, Json::error_handler_t::replace);
+}
+
+Result<Record> ParseRecord(std::string_view text) {
+  const Json json = ParseFlat(text);
+  const auto fail = [] { return base::DataLoss("it is not a record of seamount prepare"); };
+  if (!json.is_object() || !json.contains("seamount_prepare")) return fail();
+  if (json["seamount_prepare"] != Json(kVersion)) {
+    return base::InvalidArgument("it was written by another version of seamount");
+  }
+  const Json plan = json.value("plan", Json());
+  const Json complete = json.value("complete", Json());
+  const Json done = json.value("done", Json());
+  if (!plan.is_string() || !complete.is_boolean() || !done.is_array()) return fail();
+  Record record;
+  record.plan = plan.get<std::string>();
+  record.complete = complete.get<bool>();
+  if (!ReadArrays(json.value("arrays", Json()), record.arrays)) return fail();
+  if (!ReadArrays(json.value("replaced", Json()), record.replaced)) return fail();
+  for (const Json& item : done) {
+    if (!item.is_string()) return fail();
+    record.done.insert(item.get<std::string>());
+  }
+  return record;
+}
+
+}  // namespace seamount::prepare

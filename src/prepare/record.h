@@ -1,0 +1,44 @@
+// The record beside the data: which arrays a prepare has written or begun to, and which of their regions are done.
+//
+// It is what makes a run go on after a kill, and the only ground on which anything is ever deleted: an object that no
+// record names is not ours.
+#pragma once
+
+#include <cstdint>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/result.h"
+#include "zarr/metadata.h"
+#include "zarr/whole_group.h"
+
+namespace seamount::prepare {
+
+inline constexpr const char* kRecordKey = zarr::kPrepareRecord;
+
+// The objects of one array: its documents and the chunks (or shards) of its grid.
+struct OwnedArray {
+  std::string name;
+  int format = 3;
+  char separator = '/';           // in the keys of chunks
+  std::vector<uint64_t> objects;  // along every dimension
+
+  bool Owns(std::string_view key) const;
+  bool operator==(const OwnedArray&) const = default;
+};
+OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata);
+
+struct Record {
+  std::string plan;  // fingerprint
+  bool complete = false;
+  std::vector<OwnedArray> arrays;    // of this plan
+  std::vector<OwnedArray> replaced;  // of plans before, whose objects may lie there until the run is complete
+  std::set<std::string> done;        // fingerprints of tasks, and of statistics that lie in the output
+};
+std::string RecordJson(const Record& record);
+// DataLoss for what is no record, InvalidArgument for one of another version. Any bytes are safe input.
+Result<Record> ParseRecord(std::string_view json);
+
+}  // namespace seamount::prepare
