@@ -36,18 +36,9 @@ Json AttributeJson(const source::Attribute& attribute) {
   return list;
 }
 
-bool IsNanFill(const source::Attribute& attribute) {
-  if (attribute.name != "_FillValue" && attribute.name != "missing_value") return false;
-  return std::any_of(attribute.numbers.begin(), attribute.numbers.end(), [](double v) { return std::isnan(v); });
-}
-
-Json AttributesObject(const std::vector<source::Attribute>& attributes, bool decoded) {
+Json AttributesObject(const std::vector<source::Attribute>& attributes) {
   Json out = Json::object();
-  for (const source::Attribute& attribute : attributes) {
-    if (decoded && std::find(kPacking.begin(), kPacking.end(), attribute.name) != kPacking.end()) continue;
-    if (IsNanFill(attribute)) continue;
-    out[attribute.name] = AttributeJson(attribute);
-  }
+  for (const source::Attribute& attribute : attributes) out[attribute.name] = AttributeJson(attribute);
   return out;
 }
 
@@ -58,8 +49,14 @@ Json Parsed(const std::string& object) {
 
 }  // namespace
 
-std::string AttributesJson(const std::vector<source::Attribute>& attributes, bool decoded) {
-  return Dump(AttributesObject(attributes, decoded));
+std::string AttributesJson(const std::vector<source::Attribute>& attributes) {
+  return Dump(AttributesObject(attributes));
+}
+
+std::string ArrayAttributesJson(const std::vector<source::Attribute>& attributes) {
+  Json out = AttributesObject(attributes);
+  for (const std::string_view name : kPacking) out.erase(std::string(name));
+  return Dump(out);
 }
 
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members) {
@@ -92,7 +89,7 @@ ArrayRemarks ParseRemarks(const std::string& attributes) {
 
 std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection,
                             const std::string& id) {
-  Json out = AttributesObject(facts.attributes, false);
+  Json out = AttributesObject(facts.attributes);
   Json files = Json::array();
   for (const source::FileIdentity& file : facts.files) {
     files.push_back({{"name", std::filesystem::path(file.path).filename().string()},

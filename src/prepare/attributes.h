@@ -14,9 +14,12 @@
 
 namespace seamount::prepare {
 
-// Attributes as a JSON object. `decoded`: leave out those that say how numbers are packed, since they no longer are.
-// NaN as a fill is left out always: the array's own fill value says it, and readers take the text "NaN" for base64.
-std::string AttributesJson(const std::vector<source::Attribute>& attributes, bool decoded);
+// Attributes as a JSON object.
+std::string AttributesJson(const std::vector<source::Attribute>& attributes);
+// Those of an array that is written: without what says how numbers are packed. Either that was applied, or it changed
+// nothing (a _FillValue of NaN, which the array's own fill value says). Readers would apply it again, and xarray
+// expects another spelling of _FillValue in format 3 than any that a file has.
+std::string ArrayAttributesJson(const std::vector<source::Attribute>& attributes);
 // Adds or replaces text members of a JSON object.
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members);
 

@@ -43,8 +43,7 @@ std::string Fingerprints::ArrayText(const DataArray& array) const {
                      "\n" + IndexText(m.chunk_shape) + (m.shard_shape ? IndexText(*m.shard_shape) : "") + "\n";
   for (const size_t input : array.inputs) {
     const source::Variable& variable = facts_.variables[input];
-    text +=
-        variable.name + std::string(source::NameOf(variable.type)) + AttributesJson(variable.attributes, false) + "\n";
+    text += variable.name + std::string(source::NameOf(variable.type)) + AttributesJson(variable.attributes) + "\n";
   }
   for (const std::string& name : array.source_dimensions) {
     const PlannedDimension& dimension = plan_.selection.Find(name);

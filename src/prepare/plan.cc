@@ -129,7 +129,7 @@ Result<void> Planner::AddVariable(const NamedLine& named) {
     type = recipe_.dtype == "float32" ? source::DataType::kFloat32 : source::DataType::kFloat64;
   }
   array.as_stored = packing->identity() && type == variable.type;
-  return Add(std::move(array), type, AttributesJson(variable.attributes, !packing->identity()), named.line);
+  return Add(std::move(array), type, ArrayAttributesJson(variable.attributes), named.line);
 }
 
 Result<void> Planner::AddDerived(const Derived& derived) {
@@ -327,7 +327,7 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
     stored = AsBytesVector(values, type);
   }
   AddSmall(dimension.name, type, {dimension.name}, {dimension.size}, std::move(stored),
-           AttributesJson(variable.attributes, !plain));
+           ArrayAttributesJson(variable.attributes));
 }
 
 void Planner::AddCoordinates() {

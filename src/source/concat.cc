@@ -1,5 +1,6 @@
 // Several files as one, end to end along one dimension.
 #include <algorithm>
+#include <cmath>
 
 #include "base/text.h"
 #include "source/cf.h"
@@ -41,6 +42,11 @@ constexpr std::array<const char*, 10> kMeaning = {"units",       "calendar",    
                                                   "_FillValue",  "missing_value", "valid_min",    "valid_max",
                                                   "valid_range", "_Unsigned"};
 
+bool SameValue(const Attribute& a, const Attribute& b) {
+  const auto same = [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); };
+  return a.text == b.text && std::equal(a.numbers.begin(), a.numbers.end(), b.numbers.begin(), b.numbers.end(), same);
+}
+
 Result<void> ConcatDataset::Match(const Dataset& part, size_t variable) const {
   const Variable& first = variables_[variable];
   const std::string& file = part.files().front().path;
@@ -60,8 +66,7 @@ Result<void> ConcatDataset::Match(const Dataset& part, size_t variable) const {
   for (const char* name : kMeaning) {
     const Attribute* a = first.FindAttribute(name);
     const Attribute* b = other.FindAttribute(name);
-    const bool same =
-        (a == nullptr) == (b == nullptr) && (a == nullptr || (a->text == b->text && a->numbers == b->numbers));
+    const bool same = (a == nullptr) == (b == nullptr) && (a == nullptr || SameValue(*a, *b));
     if (!same) return differs(std::string("another attribute '") + name + "'");
   }
   // Fields on different grids must not be taken for one.
