@@ -54,20 +54,6 @@ std::string HttpDate(std::time_t now) {
 
 bool HasBody(int status) { return status >= 200 && status != 204 && status != 304; }
 
-// Closes the response's file at the end, whether it was sent or not.
-class FileCloser {
- public:
-  explicit FileCloser(const std::optional<ServerResponse::FileRange>& file) : fd_(file ? file->fd : -1) {}
-  ~FileCloser() {
-    if (fd_ >= 0) close(fd_);
-  }
-  FileCloser(const FileCloser&) = delete;
-  FileCloser& operator=(const FileCloser&) = delete;
-
- private:
-  int fd_;
-};
-
 // What Beast needs to read from: its SyncReadStream.
 struct BeastStream {
   ServerStream& stream;
@@ -258,6 +244,12 @@ std::string ResponseWriter::Head() const {
   return head;
 }
 
+// The head promised what cannot be sent: nobody but the log can be told.
+Error CutOff(const Error& error) {
+  base::Log(base::LogLevel::kError, "an answer was cut off: " + error.ToString());
+  return base::Unavailable("an answer was cut off");
+}
+
 // The part [begin, end) of the body.
 Result<void> ResponseWriter::WriteBody(uint64_t begin, uint64_t end) {
   if (begin == end) return {};
@@ -265,10 +257,16 @@ Result<void> ResponseWriter::WriteBody(uint64_t begin, uint64_t end) {
     sent_ += end - begin;
     return stream_.Write(response_.body.span().subspan(begin, end - begin));
   }
-  uint64_t sent = 0;
-  auto written = stream_.SendFile(response_.file->fd, response_.file->offset + begin, end - begin, sent);
-  sent_ += sent;
-  return written;
+  while (begin < end) {
+    auto part = response_.file->next(begin);
+    if (!part) return CutOff(part.error());
+    uint64_t sent = 0;
+    auto written = stream_.SendFile(part->fd, part->offset, std::min(part->length, end - begin), sent);
+    sent_ += sent;
+    begin += sent;
+    if (!written) return written;
+  }
+  return {};
 }
 
 Result<void> ResponseWriter::WriteFaulty(const std::string& head) {
@@ -294,7 +292,7 @@ Result<void> ResponseWriter::Write() {
     // Held back for the file's first bytes; with none to come it would wait 200 ms.
     const auto more = response_.file->length > 0 ? ServerStream::More::kYes : ServerStream::More::kNo;
     SEAMOUNT_TRY(stream_.Write(base::AsBytes(head), {}, more));
-    return stream_.SendFile(response_.file->fd, response_.file->offset, response_.file->length, sent_);
+    return WriteBody(0, response_.file->length);
   }
   SEAMOUNT_TRY(stream_.Write(base::AsBytes(head), response_.body.span()));
   sent_ = response_.body.size();
@@ -342,7 +340,6 @@ void Session::Run(const std::atomic<bool>& stopping, std::atomic<bool>& busy) {
 bool Session::Serve(Exchange& exchange, const std::atomic<bool>& stopping) {
   ServerRequest request = exchange.MakeRequest(peer_);
   const ServerResponse response = handler_.Handle(request);
-  const FileCloser closer(response.file);
   // Draining before answering: a client that sends everything before it reads would wait for ever otherwise.
   const bool keep = exchange.KeepAlive() && !response.close_connection && !stopping && exchange.Drain();
   ResponseWriter writer(stream_, response, request.method == "HEAD", !keep);
@@ -489,6 +486,13 @@ void BeastHttpServer::Stop(base::Duration grace) {
 }
 
 }  // namespace
+
+ServerResponse::FileBody BodyOfFile(int fd, uint64_t offset, uint64_t length) {
+  const std::shared_ptr<void> closer(nullptr, [fd](void*) { close(fd); });
+  return {length, [closer, fd, offset, length](uint64_t position) -> Result<ServerResponse::FilePart> {
+            return ServerResponse::FilePart{fd, offset + position, length - position};
+          }};
+}
 
 Result<std::unique_ptr<HttpServer>> StartHttpServer(const HttpServerOptions& options, HttpHandler& handler) {
   auto server = std::make_unique<BeastHttpServer>(options, handler);

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -29,12 +31,19 @@ struct ServerResponse {
   int status = 200;
   Headers headers;  // Content-Length, Date and Connection are added
   Bytes body;
-  struct FileRange {
-    int fd = -1;  // closed after sending
+  // A body that lies in files, sent with sendfile(2) where there is no TLS.
+  struct FilePart {
+    int fd = -1;
     uint64_t offset = 0;
     uint64_t length = 0;
   };
-  std::optional<FileRange> file;  // sent with sendfile(2) where there is no TLS
+  struct FileBody {
+    uint64_t length = 0;
+    // Where the body from `position` on is: at least a byte of it, in a file that stays open until the next call or the
+    // end of the response. An error cuts the answer off, so that the client sees that it is not whole.
+    std::function<Result<FilePart>(uint64_t position)> next;
+  };
+  std::optional<FileBody> file;
   bool close_connection = false;
   // For tests of clients: what goes wrong once so much of the body was sent.
   struct Fault {
@@ -47,6 +56,9 @@ struct ServerResponse {
   // Called once the response was handed to the kernel or failed: (bytes of body sent).
   std::function<void(uint64_t)> on_sent;
 };
+
+// A part of one file as a body; the file is closed with it.
+ServerResponse::FileBody BodyOfFile(int fd, uint64_t offset, uint64_t length);
 
 class HttpHandler {
  public:

@@ -119,8 +119,7 @@ TEST(HttpTest, FilesAreSentByRange) {
   TestServer server([&](ServerRequest& request) {
     ServerResponse response;
     const auto offset = static_cast<uint64_t>(std::stoull(request.target.substr(1)));
-    response.file = {
-        .fd = open(path.c_str(), O_RDONLY | O_CLOEXEC), .offset = offset, .length = content.size() - offset};
+    response.file = BodyOfFile(open(path.c_str(), O_RDONLY | O_CLOEXEC), offset, content.size() - offset);
     response.on_sent = [&](uint64_t bytes) { sent += bytes; };
     return response;
   });
@@ -235,11 +234,33 @@ TEST(HttpTest, AFailingBodyEndsTheCallWithItsError) {
   EXPECT_EQ(response.error().code(), ErrorCode::kDataLoss);
 }
 
+TEST(HttpTest, ABodyInSeveralPartsOfFilesIsOne) {
+  const int fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC);
+  std::string expected(3000, '\0');
+  ASSERT_EQ(pread(fd, expected.data(), 3000, 5000), 3000);
+  std::atomic<bool> damaged = false;
+  TestServer server([&](ServerRequest&) {
+    ServerResponse response;
+    response.file = {3000, [&](uint64_t position) -> Result<ServerResponse::FilePart> {
+                       if (damaged && position >= 2000) return base::DataLoss("damaged");
+                       return ServerResponse::FilePart{fd, 5000 + position, 1000 - position % 1000};
+                     }};
+    return response;
+  });
+  const auto client = MakeCurlHttpClient();
+  const auto whole = client->Send({.url = server.url()}, {});
+  ASSERT_TRUE(whole) << whole.error().ToString();
+  EXPECT_EQ(whole->body.view(), expected);
+  damaged = true;
+  EXPECT_FALSE(client->Send({.url = server.url()}, {}));  // cut off, not completed with something else
+  close(fd);
+}
+
 TEST(HttpTest, TruncatedResponsesAreUnavailable) {
   const auto size = std::filesystem::file_size("/proc/self/exe");
   TestServer server([&](ServerRequest&) {
     ServerResponse response;
-    response.file = {.fd = open("/proc/self/exe", O_RDONLY | O_CLOEXEC), .offset = 0, .length = size + 1000};
+    response.file = BodyOfFile(open("/proc/self/exe", O_RDONLY | O_CLOEXEC), 0, size + 1000);
     return response;
   });
   const auto response = MakeCurlHttpClient()->Send({.url = server.url(), .max_response_bytes = 1ULL << 30}, {});

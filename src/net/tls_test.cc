@@ -64,7 +64,7 @@ TEST_F(TlsTest, BodiesAndFilesPass) {
       [&](ServerRequest& request) {
         if (request.method == "PUT") return Answer(200, ReadAll(request).value());
         ServerResponse response;
-        response.file = {.fd = open((folder_ / "file").c_str(), O_RDONLY | O_CLOEXEC), .length = content.size()};
+        response.file = BodyOfFile(open((folder_ / "file").c_str(), O_RDONLY | O_CLOEXEC), 0, content.size());
         return response;
       },
       options());

@@ -83,7 +83,7 @@ ServerResponse ContentResponse(const Call& call, const ObjectRow& row, FileDescr
     }
   }
   AddContentHeaders(call, row, response.headers);
-  response.file = ServerResponse::FileRange{file.Release(), span.offset, span.length};
+  response.file = net::BodyOfFile(file.Release(), span.offset, span.length);
   return response;
 }
 
