@@ -2,6 +2,8 @@
 
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
+
 namespace seamount::auth {
 namespace {
 
@@ -16,6 +18,9 @@ Error BadCredential(const std::string& name, const std::string& what) {
 
 Result<CredentialFields> CredentialFields::Parse(std::string_view json, const std::string& name) {
   if (json.size() > kMaxBytes) return BadCredential(name, "is larger than 64 KiB (expected a service-account key)");
+  if (base::NestsDeeper(json)) {
+    return BadCredential(name, "is nested deeper than 64 levels (expected a service-account key)");
+  }
   const nlohmann::json object = nlohmann::json::parse(json, nullptr, false);
   if (object.is_discarded()) return BadCredential(name, "is not JSON (expected a service-account key)");
   if (!object.is_object()) return BadCredential(name, "is not a JSON object (expected a service-account key)");

@@ -7,6 +7,7 @@
 
 #include "base/bytes.h"
 #include "base/encoding.h"
+#include "base/json_depth.h"
 #include "base/text.h"
 
 namespace seamount::auth {
@@ -40,6 +41,7 @@ Result<std::vector<std::byte>> DecodePart(std::string_view text) {
 Result<Json> DecodeObject(std::string_view text) {
   SEAMOUNT_TRY_ASSIGN(const auto bytes, DecodePart(text));
   const auto* begin = reinterpret_cast<const char*>(bytes.data());
+  if (base::NestsDeeper({begin, bytes.size()})) return Malformed("a part is nested deeper than 64 levels");
   Json object = Json::parse(begin, begin + bytes.size(), nullptr, false);
   if (!object.is_object()) return Malformed("a part is not a JSON object");
   return object;

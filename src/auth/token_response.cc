@@ -4,6 +4,8 @@
 #include <cstring>
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
+
 namespace seamount::auth {
 namespace {
 
@@ -23,8 +25,13 @@ std::string TextOf(const Json& object, const char* name) {
   return text;
 }
 
+Json Parsed(const net::HttpResponse& response) {
+  const std::string_view text = response.body.view();
+  return base::NestsDeeper(text) ? Json() : Json::parse(text, nullptr, /*allow_exceptions=*/false);
+}
+
 Error Refusal(const net::HttpResponse& response, const std::string& advice) {
-  const Json object = Json::parse(response.body.view(), nullptr, false);
+  const Json object = Parsed(response);
   std::string error;
   std::string description;
   if (object.is_object()) {
@@ -43,7 +50,7 @@ Error Refusal(const net::HttpResponse& response, const std::string& advice) {
 
 Result<Token> ReadTokenResponse(const net::HttpResponse& response, const std::string& advice, base::Clock& clock) {
   if (response.status != 200) return Refusal(response, advice);
-  const Json object = Json::parse(response.body.view(), nullptr, false);
+  const Json object = Parsed(response);
   if (!object.is_object()) return base::Internal("the token endpoint's answer is not a JSON object");
   const auto token = object.find("access_token");
   if (token == object.end() || !token->is_string()) {

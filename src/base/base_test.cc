@@ -6,6 +6,7 @@
 #include "base/checksum.h"
 #include "base/clock.h"
 #include "base/encoding.h"
+#include "base/json_depth.h"
 #include "base/result.h"
 #include "base/text.h"
 
@@ -29,6 +30,15 @@ TEST(ResultTest, TryPassesValuesAndErrors) {
   ASSERT_FALSE(failed);
   EXPECT_EQ(failed.error().code(), ErrorCode::kInvalidArgument);
   EXPECT_EQ(failed.error().Wrap("halving 6").ToString(), "InvalidArgument: halving 6: odd");
+}
+
+TEST(JsonDepthTest, CountsBracketsOutsideOfStrings) {
+  EXPECT_FALSE(NestsDeeper(R"({"a":[1,{"b":2}]})", 3));
+  EXPECT_TRUE(NestsDeeper(R"({"a":[1,{"b":2}]})", 2));
+  EXPECT_FALSE(NestsDeeper(R"(["[[[[", "\"[[[[", "\\"])", 1));
+  EXPECT_TRUE(NestsDeeper(R"(["\\", [1]])", 1));
+  EXPECT_FALSE(NestsDeeper("[][][]", 1));
+  EXPECT_FALSE(NestsDeeper("\"\\", 1));
 }
 
 TEST(ChecksumTest, KnownAnswers) {

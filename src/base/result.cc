@@ -22,7 +22,7 @@ Error Error::Wrap(std::string_view context) const {
   std::string message(context);
   message += ": ";
   message += message_;
-  return {code_, std::move(message)};
+  return {code_, std::move(message), detail_};
 }
 
 std::string Error::ToString() const {

@@ -33,19 +33,28 @@ enum class ErrorCode {
 
 std::string_view ErrorCodeName(ErrorCode code);
 
+// What some errors say beyond their code, for a caller that acts on it.
+enum class ErrorDetail {
+  kNone,
+  kNeverConnected,  // with kUnavailable: no connection came about (refused, unknown host, no answer), nothing was sent
+};
+
 // Message style: "<what was being done> <object>: <what was wrong> (<expected>)", lower case, no full stop, no secrets.
 class [[nodiscard]] Error {
  public:
-  Error(ErrorCode code, std::string message) : code_(code), message_(std::move(message)) {}
+  Error(ErrorCode code, std::string message, ErrorDetail detail = ErrorDetail::kNone)
+      : code_(code), detail_(detail), message_(std::move(message)) {}
   ErrorCode code() const { return code_; }
+  ErrorDetail detail() const { return detail_; }
   const std::string& message() const { return message_; }
-  // Adds context on the way up: Wrap("reading gs://b/x") makes "reading gs://b/x: <message>".
+  // Adds context on the way up: Wrap("reading gs://b/x") makes "reading gs://b/x: <message>". Code and detail stay.
   Error Wrap(std::string_view context) const;
   // "NotFound: message"
   std::string ToString() const;
 
  private:
   ErrorCode code_;
+  ErrorDetail detail_;
   std::string message_;
 };
 
@@ -127,6 +136,7 @@ Error Internal(std::string message);
 namespace seamount {
 using base::Error;
 using base::ErrorCode;
+using base::ErrorDetail;
 using base::Result;
 }  // namespace seamount
 

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/json_depth.h"
 #include "net/url.h"
 
 namespace seamount::gcs {
@@ -27,6 +28,8 @@ net::RequestBody BodyOf(std::string text) {
 }
 
 Result<Json> ObjectOf(const net::HttpResponse& response, const std::string& what) {
+  if (base::NestsDeeper(response.body.view()))
+    return base::Internal(what + ": the server's answer is nested deeper than 64 levels");
   Json json = Json::parse(response.body.view(), nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return base::Internal(what + ": the server's answer is not a JSON object");
   return json;

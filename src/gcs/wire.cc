@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
+#include "base/json_depth.h"
 
 namespace seamount::gcs {
 namespace {
@@ -20,6 +21,7 @@ constexpr std::array<std::string_view, 6> kOtherFields = {"cacheControl",    "co
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
 Result<Json> ParseJsonObject(std::string_view text, std::string_view what) {
+  if (base::NestsDeeper(text)) return base::InvalidArgument(std::string(what) + ": nested deeper than 64 levels");
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (json.is_discarded() || !json.is_object()) {
     return base::InvalidArgument(std::string(what) + ": not a JSON object");
@@ -325,7 +327,7 @@ std::string EncodeError(const WireError& error) {
 
 WireError DecodeError(int status, std::string_view body) {
   WireError error{.status = status};
-  const Json json = Json::parse(body, nullptr, /*allow_exceptions=*/false);
+  const Json json = base::NestsDeeper(body) ? Json() : Json::parse(body, nullptr, /*allow_exceptions=*/false);
   const Json* inner = json.is_object() ? Member(json, "error") : nullptr;
   if (inner != nullptr && inner->is_object()) {
     error.message = Text(*inner, "message", "").value_or("");

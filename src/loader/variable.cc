@@ -6,6 +6,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
+#include "base/json_depth.h"
 #include "base/text.h"
 
 namespace seamount::loader {
@@ -96,7 +97,8 @@ Transform MakeTransform(const CfAttributes& cf, const std::optional<Normalizatio
 }  // namespace
 
 Result<CfAttributes> ParseCfAttributes(const zarr::ArrayMetadata& metadata) {
-  const json attributes = json::parse(metadata.attributes_json, nullptr, false);
+  const json attributes =
+      base::NestsDeeper(metadata.attributes_json) ? json() : json::parse(metadata.attributes_json, nullptr, false);
   if (!attributes.is_object()) return base::DataLoss("attributes are not a JSON object");
   CfAttributes cf;
   SEAMOUNT_TRY_ASSIGN(const auto scale, OptionalNumber(attributes, "scale_factor"));

@@ -107,6 +107,17 @@ ErrorCode CodeOf(CURLcode code) {
   }
 }
 
+// Connecting is the one thing that libcurl's own timer ends.
+ErrorDetail DetailOf(CURLcode code) {
+  switch (code) {
+    case CURLE_COULDNT_RESOLVE_HOST:
+    case CURLE_COULDNT_RESOLVE_PROXY:
+    case CURLE_COULDNT_CONNECT:
+    case CURLE_OPERATION_TIMEDOUT: return ErrorDetail::kNeverConnected;
+    default: return ErrorDetail::kNone;
+  }
+}
+
 // OpenSSL writes without MSG_NOSIGNAL: while one lives, SIGPIPE does not reach this thread.
 class BlockSigpipe {
  public:
@@ -292,7 +303,7 @@ Result<void> Connection::Outcome(Transfer& transfer) {
   const CURLcode code = done->data.result;
   if (code == CURLE_OK) return {};
   const std::string reason = message_[0] != 0 ? message_.data() : curl_easy_strerror(code);
-  return Error(CodeOf(code), reason);
+  return Error(CodeOf(code), reason, DetailOf(code));
 }
 
 Result<HttpResponse> Connection::Exchange(const HttpRequest& request, const Url& url, const HttpClientOptions& options,

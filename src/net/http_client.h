@@ -67,8 +67,9 @@ struct HttpClientOptions {
   int max_idle_connections = 128;
 };
 
-// Thread-safe; keeps connections alive between calls. Any HTTP status is a value; a transport failure is Unavailable,
-// a malformed URL or failed TLS verification InvalidArgument or PermissionDenied. Redirects of GET and HEAD are
+// Thread-safe; keeps connections alive between calls. Any HTTP status is a value; a transport failure is Unavailable
+// (with the detail kNeverConnected where no connection came about: the host is unknown, or nothing listens there), a
+// malformed URL or failed TLS verification InvalidArgument or PermissionDenied. Redirects of GET and HEAD are
 // followed (five at most, never from https to http); those of other methods are returned as they are.
 // Errors name the method and the URL without its query, which may hold a signature.
 class HttpClient {

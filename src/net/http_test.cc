@@ -184,7 +184,11 @@ TEST(HttpTest, ErrorsNameWhatFailed) {
   const auto refused = client->Send(Get(url), {});
   ASSERT_FALSE(refused);
   EXPECT_EQ(refused.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(refused.error().detail(), ErrorDetail::kNeverConnected);
   EXPECT_NE(refused.error().message().find(url), std::string::npos);
+  const auto unknown = client->Send(Get("http://no-such-host.invalid/x"), {});
+  ASSERT_FALSE(unknown);
+  EXPECT_EQ(unknown.error().detail(), ErrorDetail::kNeverConnected);
   const auto malformed = client->Send(Get("http://u:p@h/"), {});
   ASSERT_FALSE(malformed);
   EXPECT_EQ(malformed.error().code(), ErrorCode::kInvalidArgument);
@@ -219,6 +223,7 @@ TEST(HttpTest, DeadlineStopAndStallEndACall) {
   const auto stalled = impatient->Send(Get(server.url()), {});
   ASSERT_FALSE(stalled);
   EXPECT_EQ(stalled.error().code(), ErrorCode::kUnavailable);
+  EXPECT_EQ(stalled.error().detail(), ErrorDetail::kNone);
   EXPECT_NE(stalled.error().message().find("stalled"), std::string::npos);
   release = true;
   EXPECT_TRUE(patient->Send(Get(server.url()), {}));  // and the client is as good as before

@@ -6,6 +6,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
+
 namespace seamount::prepare {
 namespace {
 
@@ -43,7 +45,7 @@ Json AttributesObject(const std::vector<source::Attribute>& attributes) {
 }
 
 Json Parsed(const std::string& object) {
-  Json out = Json::parse(object, nullptr, false);
+  Json out = base::NestsDeeper(object) ? Json() : Json::parse(object, nullptr, false);
   return out.is_object() ? out : Json::object();
 }
 

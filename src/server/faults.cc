@@ -4,6 +4,7 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "base/json_depth.h"
 #include "gcs/wire.h"
 #include "server/blob_store.h"
 
@@ -71,6 +72,7 @@ Result<Fault> ParseFault(std::string_view instruction) {
 }
 
 Result<std::string> FaultTests::Create(std::string_view text) {
+  if (base::NestsDeeper(text)) return base::InvalidArgument("retry test: nested deeper than 64 levels");
   const auto json = nlohmann::json::parse(text, nullptr, /*allow_exceptions=*/false);
   const auto given = json.is_object() ? json.find("instructions") : json.end();
   if (!json.is_object() || given == json.end() || !given->is_object())

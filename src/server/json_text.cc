@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "base/encoding.h"
+#include "base/json_depth.h"
 #include "gcs/wire.h"
 
 namespace seamount::server {
@@ -19,6 +20,7 @@ std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::erro
 
 Result<Json> ParseObject(std::string_view text, const std::string& what) {
   if (text.empty()) return Json::object();
+  if (base::NestsDeeper(text)) return base::InvalidArgument(what + ": nested deeper than 64 levels");
   Json json = Json::parse(text, nullptr, /*allow_exceptions=*/false);
   if (!json.is_object()) return base::InvalidArgument(what + ": not a JSON object");
   return json;
