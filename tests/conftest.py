@@ -65,10 +65,8 @@ def start_server(binary: str, directory: Path, port: int, *more: str) -> Server:
     log = open(directory.parent / f"{directory.name}.log", "ab")
     command = [binary, "serve", str(directory), "--port", str(port), "--port-file", str(port_file), *more]
     process = subprocess.Popen(command, stdout=log, stderr=log)
-    deadline = time.monotonic() + 20
-    while not port_file.exists():
+    while not port_file.exists():  # for as long as a test may take
         assert process.poll() is None, f"seamount serve ended with {process.returncode}: see {log.name}"
-        assert time.monotonic() < deadline, "seamount serve did not listen within 20 s"
         time.sleep(0.02)
     port = int(port_file.read_text())  # where 0 was asked for, the one it found
     return Server(process, directory, f"http://127.0.0.1:{port}", directory / "admin-key.json")

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 import os
 import re
+import select
 import shlex
 import signal
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -57,28 +57,57 @@ def test_the_whole_way(seamount_binary, tmp_path):
     assert subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=True).stdout == links
 
 
-@pytest.mark.parametrize("after", ["1/6", "2/6", "3/6", "/mnt/lab", "it resumed", "5/6"])
-def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path, after):
-    """Ctrl-C on a terminal, which sends it to every process of the group, and once more out of impatience."""
+class Stage:
+    """A demo in a process group of its own, and the moment in which it begins a command: `point` is a part of one."""
+
+    def __init__(self, binary: str, folder: Path, point: str):
+        self.point, self.binary = point, folder.parent / f"{folder.name}-seamount"
+        fifo = folder.parent / f"{folder.name}-reached"
+        os.mkfifo(fifo)
+        self.reached = os.open(fifo, os.O_RDONLY | os.O_NONBLOCK)
+        at_point = f'case " $* " in *"{point}"*) echo > {fifo};; esac'
+        self.binary.write_text(f'#!/bin/sh\n{at_point}\nexec {binary} "$@"\n')
+        self.binary.chmod(0o755)
+        argv = [sys.executable, "-m", "seamount.demo", *demo_argv("", folder)[2:]]
+        # Its errors where it writes its steps, so that the last of both is seen in order.
+        self.process = subprocess.Popen(
+            argv, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, start_new_session=True,
+            env=os.environ | {"SEAMOUNT_BINARY": str(self.binary), "PYTHONPATH": str(PYTHON)},
+        )  # fmt: skip
+        ended = os.pidfd_open(self.process.pid)
+        ready, _, _ = select.select([self.reached, ended], [], [])
+        os.close(ended)
+        assert self.reached in ready, f"it ended before it came to {point}:\n{self.process.stdout.read()}"
+
+    def interrupt(self) -> str:
+        """As Ctrl-C on a terminal, which every process of the group hears, and once more out of impatience."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        said = ""
+        for line in self.process.stdout:
+            said += line
+            if "interrupted" in line:
+                break
+        os.killpg(self.process.pid, signal.SIGINT)
+        return said + self.end()
+
+    def end(self) -> str:
+        said, _ = self.process.communicate()
+        os.close(self.reached)
+        return said
+
+
+@pytest.mark.parametrize("point", [" serve ", " prepare ", " vm up ", "/train.py", " cmp ", "/forward.py"])
+def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path, point):
     before = machines(seamount_binary)
-    # Its errors where it writes its steps, so that the last of both is seen in order.
-    process = subprocess.Popen(demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                               text=True, start_new_session=True)  # fmt: skip
-    said = []
-    for line in process.stdout:
-        said.append(line)
-        if after in line:
-            break
-    time.sleep(0.2)  # into what comes next
-    os.killpg(process.pid, signal.SIGINT)
-    time.sleep(0.05)
-    os.killpg(process.pid, signal.SIGINT)
-    said.append(process.communicate(timeout=60)[0])
-    assert process.returncode == 130, "".join(said)
-    assert "interrupted" in said[-1] and "Traceback" not in said[-1]
+    folder = tmp_path / "work"
+    folder.mkdir()
+    demo = Stage(seamount_binary, folder, point)
+    said = demo.interrupt()
+    assert demo.process.returncode == 130, said
+    assert "interrupted" in said and "Traceback" not in said
     assert machines(seamount_binary) == before
-    assert list(tmp_path.iterdir()) == []
-    assert processes_of_group(process.pid) == []
+    assert list(folder.iterdir()) == []
+    assert processes_of_group(demo.process.pid) == []
 
 
 def processes_of_group(group: int) -> list[str]:
@@ -87,22 +116,54 @@ def processes_of_group(group: int) -> list[str]:
 
 
 def test_what_a_killed_demo_left_is_cleared_by_the_next(seamount_binary, tmp_path):
-    process = subprocess.Popen(demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, text=True)
-    for line in process.stdout:
-        if "/mnt/lab" in line:
-            break
-    process.kill()
-    process.communicate()
-    mine = f"demo{process.pid}-"
-    assert [name for name in machines(seamount_binary) if name.startswith(mine)] and list(tmp_path.iterdir())
-    next_one = subprocess.Popen(demo_argv(seamount_binary, tmp_path), stdout=subprocess.PIPE, text=True)
-    next_one.stdout.readline()
-    left = machines(seamount_binary)
-    next_one.terminate()
-    next_one.communicate(timeout=60)
-    assert next_one.returncode == 130
-    assert [name for name in left if name.startswith(mine)] == []
-    assert list(tmp_path.iterdir()) == []
+    folder = tmp_path / "work"
+    folder.mkdir()
+    first = Stage(seamount_binary, folder, "/train.py")
+    first.process.kill()
+    first.end()
+    mine = f"demo{first.process.pid}-"
+    left = list(folder.iterdir())
+    assert [name for name in machines(seamount_binary) if name.startswith(mine)] and left
+    (tmp_path / "work-reached").unlink()
+    second = Stage(seamount_binary, folder, " serve ")
+    assert [name for name in machines(seamount_binary) if name.startswith(mine)] == []
+    assert not left[0].exists()
+    second.process.terminate()
+    said = second.end()
+    assert second.process.returncode == 130, said
+    assert list(folder.iterdir()) == []
+
+
+IMPATIENT = """
+import contextlib, os, signal, subprocess, sys, types
+from pathlib import Path
+from seamount.demo import interrupts, lab
+
+class Popen(subprocess.Popen):
+    def __init__(self, *arguments, **options):
+        super().__init__(*arguments, **options)
+        print(self.pid, flush=True)
+        os.kill(os.getpid(), signal.SIGINT)
+
+work = Path(sys.argv[2])
+cleanup = contextlib.ExitStack()
+demo = types.SimpleNamespace(binary=sys.argv[1], work=work, data=work / "lab", cleanup=cleanup)
+subprocess.Popen = Popen
+interrupts.listen()
+try:
+    lab.start_server(demo, "127.0.0.1")
+except KeyboardInterrupt:
+    interrupts.close_undisturbed(cleanup)
+    print("interrupted")
+"""
+
+
+def test_a_server_that_was_just_started_when_the_signal_came_is_ended(seamount_binary, tmp_path):
+    done = subprocess.run([sys.executable, "-c", IMPATIENT, seamount_binary, str(tmp_path)], capture_output=True,
+                          text=True, env=os.environ | {"PYTHONPATH": str(PYTHON)}, check=True)  # fmt: skip
+    server, interrupted = done.stdout.split()
+    assert interrupted == "interrupted"
+    assert not Path(f"/proc/{server}").exists()
 
 
 def test_two_at_once_do_not_meet(seamount_binary, tmp_path):
@@ -119,11 +180,11 @@ def test_two_at_once_do_not_meet(seamount_binary, tmp_path):
 SHOW = """
 import time
 from seamount.demo.commands import Progress
-with Progress("training") as progress:
-    progress.show(3, 10)
-    time.sleep(1)
-with Progress("waiting"):
-    time.sleep(1)
+for label, done, total in (("training", 3, 10), ("waiting", 0, 0)):
+    with Progress(label) as progress:
+        progress.show(done, total)
+        while progress.shown and not progress.drawn:
+            time.sleep(0.01)
 print("done")
 """
 

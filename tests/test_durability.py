@@ -159,6 +159,8 @@ def test_nothing_acknowledged_is_lost(seamount_binary, tmp_path, free_port):
             for writer in writers:
                 writer.start()
             time.sleep(chance.uniform(*SECONDS_BEFORE_KILL))
+            while not any(writer.acknowledged for writer in writers) and any(map(Writer.is_alive, writers)):
+                time.sleep(0.001)  # on a machine with much else to do
             server.kill()
             for writer in writers:
                 writer.join()
@@ -217,9 +219,8 @@ def test_a_full_disk_refuses_the_write_and_keeps_the_rest(seamount_binary, tmp_p
     endpoint = f"http://127.0.0.1:{free_port}"
     try:
         key = Path(f"/proc/{process.pid}/root{inside}/served/admin-key.json")
-        deadline = time.monotonic() + 20
         while not key.exists():
-            assert process.poll() is None and time.monotonic() < deadline, (tmp_path / "log").read_text()
+            assert process.poll() is None, (tmp_path / "log").read_text()
             time.sleep(0.05)
         credentials = service_account.Credentials.from_service_account_file(str(key), scopes=["x"])
         credentials.refresh(Request())

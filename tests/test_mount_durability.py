@@ -56,6 +56,8 @@ def test_acknowledged_bytes_survive_kill(seamount_binary, server, tmp_path):
             writer = threading.Thread(target=write_until_killed, args=(mount.folder, ledger, cycle, seed + cycle))
             writer.start()
             time.sleep(chance.uniform(0.05, 0.6))
+            while writer.is_alive() and not any(isinstance(key, str) and key.startswith(f"{cycle:02}-") for key in list(ledger)):
+                time.sleep(0.001)  # on a machine with much else to do
             mount.kill()
             writer.join(timeout=30)
             assert not writer.is_alive(), "a write hangs after the mount was killed"

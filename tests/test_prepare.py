@@ -8,7 +8,6 @@ import os
 import random
 import re
 import resource
-import signal
 import subprocess
 import time
 from pathlib import Path
@@ -21,8 +20,6 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
-
-from conftest import start_server
 
 WINDS = "/usr/share/ferret-vis/data/monthly_navy_winds.cdf"
 ROOT = Path(__file__).resolve().parent.parent
@@ -386,43 +383,6 @@ def same_tree(a: Path, b: Path) -> bool:
     return not filecmp.cmpfiles(a, b, [str(f) for f in files(a)], shallow=False)[1]
 
 
-def test_a_killed_run_goes_on_to_the_same_bytes(prepare, tmp_path):
-    path = write_netcdf(tmp_path / "in.nc", steps=600, variables={"t": ("f4", {}, field((600, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
-    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
-    prepare(recipe, out="whole.zarr")
-    out = tmp_path / "out.zarr"
-    kept = 0
-    for _ in range(20):
-        run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, stdout=subprocess.PIPE)
-        while run.poll() is None and len(list(out.glob("t/c/*"))) < 20:
-            time.sleep(0.001)
-        time.sleep(0.05)
-        run.send_signal(signal.SIGKILL)
-        run.communicate()
-        if run.returncode == -signal.SIGKILL and not (out / "zarr.json").exists():
-            kept += 1
-            break
-        subprocess.run(["rm", "-rf", str(out)], check=True)
-    assert kept, "no run could be killed in the middle"
-    done = subprocess.run(prepare.command(recipe, out, "--json"), capture_output=True, text=True, check=True)
-    assert json.loads(done.stdout)["regions"] == 600
-    assert same_tree(tmp_path / "whole.zarr", out)
-
-
-def test_interrupt_records_what_is_done(prepare, tmp_path):
-    path = write_netcdf(tmp_path / "in.nc", steps=3000, variables={"t": ("f4", {}, field((3000, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
-    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
-    out = tmp_path / "out.zarr"
-    run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, text=True)
-    while run.poll() is None and not len(list(out.glob("t/c/*"))) >= 20:
-        time.sleep(0.001)
-    run.send_signal(signal.SIGINT)
-    message = run.communicate(timeout=60)[1]
-    assert run.returncode == 130 and "continues where it stopped" in message
-    report = json.loads(subprocess.run(prepare.command(recipe, out, "--json"), capture_output=True, text=True, check=True).stdout)
-    assert 20 <= report["regions_kept"] < 3000
-
-
 def write_series(path, steps, grid=(180, 360)):
     """A field in one chunk per step, as models write it; series of single places lie across all of them."""
     base = np.random.default_rng(4).normal(0, 1, grid).cumsum(1).round(1).astype("f4")
@@ -506,24 +466,6 @@ def test_killed_again_and_again_it_ends_in_the_same_bytes(prepare, tmp_path):
     assert same_tree(tmp_path / "whole.zarr", tmp_path / "out.zarr"), f"seed {seed}"
 
 
-def test_what_changes_between_kill_and_resume_is_noticed(prepare, tmp_path):
-    path = write_netcdf(tmp_path / "in.nc", steps=150, variables={"t": ("f4", {}, field((150, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
-    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
-    out = tmp_path / "out.zarr"
-    run = subprocess.Popen(prepare.command(recipe, out, "--threads", "1"), stderr=subprocess.PIPE, text=True)
-    while run.poll() is None and not len(list(out.glob("t/c/*"))) >= 20:
-        time.sleep(0.001)
-    os.utime(path)  # the source changes while it is read
-    errors = run.communicate()[1]
-    assert run.returncode == 9 and "in.nc changed while it was read" in errors
-    assert not (out / "zarr.json").exists()
-    assert "a source that has changed" in prepare(recipe, fails=4)
-    assert "unfinished run of another recipe" in prepare(recipe | {"codec": "none"}, fails=4)
-    prepare(recipe, "--overwrite")
-    prepare(recipe, out="whole.zarr")
-    assert same_tree(tmp_path / "whole.zarr", out)
-
-
 def test_existing_output_is_refused(prepare, tmp_path):
     path = write_netcdf(tmp_path / "in.nc")
     prepare({"source": path, "variables": ["t"]})
@@ -594,36 +536,3 @@ def test_plan_says_when_it_spills(prepare, tmp_path):
     run = lambda *flags: subprocess.run([prepare.binary, "prepare", str(recipe), *flags], capture_output=True, text=True, check=True).stdout
     assert "chunks of (1, 180, 360), shuffle, deflate" in run("--plan") and "spill file of 123.6 MiB" in run("--plan")
     assert json.loads(run("--plan", "--json"))["arrays"][0]["spilled"] is True
-
-
-def test_a_server_that_goes_away_and_comes_back(prepare, server, tmp_path, seamount_binary):
-    """The server is killed in the middle; the run waits for it, and what it wrote equals an undisturbed run's."""
-    from google.cloud import storage
-    from google.oauth2 import service_account
-
-    credentials = service_account.Credentials.from_service_account_file(
-        str(server.admin_key), scopes=["https://www.googleapis.com/auth/devstorage.full_control"])
-    client = storage.Client(project="test", credentials=credentials, client_options={"api_endpoint": server.endpoint})
-    client.create_bucket("lab")
-    path = write_netcdf(tmp_path / "in.nc", steps=400, variables={"t": ("f4", {}, field((400, 5, 6)))}, zlib=True, chunksizes=(1, 5, 6))
-    recipe = {"source": path, "variables": ["t"], "chunks": {"time": 1}}
-    prepare(recipe, out="whole.zarr")
-    command = [seamount_binary, "prepare", str(prepare.write(recipe)), "--to", "gs://lab/out.zarr", "--endpoint", server.endpoint,
-               "--key", str(server.admin_key), "--threads", "1"]
-    run = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    port = int(server.endpoint.rsplit(":", 1)[1])
-    while run.poll() is None and not list(client.list_blobs("lab", prefix="out.zarr/t/c/")):
-        time.sleep(0.01)
-    assert run.poll() is None, run.communicate()
-    server.kill()
-    again = start_server(seamount_binary, server.directory, port)
-    try:
-        errors = run.communicate(timeout=100)[1]
-        assert run.returncode == 0, errors
-        stored = {b.name.removeprefix("out.zarr/"): b.download_as_bytes() for b in client.list_blobs("lab")}
-    finally:
-        again.process.terminate()
-        again.process.wait(timeout=20)
-    whole = tmp_path / "whole.zarr"
-    expected = {str(p.relative_to(whole)): p.read_bytes() for p in whole.rglob("*") if p.is_file() and ".seamount/" not in str(p)}
-    assert stored == expected

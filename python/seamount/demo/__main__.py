@@ -5,12 +5,14 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
-import signal
 import sys
 
 from seamount.errors import SeamountError
 
-from .demo import SIGNALS, Demo, DemoError, close_undisturbed
+from . import steps
+from .commands import DemoError
+from .demo import Demo
+from .interrupts import close_undisturbed, listen
 
 IN_NAMESPACE = "SEAMOUNT_DEMO_NAMESPACE"
 
@@ -33,12 +35,6 @@ def enter_namespace() -> None:
     os.execvp("unshare", ["unshare", "--net", sys.executable, "-m", "seamount.demo", *sys.argv[1:]])
 
 
-def interrupted(*_) -> None:
-    for number in SIGNALS:
-        signal.signal(number, signal.SIG_IGN)
-    raise KeyboardInterrupt
-
-
 def main() -> int:
     args = parse_arguments()
     if os.geteuid() != 0:
@@ -46,11 +42,10 @@ def main() -> int:
         return 5
     enter_namespace()
     sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ✓ is no reason to fail
-    for number in SIGNALS:
-        signal.signal(number, interrupted)
+    listen()
     cleanup = contextlib.ExitStack()
     try:
-        Demo(args, cleanup).run()
+        steps.run(Demo(args, cleanup))
         return 0
     except BrokenPipeError:  # whoever read along has gone
         sys.stdout = open(os.devnull, "w")

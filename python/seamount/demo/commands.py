@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import os
 import shutil
@@ -13,6 +14,8 @@ import threading
 import time
 from dataclasses import dataclass
 from pathlib import Path
+
+from .interrupts import undisturbed
 
 PR_SET_PDEATHSIG = 1
 
@@ -38,14 +41,9 @@ def execute(argv: list[str], input: str = "", expect: int = 0) -> Finished:
             tempfile.TemporaryFile("w+") as errors:  # fmt: skip
         given.write(input)
         given.seek(0)
-        process = subprocess.Popen(argv, stdin=given, stdout=out, stderr=errors)
-        try:
+        with started(argv, stdin=given, stdout=out, stderr=errors) as process:
             _, status, usage = os.wait4(process.pid, 0)
-        except BaseException:
-            process.kill()
-            process.wait()
-            raise
-        process.returncode = os.waitstatus_to_exitcode(status)
+            process.returncode = os.waitstatus_to_exitcode(status)
         out.seek(0)
         errors.seek(0)
         finished = Finished(process.returncode, out.read(), errors.read(), usage.ru_maxrss * 1024)
@@ -56,7 +54,25 @@ def execute(argv: list[str], input: str = "", expect: int = 0) -> Finished:
     return finished
 
 
+@contextlib.contextmanager
+def started(argv: list[str], **options):
+    """A process for the time of the block: it has ended after it, however the block ends."""
+    process = None
+    try:
+        with undisturbed():
+            process = subprocess.Popen(argv, **options)
+        yield process
+    finally:
+        if process:
+            if process.poll() is None:
+                process.kill()
+            process.wait()
+            if process.stdout:
+                process.stdout.close()
+
+
 def die_with_parent() -> None:
+    """In a child, before it becomes another program."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 

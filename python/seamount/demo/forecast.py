@@ -4,17 +4,13 @@ from __future__ import annotations
 
 import json
 import os
-import subprocess
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .commands import Progress, execute
+from .commands import Progress, execute, started
+from .demo import Demo
 from .machine import Machine
 from .report import Row
 from .training import leave
-
-if TYPE_CHECKING:
-    from .demo import Demo
 
 MODEL = "the model"
 
@@ -36,8 +32,8 @@ def fetch_picture(demo: Demo, machine: Machine) -> None:
     output = Path(demo.args.output)
     fresh = output.with_name(output.name + ".new")
     demo.cleanup.callback(fresh.unlink, missing_ok=True)
-    with open(fresh, "wb") as file:
-        subprocess.run(machine.argv("cat", f"{machine.MOUNT}/winds.png"), stdout=file, check=True)
+    with open(fresh, "wb") as file, started(machine.argv("cat", f"{machine.MOUNT}/winds.png"), stdout=file) as cat:
+        demo.report.check(cat.wait() == 0, "the picture is in the bucket")
     picture = fresh.read_bytes()
     demo.report.check(
         picture.startswith(b"\x89PNG") and picture.rstrip()[-8:-4] == b"IEND", f"the picture is {output.resolve()}"

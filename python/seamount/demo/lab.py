@@ -6,14 +6,12 @@ import json
 import stat
 import subprocess
 import time
-from typing import TYPE_CHECKING
 
 from .commands import DemoError, Progress, die_with_parent, peak_of
+from .demo import Demo
+from .interrupts import undisturbed
 from .machine import device_bytes
 from .report import Row
-
-if TYPE_CHECKING:
-    from .demo import Demo
 
 START_SECONDS = 20
 
@@ -40,10 +38,11 @@ def start_server(demo: Demo, address: str) -> None:
     log = demo.cleanup.enter_context(open(log_file, "w"))
     argv = [demo.binary, "serve", str(demo.data), "--address", address, "--port", "0", "--port-file", str(port_file)]
     # In a session of its own, so that Ctrl-C leaves it to the demo to end it last.
-    server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
-                              preexec_fn=die_with_parent)  # fmt: skip
+    with undisturbed():
+        server = subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True,
+                                  preexec_fn=die_with_parent)  # fmt: skip
+        demo.cleanup.callback(stop_server, server)
     demo.server = server
-    demo.cleanup.callback(stop_server, server)
     deadline = time.monotonic() + START_SECONDS
     while not port_file.exists():  # the last thing that it does before it serves
         if server.poll() is not None or time.monotonic() > deadline:

@@ -5,18 +5,13 @@ from __future__ import annotations
 import contextlib
 import json
 import os
-import re
 import subprocess
-import sys
 from pathlib import Path
-from typing import TYPE_CHECKING
 
-from .commands import DemoError, Finished, execute, peak_of
+from .commands import Finished, execute, peak_of
+from .demo import Demo
+from .host import PREFIX
 
-if TYPE_CHECKING:
-    from .demo import Demo
-
-PREFIX = "demo"
 LIFETIME = "1h"  # should this demo be killed before it can clear away; it takes a minute or two
 
 
@@ -107,41 +102,3 @@ def device_bytes(device: str) -> int:
             numbers = counts.split()
             return int(numbers[0]) + int(numbers[8])
     return 0
-
-
-def machines_of(binary: str, pid: int) -> list[str]:
-    listed = json.loads(execute([binary, "vm", "ls", "--json"]).output)
-    return [machine["name"] for machine in listed if machine["name"].startswith(f"{PREFIX}{pid}-")]
-
-
-def clear_forgotten(binary: str) -> None:
-    """Takes away machines of demos that were killed before they could."""
-    for machine in json.loads(execute([binary, "vm", "ls", "--json"]).output):
-        match = re.match(rf"{PREFIX}(\d+)-", machine["name"])
-        if match and not Path(f"/proc/{match[1]}").exists():
-            subprocess.run([binary, "vm", "kill", machine["name"]], capture_output=True, check=False)
-
-
-def image(examples: Path) -> tuple[list[str], str]:
-    """What a machine's image has besides the system, as options of `vm up`; and the path of its Python."""
-    package = Path(__file__).resolve().parent.parent
-    shares = {package: "/opt/seamount/python/seamount", examples: "/opt/seamount/winds"}
-    libraries = package.parent / "seamount.libs"  # a wheel's
-    if libraries.exists():
-        shares[libraries] = "/opt/seamount/python/seamount.libs"
-    python = sys.executable
-    if sys.prefix != sys.base_prefix:
-        shares[Path(sys.prefix).resolve()] = "/opt/seamount/venv"
-        python = f"/opt/seamount/venv/bin/{Path(sys.executable).name}"
-    if not sys.base_prefix.startswith("/usr"):
-        shares[Path(sys.base_prefix)] = sys.base_prefix
-    return [option for source, target in shares.items() for option in ("--share", f"{source}:{target}")], python
-
-
-def find_examples() -> Path:
-    """In the source tree, or in the wheel."""
-    package = Path(__file__).resolve().parent.parent
-    for folder in (package.parent.parent / "examples" / "winds", package / "examples" / "winds"):
-        if (folder / "train.py").exists():
-            return folder
-    raise DemoError(f"examples/winds is neither beside {package.parent} nor in {package}")

@@ -2,54 +2,13 @@
 
 from __future__ import annotations
 
-import json
-import re
 import subprocess
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING
 
-from .commands import DemoError, Progress
+from .commands import DemoError, Progress, started
+from .demo import Demo
 from .machine import Machine
 from .report import Row
-
-if TYPE_CHECKING:
-    from .demo import Demo
-
-
-@dataclass
-class Training:
-    """What a training run said."""
-
-    epochs: int
-    start: int = -1
-    steps: int = 0  # of the whole run
-    last_step: int = 0
-    last_batch: int = 0
-    cache_hits: int = 0  # of the loader, at the last checkpoint
-    checkpoints: list[int] = field(default_factory=list)
-    done: dict | None = None
-
-    @property
-    def per_epoch(self) -> int:
-        return self.steps // self.epochs
-
-    def hear(self, line: str) -> None:
-        if match := re.match(r"start step (\d+) of (\d+)", line):
-            self.start, self.steps = int(match[1]), int(match[2])
-        elif match := re.match(r"step (\d+) epoch \d+ batch (\d+)", line):
-            self.last_step, self.last_batch = int(match[1]), int(match[2])
-        elif match := re.match(r"checkpoint step (\d+) cache hits (\d+)", line):
-            self.checkpoints.append(int(match[1]))
-            self.cache_hits = int(match[2])
-        elif line.startswith("done "):
-            self.done = json.loads(line[5:])
-
-    def is_half_over(self) -> bool:
-        return bool(self.checkpoints) and self.checkpoints[-1] >= self.steps // 2
-
-    def is_early_in_epoch(self) -> bool:
-        """So many batches are left that a kill, which takes a moment, falls into this epoch."""
-        return 0 < self.checkpoints[-1] % self.per_epoch <= self.per_epoch // 4
+from .training_log import Training
 
 
 def train(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row, kill: bool = False) -> Training:
@@ -57,8 +16,8 @@ def train(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row, k
     said, log, statistics = Training(demo.epochs), [], None
     argv = machine.script("train.py", "--checkpoint", checkpoint, "--epochs", str(demo.epochs))
     with Progress(label) as progress, \
-            subprocess.Popen(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                             text=True) as process:  # fmt: skip
+            started(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                    text=True) as process:  # fmt: skip
         for line in process.stdout:
             log.append(line)
             said.hear(line)

@@ -1,0 +1,121 @@
+#!/usr/bin/env python3
+"""Holds what git tracks to two rules of the house; exits 1 and names what breaks them.
+
+Length: no source file of more than 500 lines, but what TABLES lists with its reason.
+Circles: no two headers of src/ that reach each other by #include, which #pragma once would hide; the same for the
+modules of the Python package by import, imports for types alone included.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+MOST_LINES = 500
+SOURCES = (".cc", ".h", ".py", ".sh", ".cmake", ".md")
+# Files that are tables, which splitting would only scatter: path → what is in it.
+TABLES: dict[str, str] = {}
+# Files that wait to be split: path → lines it may have until then. May only shrink; a file that fits is taken out.
+WAITING: dict[str, int] = {"tests/test_loader.py": 521, "tests/test_mount.py": 574, "tests/test_prepare.py": 640}
+INCLUDE = re.compile(r'^\s*#\s*include\s*"([^"]+)"', re.MULTILINE)
+
+
+def tracked() -> list[Path]:
+    listed = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    return [Path(name) for name in listed.split("\0") if name and (ROOT / name).is_file()]
+
+
+def too_long(paths: list[Path]):
+    for path in paths:
+        if path.suffix not in SOURCES or str(path) in TABLES:
+            continue
+        lines = len((ROOT / path).read_text(encoding="utf-8").splitlines())
+        allowed = WAITING.get(str(path))
+        if allowed is not None and lines <= MOST_LINES:
+            yield f"{path}: fits now; take it out of WAITING in tools/check_files.py"
+        elif lines > (allowed or MOST_LINES):
+            yield f"{path}: {lines} lines, expected at most {allowed or MOST_LINES}"
+
+
+def cpp_graph(paths: list[Path]) -> dict[str, set[str]]:
+    graph: dict[str, set[str]] = {str(path): set() for path in paths if path.parts[0] == "src" and path.suffix == ".h"}
+    for path in graph:
+        included = {f"src/{target}" for target in INCLUDE.findall((ROOT / path).read_text(encoding="utf-8"))}
+        graph[path] = included & graph.keys()
+    return graph
+
+
+def imports(path: Path, package: Path):
+    """Modules of the package that a file imports, types included, as paths without suffix."""
+    for node in ast.walk(ast.parse((ROOT / path).read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            folder = path.parents[node.level - 1]
+            base = folder / node.module.replace(".", "/") if node.module else folder
+            yield base
+            yield from (base / alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == package.name:
+            base = package.parent / node.module.replace(".", "/")
+            yield base
+            yield from (base / alias.name for alias in node.names)
+        elif isinstance(node, ast.Import):
+            yield from (package.parent / alias.name.replace(".", "/") for alias in node.names)
+
+
+def python_graph(paths: list[Path]) -> dict[str, set[str]]:
+    package = Path("python/seamount")
+    sources = [path for path in paths if path.is_relative_to(package) and path.suffix == ".py"]
+    name = lambda path: str(path.parent if path.name == "__init__.py" else path.with_suffix(""))  # noqa: E731
+    graph: dict[str, set[str]] = {name(path): set() for path in sources}
+    for path in sources:
+        found = {str(target) for target in imports(path, package)} & graph.keys()
+        # A package is what its parts make it; that they lie in it is no circle.
+        graph[name(path)] |= {other for other in found if other != name(path) and not name(path).startswith(other + "/")}
+    return graph
+
+
+def circles(graph: dict[str, set[str]]) -> list[list[str]]:
+    """Sets of nodes that reach each other (Tarjan)."""
+    index: dict[str, int] = {}
+    low: dict[str, int] = {}
+    stack: list[str] = []
+    found: list[list[str]] = []
+
+    def visit(node: str) -> None:
+        index[node] = low[node] = len(index)
+        stack.append(node)
+        for other in sorted(graph[node]):
+            if other not in index:
+                visit(other)
+            if other in stack:
+                low[node] = min(low[node], low[other])
+        if low[node] == index[node]:
+            component = stack[stack.index(node) :]
+            del stack[stack.index(node) :]
+            if len(component) > 1:
+                found.append(sorted(component))
+
+    for node in sorted(graph):
+        if node not in index:
+            visit(node)
+    return found
+
+
+def main() -> int:
+    sys.setrecursionlimit(10_000)
+    paths = tracked()
+    problems = list(too_long(paths))
+    for graph in (cpp_graph(paths), python_graph(paths)):
+        problems += [f"these reach each other: {', '.join(circle)}" for circle in circles(graph)]
+    for line in problems:
+        print(line)
+    if not problems:
+        print(f"files: none over {MOST_LINES} lines that is no table, no circle")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
