@@ -27,6 +27,7 @@ class Case:
     paths: list[Path]
     calendar: str
     lookup: dict[str, str] = field(default_factory=dict)  # name in the recipe → name in the output
+    fitted_days: float | None = None  # what the steps span that harmonics are fitted to
 
 
 def chance(rng, p):
@@ -192,7 +193,9 @@ def random_recipe(rng, paths, sizes, coords, dates, specs):
     recipe = {"source": str(paths[0]) if len(paths) == 1 else [str(p) for p in paths], "variables": names}
     if "level" in sizes and chance(rng, 0.5):
         if "level" in coords and chance(rng, 0.6):
-            recipe["select"] = {"level": float(rng.choice(coords["level"][0])) + 0.25 * (sizes["level"] > 1)}
+            level = float(rng.choice(coords["level"][0]))
+            near = {"value": level + 0.25, "method": "nearest"} if sizes["level"] > 1 else {"value": level}
+            recipe["select"] = {"level": near if chance(rng, 0.5) else level}
         else:
             recipe["select"] = {"level": {"index": int(rng.integers(sizes["level"]))}}
     box = {}
@@ -308,7 +311,8 @@ def expected(case: Case) -> dict:
     labels = {d: v.values for d, v in coords.items()}
     dropped = set()
     for d, what in recipe.get("select", {}).items():
-        index = what["index"] if isinstance(what, dict) else int(np.argmin(np.abs(labels[d].astype("f8") - what)))
+        what = what if isinstance(what, dict) else {"value": what}
+        index = what["index"] if "index" in what else int(np.argmin(np.abs(labels[d].astype("f8") - what["value"])))
         keep[d] = [index]
         dropped.add(d)
     for key, (a, b) in recipe.get("box", {}).items():
@@ -331,6 +335,9 @@ def expected(case: Case) -> dict:
     for name, (low, high) in ((k, map(at, v)) for k, v in recipe.get("split", {}).items()):
         inside = [i for i, d in enumerate(dates) if low <= d < high + np.timedelta64(1, "s").astype(object)]
         ranges[name] = slice(inside[0], inside[-1] + 1)
+    if "harmonics" in recipe.get("anomaly", {}):
+        over = dates[ranges[recipe["anomaly"]["over"]]]
+        case.fitted_days = (over[-1] - over[0]).total_seconds() / 86400 * len(over) / max(1, len(over) - 1)
     out = {}
     loaded = {}
 

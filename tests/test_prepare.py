@@ -259,7 +259,7 @@ def test_select_box_time_and_derive(prepare, tmp_path):
     np.testing.assert_array_equal(out.lat, [60, 30, 0, -30])
     np.testing.assert_allclose(out.speed, np.hypot(u, v)[1:5, :4][:, :, lon], rtol=1e-6)
     assert out.speed.attrs["units"] == "m/s"
-    out = prepare({"source": path, "variables": ["v"], "select": {"lat": 31, "time": {"index": 2}}}, out="row.zarr")
+    out = prepare({"source": path, "variables": ["v"], "select": {"lat": {"value": 31, "method": "nearest"}, "time": {"index": 2}}}, out="row.zarr")
     np.testing.assert_array_equal(out.v, v[2, 1])
     assert out.v.dims == ("lon",)
 

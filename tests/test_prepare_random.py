@@ -59,6 +59,9 @@ def check(binary, folder, seed):
         warnings.simplefilter("ignore")
         wanted = expected(case)
     done = run(binary, folder, case.recipe)
+    if done.returncode != 0 and "harmonics" in done.stderr and case.fitted_days is not None:
+        assert "need a whole year" in done.stderr and case.fitted_days < 370 or "no step near the time of year" in done.stderr, done.stderr
+        return
     if done.returncode != 0:
         assert moments_refused(wanted) and ("missing values" in done.stderr or "does not vary" in done.stderr), done.stderr
         return
@@ -89,10 +92,10 @@ def test_random_recipes_agree_with_the_model(seamount_binary, tmp_path):
 def whole_recipe():
     """Every key with a value that is right; none of it need exist."""
     return {
-        "source": ["nowhere.nc", "elsewhere.nc"], "variables": ["u", "v"], "select": {"level": 850, "member": {"index": 0}, "z": {"value": 2.5}},
-        "box": {"lat": [-60, 60], "lon": [-30.5, 40]}, "time": ["1990-12", 1992], "gaps": "allow",
+        "source": ["nowhere.nc", "elsewhere.nc"], "variables": ["u", "v"], "select": {"level": 850, "member": {"index": 0}, "z": {"value": 2.5, "method": "nearest"}},
+        "box": {"lat": [-60, 60], "lon": [-30.5, 40]}, "time": ["1990-12", 1992], "gaps": "allow", "disorder": "allow",
         "derive": {"speed": "sqrt(u^2)", "w": {"expression": "u + v", "units": "m/s", "long_name": "sum"}},
-        "split": {"train": [1982, "1990-12-31"]}, "anomaly": {"harmonics": 2, "over": "train"}, "standardize": {"over": "all"},
+        "split": {"train": [1982, "1990-12-31"]}, "anomaly": {"harmonics": 2, "over": "train"}, "standardize": {"over": "all", "except": ["mask"]},
         "minibatch": {"inputs": [-2, -1, 0], "targets": 1, "batch": 16, "shuffle": True}, "chunks": {"time": 5}, "shards": {"time": 10},
         "codec": "zstd:3", "dtype": "float32", "format": 3,
     }

@@ -68,7 +68,14 @@ Result<std::shared_ptr<Store>> OpenOutput(const PrepareFlags& flags) {
   return gcs::OpenStore(flags.to, ConfigFromFlags(flags.store));
 }
 
-Result<int> RunPrepare(const PrepareFlags& flags) {
+// A plain path is a folder of this machine.
+std::string AsUrl(const std::string& to) {
+  if (to.empty() || to.find("://") != std::string::npos) return to;
+  return "file://" + std::filesystem::absolute(to).lexically_normal().string();
+}
+
+Result<int> RunPrepare(PrepareFlags flags) {
+  flags.to = AsUrl(flags.to);
   if (flags.schema) {
     std::printf("%.*s", static_cast<int>(prepare::RecipeSchema().size()), prepare::RecipeSchema().data());
     return kExitOk;
@@ -95,6 +102,7 @@ Result<int> RunPrepare(const PrepareFlags& flags) {
         flags.json ? "\n" : "");
     return kExitOk;
   }
+  for (const std::string& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
   auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
@@ -111,7 +119,7 @@ void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
                                  "seamount prepare --schema > recipe.schema.json");
   const auto flags = std::make_shared<PrepareFlags>();
   command.add_option("recipe", flags->recipe, "The recipe, a YAML file (docs/recipes.md)")->type_name("RECIPE");
-  command.add_option("--to", flags->to, "Where to: gs://bucket/path or file:///path")->type_name("URL");
+  command.add_option("--to", flags->to, "Where to: gs://bucket/path, or a local folder")->type_name("URL");
   command.add_option("--memory", flags->memory, "Memory to stay within (default 1G)")->type_name("SIZE");
   command
       .add_option("--spill", flags->spill,

@@ -63,7 +63,10 @@ std::string ArrayAttributesJson(const std::vector<source::Attribute>& attributes
 
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members) {
   Json out = Parsed(object);
-  for (const auto& [name, text] : members) out[name] = text;
+  for (const auto& [name, text] : members) {
+    if (text.empty()) out.erase(name);
+    if (!text.empty()) out[name] = text;
+  }
   return Dump(out);
 }
 
@@ -104,7 +107,12 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
     for (const SplitRange& split : selection.splits) splits[split.name] = {split.start, split.stop};
     own["splits"] = std::move(splits);
   }
-  if (selection.time) own["sample_dim"] = selection.time->dimension;
+  if (selection.time) {
+    own["sample_dim"] = selection.time->dimension;
+    Json segments = Json::array();
+    for (const Stretch& segment : selection.time->segments) segments.push_back({segment.start, segment.stop});
+    own["segments"] = std::move(segments);
+  }
   out["seamount"] = std::move(own);
   return Dump(out);
 }

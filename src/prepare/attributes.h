@@ -20,7 +20,7 @@ std::string AttributesJson(const std::vector<source::Attribute>& attributes);
 // nothing (a _FillValue of NaN, which the array's own fill value says). Readers would apply it again, and xarray
 // expects another spelling of _FillValue in format 3 than any that a file has.
 std::string ArrayAttributesJson(const std::vector<source::Attribute>& attributes);
-// Adds or replaces text members of a JSON object.
+// Adds or replaces text members of a JSON object; an empty text removes one.
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members);
 
 // What statistics add to a data array's attributes.

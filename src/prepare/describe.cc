@@ -98,7 +98,11 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
     out += "split " + split.name + ": steps " + std::to_string(split.start) + " to " + std::to_string(split.stop - 1) +
            "\n";
   }
+  if (plan.selection.time && plan.selection.time->segments.size() > 1) {
+    out += std::to_string(plan.selection.time->segments.size() - 1) + " gaps in time, noted as 'seamount.segments'\n";
+  }
   out += DescribeWork(plan, facts, threads);
+  for (const std::string& note : plan.notes) out += "note: " + note + "\n";
   return out;
 }
 
@@ -124,7 +128,8 @@ std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
   for (const SplitRange& split : plan.selection.splits) splits[split.name] = {split.start, split.stop};
   const Json json = {{"arrays", std::move(arrays)}, {"coordinates", std::move(coordinates)},
                      {"splits", std::move(splits)}, {"tasks", plan.tasks.size()},
-                     {"bytes", plan.output_bytes},  {"fingerprint", plan.fingerprint}};
+                     {"bytes", plan.output_bytes},  {"fingerprint", plan.fingerprint},
+                     {"notes", plan.notes}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

@@ -56,7 +56,8 @@ Layout FromMinibatch(const LayoutRequest& request) {
   out.chunk[sample] = 1;
   SplitLarge(out.chunk, request.element_bytes, sample);
   const uint64_t field = std::max<uint64_t>(1, Elements(out.chunk) * request.element_bytes);
-  const uint64_t window = batch.inputs + batch.targets;
+  // Of leads far apart each is fetched by itself.
+  const uint64_t window = batch.LongestRun();
   const uint64_t most = batch.shuffle ? window : std::max(window, batch.batch);
   out.chunk[sample] = std::clamp<uint64_t>(kGoodChunkBytes / field, 1, std::min(most, request.shape[sample]));
   out.reason = std::to_string(out.chunk[sample]) + " steps of " + base::FormatBytes(field) + " to a chunk: " +

@@ -2,9 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
-#include <limits>
-#include <numbers>
 
 #include "base/text.h"
 #include "prepare/attributes.h"
@@ -12,12 +9,15 @@
 #include "prepare/expression.h"
 #include "prepare/fingerprints.h"
 #include "prepare/layout.h"
+#include "prepare/planner.h"
 #include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
 
 constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and in the record
+
+}  // namespace
 
 zarr::DataType ZarrType(source::DataType type) {
   switch (type) {
@@ -37,54 +37,11 @@ zarr::DataType ZarrType(source::DataType type) {
   return zarr::DataType::kFloat64;
 }
 
-template <class T>
-Bytes OneElement(T value) {
-  return Bytes::Copy(std::as_bytes(std::span(&value, 1)));
-}
-
-// NaN for floating point, so that what is missing stays missing; zero otherwise.
-Bytes FillValue(zarr::DataType type) {
-  if (type == zarr::DataType::kFloat32) return OneElement(std::numeric_limits<float>::quiet_NaN());
-  if (type == zarr::DataType::kFloat64) return OneElement(std::numeric_limits<double>::quiet_NaN());
-  Buffer zero(zarr::SizeOf(type));
-  std::memset(zero.data(), 0, zero.size());
-  return Bytes(std::move(zero));
-}
-
-bool IsFloat(zarr::DataType type) { return type == zarr::DataType::kFloat32 || type == zarr::DataType::kFloat64; }
-
-// "a/b" of a NetCDF-4 group would be a path in Zarr, with groups of its own.
 std::string OutputName(const std::string& name) {
   std::string out = name;
   std::replace(out.begin(), out.end(), '/', '.');
   return out;
 }
-
-class Planner {
- public:
-  Planner(const Recipe& recipe, const SourceFacts& facts) : recipe_(recipe), facts_(facts) {}
-  Result<Plan> Run();
-
- private:
-  Error At(int line, const std::string& what) const {
-    return base::InvalidArgument(recipe_.name + " line " + std::to_string(line) + ": " + what);
-  }
-  Result<size_t> Variable(const std::string& name, int line) const;
-  Result<void> CheckExtents(const std::vector<Extent>& extents, const char* key) const;
-  Result<void> AddVariable(const NamedLine& named);
-  Result<void> AddDerived(const Derived& derived);
-  Result<void> Add(DataArray array, source::DataType type, const std::string& attributes, int line);
-  Result<void> PlanBasis();
-  void AddCoordinates();
-  void AddCoordinate(const PlannedDimension& dimension);
-  void AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions, source::Index shape,
-                std::vector<std::byte> values, const std::string& attributes);
-  Result<void> AddTasks();
-
-  const Recipe& recipe_;
-  const SourceFacts& facts_;
-  Plan plan_;
-};
 
 Result<size_t> Planner::Variable(const std::string& name, int line) const {
   const auto unreadable = [&](const std::string& why) {
@@ -160,6 +117,12 @@ Result<void> Planner::AddDerived(const Derived& derived) {
   return Add(std::move(array), type, WithText("{}", attributes), derived.line);
 }
 
+namespace {
+
+bool Names(const std::vector<NamedLine>& names, const std::string& name) {
+  return std::any_of(names.begin(), names.end(), [&](const NamedLine& named) { return named.name == name; });
+}
+
 // How the source stores the variable, in the output's dimensions: what a task should cover to read it once.
 source::Index SourceChunk(const source::Variable& variable, const std::vector<size_t>& kept, size_t element_bytes) {
   source::Index chunk;
@@ -179,6 +142,8 @@ source::Index SourceChunk(const source::Variable& variable, const std::vector<si
   }
   return chunk;
 }
+
+}  // namespace
 
 Result<void> Planner::Add(DataArray array, source::DataType type, const std::string& attributes, int line) {
   for (const DataArray& before : plan_.arrays) {
@@ -201,11 +166,14 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
     metadata.dimension_names.push_back(dimension.name);
     metadata.shape.push_back(dimension.size);
   }
-  array.anomaly = recipe_.anomaly && array.time;
-  array.standardize = recipe_.standardize.has_value();
+  array.anomaly = recipe_.anomaly && array.time && !array.auxiliary;
+  array.standardize = recipe_.standardize && !array.auxiliary && !Names(recipe_.standardize->except, array.name);
   array.as_stored = array.as_stored && !array.anomaly;
   if (array.standardize && !IsFloat(metadata.data_type)) {
-    return At(line, "'" + array.name + "' holds whole numbers: standardizing needs 'dtype: float32'");
+    return At(line, "'" + array.name +
+                        "' holds whole numbers: standardizing needs 'dtype: float32', or to leave it out by "
+                        "'except: [" +
+                        array.name + "]'");
   }
   LayoutRequest request;
   request.dimensions = metadata.dimension_names;
@@ -236,121 +204,42 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
   return {};
 }
 
-Result<void> Planner::PlanBasis() {
-  if (!recipe_.anomaly) return {};
-  const Anomaly& anomaly = *recipe_.anomaly;
-  SEAMOUNT_TRY_ASSIGN(plan_.anomaly_over, FindSplit(recipe_, plan_.selection, anomaly.over, anomaly.line));
-  const TimeAxis& time = *plan_.selection.time;
-  const size_t steps = time.moments.size();
-  Basis basis;
-  basis.exclusive = anomaly.harmonics == 0;
-  basis.dimension = basis.exclusive ? "month" : "harmonic";
-  basis.terms = basis.exclusive ? 12 : 1 + 2 * static_cast<size_t>(anomaly.harmonics);
-  basis.weights.assign(steps * basis.terms, 0);
-  std::vector<bool> seen(12, false);
-  for (size_t t = 0; t < steps; ++t) {
-    double* row = basis.weights.data() + t * basis.terms;
-    if (basis.exclusive) {
-      const auto month = static_cast<size_t>(source::DateOf(time.calendar, time.moments[t]).month - 1);
-      row[month] = 1;
-      if (t >= plan_.anomaly_over.start && t < plan_.anomaly_over.stop) seen[month] = true;
-      continue;
-    }
-    const double phase = 2 * std::numbers::pi * source::YearFraction(time.calendar, time.moments[t]);
-    row[0] = 1;
-    for (int k = 1; k <= anomaly.harmonics; ++k) {
-      row[2 * k - 1] = std::cos(k * phase);
-      row[2 * k] = std::sin(k * phase);
-    }
+Result<void> Planner::CheckStandardize() const {
+  if (!recipe_.standardize) return {};
+  std::vector<std::string> names;
+  for (const DataArray& array : plan_.arrays) names.push_back(array.name);
+  for (const NamedLine& except : recipe_.standardize->except) {
+    if (std::find(names.begin(), names.end(), except.name) != names.end()) continue;
+    return At(except.line,
+              "'except' names '" + except.name + "', which is not written" + base::NameHint(except.name, names));
   }
-  for (size_t t = 0; basis.exclusive && t < steps; ++t) {
-    const size_t month = static_cast<size_t>(source::DateOf(time.calendar, time.moments[t]).month - 1);
-    if (!seen[month]) {
-      return At(anomaly.line, "the split '" + anomaly.over + "' has no step in month " + std::to_string(month + 1) +
-                                  ", which the data have: no climatology for it");
-    }
-  }
-  if (plan_.anomaly_over.stop - plan_.anomaly_over.start < basis.terms) {
-    return At(anomaly.line, "the split '" + anomaly.over + "' has fewer steps than the climatology has terms");
-  }
-  plan_.basis = std::move(basis);
   return {};
 }
 
-void Planner::AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions,
-                       source::Index shape, std::vector<std::byte> values, const std::string& attributes) {
-  SmallArray small;
-  small.name = name;
-  small.metadata.format = recipe_.format;
-  small.metadata.data_type = type;
-  small.metadata.chunk_shape = shape;
-  for (uint64_t& extent : small.metadata.chunk_shape) extent = std::max<uint64_t>(1, extent);
-  small.metadata.shape = std::move(shape);
-  small.metadata.dimension_names = std::move(dimensions);
-  small.metadata.fill_value = FillValue(type);
-  small.metadata.fill_value_null = !IsFloat(type);
-  small.metadata.attributes_json = attributes;
-  if (auto codecs = zarr::CodecsFromName("zstd", type, false)) small.metadata.codecs = *std::move(codecs);
-  small.values = std::move(values);
-  plan_.coordinates.push_back(std::move(small));
-}
-
-std::vector<std::byte> AsBytesVector(const std::vector<double>& values, zarr::DataType type) {
-  std::vector<std::byte> out(values.size() * zarr::SizeOf(type));
-  for (size_t i = 0; i < values.size(); ++i) {
-    const auto narrow = static_cast<float>(values[i]);
-    if (type == zarr::DataType::kFloat32) std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
-    if (type == zarr::DataType::kFloat64) std::memcpy(out.data() + i * sizeof(double), &values[i], sizeof(double));
+Result<void> Planner::CheckMinibatch() {
+  const bool sampled = std::any_of(plan_.arrays.begin(), plan_.arrays.end(),
+                                   [](const DataArray& array) { return array.time && !array.auxiliary; });
+  if (!recipe_.minibatch || !plan_.selection.time || !sampled) return {};
+  const uint64_t span = recipe_.minibatch->Span();
+  const std::vector<Stretch>& segments = plan_.selection.time->segments;
+  uint64_t longest = 0;
+  for (const Stretch& segment : segments) longest = std::max(longest, segment.stop - segment.start);
+  if (!segments.empty() && span > longest) {
+    return At(recipe_.minibatch->line, "'minibatch' needs " + std::to_string(span) + " steps in a row, and there are " +
+                                           std::to_string(longest) + (segments.size() > 1 ? " between two gaps" : ""));
   }
-  return out;
-}
-
-void Planner::AddCoordinate(const PlannedDimension& dimension) {
-  const Coordinate* coordinate = facts_.FindCoordinate(dimension.name);
-  if (coordinate == nullptr) return;
-  const source::Variable& variable = facts_.variables[coordinate->variable];
-  const auto packing = source::PackingOf(variable);
-  const bool plain = packing && packing->identity() && dimension.relabeled.empty();
-  const size_t element = source::SizeOf(variable.type);
-  std::vector<std::byte> stored;
-  std::vector<double> values = dimension.relabeled;
-  for (const IndexRun& run : dimension.runs) {
-    const auto* from = coordinate->stored.data() + run.start * element;
-    stored.insert(stored.end(), from, from + run.count * element);
-    if (!dimension.relabeled.empty()) continue;
-    const auto first = coordinate->values.begin() + static_cast<std::ptrdiff_t>(run.start);
-    values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(run.count));
+  for (const SplitRange& split : plan_.selection.splits) {
+    longest = 0;
+    for (const Stretch& segment : segments) {
+      const uint64_t from = std::max(segment.start, split.start);
+      const uint64_t to = std::min(segment.stop, split.stop);
+      if (from < to) longest = std::max(longest, to - from);
+    }
+    if (span <= longest) continue;
+    plan_.notes.push_back("no sample of 'minibatch' fits into the split '" + split.name + "': it needs " +
+                          std::to_string(span) + " steps in a row, and there are " + std::to_string(longest));
   }
-  zarr::DataType type = ZarrType(variable.type);
-  if (!plain) {
-    if (type != zarr::DataType::kFloat32) type = zarr::DataType::kFloat64;
-    stored = AsBytesVector(values, type);
-  }
-  AddSmall(dimension.name, type, {dimension.name}, {dimension.size}, std::move(stored),
-           ArrayAttributesJson(variable.attributes));
-}
-
-void Planner::AddCoordinates() {
-  for (const PlannedDimension& dimension : plan_.selection.dimensions) {
-    const bool used = std::any_of(plan_.arrays.begin(), plan_.arrays.end(), [&](const DataArray& array) {
-      const auto& names = array.metadata.dimension_names;
-      return std::find(names.begin(), names.end(), dimension.name) != names.end();
-    });
-    if (used) AddCoordinate(dimension);
-  }
-  if (!plan_.basis) return;
-  const Basis& basis = *plan_.basis;
-  std::vector<int32_t> terms(basis.terms);
-  for (size_t i = 0; i < terms.size(); ++i) terms[i] = static_cast<int32_t>(basis.exclusive ? i + 1 : i);
-  const auto* bytes = reinterpret_cast<const std::byte*>(terms.data());
-  AddSmall(
-      basis.dimension, zarr::DataType::kInt32, {basis.dimension}, {basis.terms},
-      {bytes, bytes + terms.size() * sizeof(int32_t)},
-      WithText("{}", {{"long_name", basis.exclusive ? "month of the year"
-                                                    : "terms of the annual harmonics: mean, cos 1, sin 1, cos 2, …"}}));
-  AddSmall("climatology_weights", zarr::DataType::kFloat64, {plan_.selection.time->dimension, basis.dimension},
-           {plan_.selection.time->moments.size(), basis.terms}, AsBytesVector(basis.weights, zarr::DataType::kFloat64),
-           WithText("{}", {{"long_name", "climatology of a step = sum over terms of weight times coefficient"}}));
+  return {};
 }
 
 Result<void> Planner::AddTasks() {
@@ -404,12 +293,17 @@ Result<Plan> Planner::Run() {
   for (const NamedLine& named : recipe_.variables) SEAMOUNT_TRY(AddVariable(named));
   for (const Derived& derived : recipe_.derive) SEAMOUNT_TRY(AddDerived(derived));
   if (plan_.arrays.empty()) return At(1, "'variables' names nothing but coordinates");
+  SEAMOUNT_TRY(CheckStandardize());
+  plan_.notes = plan_.selection.notes;
   SEAMOUNT_TRY(PlanBasis());
   if (recipe_.standardize) {
     SEAMOUNT_TRY_ASSIGN(plan_.standardize_over,
                         FindSplit(recipe_, plan_.selection, recipe_.standardize->over, recipe_.standardize->line));
   }
   AddCoordinates();
+  SEAMOUNT_TRY(AddAuxiliaries());
+  CleanReferences();
+  SEAMOUNT_TRY(CheckMinibatch());
   for (const DataArray& array : plan_.arrays) {
     for (const SmallArray& small : plan_.coordinates) {
       if (small.name == array.name || (plan_.basis && small.name == ClimatologyName(array))) {
@@ -422,8 +316,6 @@ Result<Plan> Planner::Run() {
   plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection, plan_.fingerprint);
   return std::move(plan_);
 }
-
-}  // namespace
 
 std::vector<size_t> TasksOf(const Plan& plan, size_t array) {
   std::vector<size_t> tasks;

@@ -30,6 +30,7 @@ struct DataArray {
   std::vector<std::string> source_dimensions;  // of the inputs, dropped ones included
   bool as_stored = false;                      // elements pass through untouched
   std::optional<size_t> time;                  // which output dimension is time
+  bool auxiliary = false;                      // came along since others name it: neither anomaly nor standardized
   bool anomaly = false;
   bool standardize = false;
   source::Index source_chunk;  // in dimensions of the output; where not chunked, what makes one read worth its call
@@ -70,8 +71,9 @@ struct Plan {
   SplitRange standardize_over;
   int format = 3;
   std::string group_attributes_json;
-  std::string fingerprint;    // of the whole
-  uint64_t output_bytes = 0;  // decoded
+  std::vector<std::string> notes;  // what a person should know: what is left out, what was chosen
+  std::string fingerprint;         // of the whole
+  uint64_t output_bytes = 0;       // decoded
 };
 
 Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts);

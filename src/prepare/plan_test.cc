@@ -52,7 +52,8 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"variables: [3]", "put '3' in quotes"},
         BadRecipe{"variables: [u]\ngaps: forbid", "'gaps' must be 'allow'"},
         BadRecipe{"variables: [u]\nbox: {lat: [50, 60]}", "nothing of 'lat' lies in [50, 60]"},
-        BadRecipe{"variables: [u]\ntime: [1990, 1991]", "no time step lies in [1990, 1991]: it goes from 2000-01-16"},
+        BadRecipe{"variables: [u]\ntime: [1990, 1991]",
+                  "no time step lies in [1990, 1991]: the data go from 2000-01-16"},
         BadRecipe{"variables: [u]\ntime: [2000-13, 2001]", "line 3: '2000-13' is not a date"},
         BadRecipe{"variables: [u]\nsplit: {train: [2000, 2001]}\nstandardize: {over: trai}",
                   "line 4: there is no split 'trai', did you mean 'train'?"},
@@ -141,7 +142,7 @@ TEST(Plan, FingerprintsFollowWhatARegionDependsOn) {
 
 TEST(Layout, ChunksFollowTheMinibatch) {
   LayoutRequest request{.dimensions = {"time", "lat", "lon"}, .shape = {132, 73, 144}, .sample_dimension = 0};
-  request.minibatch = Minibatch{12, 1, 16, true};
+  request.minibatch = Minibatch{{-11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0}, {1}, 16, true};
   EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(13, 73, 144)) << "no more than a window";
   request.shape = {1000, 721, 1440};
   EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(1, 721, 1440)) << "a field fills a request";

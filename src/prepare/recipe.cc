@@ -2,6 +2,7 @@
 
 #include <yaml-cpp/yaml.h>
 
+#include <algorithm>
 #include <cmath>
 #include <functional>
 #include <map>
@@ -15,6 +16,7 @@ namespace {
 
 constexpr uint64_t kMaxExtent = uint64_t{1} << 40;
 constexpr int kMaxHarmonics = 12;
+constexpr uint64_t kMaxLeads = 1 << 20;  // more steps than any sample spans
 
 int LineOf(const YAML::Node& node) { return node.Mark().line + 1; }
 
@@ -65,15 +67,27 @@ class Reader {
     return static_cast<uint64_t>(*value);
   }
 
-  // How many steps: a number, or a list of leads, which counts as its length.
-  Result<uint64_t> Leads(const YAML::Node& node, const std::string& key, uint64_t least) const {
-    if (!node.IsSequence()) return Count(node, key, least);
+  // Offsets from the sample: a list of them, or how many, which then follow one another and end (inputs) or begin
+  // (targets) at the sample.
+  Result<std::vector<int64_t>> Leads(const YAML::Node& node, const std::string& key, bool inputs) const {
+    std::vector<int64_t> leads;
+    if (!node.IsSequence()) {
+      SEAMOUNT_TRY_ASSIGN(const uint64_t count, Count(node, key, inputs ? 1 : 0));
+      if (count > kMaxLeads) return Bad(node, "'" + key + "' must be at most " + std::to_string(kMaxLeads));
+      for (uint64_t i = 0; i < count; ++i) {
+        leads.push_back(inputs ? static_cast<int64_t>(i) + 1 - static_cast<int64_t>(count)
+                               : static_cast<int64_t>(i) + 1);
+      }
+      return leads;
+    }
     if (node.size() == 0) return Bad(node, "'" + key + "' is empty");
     for (const auto& item : node) {
       SEAMOUNT_TRY_ASSIGN(const double lead, Number(item, key));
       if (lead != std::floor(lead)) return Bad(item, "'" + key + "' must be whole numbers");
+      if (std::abs(lead) > static_cast<double>(kMaxExtent)) return Bad(item, "'" + key + "' reaches too far");
+      leads.push_back(static_cast<int64_t>(lead));
     }
-    return static_cast<uint64_t>(node.size());
+    return leads;
   }
 
   using Field = std::function<Result<void>(const YAML::Node&)>;
@@ -155,13 +169,21 @@ Result<std::vector<Selection>> ReadSelect(const Reader& in, const YAML::Node& no
                               SEAMOUNT_TRY_ASSIGN(selection.index, in.Count(n, "index", 0));
                               return {};
                             }},
-                           {"value", [&](const YAML::Node& n) -> Result<void> {
+                           {"value",
+                            [&](const YAML::Node& n) -> Result<void> {
                               SEAMOUNT_TRY_ASSIGN(selection.value, in.Number(n, "value"));
+                              return {};
+                            }},
+                           {"method", [&](const YAML::Node& n) -> Result<void> {
+                              SEAMOUNT_TRY_ASSIGN(const std::string method, in.Text(n, "method"));
+                              if (method != "nearest") return in.Bad(n, "'method' must be 'nearest'");
+                              selection.nearest = true;
                               return {};
                             }}}));
       if (selection.index.has_value() == selection.value.has_value()) {
         return in.Bad(value, "'select: " + dimension + "' needs either 'index' or 'value'");
       }
+      if (selection.nearest && selection.index) return in.Bad(value, "'method' goes with 'value'");
     } else {
       SEAMOUNT_TRY_ASSIGN(selection.value, in.Number(value, dimension));
     }
@@ -262,10 +284,16 @@ Result<Anomaly> ReadAnomaly(const Reader& in, const YAML::Node& node) {
 Result<Standardize> ReadStandardize(const Reader& in, const YAML::Node& node) {
   Standardize out;
   out.line = LineOf(node);
-  SEAMOUNT_TRY(in.Map(node, "'standardize'", {{"over", [&](const YAML::Node& n) -> Result<void> {
-                                                 SEAMOUNT_TRY_ASSIGN(out.over, in.Text(n, "over"));
-                                                 return {};
-                                               }}}));
+  SEAMOUNT_TRY(in.Map(node, "'standardize'",
+                      {{"over",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(out.over, in.Text(n, "over"));
+                          return {};
+                        }},
+                       {"except", [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(out.except, Names(in, n, "except"));
+                          return {};
+                        }}}));
   if (out.over.empty())
     return in.Bad(node, "'standardize' needs 'over': the split to take mean and std from, or 'all'");
   return out;
@@ -273,15 +301,16 @@ Result<Standardize> ReadStandardize(const Reader& in, const YAML::Node& node) {
 
 Result<Minibatch> ReadMinibatch(const Reader& in, const YAML::Node& node) {
   Minibatch out;
-  const auto leads = [&](uint64_t& into, const char* key, uint64_t least) {
-    return [&in, &into, key, least](const YAML::Node& n) -> Result<void> {
-      SEAMOUNT_TRY_ASSIGN(into, in.Leads(n, key, least));
+  out.line = LineOf(node);
+  const auto leads = [&](std::vector<int64_t>& into, const char* key, bool inputs) {
+    return [&in, &into, key, inputs](const YAML::Node& n) -> Result<void> {
+      SEAMOUNT_TRY_ASSIGN(into, in.Leads(n, key, inputs));
       return {};
     };
   };
   SEAMOUNT_TRY(in.Map(node, "'minibatch'",
-                      {{"inputs", leads(out.inputs, "inputs", 1)},
-                       {"targets", leads(out.targets, "targets", 0)},
+                      {{"inputs", leads(out.inputs, "inputs", true)},
+                       {"targets", leads(out.targets, "targets", false)},
                        {"batch",
                         [&](const YAML::Node& n) -> Result<void> {
                           SEAMOUNT_TRY_ASSIGN(out.batch, in.Count(n, "batch", 1));
@@ -321,6 +350,15 @@ Result<void> ReadDocument(const Reader& in, const YAML::Node& root, Recipe& out)
          SEAMOUNT_TRY_ASSIGN(const std::string gaps, in.Text(n, "gaps"));
          if (gaps != "allow") return in.Bad(n, "'gaps' must be 'allow' (left out: missing steps are an error)");
          out.gaps_allowed = true;
+         return {};
+       }},
+      {"disorder",
+       [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(const std::string disorder, in.Text(n, "disorder"));
+         if (disorder != "allow") {
+           return in.Bad(n, "'disorder' must be 'allow' (left out: times that repeat or go back are an error)");
+         }
+         out.disorder_allowed = true;
          return {};
        }},
       {"derive", list(out.derive, [&](const YAML::Node& n) { return ReadDerive(in, n); })},
@@ -375,6 +413,27 @@ Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name) {
     return base::InvalidArgument(name + " line " + std::to_string(error.mark.line + 1) + ": " + error.msg);
   }
   return recipe;
+}
+
+uint64_t Minibatch::Span() const {
+  std::vector<int64_t> leads = inputs;
+  leads.insert(leads.end(), targets.begin(), targets.end());
+  const auto [first, last] = std::minmax_element(leads.begin(), leads.end());
+  return static_cast<uint64_t>(*last - *first) + 1;
+}
+
+uint64_t Minibatch::LongestRun() const {
+  std::vector<int64_t> leads = inputs;
+  leads.insert(leads.end(), targets.begin(), targets.end());
+  std::sort(leads.begin(), leads.end());
+  leads.erase(std::unique(leads.begin(), leads.end()), leads.end());
+  uint64_t longest = 1;
+  uint64_t run = 1;
+  for (size_t i = 1; i < leads.size(); ++i) {
+    run = leads[i] == leads[i - 1] + 1 ? run + 1 : 1;
+    longest = std::max(longest, run);
+  }
+  return longest;
 }
 
 std::string_view RecipeSchema() { return kRecipeSchema; }

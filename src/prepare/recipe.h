@@ -25,7 +25,8 @@ struct NamedLine {
 struct Selection {
   std::string dimension;
   std::optional<uint64_t> index;
-  std::optional<double> value;  // the nearest coordinate value is taken
+  std::optional<double> value;  // a coordinate value
+  bool nearest = false;         // or the nearest to it
   int line = 0;
 };
 
@@ -61,15 +62,20 @@ struct Anomaly {
 
 struct Standardize {
   std::string over;
+  std::vector<NamedLine> except;  // output variables that are left as they are
   int line = 0;
 };
 
-// How the data will be read, from which the chunk shape follows.
+// How the data will be read, from which the chunk shape follows: the steps of one sample, as offsets from it.
 struct Minibatch {
-  uint64_t inputs = 1;   // time steps before and with the sample
-  uint64_t targets = 1;  // time steps after it
+  std::vector<int64_t> inputs = {0};
+  std::vector<int64_t> targets = {1};
   uint64_t batch = 1;
   bool shuffle = true;
+  int line = 0;
+
+  uint64_t Span() const;        // steps from the first to the last
+  uint64_t LongestRun() const;  // most of them that follow one another
 };
 
 struct Extent {
@@ -86,7 +92,8 @@ struct Recipe {
   std::vector<Selection> select;
   std::vector<BoxRange> box;
   std::optional<DateRange> time;
-  bool gaps_allowed = false;  // between joined files
+  bool gaps_allowed = false;      // steps may be missing
+  bool disorder_allowed = false;  // times may repeat or go back
   std::vector<Derived> derive;
   std::vector<DateRange> split;
   std::optional<Anomaly> anomaly;

@@ -41,6 +41,11 @@ Result<Recipe> ReadRecipe(const std::string& path) {
 Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory) {
   std::vector<std::string> files;
   for (const std::string& source : recipe.sources) {
+    if (source.find("://") != std::string::npos) {
+      return base::InvalidArgument(recipe.name + ": the source '" + source +
+                                   "' is an address, and sources are files: 'seamount mount' makes a bucket a folder "
+                                   "whose files can be named");
+    }
     const std::string path = (std::filesystem::path(directory) / source).string();  // an absolute source stays itself
     // A name with brackets may be a file as it stands.
     if (std::filesystem::exists(path) || source.find_first_of("*?[") == std::string::npos) {

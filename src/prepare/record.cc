@@ -4,7 +4,7 @@
 #include <charconv>
 #include <nlohmann/json.hpp>
 
-#include "base/text.h"
+#include "base/json_depth.h"
 
 namespace seamount::prepare {
 namespace {
@@ -12,7 +12,6 @@ namespace {
 using Json = nlohmann::ordered_json;
 
 constexpr int kVersion = 2;
-constexpr int kDeepestJson = 8;
 
 // A number as chunk keys have it, below `end`: no sign, no leading zero.
 bool IsIndexBelow(std::string_view text, uint64_t end) {
@@ -64,12 +63,6 @@ bool ReadArrays(const Json& json, std::vector<OwnedArray>& out) {
   return true;
 }
 
-// The record is flat: what nests deeper is none, and is not taken apart.
-Json ParseFlat(std::string_view text) {
-  const auto shallow = [](int depth, Json::parse_event_t, Json&) { return depth <= kDeepestJson; };
-  return Json::parse(text, shallow, false);
-}
-
 }  // namespace
 
 bool OwnedArray::Owns(std::string_view key) const {
@@ -104,7 +97,7 @@ std::string RecordJson(const Record& record) {
 }
 
 Result<Record> ParseRecord(std::string_view text) {
-  const Json json = ParseFlat(text);
+  const Json json = base::NestsDeeper(text) ? Json() : Json::parse(text, nullptr, false);
   const auto fail = [] { return base::DataLoss("it is not a record of seamount prepare"); };
   if (!json.is_object() || !json.contains("seamount_prepare")) return fail();
   if (json["seamount_prepare"] != Json(kVersion)) {

@@ -2,8 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <limits>
-#include <set>
 
 #include "base/text.h"
 
@@ -12,7 +10,6 @@ namespace {
 
 constexpr double kCircle = 360;
 constexpr double kMostDegrees = 3 * kCircle;  // a longitude further out is a slip, or in other units
-constexpr double kGap = 1.5;                  // times the longest step: months differ by a tenth, a missing one by all
 
 Error At(const Recipe& recipe, int line, const std::string& what) {
   return base::InvalidArgument(recipe.name + " line " + std::to_string(line) + ": " + what);
@@ -29,6 +26,15 @@ std::string ValueRange(const std::vector<double>& values) {
   if (values.empty()) return "it is empty";
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
   return "its values go from " + Plain(*low) + " to " + Plain(*high);
+}
+
+// All of a few, else how far they reach.
+std::string ValueList(const std::vector<double>& values) {
+  constexpr size_t kFew = 12;
+  if (values.size() > kFew) return ValueRange(values);
+  std::string out = "it has ";
+  for (size_t i = 0; i < values.size(); ++i) out += (i > 0 ? ", " : "") + Plain(values[i]);
+  return out;
 }
 
 // Coordinates are often float32, so that a box of [0, 30] must take 30.000001 as 30: a thousandth of the mean spacing,
@@ -54,9 +60,8 @@ class Planner {
   Result<void> Cut(const BoxRange& range);
   Result<void> CutLongitude(const BoxRange& range, const std::vector<double>& values, PlannedDimension& out);
   Result<void> FindTime();
-  Result<void> CheckOrder(const std::string& time, const std::vector<source::Moment>& moments) const;
-  std::string FileOf(uint64_t step) const;
-  Result<IndexRun> Steps(const DateRange& range, const std::vector<source::Moment>& moments) const;
+  bool Uses(const std::string& dimension) const;
+  Result<void> AddSplits();
 
   const Recipe& recipe_;
   const SourceFacts& facts_;
@@ -102,9 +107,19 @@ Result<void> Planner::Select(const Selection& selection) {
         std::min_element(values.begin(), values.end(), [&](double a, double b) { return distance(a) < distance(b); });
     const auto [low, high] = std::minmax_element(values.begin(), values.end());
     const double step = values.size() > 1 ? (*high - *low) / static_cast<double>(values.size() - 1) : 0;
-    if (!(distance(*nearest) <= std::max(step, Tolerance(values, *selection.value)))) {
+    const double tolerance = Tolerance(values, *selection.value);
+    if (!(distance(*nearest) <= std::max(step, tolerance))) {
       return At(recipe_, selection.line,
                 name + " has nothing near " + Plain(*selection.value) + ": " + ValueRange(values));
+    }
+    if (!(distance(*nearest) <= tolerance)) {
+      if (!selection.nearest) {
+        return At(recipe_, selection.line,
+                  name + " has no " + Plain(*selection.value) + ": " + ValueList(values) + " (to have the nearest: {" +
+                      dimension->name + ": {value: " + Plain(*selection.value) + ", method: nearest}})");
+      }
+      plan_.notes.push_back("of '" + dimension->name + "' the value " + Plain(*nearest) + " is taken, the nearest to " +
+                            Plain(*selection.value));
     }
     index = static_cast<uint64_t>(nearest - values.begin());
   }
@@ -196,71 +211,12 @@ Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<doub
   return {};
 }
 
-Result<IndexRun> Planner::Steps(const DateRange& range, const std::vector<source::Moment>& moments) const {
-  const source::Calendar calendar = plan_.time->calendar;
-  const auto date = [&](const std::string& text) -> Result<source::ParsedDate> {
-    auto parsed = source::ParseDate(calendar, text);
-    if (!parsed) return At(recipe_, range.line, parsed.error().message());
-    return parsed;
-  };
-  SEAMOUNT_TRY_ASSIGN(const source::ParsedDate from, date(range.from));
-  SEAMOUNT_TRY_ASSIGN(const source::ParsedDate to, date(range.to));
-  const auto first = std::lower_bound(moments.begin(), moments.end(), source::MomentOf(calendar, from.date));
-  const auto last = std::lower_bound(first, moments.end(), to.end);
-  if (first == last) {
-    const std::string there = moments.empty() ? "it is empty"
-                                              : "it goes from " + source::FormatMoment(calendar, moments.front()) +
-                                                    " to " + source::FormatMoment(calendar, moments.back());
-    return At(recipe_, range.line, "no time step lies in [" + range.from + ", " + range.to + "]: " + there);
-  }
-  return IndexRun{static_cast<uint64_t>(first - moments.begin()), static_cast<uint64_t>(last - first)};
-}
-
-// The file that holds a step of the source.
-std::string Planner::FileOf(uint64_t step) const {
-  for (const source::FileIdentity& file : facts_.files) {
-    if (step >= file.join_start && step < file.join_start + file.join_count) return file.path;
-  }
-  return facts_.files.front().path;
-}
-
-// Steps must go forward, and where files were joined none may be missing between them.
-Result<void> Planner::CheckOrder(const std::string& time, const std::vector<source::Moment>& moments) const {
-  const source::Calendar calendar = plan_.time->calendar;
-  source::Moment longest = 0;  // step within a file; where all files have but one, the shortest between two
-  source::Moment shortest = std::numeric_limits<source::Moment>::max();
-  std::set<uint64_t> first_of_file;
-  for (const source::FileIdentity& file : facts_.files) first_of_file.insert(file.join_start);
-  for (uint64_t i = 1; i < moments.size(); ++i) {
-    if (moments[i] > moments[i - 1]) {
-      shortest = std::min(shortest, moments[i] - moments[i - 1]);
-      if (!first_of_file.contains(i)) longest = std::max(longest, moments[i] - moments[i - 1]);
-      continue;
-    }
-    const std::string before = FileOf(i - 1);
-    const std::string here = FileOf(i);
-    const std::string steps =
-        source::FormatMoment(calendar, moments[i]) + " comes after " + source::FormatMoment(calendar, moments[i - 1]);
-    if (before == here)
-      return base::InvalidArgument("the times of '" + time + "' of " + here + " are not in order: " + steps);
-    return base::InvalidArgument("joining " + here + " to " + before + " along '" + time + "': " + steps +
-                                 ": the files overlap, or are not named in order of time");
-  }
-  if (recipe_.gaps_allowed) return {};
-  const double usual = static_cast<double>(longest > 0 ? longest : shortest);
-  for (uint64_t i = 1; i < moments.size(); ++i) {
-    if (!first_of_file.contains(i) || static_cast<double>(moments[i] - moments[i - 1]) <= kGap * usual) continue;
-    return base::InvalidArgument("joining " + FileOf(i) + " to " + FileOf(i - 1) + " along '" + time +
-                                 "': steps are missing between " + source::FormatMoment(calendar, moments[i - 1]) +
-                                 " and " + source::FormatMoment(calendar, moments[i]) +
-                                 ": add the files that hold them, or write 'gaps: allow' in the recipe");
-  }
-  return {};
-}
-
 Result<void> Planner::FindTime() {
   const int line = recipe_.time ? recipe_.time->line : recipe_.split.empty() ? 1 : recipe_.split.front().line;
   const bool asked = recipe_.time || !recipe_.split.empty() || recipe_.anomaly;
+  if (asked && recipe_.disorder_allowed) {
+    return At(recipe_, line, "'time', 'split' and 'anomaly' need times in order, and 'disorder: allow' gives that up");
+  }
   std::string selected;
   for (const Coordinate& coordinate : facts_.coordinates) {
     if (coordinate.axis != source::Axis::kTime) continue;
@@ -281,18 +237,20 @@ Result<void> Planner::FindTime() {
     if (!moments && !asked) continue;
     if (!moments) return moments.error().Wrap("reading '" + variable.name + "' of " + facts_.files.front().path);
     axis.moments = *std::move(moments);
-    plan_.time = std::move(axis);
-    if (asked || facts_.files.size() > 1) SEAMOUNT_TRY(CheckOrder(variable.name, plan_.time->moments));
+    const bool used = asked || Uses(variable.name);
+    if (used) SEAMOUNT_TRY(CheckOrder(recipe_, facts_, variable.name, axis.calendar, axis.moments));
     if (recipe_.time) {
       if (dimension->cut) return At(recipe_, line, "'" + dimension->name + "' is cut twice, by 'box' and by 'time'");
-      SEAMOUNT_TRY_ASSIGN(const IndexRun run, Steps(*recipe_.time, plan_.time->moments));
-      dimension->runs = {run};
-      dimension->size = run.count;
+      SEAMOUNT_TRY_ASSIGN(const Stretch steps, StepsOf(recipe_, *recipe_.time, axis.calendar, axis.moments));
+      dimension->runs = {{steps.start, steps.stop - steps.start}};
+      dimension->size = steps.stop - steps.start;
     }
     // A 'box' may have cut it too.
     const IndexRun run = dimension->runs.front();
-    const auto begin = plan_.time->moments.begin() + static_cast<std::ptrdiff_t>(run.start);
-    plan_.time->moments = {begin, begin + static_cast<std::ptrdiff_t>(run.count)};
+    const auto begin = axis.moments.begin() + static_cast<std::ptrdiff_t>(run.start);
+    axis.moments = {begin, begin + static_cast<std::ptrdiff_t>(run.count)};
+    if (used) SEAMOUNT_TRY(FindSegments(recipe_, facts_, run.start, axis));
+    plan_.time = std::move(axis);
     return {};
   }
   if (asked && !selected.empty()) {
@@ -300,6 +258,44 @@ Result<void> Planner::FindTime() {
               "'select' leaves one step of '" + selected + "': there is no time left to cut, split or average");
   }
   if (asked) return At(recipe_, line, "the source has no time coordinate (units 'UNIT since DATE')");
+  return {};
+}
+
+// Whether what the recipe asks for has the dimension, as far as can be seen here.
+bool Planner::Uses(const std::string& dimension) const {
+  if (!recipe_.derive.empty()) return true;
+  return std::any_of(recipe_.variables.begin(), recipe_.variables.end(), [&](const NamedLine& named) {
+    return std::any_of(facts_.variables.begin(), facts_.variables.end(), [&](const source::Variable& variable) {
+      return variable.name == named.name && variable.DimensionIndex(dimension);
+    });
+  });
+}
+
+// Splits may share steps or end beyond the data; that is said, since it is seldom meant.
+Result<void> Planner::AddSplits() {
+  for (const DateRange& range : recipe_.split) {
+    const TimeAxis& time = *plan_.time;
+    SEAMOUNT_TRY_ASSIGN(const Stretch steps, StepsOf(recipe_, range, time.calendar, time.moments));
+    for (const SplitRange& other : plan_.splits) {
+      const uint64_t from = std::max(other.start, steps.start);
+      const uint64_t to = std::min(other.stop, steps.stop);
+      if (from >= to) continue;
+      plan_.notes.push_back("the splits '" + other.name + "' and '" + range.name + "' share " +
+                            std::to_string(to - from) + (to - from == 1 ? " step" : " steps"));
+    }
+    const auto from = source::ParseDate(time.calendar, range.from);
+    const auto to = source::ParseDate(time.calendar, range.to);
+    const source::Moment step = time.moments.size() > 1 ? time.moments[1] - time.moments[0] : 0;
+    const bool before = from && source::MomentOf(time.calendar, from->date) + step < time.moments.front();
+    const bool beyond = to && to->end > time.moments.back() + 2 * step;
+    if (step > 0 && (before || beyond)) {
+      plan_.notes.push_back("the split '" + range.name + "' [" + range.from + ", " + range.to +
+                            "] reaches outside the data, which go from " +
+                            source::FormatMoment(time.calendar, time.moments.front()) + " to " +
+                            source::FormatMoment(time.calendar, time.moments.back()));
+    }
+    plan_.splits.push_back({range.name, steps.start, steps.stop});
+  }
   return {};
 }
 
@@ -314,10 +310,7 @@ Result<SelectionPlan> Planner::Run() {
   for (const Selection& selection : recipe_.select) SEAMOUNT_TRY(Select(selection));
   for (const BoxRange& range : recipe_.box) SEAMOUNT_TRY(Cut(range));
   SEAMOUNT_TRY(FindTime());
-  for (const DateRange& range : recipe_.split) {
-    SEAMOUNT_TRY_ASSIGN(const IndexRun run, Steps(range, plan_.time->moments));
-    plan_.splits.push_back({range.name, run.start, run.start + run.count});
-  }
+  SEAMOUNT_TRY(AddSplits());
   return std::move(plan_);
 }
 

@@ -9,7 +9,7 @@
 #include "base/result.h"
 #include "prepare/facts.h"
 #include "prepare/recipe.h"
-#include "source/calendar.h"
+#include "prepare/time_axis.h"
 
 namespace seamount::prepare {
 
@@ -28,13 +28,6 @@ struct PlannedDimension {
   std::vector<double> relabeled;  // longitudes that were moved by 360 degrees; empty: values as in the source
 };
 
-// The time axis of the output.
-struct TimeAxis {
-  std::string dimension;
-  source::Calendar calendar = source::Calendar::kStandard;
-  std::vector<source::Moment> moments;  // of the output's steps
-};
-
 struct SplitRange {
   std::string name;
   uint64_t start = 0;
@@ -45,6 +38,7 @@ struct SelectionPlan {
   std::vector<PlannedDimension> dimensions;  // every dimension of the source
   std::optional<TimeAxis> time;
   std::vector<SplitRange> splits;
+  std::vector<std::string> notes;  // what a person should know of the choices made
 
   const PlannedDimension& Find(const std::string& dimension) const;
 };

@@ -1,0 +1,246 @@
+#include <algorithm>
+#include <array>
+#include <cstring>
+#include <limits>
+#include <map>
+#include <set>
+
+#include "base/text.h"
+#include "prepare/attributes.h"
+#include "prepare/planner.h"
+#include "source/copy_box.h"
+
+namespace seamount::prepare {
+namespace {
+
+// Attributes that name other variables. "climatology" is what bounds are called on a climatology's time.
+constexpr std::array<const char*, 4> kReferences = {"coordinates", "bounds", "climatology", "grid_mapping"};
+constexpr uint64_t kMaxAuxiliaryBytes = 64 << 20;  // what comes along unasked is no burden
+
+template <class T>
+Bytes OneElement(T value) {
+  return Bytes::Copy(std::as_bytes(std::span(&value, 1)));
+}
+
+std::vector<std::byte> AsBytesVector(const std::vector<double>& values, zarr::DataType type) {
+  std::vector<std::byte> out(values.size() * zarr::SizeOf(type));
+  for (size_t i = 0; i < values.size(); ++i) {
+    const auto narrow = static_cast<float>(values[i]);
+    if (type == zarr::DataType::kFloat32) std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
+    if (type == zarr::DataType::kFloat64) std::memcpy(out.data() + i * sizeof(double), &values[i], sizeof(double));
+  }
+  return out;
+}
+
+// The words of an attribute that names variables: "lat lon", "crs: x y".
+std::vector<std::string> NamesIn(const source::Variable& variable, const char* attribute) {
+  std::vector<std::string> names;
+  for (std::string& word : base::Split(variable.Text(attribute).value_or(""), ' ')) {
+    if (word.ends_with(':')) word.pop_back();
+    if (!word.empty()) names.push_back(std::move(word));
+  }
+  return names;
+}
+
+}  // namespace
+
+Bytes FillValue(zarr::DataType type) {
+  if (type == zarr::DataType::kFloat32) return OneElement(std::numeric_limits<float>::quiet_NaN());
+  if (type == zarr::DataType::kFloat64) return OneElement(std::numeric_limits<double>::quiet_NaN());
+  Buffer zero(zarr::SizeOf(type));
+  std::memset(zero.data(), 0, zero.size());
+  return Bytes(std::move(zero));
+}
+
+bool IsFloat(zarr::DataType type) { return type == zarr::DataType::kFloat32 || type == zarr::DataType::kFloat64; }
+
+void Planner::AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions,
+                       source::Index shape, std::vector<std::byte> values, const std::string& attributes) {
+  SmallArray small;
+  small.name = name;
+  small.metadata.format = recipe_.format;
+  small.metadata.data_type = type;
+  small.metadata.chunk_shape = shape;
+  for (uint64_t& extent : small.metadata.chunk_shape) extent = std::max<uint64_t>(1, extent);
+  small.metadata.shape = std::move(shape);
+  small.metadata.dimension_names = std::move(dimensions);
+  small.metadata.fill_value = FillValue(type);
+  small.metadata.fill_value_null = !IsFloat(type);
+  small.metadata.attributes_json = attributes;
+  if (auto codecs = zarr::CodecsFromName("zstd", type, false)) small.metadata.codecs = *std::move(codecs);
+  small.values = std::move(values);
+  plan_.coordinates.push_back(std::move(small));
+}
+
+void Planner::AddCoordinate(const PlannedDimension& dimension) {
+  const Coordinate* coordinate = facts_.FindCoordinate(dimension.name);
+  if (coordinate == nullptr) return;
+  const source::Variable& variable = facts_.variables[coordinate->variable];
+  const auto packing = source::PackingOf(variable);
+  const bool plain = packing && packing->identity() && dimension.relabeled.empty();
+  const size_t element = source::SizeOf(variable.type);
+  std::vector<std::byte> stored;
+  std::vector<double> values = dimension.relabeled;
+  for (const IndexRun& run : dimension.runs) {
+    const auto* from = coordinate->stored.data() + run.start * element;
+    stored.insert(stored.end(), from, from + run.count * element);
+    if (!dimension.relabeled.empty()) continue;
+    const auto first = coordinate->values.begin() + static_cast<std::ptrdiff_t>(run.start);
+    values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(run.count));
+  }
+  zarr::DataType type = ZarrType(variable.type);
+  if (!plain) {
+    if (type != zarr::DataType::kFloat32) type = zarr::DataType::kFloat64;
+    stored = AsBytesVector(values, type);
+  }
+  AddSmall(dimension.name, type, {dimension.name}, {dimension.size}, std::move(stored),
+           ArrayAttributesJson(variable.attributes));
+}
+
+void Planner::AddCoordinates() {
+  for (const PlannedDimension& dimension : plan_.selection.dimensions) {
+    const bool used = std::any_of(plan_.arrays.begin(), plan_.arrays.end(), [&](const DataArray& array) {
+      const auto& names = array.metadata.dimension_names;
+      return std::find(names.begin(), names.end(), dimension.name) != names.end();
+    });
+    if (used) AddCoordinate(dimension);
+  }
+  if (plan_.basis) AddBasis();
+}
+
+void Planner::AddBasis() {
+  const Basis& basis = *plan_.basis;
+  std::vector<int32_t> terms(basis.terms);
+  for (size_t i = 0; i < terms.size(); ++i) terms[i] = static_cast<int32_t>(basis.exclusive ? i + 1 : i);
+  const auto* bytes = reinterpret_cast<const std::byte*>(terms.data());
+  AddSmall(
+      basis.dimension, zarr::DataType::kInt32, {basis.dimension}, {basis.terms},
+      {bytes, bytes + terms.size() * sizeof(int32_t)},
+      WithText("{}", {{"long_name", basis.exclusive ? "month of the year"
+                                                    : "terms of the annual harmonics: mean, cos 1, sin 1, cos 2, …"}}));
+  AddSmall("climatology_weights", zarr::DataType::kFloat64, {plan_.selection.time->dimension, basis.dimension},
+           {plan_.selection.time->moments.size(), basis.terms}, AsBytesVector(basis.weights, zarr::DataType::kFloat64),
+           WithText("{}", {{"long_name", "climatology of a step = sum over terms of weight times coefficient"}}));
+}
+
+// What the variables that are written name, and the coordinates of their dimensions.
+std::vector<std::string> Planner::References() const {
+  std::vector<std::string> names;
+  const auto add = [&](const source::Variable& variable) {
+    for (const char* attribute : kReferences) {
+      for (std::string& name : NamesIn(variable, attribute)) {
+        if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
+      }
+    }
+  };
+  for (const DataArray& array : plan_.arrays) {
+    if (array.expression.empty()) add(facts_.variables[array.inputs[0]]);
+  }
+  for (const SmallArray& small : plan_.coordinates) {
+    if (const Coordinate* coordinate = facts_.FindCoordinate(small.name)) {
+      const bool moved = !plan_.selection.Find(small.name).relabeled.empty();  // bounds are as they were
+      if (!moved) add(facts_.variables[coordinate->variable]);
+    }
+  }
+  return names;
+}
+
+Result<void> Planner::AddAuxiliary(const std::string& name) {
+  const auto found = std::find_if(facts_.variables.begin(), facts_.variables.end(),
+                                  [&](const source::Variable& variable) { return variable.name == name; });
+  if (found == facts_.variables.end() || facts_.FindCoordinate(name) != nullptr) return {};
+  for (const DataArray& array : plan_.arrays) {
+    if (array.name == OutputName(name)) return {};
+  }
+  const auto left_out = [&](const std::string& why) {
+    plan_.notes.push_back("the coordinate '" + name + "' is left out: " + why);
+  };
+  const bool readable = found->unreadable.empty() && found->type != source::DataType::kChar;
+  if (!readable && found->dimensions.empty()) {  // a grid mapping: its attributes are all that there is to it
+    const int32_t none = 0;
+    const auto* bytes = reinterpret_cast<const std::byte*>(&none);
+    AddSmall(OutputName(name), zarr::DataType::kInt32, {}, {}, {bytes, bytes + sizeof none},
+             ArrayAttributesJson(found->attributes));
+    return {};
+  }
+  if (!readable) {
+    left_out(found->unreadable.empty() ? "it holds text" : found->unreadable);
+    return {};
+  }
+  uint64_t bytes = source::SizeOf(found->type);
+  for (const std::string& dimension : found->dimensions) bytes *= plan_.selection.Find(dimension).size;
+  if (bytes > kMaxAuxiliaryBytes) {
+    left_out("it has " + base::FormatBytes(bytes) + "; named under 'variables' it is written");
+    return {};
+  }
+  DataArray array;
+  array.name = OutputName(name);
+  array.inputs = {static_cast<size_t>(found - facts_.variables.begin())};
+  array.auxiliary = true;
+  auto packing = source::PackingOf(*found);
+  if (!packing) return packing.error();
+  const bool identity = packing->identity();
+  array.as_stored = identity;
+  return Add(std::move(array), identity ? found->type : source::DecodedType(found->type),
+             ArrayAttributesJson(found->attributes), 1);
+}
+
+Result<void> Planner::AddAuxiliaries() {
+  // What is added may name more: a coordinate its bounds.
+  std::set<std::string> seen;
+  for (bool more = true; more;) {
+    more = false;
+    for (const std::string& name : References()) {
+      if (!seen.insert(name).second) continue;
+      SEAMOUNT_TRY(AddAuxiliary(name));
+      more = true;
+    }
+  }
+  for (const source::Dimension& dimension : facts_.dimensions) {
+    const bool used = std::any_of(plan_.arrays.begin(), plan_.arrays.end(), [&](const DataArray& array) {
+      const auto& names = array.metadata.dimension_names;
+      return std::find(names.begin(), names.end(), dimension.name) != names.end();
+    });
+    const bool there = std::any_of(facts_.variables.begin(), facts_.variables.end(),
+                                   [&](const source::Variable& variable) { return variable.name == dimension.name; });
+    if (used && there && facts_.FindCoordinate(dimension.name) == nullptr && !seen.contains(dimension.name)) {
+      plan_.notes.push_back("the coordinate '" + dimension.name + "' is left out: it holds no numbers along '" +
+                            dimension.name + "'");
+    }
+  }
+  return {};
+}
+
+// No attribute points to what is not there: readers look for it.
+void Planner::CleanReferences() {
+  std::set<std::string> there;
+  for (const DataArray& array : plan_.arrays) there.insert(array.name);
+  for (const SmallArray& small : plan_.coordinates) there.insert(small.name);
+  const auto clean = [&](std::string& attributes, const source::Variable& variable) {
+    std::map<std::string, std::string> changed;
+    for (const char* attribute : kReferences) {
+      const std::vector<std::string> names = NamesIn(variable, attribute);
+      if (names.empty()) continue;
+      std::string kept;
+      size_t found = 0;
+      for (const std::string& name : names) {
+        if (!there.contains(OutputName(name))) continue;
+        kept += (kept.empty() ? "" : " ") + OutputName(name);
+        ++found;
+      }
+      // A list of coordinates is as good with one less; bounds and mappings are whole or nothing.
+      if (found < names.size()) changed[attribute] = std::string(attribute) == "coordinates" ? kept : "";
+    }
+    if (!changed.empty()) attributes = WithText(attributes, changed);
+  };
+  for (DataArray& array : plan_.arrays) {
+    if (array.expression.empty()) clean(array.metadata.attributes_json, facts_.variables[array.inputs[0]]);
+  }
+  for (SmallArray& small : plan_.coordinates) {
+    if (const Coordinate* coordinate = facts_.FindCoordinate(small.name)) {
+      clean(small.metadata.attributes_json, facts_.variables[coordinate->variable]);
+    }
+  }
+}
+
+}  // namespace seamount::prepare

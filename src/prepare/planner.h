@@ -1,0 +1,56 @@
+// Within prepare: a plan in the making. plan.cc has the arrays and tasks, plan_basis.cc the climatology, and
+// plan_coordinates.cc what describes the data.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "prepare/plan.h"
+
+namespace seamount::prepare {
+
+zarr::DataType ZarrType(source::DataType type);
+bool IsFloat(zarr::DataType type);
+// NaN for floating point, so that what is missing stays missing; zero otherwise.
+Bytes FillValue(zarr::DataType type);
+// "a/b" of a NetCDF-4 group would be a path in Zarr, with groups of its own.
+std::string OutputName(const std::string& name);
+
+class Planner {
+ public:
+  Planner(const Recipe& recipe, const SourceFacts& facts) : recipe_(recipe), facts_(facts) {}
+  Result<Plan> Run();
+
+ private:
+  Error At(int line, const std::string& what) const {
+    return base::InvalidArgument(recipe_.name + " line " + std::to_string(line) + ": " + what);
+  }
+  Result<size_t> Variable(const std::string& name, int line) const;
+  Result<void> CheckExtents(const std::vector<Extent>& extents, const char* key) const;
+  Result<void> AddVariable(const NamedLine& named);
+  Result<void> AddDerived(const Derived& derived);
+  Result<void> Add(DataArray array, source::DataType type, const std::string& attributes, int line);
+  Result<void> CheckStandardize() const;
+  // A sample of the minibatch fits into the data, between its gaps.
+  Result<void> CheckMinibatch();
+  Result<void> PlanBasis();
+  // That the split holds enough of the year for the climatology asked for.
+  Result<void> CheckHarmonics() const;
+  // Variables that others name as coordinates, bounds or grid mappings come along where they are small.
+  Result<void> AddAuxiliaries();
+  Result<void> AddAuxiliary(const std::string& name);
+  void CleanReferences();
+  std::vector<std::string> References() const;
+  void AddCoordinates();
+  void AddBasis();
+  void AddCoordinate(const PlannedDimension& dimension);
+  void AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions, source::Index shape,
+                std::vector<std::byte> values, const std::string& attributes);
+  Result<void> AddTasks();
+
+  const Recipe& recipe_;
+  const SourceFacts& facts_;
+  Plan plan_;
+};
+
+}  // namespace seamount::prepare

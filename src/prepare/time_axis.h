@@ -1,0 +1,42 @@
+// The time axis of the output: its dates, their order, and where steps are missing.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "prepare/facts.h"
+#include "prepare/recipe.h"
+#include "source/calendar.h"
+
+namespace seamount::prepare {
+
+// Steps start .. stop - 1.
+struct Stretch {
+  uint64_t start = 0;
+  uint64_t stop = 0;
+  bool operator==(const Stretch&) const = default;
+};
+
+struct TimeAxis {
+  std::string dimension;
+  source::Calendar calendar = source::Calendar::kStandard;
+  std::vector<source::Moment> moments;  // of the output's steps
+  std::vector<Stretch> segments;        // in order, all steps together: none has a gap within it
+};
+
+// A date range as indices into moments in order. InvalidArgument where it is backwards or holds no step.
+Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, source::Calendar calendar,
+                        const std::vector<source::Moment>& moments);
+
+// All moments of the source's axis: every one must come after the one before, unless the recipe allows disorder.
+Result<void> CheckOrder(const Recipe& recipe, const SourceFacts& facts, const std::string& dimension,
+                        source::Calendar calendar, const std::vector<source::Moment>& moments);
+
+// Fills in the segments; `first` is the source's index of the axis's first step. A gap is a step of more than one and a
+// half times the usual one. Where times are irregular there is no usual step, and only gaps between joined files are
+// seen. InvalidArgument where there is a gap and the recipe does not allow it.
+Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64_t first, TimeAxis& axis);
+
+}  // namespace seamount::prepare
