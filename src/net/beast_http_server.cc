@@ -1,7 +1,7 @@
 // HttpServer: one thread accepts, one thread per connection blocks. Beast parses request heads and chunked bodies;
 // bodies with a length go from the socket straight into the handler's memory. Responses are written by hand: head and
-// body in one sendmsg, files by sendfile. Every wait is a poll on the socket with a time limit; Stop() ends waits by
-// shutting the sockets down.
+// body in one sendmsg, files by sendfile. Every wait is a poll on the socket with a time limit; Stop(), and whoever
+// must make room for another (admission.h), ends waits by shutting the sockets down.
 #include <netdb.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
@@ -16,13 +16,15 @@
 #include <boost/beast/http/parser.hpp>
 #include <boost/beast/http/read.hpp>
 #include <condition_variable>
-#include <ctime>
 #include <mutex>
 #include <thread>
 #include <unordered_map>
 
 #include "base/log.h"
+#include "exec/byte_budget.h"
+#include "net/admission.h"
 #include "net/http_server.h"
+#include "net/response_writer.h"
 #include "net/server_stream.h"
 
 namespace seamount::net {
@@ -39,20 +41,11 @@ constexpr uint64_t kDrainBytes = 1 << 20;
 // closing causes destroys the answer on its way.
 constexpr auto kLingerTime = std::chrono::seconds(2);
 constexpr uint64_t kLingerBytes = 256ULL << 20;
+// Answers of strangers up to this size go into the socket's buffer at once.
+constexpr size_t kSmallAnswerBytes = 16 << 10;
 // For the answer to a client above max_connections.
 constexpr std::string_view kTooManyConnections =
     "HTTP/1.1 503 Service Unavailable\r\nContent-Length: 0\r\nRetry-After: 1\r\nConnection: close\r\n\r\n";
-
-// "Sun, 22 Nov 2026 01:35:00 GMT"
-std::string HttpDate(std::time_t now) {
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 40> text{};
-  std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return text.data();
-}
-
-bool HasBody(int status) { return status >= 200 && status != 204 && status != 304; }
 
 // What Beast needs to read from: its SyncReadStream.
 struct BeastStream {
@@ -86,14 +79,16 @@ class Exchange {
     parser_.body_limit(boost::none);  // bodies are streamed, never held
   }
 
-  // Waits for a request and reads its head. Status 0: go on; 4xx: answer this and close; -1: close without a word.
-  int ReadHead();
+  // Waits for a request until `begins`, then reads its head within head_timeout. Status 0: go on; 4xx: answer this and
+  // close; -1: close without a word.
+  int ReadHead(SteadyTime begins, base::Duration head_timeout);
   ServerRequest MakeRequest(const std::string& peer);
   bool KeepAlive() { return parser_.get().keep_alive(); }
   // Reads what is left of the body, within bounds. False where the connection cannot be used again.
   bool Drain();
 
  private:
+  bool AwaitFirstBytes();
   Result<size_t> ReadBody(std::span<std::byte> into);
   Result<size_t> ReadSized(std::span<std::byte> into);
   Result<size_t> ReadChunked(std::span<std::byte> into);
@@ -108,9 +103,23 @@ class Exchange {
   bool broken_ = false;
 };
 
-int Exchange::ReadHead() {
+// False where the client is gone.
+bool Exchange::AwaitFirstBytes() {
+  if (buffer_.size() > 0) return true;
+  constexpr size_t kFirstBytes = 4096;
+  const auto room = buffer_.prepare(kFirstBytes);
+  const auto read = stream_.Read({static_cast<std::byte*>(room.data()), room.size()});
+  buffer_.commit(read ? *read : 0);
+  return read && *read > 0;
+}
+
+int Exchange::ReadHead(SteadyTime begins, base::Duration head_timeout) {
+  stream_.SetDeadline(begins);
+  if (!AwaitFirstBytes()) return -1;
+  stream_.SetDeadline(std::chrono::steady_clock::now() + head_timeout);
   error_code error;
   http::read_header(input_, buffer_, parser_, error);
+  stream_.SetDeadline(SteadyTime::max());
   if (error == http::error::header_limit || error == http::error::buffer_overflow) return 431;
   if (error.category() == http::make_error_code(http::error::bad_target).category()) {
     return error == http::error::end_of_stream || error == http::error::partial_message ? -1 : 400;
@@ -181,7 +190,11 @@ Result<size_t> Exchange::ReadChunked(std::span<std::byte> into) {
     error_code error;
     http::read_some(input_, buffer_, parser_, error);
     if (error == http::error::need_buffer) error = {};
-    if (error) return base::Unavailable("the chunked request body broke off or is malformed");
+    if (error == http::error::end_of_stream || error == http::error::partial_message ||
+        error == boost::system::errc::connection_aborted) {
+      return base::Unavailable("the client closed the connection within the chunked request body");
+    }
+    if (error) return base::InvalidArgument("the chunked request body is malformed: " + error.message());
     const size_t size = into.size() - parser_.get().body().size;
     if (size > 0) return size;
   }
@@ -202,136 +215,62 @@ bool Exchange::Drain() {
   return false;
 }
 
-// Writes one response. The number of body bytes sent; an error where the connection is of no more use.
-class ResponseWriter {
- public:
-  ResponseWriter(ServerStream& stream, const ServerResponse& response, bool head_only, bool close)
-      : stream_(stream), response_(response), head_only_(head_only), close_(close) {}
+// What a connection's own thread tells and the acceptor reads.
+struct Status {
+  std::atomic<Standing> standing = Standing::kStranger;
+  std::atomic<SteadyTime> since = std::chrono::steady_clock::now();
+  std::atomic<bool> answering = false;  // a request is in progress
 
-  Result<void> Write();
-  uint64_t sent() const { return sent_; }
-
- private:
-  Result<void> WriteFaulty(const std::string& head);
-  Result<void> WriteBody(uint64_t begin, uint64_t end);
-  uint64_t BodyBytes() const { return response_.file ? response_.file->length : response_.body.size(); }
-  // Empty where a header of the handler's cannot be sent.
-  std::string Head() const;
-
-  ServerStream& stream_;
-  const ServerResponse& response_;
-  const bool head_only_;
-  const bool close_;
-  uint64_t sent_ = 0;
+  void Set(Standing to) {
+    since = std::chrono::steady_clock::now();
+    standing = to;
+  }
+  bool known() const { return standing == Standing::kIdle || standing == Standing::kBusy; }
 };
-
-std::string ResponseWriter::Head() const {
-  const auto reason = http::obsolete_reason(static_cast<http::status>(response_.status));
-  std::string head = "HTTP/1.1 " + std::to_string(response_.status) + " " + std::string(reason) + "\r\n";
-  bool has_length = false;
-  for (const auto& [name, value] : response_.headers.entries()) {
-    if (!IsOneLine(name) || !IsOneLine(value)) return "";
-    // Only of HEAD does the handler know better: it need not have the body at hand.
-    if (EqualNames(name, "content-length")) {
-      if (!head_only_ || BodyBytes() > 0) continue;
-      has_length = true;
-    }
-    head.append(name).append(": ").append(value).append("\r\n");
-  }
-  if (!has_length && HasBody(response_.status)) head += "Content-Length: " + std::to_string(BodyBytes()) + "\r\n";
-  head += "Date: " + HttpDate(std::time(nullptr)) + "\r\n";
-  head += close_ ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n";
-  return head;
-}
-
-// The head promised what cannot be sent: nobody but the log can be told.
-Error CutOff(const Error& error) {
-  base::Log(base::LogLevel::kError, "an answer was cut off: " + error.ToString());
-  return base::Unavailable("an answer was cut off");
-}
-
-// The part [begin, end) of the body.
-Result<void> ResponseWriter::WriteBody(uint64_t begin, uint64_t end) {
-  if (begin == end) return {};
-  if (!response_.file) {
-    sent_ += end - begin;
-    return stream_.Write(response_.body.span().subspan(begin, end - begin));
-  }
-  while (begin < end) {
-    auto part = response_.file->next(begin);
-    if (!part) return CutOff(part.error());
-    uint64_t sent = 0;
-    auto written = stream_.SendFile(part->fd, part->offset, std::min(part->length, end - begin), sent);
-    sent_ += sent;
-    begin += sent;
-    if (!written) return written;
-  }
-  return {};
-}
-
-Result<void> ResponseWriter::WriteFaulty(const std::string& head) {
-  const ServerResponse::Fault& fault = *response_.fault;
-  const uint64_t size = head_only_ || !HasBody(response_.status) ? 0 : BodyBytes();
-  const uint64_t first = std::min(size, fault.after_bytes);
-  if (!fault.without_head) {
-    SEAMOUNT_TRY(stream_.Write(base::AsBytes(head)));
-    SEAMOUNT_TRY(WriteBody(0, first));
-  }
-  std::this_thread::sleep_for(fault.stall);
-  if (!fault.reset) return WriteBody(first, size);
-  stream_.Reset();
-  return base::Unavailable("reset, as a test asked for");
-}
-
-Result<void> ResponseWriter::Write() {
-  const std::string head = Head();
-  if (head.empty()) return base::Internal("a response header contains a line break");
-  if (response_.fault) return WriteFaulty(head);
-  if (head_only_ || !HasBody(response_.status)) return stream_.Write(base::AsBytes(head));
-  if (response_.file) {
-    // Held back for the file's first bytes; with none to come it would wait 200 ms.
-    const auto more = response_.file->length > 0 ? ServerStream::More::kYes : ServerStream::More::kNo;
-    SEAMOUNT_TRY(stream_.Write(base::AsBytes(head), {}, more));
-    return WriteBody(0, response_.file->length);
-  }
-  SEAMOUNT_TRY(stream_.Write(base::AsBytes(head), response_.body.span()));
-  sent_ = response_.body.size();
-  return {};
-}
 
 // One client, on its own thread.
 class Session {
  public:
-  Session(ServerStream stream, std::string peer, const HttpServerOptions& options, HttpHandler& handler)
-      : stream_(std::move(stream)), peer_(std::move(peer)), options_(options), handler_(handler) {}
+  Session(ServerStream stream, std::string peer, const HttpServerOptions& options, HttpHandler& handler,
+          exec::ByteBudget& strangers_bytes, Status& status)
+      : stream_(std::move(stream)),
+        peer_(std::move(peer)),
+        options_(options),
+        handler_(handler),
+        strangers_bytes_(strangers_bytes),
+        status_(status) {}
 
-  void Run(const std::atomic<bool>& stopping, std::atomic<bool>& busy);
+  void Run(const std::atomic<bool>& stopping);
 
  private:
   bool Serve(Exchange& exchange, const std::atomic<bool>& stopping);
+  exec::ByteLease LimitStranger(ServerResponse& response);
   void Refuse(int status);
 
   ServerStream stream_;
   const std::string peer_;
   const HttpServerOptions& options_;
   HttpHandler& handler_;
+  exec::ByteBudget& strangers_bytes_;
+  Status& status_;
 };
 
-void Session::Run(const std::atomic<bool>& stopping, std::atomic<bool>& busy) {
-  if (!stream_.Handshake(options_.idle_timeout)) return;
+void Session::Run(const std::atomic<bool>& stopping) {
+  if (!stream_.Handshake(options_.head_timeout)) return;
   boost::beast::flat_buffer buffer(options_.max_header_bytes + (64 << 10));
+  base::Duration patience = options_.head_timeout;
   for (bool open = true; open && !stopping;) {
     Exchange exchange(stream_, buffer, options_);
-    stream_.SetDeadline(std::chrono::steady_clock::now() + options_.idle_timeout);
-    const int refused = exchange.ReadHead();
-    stream_.SetDeadline(SteadyTime::max());
+    const int refused = exchange.ReadHead(std::chrono::steady_clock::now() + std::min(patience, options_.idle_timeout),
+                                          options_.head_timeout);
     if (refused != 0) {
       if (refused > 0) Refuse(refused);
       return;
     }
-    busy = true;
+    status_.answering = true;
     open = Serve(exchange, stopping);
-    busy = false;
+    status_.answering = false;
+    patience = options_.idle_timeout;
   }
   stream_.CloseGently(kLingerTime, kLingerBytes);
 }
@@ -339,18 +278,44 @@ void Session::Run(const std::atomic<bool>& stopping, std::atomic<bool>& busy) {
 // Answers one request. True where the connection can take another.
 bool Session::Serve(Exchange& exchange, const std::atomic<bool>& stopping) {
   ServerRequest request = exchange.MakeRequest(peer_);
-  const ServerResponse response = handler_.Handle(request);
+  status_.Set(status_.known() ? Standing::kBusy : Standing::kStranger);
+  if (!status_.known()) stream_.SetPace(options_.head_timeout, options_.stranger_bytes_per_s);
+  request.on_trusted = [this] {
+    status_.Set(Standing::kBusy);
+    stream_.EndPace();
+  };
+  request.interrupt = [this] { stream_.EndReading(); };
+  ServerResponse response = handler_.Handle(request);
+  const exec::ByteLease lease = LimitStranger(response);
   // Draining before answering: a client that sends everything before it reads would wait for ever otherwise.
   const bool keep = exchange.KeepAlive() && !response.close_connection && !stopping && exchange.Drain();
+  if (status_.standing == Standing::kStranger) stream_.SetPace(options_.head_timeout, options_.stranger_bytes_per_s);
   ResponseWriter writer(stream_, response, request.method == "HEAD", !keep);
   const auto written = writer.Write();
   if (response.on_sent) response.on_sent(writer.sent());
+  status_.Set(status_.known() ? Standing::kIdle : Standing::kStranger);
+  stream_.EndPace();
   if (!written && written.error().code() == ErrorCode::kInternal) {
     base::Log(base::LogLevel::kError, written.error().message());
     Refuse(500);
     return false;
   }
   return keep && written.has_value();
+}
+
+// What is held in memory for a stranger, for as long as it takes to send it, comes from the budget of all of them. Who
+// is sent a file holds nothing but a connection.
+exec::ByteLease Session::LimitStranger(ServerResponse& response) {
+  if (status_.known()) return {};
+  if (response.file) {
+    status_.Set(Standing::kGuest);
+    stream_.EndPace();
+    return {};
+  }
+  if (response.body.size() <= kSmallAnswerBytes) return {};
+  exec::ByteLease lease = strangers_bytes_.TryAcquire(response.body.size());
+  if (lease.bytes() == 0) response = {.status = 503, .close_connection = true, .on_sent = response.on_sent};
+  return lease;
 }
 
 void Session::Refuse(int status) {
@@ -360,7 +325,8 @@ void Session::Refuse(int status) {
 
 class BeastHttpServer final : public HttpServer {
  public:
-  BeastHttpServer(HttpServerOptions options, HttpHandler& handler) : options_(std::move(options)), handler_(handler) {}
+  BeastHttpServer(HttpServerOptions options, HttpHandler& handler)
+      : options_(std::move(options)), handler_(handler), strangers_bytes_(options_.max_stranger_bytes) {}
   ~BeastHttpServer() override { Stop(std::chrono::nanoseconds(0)); }
 
   Result<void> Start() {
@@ -370,24 +336,35 @@ class BeastHttpServer final : public HttpServer {
     return {};
   }
   uint16_t port() const override { return listener_.port(); }
+  Result<void> ReloadTls() override {
+    SEAMOUNT_TRY_ASSIGN(ServerTls tls, ServerTls::Load(options_.tls_certificate_file, options_.tls_key_file));
+    std::scoped_lock lock(mutex_);
+    tls_ = std::move(tls);
+    return {};
+  }
   void Stop(base::Duration grace) override;
 
  private:
   struct Connection {
     std::thread thread;
     int fd = -1;  // owned by the session; valid while not ended
-    std::atomic<bool> busy = false;
+    std::string peer;
+    ServerTls tls;
+    Status status;
+    bool closing = false;  // it made room for another
     bool ended = false;
   };
 
   void Accept();
+  bool MakeRoom();
   void StartSession(int fd, const std::string& peer);
-  void RunSession(Connection& connection, int fd, const std::string& peer);
+  void RunSession(Connection& connection);
   void Reap(std::unique_lock<std::mutex>& lock);
   void ShutDown(bool busy_too);
 
   const HttpServerOptions options_;
   HttpHandler& handler_;
+  exec::ByteBudget strangers_bytes_;
   ServerTls tls_;
   Listener listener_;
   std::thread acceptor_;
@@ -410,7 +387,7 @@ void BeastHttpServer::Accept() {
     std::unique_lock lock(mutex_);
     Reap(lock);
     if (accepted->fd < 0) continue;  // woken to stop
-    if (connections_.size() >= static_cast<size_t>(options_.max_connections)) {
+    if (!MakeRoom()) {
       static_cast<void>(
           send(accepted->fd, kTooManyConnections.data(), kTooManyConnections.size(), MSG_NOSIGNAL | MSG_DONTWAIT));
       close(accepted->fd);
@@ -420,13 +397,32 @@ void BeastHttpServer::Accept() {
   }
 }
 
+// For one more connection; with mutex_ held. Who is closed for it ends on its own thread, a moment later.
+bool BeastHttpServer::MakeRoom() {
+  std::vector<Connected> there;
+  there.reserve(connections_.size());
+  for (const auto& [id, connection] : connections_) {
+    if (connection->ended || connection->closing) continue;
+    there.push_back({id, connection->peer, connection->status.standing, connection->status.since});
+  }
+  const Admission admission = Admit(there, {options_.max_connections, options_.max_strangers});
+  for (const uint64_t id : admission.closed) {
+    Connection& leaving = *connections_.at(id);
+    leaving.closing = true;
+    shutdown(leaving.fd, SHUT_RDWR);
+  }
+  return admission.admitted;
+}
+
 // With mutex_ held.
 void BeastHttpServer::StartSession(int fd, const std::string& peer) {
   const uint64_t id = next_connection_++;
   auto& connection = *connections_.emplace(id, std::make_unique<Connection>()).first->second;
   connection.fd = fd;
+  connection.peer = peer;
+  connection.tls = tls_;
   try {
-    connection.thread = std::thread([this, &connection, fd, peer] { RunSession(connection, fd, peer); });
+    connection.thread = std::thread([this, &connection] { RunSession(connection); });
   } catch (const std::system_error& error) {
     base::Log(base::LogLevel::kWarning, std::string("no thread for another connection: ") + error.what());
     connections_.erase(id);
@@ -434,14 +430,15 @@ void BeastHttpServer::StartSession(int fd, const std::string& peer) {
   }
 }
 
-void BeastHttpServer::RunSession(Connection& connection, int fd, const std::string& peer) {
+void BeastHttpServer::RunSession(Connection& connection) {
   sigset_t pipe;
   sigemptyset(&pipe);
   sigaddset(&pipe, SIGPIPE);  // sendfile and OpenSSL raise it when the client is gone; the error code says so, too
   pthread_sigmask(SIG_BLOCK, &pipe, nullptr);
-  ServerStream stream(fd, tls_, options_.idle_timeout);
+  const int fd = connection.fd;
+  ServerStream stream(fd, connection.tls, options_.idle_timeout);
   try {
-    Session(std::move(stream), peer, options_, handler_).Run(stopping_, connection.busy);
+    Session(std::move(stream), connection.peer, options_, handler_, strangers_bytes_, connection.status).Run(stopping_);
   } catch (const std::exception& error) {  // out of memory: this client loses its connection, the others go on
     base::Log(base::LogLevel::kError, std::string("a connection ended: ") + error.what());
   }
@@ -462,7 +459,7 @@ void BeastHttpServer::Reap(std::unique_lock<std::mutex>&) {
 
 void BeastHttpServer::ShutDown(bool busy_too) {
   for (const auto& [id, connection] : connections_) {
-    if (!connection->ended && (busy_too || !connection->busy)) shutdown(connection->fd, SHUT_RDWR);
+    if (!connection->ended && (busy_too || !connection->status.answering)) shutdown(connection->fd, SHUT_RDWR);
   }
 }
 
@@ -486,13 +483,6 @@ void BeastHttpServer::Stop(base::Duration grace) {
 }
 
 }  // namespace
-
-ServerResponse::FileBody BodyOfFile(int fd, uint64_t offset, uint64_t length) {
-  const std::shared_ptr<void> closer(nullptr, [fd](void*) { close(fd); });
-  return {length, [closer, fd, offset, length](uint64_t position) -> Result<ServerResponse::FilePart> {
-            return ServerResponse::FilePart{fd, offset + position, length - position};
-          }};
-}
 
 Result<std::unique_ptr<HttpServer>> StartHttpServer(const HttpServerOptions& options, HttpHandler& handler) {
   auto server = std::make_unique<BeastHttpServer>(options, handler);

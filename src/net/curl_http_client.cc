@@ -2,18 +2,21 @@
 // socket that stays open between calls, and can be woken from another thread, so that a stop request ends a call at
 // once. Idle connections wait on a stack; a call takes the one used last for its origin, so few stay warm and the rest
 // age. Deadline, stall and stop are checked in one loop (Connection::Perform); libcurl's own timers are used for
-// connecting only. Bodies go from libcurl's receive buffer into one allocation.
+// connecting only. Bodies go from libcurl's receive buffer into one allocation. A forked child begins with connections,
+// locks and certificates of its own: its parent's may be in the middle of another thread's work, for ever.
 #include <curl/curl.h>
 #include <signal.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <array>
+#include <atomic>
 #include <mutex>
 
 #include "base/text.h"
 #include "net/http_client.h"
 #include "net/response_sink.h"
+#include "net/stall_watch.h"
 #include "net/tls_roots.h"
 #include "net/url.h"
 
@@ -118,6 +121,18 @@ ErrorDetail DetailOf(CURLcode code) {
   }
 }
 
+// What somebody can do about it who meets this for the first time.
+std::string_view AdviceOn(CURLcode code) {
+  switch (code) {
+    case CURLE_PEER_FAILED_VERIFICATION:
+    case CURLE_SSL_ISSUER_ERROR:
+      return " (a certificate of one's own, or of an institution, is trusted by --ca FILE or SSL_CERT_FILE=FILE)";
+    case CURLE_SSL_CONNECT_ERROR: return " (does this port speak TLS? if not, the address begins with http://)";
+    case CURLE_GOT_NOTHING: return " (does this port expect TLS? if so, the address begins with https://)";
+    default: return "";
+  }
+}
+
 // OpenSSL writes without MSG_NOSIGNAL: while one lives, SIGPIPE does not reach this thread.
 class BlockSigpipe {
  public:
@@ -206,7 +221,7 @@ class Connection {
  private:
   void Configure(const HttpRequest& request, const HttpClientOptions& options, CURLSH* share, const TlsRoots& roots);
   void Attach(const HttpRequest& request, Transfer& transfer, const HeaderList& headers);
-  Result<void> Perform(const HttpRequest& request, Transfer& transfer, base::Duration stall_timeout,
+  Result<void> Perform(const HttpRequest& request, Transfer& transfer, const HttpClientOptions& options,
                        const CallContext& context);
   Result<void> Outcome(Transfer& transfer);
 
@@ -266,12 +281,11 @@ void Connection::Attach(const HttpRequest& request, Transfer& transfer, const He
 }
 
 // Runs the transfer until it ends, or the call may not go on.
-Result<void> Connection::Perform(const HttpRequest& request, Transfer& transfer, base::Duration stall_timeout,
+Result<void> Connection::Perform(const HttpRequest& request, Transfer& transfer, const HttpClientOptions& options,
                                  const CallContext& context) {
   std::optional<std::stop_callback<std::function<void()>>> wake;
   if (context.stop.stop_possible()) wake.emplace(context.stop, [this] { curl_multi_wakeup(multi_); });
-  uint64_t moved_before = 0;
-  SteadyTime stalls_at = SteadyTime::max();
+  StallWatch watch(options.stall_timeout, options.stall_bytes_per_s, std::chrono::steady_clock::now());
   for (;;) {
     int running = 0;
     if (curl_multi_perform(multi_, &running) != CURLM_OK) return base::Internal("libcurl refused to go on");
@@ -281,15 +295,9 @@ Result<void> Connection::Perform(const HttpRequest& request, Transfer& transfer,
     if (now >= context.deadline) return base::Unavailable("the deadline passed");
     curl_off_t sent = 0;
     if (request.body) curl_easy_getinfo(easy_, CURLINFO_SIZE_UPLOAD_T, &sent);
-    const uint64_t moved = transfer.received() + static_cast<uint64_t>(sent);
-    if (moved != moved_before || stalls_at == SteadyTime::max()) {
-      stalls_at = now + stall_timeout;
-      moved_before = moved;
-    }
-    if (now >= stalls_at) {
-      return base::Unavailable("stalled: nothing was received for " + base::FormatDuration(stall_timeout));
-    }
-    const auto wait = std::min(stalls_at, context.deadline) - now;
+    const std::string stalled = watch.Check(transfer.received() + static_cast<uint64_t>(sent), now);
+    if (!stalled.empty()) return base::Unavailable(stalled);
+    const auto wait = std::min(watch.next(), context.deadline) - now;
     const auto wait_ms = std::chrono::ceil<std::chrono::milliseconds>(wait).count();
     curl_multi_poll(multi_, nullptr, 0, static_cast<int>(std::min<int64_t>(wait_ms, 60'000)), nullptr);
   }
@@ -302,8 +310,9 @@ Result<void> Connection::Outcome(Transfer& transfer) {
   if (transfer.error()) return *std::move(transfer.error());
   const CURLcode code = done->data.result;
   if (code == CURLE_OK) return {};
-  const std::string reason = message_[0] != 0 ? message_.data() : curl_easy_strerror(code);
-  return Error(CodeOf(code), reason, DetailOf(code));
+  std::string reason = message_[0] != 0 ? message_.data() : curl_easy_strerror(code);
+  reason += AdviceOn(code);
+  return Error(CodeOf(code), std::move(reason), DetailOf(code));
 }
 
 Result<HttpResponse> Connection::Exchange(const HttpRequest& request, const Url& url, const HttpClientOptions& options,
@@ -319,7 +328,7 @@ Result<HttpResponse> Connection::Exchange(const HttpRequest& request, const Url&
   Attach(request, transfer, headers);
   origin_ = url.Origin();
   if (curl_multi_add_handle(multi_, easy_) != CURLM_OK) return base::Internal("libcurl refused the request");
-  auto performed = Perform(request, transfer, options.stall_timeout, context);
+  auto performed = Perform(request, transfer, options, context);
   curl_multi_remove_handle(multi_, easy_);  // of an unfinished transfer: closes its connection
   SEAMOUNT_TRY(std::move(performed));
   return transfer.sink().Finish();
@@ -369,9 +378,52 @@ bool IsSecretHeader(std::string_view name) {
          name.substr(0, 18) == "x-goog-encryption-" || EqualNames(name, "x-goog-iam-authorization-token");
 }
 
+// Counts the forks that lie between the first process and this one.
+std::atomic<uint64_t> forks = 0;
+
+// What the calls of one process share.
+class Pool {
+ public:
+  explicit Pool(const HttpClientOptions& options)
+      : roots(options.ca_file), max_idle_(static_cast<size_t>(options.max_idle_connections)) {}
+
+  std::unique_ptr<Connection> Acquire(const std::string& origin) {
+    std::scoped_lock lock(mutex_);
+    const auto last = std::ranges::find_if(idle_.rbegin(), idle_.rend(),
+                                           [&](const auto& connection) { return connection->origin() == origin; });
+    if (last == idle_.rend()) return std::make_unique<Connection>();
+    auto found = std::move(*last);
+    idle_.erase(std::next(last).base());
+    return found;
+  }
+
+  void Release(std::unique_ptr<Connection> connection) {
+    std::unique_ptr<Connection> oldest;  // closed after unlocking
+    std::scoped_lock lock(mutex_);
+    idle_.push_back(std::move(connection));
+    if (idle_.size() <= max_idle_) return;
+    oldest = std::move(idle_.front());
+    idle_.erase(idle_.begin());
+  }
+
+  const uint64_t fork = forks;  // the process it belongs to
+  const TlsRoots roots;
+  const Share share;  // outlives the connections
+
+ private:
+  const size_t max_idle_;
+  std::mutex mutex_;
+  std::vector<std::unique_ptr<Connection>> idle_;  // the one used last is at the end
+};
+
 class CurlHttpClient final : public HttpClient {
  public:
-  explicit CurlHttpClient(HttpClientOptions options) : options_(std::move(options)), roots_(options_.ca_file) {}
+  explicit CurlHttpClient(HttpClientOptions options) : options_(std::move(options)), pool_(new Pool(options_)) {}
+  ~CurlHttpClient() override {
+    if (const Pool* pool = pool_; pool->fork == forks) delete pool;
+  }
+  CurlHttpClient(const CurlHttpClient&) = delete;
+  CurlHttpClient& operator=(const CurlHttpClient&) = delete;
 
   Result<HttpResponse> Send(const HttpRequest& request, const CallContext& context) override {
     auto response = Follow(request, context);
@@ -381,13 +433,15 @@ class CurlHttpClient final : public HttpClient {
 
  private:
   Result<HttpResponse> Follow(HttpRequest request, const CallContext& context) {
+    Pool& pool = OwnPool();
     for (int redirects = 0;; ++redirects) {
       SEAMOUNT_TRY_ASSIGN(const Url url, ParseUrl(request.url));
-      std::unique_ptr<Connection> connection = Acquire(url.Origin());
+      if (url.scheme == "https") SEAMOUNT_TRY(pool.roots.Check());
+      std::unique_ptr<Connection> connection = pool.Acquire(url.Origin());
       if (!connection->ok()) return base::ResourceExhausted("no memory for another connection");
-      auto response = connection->Exchange(request, url, options_, share_.get(), roots_, context);
+      auto response = connection->Exchange(request, url, options_, pool.share.get(), pool.roots, context);
       const std::string next = response ? RedirectOf(request, *response, *connection) : "";
-      Release(std::move(connection));
+      pool.Release(std::move(connection));
       if (next.empty()) return response;
       if (redirects == kMaxRedirects) return base::Internal("more than 5 redirects");
       SEAMOUNT_TRY_ASSIGN(const Url target, ParseUrl(next));
@@ -407,46 +461,29 @@ class CurlHttpClient final : public HttpClient {
     request.headers = std::move(kept);
   }
 
-  std::unique_ptr<Connection> Acquire(const std::string& origin) {
-    std::scoped_lock lock(mutex_);
-    ForgetAfterFork();
-    const auto last = std::ranges::find_if(idle_.rbegin(), idle_.rend(),
-                                           [&](const auto& connection) { return connection->origin() == origin; });
-    if (last == idle_.rend()) return std::make_unique<Connection>();
-    auto found = std::move(*last);
-    idle_.erase(std::next(last).base());
-    return found;
-  }
-
-  void Release(std::unique_ptr<Connection> connection) {
-    std::unique_ptr<Connection> oldest;  // closed after unlocking
-    std::scoped_lock lock(mutex_);
-    idle_.push_back(std::move(connection));
-    if (idle_.size() <= static_cast<size_t>(options_.max_idle_connections)) return;
-    oldest = std::move(idle_.front());
-    idle_.erase(idle_.begin());
-  }
-
-  // A forked child must not write on its parent's sockets, not even to close them politely: it leaves them alone.
-  void ForgetAfterFork() {
-    if (process_ == getpid()) return;
-    process_ = getpid();
-    for (auto& connection : idle_) static_cast<void>(connection.release());
-    idle_.clear();
+  // This process's. A parent's is left as it is in a forked child, connections and all: a lock of it may be held for
+  // ever, and to close its sockets politely would write on them.
+  Pool& OwnPool() {
+    Pool* pool = pool_;
+    if (pool->fork == forks) return *pool;
+    auto own = std::make_unique<Pool>(options_);
+    if (pool_.compare_exchange_strong(pool, own.get())) return *own.release();
+    return *pool;  // another thread of the child was first
   }
 
   const HttpClientOptions options_;
-  const TlsRoots roots_;
-  Share share_;  // outlives the connections
-  std::mutex mutex_;
-  pid_t process_ = getpid();
-  std::vector<std::unique_ptr<Connection>> idle_;  // the one used last is at the end
+  std::atomic<Pool*> pool_;  // owned
 };
+
+CURLcode Initialise() {
+  pthread_atfork(nullptr, nullptr, [] { ++forks; });
+  return curl_global_init(CURL_GLOBAL_DEFAULT);
+}
 
 }  // namespace
 
 std::unique_ptr<HttpClient> MakeCurlHttpClient(const HttpClientOptions& options) {
-  static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
+  static const CURLcode initialised = Initialise();
   static_cast<void>(initialised);  // without memory for it every call fails by itself
   return std::make_unique<CurlHttpClient>(options);
 }

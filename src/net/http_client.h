@@ -60,9 +60,12 @@ struct HttpResponse {
 
 struct HttpClientOptions {
   base::Duration connect_timeout = std::chrono::seconds(10);
-  // A transfer that moves nothing for this long has stalled: Unavailable.
+  // A transfer that moves nothing for this long, or less than stall_bytes_per_s over twice this time, has stalled:
+  // Unavailable.
   base::Duration stall_timeout = std::chrono::seconds(20);
-  std::string ca_file;  // empty: the system's
+  uint64_t stall_bytes_per_s = 1024;
+  // Certificates (PEM) that are trusted besides the system's, or besides what SSL_CERT_FILE and SSL_CERT_DIR name.
+  std::string ca_file;
   std::string user_agent = "seamount";
   int max_idle_connections = 128;
 };
@@ -71,7 +74,8 @@ struct HttpClientOptions {
 // (with the detail kNeverConnected where no connection came about: the host is unknown, or nothing listens there), a
 // malformed URL or failed TLS verification InvalidArgument or PermissionDenied. Redirects of GET and HEAD are
 // followed (five at most, never from https to http); those of other methods are returned as they are.
-// Errors name the method and the URL without its query, which may hold a signature.
+// Errors name the method and the URL without its query, which may hold a signature. A forked child can go on using the
+// client, whatever other threads of its parent were doing with it.
 class HttpClient {
  public:
   virtual ~HttpClient() = default;

@@ -1,6 +1,7 @@
 // An HTTP/1.1 server behind a small interface; Boost.Beast stays in beast_http_server.cc.
 // One thread per connection, blocking: the handlers are short, connections are few hundreds, and sendfile does the
-// rest.
+// rest. Whom the handler does not know is a stranger: all strangers together get few connections, little memory and no
+// time to waste, so that they cannot keep out the others (admission.h).
 #pragma once
 
 #include <cstdint>
@@ -21,9 +22,19 @@ struct ServerRequest {
   std::string target;  // as sent: path?query, percent-encoded
   Headers headers;
   std::string peer_address;
-  // Reads the next part of the body; 0 at its end. Errors when the client went away or broke framing.
+  // Whether the handler knows who asks: it says so by Trust(), and until then the limits for strangers hold.
+  bool trusted = false;
+  void Trust() {
+    trusted = true;
+    if (on_trusted) on_trusted();
+  }
+  std::function<void()> on_trusted;
+  // Reads the next part of the body; 0 at its end. Unavailable when the client went away, InvalidArgument when it broke
+  // framing.
   std::function<Result<size_t>(std::span<std::byte> into)> read_body;
   std::optional<uint64_t> content_length;  // absent: chunked
+  // Ends what the body's reader waits for, as if the client had gone. From any thread, until Handle returns.
+  std::function<void()> interrupt;
 };
 
 // What is sent after the handler returns. At most one of body, file.
@@ -73,14 +84,24 @@ struct HttpServerOptions {
   std::string tls_certificate_file;  // both or neither
   std::string tls_key_file;
   uint64_t max_header_bytes = 64 << 10;
+  // Between requests, and within one where nothing moves.
   base::Duration idle_timeout = std::chrono::seconds(120);
-  int max_connections = 1024;
+  // For the head of a request from its first byte, for TLS to come about, and for a new connection's first head.
+  base::Duration head_timeout = std::chrono::seconds(10);
+  size_t max_connections = 1024;
+  // Of strangers: all their connections; what of their answers is in memory; how slowly a body of theirs may come or an
+  // answer go, once head_timeout has passed.
+  size_t max_strangers = 64;
+  uint64_t max_stranger_bytes = 48 << 20;
+  uint64_t stranger_bytes_per_s = 16 << 10;
 };
 
 class HttpServer {
  public:
   virtual ~HttpServer() = default;  // stops and joins
   virtual uint16_t port() const = 0;
+  // New connections get what the certificate and key files hold now; where they cannot be read, all stays as it was.
+  virtual Result<void> ReloadTls() = 0;
   // Stops accepting, lets requests in progress end (at most grace), closes the rest.
   virtual void Stop(base::Duration grace) = 0;
 };

@@ -97,6 +97,24 @@ TEST(HttpServerTest, ReadsChunkedBodies) {
   EXPECT_THAT(client.Receive(), EndsWith("broken"));
 }
 
+// Who sends what is no chunk is told so; who breaks off may come again.
+TEST(HttpServerTest, TellsAMalformedChunkFromABrokenConnection) {
+  TestServer server([](ServerRequest& request) {
+    const auto body = ReadAll(request);
+    return Answer(200, body ? "whole" : base::ErrorCodeName(body.error().code()));
+  });
+  const std::string head = "POST / HTTP/1.1\r\nHost: a\r\nTransfer-Encoding: chunked\r\n\r\n";
+  for (const char* bad : {"zz\r\n", "3\r\nabcde\r\n", "ffffffffffffffffff\r\nx"}) {
+    RawClient client(server.port());
+    client.Send(head + bad);
+    EXPECT_THAT(client.Receive("InvalidArgument"), EndsWith("InvalidArgument")) << bad;
+  }
+  RawClient client(server.port());
+  client.Send(head + "5\r\nab");
+  client.EndSending();
+  EXPECT_THAT(client.Receive(), EndsWith("Unavailable"));
+}
+
 TEST(HttpServerTest, AnswersPipelinedRequestsInOrder) {
   TestServer server([](ServerRequest& request) { return Answer(200, request.target); });
   RawClient client(server.port());
@@ -164,16 +182,110 @@ TEST(HttpServerTest, ClosesIdleConnections) {
   EXPECT_EQ(client.Receive(), "");
 }
 
-TEST(HttpServerTest, TurnsAwayMoreThanMaxConnections) {
-  TestServer server(Echo(), {.max_connections = 2});
+constexpr char kRequest[] = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+
+TEST(HttpServerTest, TurnsAwayMoreThanMaxConnectionsWhereAllAreBusy) {
+  std::atomic<int> arrived = 0;
+  std::atomic<bool> release = false;
+  TestServer server(
+      [&](ServerRequest&) {
+        ++arrived;
+        while (!release) std::this_thread::yield();
+        return Answer(200);
+      },
+      {.max_connections = 2});
   RawClient one(server.port());
   RawClient two(server.port());
-  for (RawClient* client : {&one, &two}) {
-    client->Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-    EXPECT_THAT(client->Receive("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
-  }
+  for (const RawClient* client : {&one, &two}) client->Send(kRequest);
+  while (arrived < 2) std::this_thread::yield();
   RawClient three(server.port());
   EXPECT_THAT(three.Receive(), StartsWith("HTTP/1.1 503 "));
+  release = true;
+  EXPECT_THAT(one.Receive("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  EXPECT_THAT(two.Receive("\r\n\r\n"), StartsWith("HTTP/1.1 200 "));
+  // Who is idle makes room; that they are idle now, the server's threads find out a moment after their last byte.
+  for (std::string answer; !answer.starts_with("HTTP/1.1 200 ");) {
+    RawClient four(server.port());
+    four.Send(kRequest);
+    answer = four.Receive("\r\n\r\n");
+  }
+}
+
+// Trusts who asks for "/known…"; reads bodies.
+TestServer::Handler Guarded() {
+  return [](ServerRequest& request) {
+    if (request.target.starts_with("/known")) request.Trust();
+    return ReadAll(request) ? Answer(200, request.target) : Answer(400);
+  };
+}
+
+TEST(HttpServerTest, StrangersWithHalfAHeadOrHalfABodyKeepNobodyOut) {
+  // Nothing here ends by time.
+  TestServer server(Guarded(),
+                    {.idle_timeout = std::chrono::hours(1),
+                     .head_timeout = std::chrono::hours(1),
+                     .max_connections = 12,
+                     .max_strangers = 4},
+                    false);
+  RawClient known(server.port());
+  known.Send("GET /known HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(known.Receive("/known"), StartsWith("HTTP/1.1 200 "));
+  std::vector<std::unique_ptr<RawClient>> strangers;
+  for (int i = 0; i < 100; ++i) {
+    strangers.push_back(std::make_unique<RawClient>(server.port()));
+    strangers.back()->Send(i % 2 == 0 ? "GET /known HT"
+                                      : "POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 1000\r\n\r\ngrant");
+    if (i % 10 != 9) continue;
+    RawClient honest(server.port());
+    honest.Send("GET /known HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n");
+    EXPECT_THAT(honest.Receive(), EndsWith("/known")) << i;
+  }
+  // All but the last four have been closed; the one that is known has not.
+  for (size_t i = 0; i + 4 < strangers.size(); ++i) EXPECT_EQ(strangers[i]->Receive(), "") << i;
+  known.Send("GET /known/again HTTP/1.1\r\nHost: a\r\n\r\n");
+  EXPECT_THAT(known.Receive("/again"), StartsWith("HTTP/1.1 200 "));
+}
+
+TEST(HttpServerTest, ABodyThatTricklesInFromAStrangerIsCutOff) {
+  TestServer server(Guarded(), {.head_timeout = std::chrono::milliseconds(50), .stranger_bytes_per_s = 1 << 20}, false);
+  RawClient stranger(server.port());
+  stranger.Send("POST /token HTTP/1.1\r\nHost: a\r\nContent-Length: 1000000\r\n\r\n");
+  std::atomic<bool> cut = false;
+  std::jthread trickle([&] {
+    while (!cut) {
+      stranger.Send("x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  EXPECT_THAT(stranger.Receive(), StartsWith("HTTP/1.1 400 "));
+  cut = true;
+}
+
+TEST(HttpServerTest, AHeadThatTricklesInIsCutOff) {
+  TestServer server(Echo(), {.head_timeout = std::chrono::milliseconds(50)});
+  RawClient client(server.port());
+  std::atomic<bool> cut = false;
+  std::jthread trickle([&] {
+    client.Send("GET /");
+    while (!cut) {
+      client.Send("x");
+      std::this_thread::sleep_for(std::chrono::milliseconds(1));
+    }
+  });
+  EXPECT_EQ(client.Receive(), "");
+  cut = true;
+}
+
+TEST(HttpServerTest, AnswersToStrangersShareABudget) {
+  // More than a socket takes: the answer is held until the client reads it.
+  TestServer server([](ServerRequest&) { return Answer(200, std::string(32 << 20, 'x')); },
+                    {.head_timeout = std::chrono::hours(1), .max_stranger_bytes = 40 << 20}, false);
+  RawClient slow(server.port());
+  slow.Send(kRequest);
+  EXPECT_THAT(slow.Receive("xxxx"), StartsWith("HTTP/1.1 200 "));
+  RawClient other(server.port());
+  other.Send(kRequest);
+  EXPECT_THAT(other.Receive(), StartsWith("HTTP/1.1 503 "));
 }
 
 TEST(HttpServerTest, StopLetsRequestsEnd) {

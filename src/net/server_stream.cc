@@ -27,6 +27,10 @@ constexpr size_t kSendFileBytes = 16 << 20;
 // A TLS record holds 16 KiB; several per read of the file.
 constexpr size_t kTlsFileBytes = 256 << 10;
 constexpr int kBacklog = 512;
+constexpr std::string_view kPlainText =
+    "HTTP/1.1 400 Bad Request\r\nContent-Type: text/plain\r\nContent-Length: 57\r\nConnection: close\r\n\r\n"
+    "this port speaks TLS: begin the address with https://...\n";
+constexpr auto kPlainTextLinger = std::chrono::seconds(1);
 
 std::string SystemMessage() { return std::strerror(errno); }
 
@@ -152,7 +156,19 @@ ServerStream::ServerStream(int fd, const ServerTls& tls, base::Duration idle_tim
 ServerStream::ServerStream(ServerStream&&) noexcept = default;
 ServerStream::~ServerStream() = default;
 
-SteadyTime ServerStream::IdleLimit() const { return std::chrono::steady_clock::now() + idle_timeout_; }
+void ServerStream::SetPace(base::Duration grace, uint64_t bytes_per_s) {
+  pace_ = bytes_per_s;
+  paced_since_ = std::chrono::steady_clock::now() + grace;
+  moved_ = 0;
+}
+
+// When a wait that begins now has taken too long.
+SteadyTime ServerStream::Limit() const {
+  const SteadyTime idle = std::chrono::steady_clock::now() + idle_timeout_;
+  if (pace_ == 0) return idle;
+  const std::chrono::duration<double> earned(static_cast<double>(moved_) / static_cast<double>(pace_));
+  return std::min(idle, paced_since_ + std::chrono::duration_cast<base::Duration>(earned));
+}
 
 Result<void> ServerStream::Wait(short events, SteadyTime limit) const {
   for (;;) {
@@ -165,9 +181,21 @@ Result<void> ServerStream::Wait(short events, SteadyTime limit) const {
   }
 }
 
+// Whether what the client begins with is no TLS but text: a method's name.
+bool ServerStream::SpeaksPlainText(SteadyTime limit) const {
+  if (!Wait(POLLIN, limit)) return false;
+  char first = 0;
+  return recv(fd_, &first, 1, MSG_PEEK) == 1 && first >= 'A' && first <= 'Z';
+}
+
 bool ServerStream::Handshake(base::Duration limit) {
   if (tls_ == nullptr) return true;
   const SteadyTime end = std::chrono::steady_clock::now() + limit;
+  if (SpeaksPlainText(end)) {
+    static_cast<void>(!send(fd_, kPlainText.data(), kPlainText.size(), MSG_NOSIGNAL));
+    CloseGently(kPlainTextLinger, kTlsFileBytes);
+    return false;
+  }
   while (tls_->ssl != nullptr) {
     const int done = SSL_accept(tls_->ssl);
     if (done == 1) {
@@ -186,10 +214,13 @@ Result<size_t> ServerStream::Read(std::span<std::byte> into) {
   if (tls_ != nullptr) return ReadTls(into);
   for (;;) {
     const ssize_t size = recv(fd_, into.data(), into.size(), 0);
-    if (size >= 0) return static_cast<size_t>(size);
+    if (size >= 0) {
+      moved_ += static_cast<uint64_t>(size);
+      return static_cast<size_t>(size);
+    }
     if (errno == EINTR) continue;
     if (errno != EAGAIN) return base::Unavailable("reading from the client: " + SystemMessage());
-    SEAMOUNT_TRY(Wait(POLLIN, std::min(deadline_, IdleLimit())));
+    SEAMOUNT_TRY(Wait(POLLIN, ReadLimit()));
   }
 }
 
@@ -197,10 +228,13 @@ Result<size_t> ServerStream::ReadTls(std::span<std::byte> into) {
   for (;;) {
     size_t size = 0;
     const int done = SSL_read_ex(tls_->ssl, into.data(), into.size(), &size);
-    if (done == 1) return size;
+    if (done == 1) {
+      moved_ += size;
+      return size;
+    }
     switch (SSL_get_error(tls_->ssl, done)) {
-      case SSL_ERROR_WANT_READ: SEAMOUNT_TRY(Wait(POLLIN, std::min(deadline_, IdleLimit()))); break;
-      case SSL_ERROR_WANT_WRITE: SEAMOUNT_TRY(Wait(POLLOUT, std::min(deadline_, IdleLimit()))); break;
+      case SSL_ERROR_WANT_READ: SEAMOUNT_TRY(Wait(POLLIN, ReadLimit())); break;
+      case SSL_ERROR_WANT_WRITE: SEAMOUNT_TRY(Wait(POLLOUT, ReadLimit())); break;
       case SSL_ERROR_ZERO_RETURN: return size_t{0};
       default:
         tls_->usable = false;
@@ -224,9 +258,10 @@ Result<void> ServerStream::Write(std::span<const std::byte> first, std::span<con
     if (size < 0) {
       if (errno == EINTR) continue;
       if (errno != EAGAIN) return base::Unavailable("writing to the client: " + SystemMessage());
-      SEAMOUNT_TRY(Wait(POLLOUT, IdleLimit()));
+      SEAMOUNT_TRY(Wait(POLLOUT, Limit()));
       continue;
     }
+    moved_ += static_cast<uint64_t>(size);
     const size_t of_first = std::min<size_t>(size, first.size());
     first = first.subspan(of_first);
     second = second.subspan(size - of_first);
@@ -239,12 +274,13 @@ Result<void> ServerStream::WriteTls(std::span<const std::byte> data) {
     size_t size = 0;
     const int done = SSL_write_ex(tls_->ssl, data.data(), data.size(), &size);
     if (done == 1) {
+      moved_ += size;
       data = data.subspan(size);
       continue;
     }
     switch (SSL_get_error(tls_->ssl, done)) {
-      case SSL_ERROR_WANT_READ: SEAMOUNT_TRY(Wait(POLLIN, IdleLimit())); break;
-      case SSL_ERROR_WANT_WRITE: SEAMOUNT_TRY(Wait(POLLOUT, IdleLimit())); break;
+      case SSL_ERROR_WANT_READ: SEAMOUNT_TRY(Wait(POLLIN, Limit())); break;
+      case SSL_ERROR_WANT_WRITE: SEAMOUNT_TRY(Wait(POLLOUT, Limit())); break;
       default:
         tls_->usable = false;
         ERR_clear_error();
@@ -260,11 +296,12 @@ Result<void> ServerStream::SendFile(int file, uint64_t offset, uint64_t length, 
   while (sent < length) {
     const ssize_t size = sendfile(fd_, file, &position, std::min<uint64_t>(length - sent, kSendFileBytes));
     if (size > 0) {
+      moved_ += static_cast<uint64_t>(size);
       sent += static_cast<uint64_t>(size);
     } else if (size == 0) {
       return base::DataLoss("a file ended before the length that was announced");
     } else if (errno == EAGAIN) {
-      SEAMOUNT_TRY(Wait(POLLOUT, IdleLimit()));
+      SEAMOUNT_TRY(Wait(POLLOUT, Limit()));
     } else if (errno != EINTR) {
       return base::Unavailable("sending a file to the client: " + SystemMessage());
     }
@@ -284,6 +321,8 @@ Result<void> ServerStream::SendFileTls(int file, uint64_t offset, uint64_t lengt
   }
   return {};
 }
+
+void ServerStream::EndReading() const { shutdown(fd_, SHUT_RD); }
 
 void ServerStream::Reset() {
   constexpr linger kReset{.l_onoff = 1, .l_linger = 0};  // the socket's closing sends RST

@@ -1,6 +1,7 @@
 // The sockets under the HTTP server: a listener, and a byte stream over TCP or TLS whose every wait ends in time.
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <memory>
 #include <span>
@@ -61,7 +62,10 @@ class ServerStream {
 
   // Reads additionally end at this time.
   void SetDeadline(base::SteadyTime deadline) { deadline_ = deadline; }
-  // TLS only: false when it failed or took longer than limit.
+  // From now on, reads and writes additionally end where fewer bytes moved than this in the time since, less `grace`.
+  void SetPace(base::Duration grace, uint64_t bytes_per_s);
+  void EndPace() { pace_ = 0; }
+  // TLS only: false when it failed or took longer than limit. Who speaks plain HTTP to it is told so.
   bool Handshake(base::Duration limit);
   // What is there, at least a byte; 0 at the end.
   Result<size_t> Read(std::span<std::byte> into);
@@ -69,6 +73,8 @@ class ServerStream {
   Result<void> Write(std::span<const std::byte> first, std::span<const std::byte> second = {}, More more = More::kNo);
   // length bytes of a file; `sent` counts them.
   Result<void> SendFile(int file, uint64_t offset, uint64_t length, uint64_t& sent);
+  // From any thread: what is read from now on, or being waited for, is the end.
+  void EndReading() const;
   // The client is to see the connection reset: nothing that CloseGently does follows.
   void Reset();
   // Ends our side, then hears the client out, within these limits, so that it receives what was sent.
@@ -76,8 +82,10 @@ class ServerStream {
 
  private:
   struct Tls;
+  bool SpeaksPlainText(base::SteadyTime limit) const;
   Result<void> Wait(short events, base::SteadyTime limit) const;
-  base::SteadyTime IdleLimit() const;
+  base::SteadyTime Limit() const;
+  base::SteadyTime ReadLimit() const { return std::min(deadline_, Limit()); }
   Result<size_t> ReadTls(std::span<std::byte> into);
   Result<void> WriteTls(std::span<const std::byte> data);
   Result<void> SendFileTls(int file, uint64_t offset, uint64_t length, uint64_t& sent);
@@ -85,6 +93,9 @@ class ServerStream {
   int fd_;
   base::Duration idle_timeout_;
   base::SteadyTime deadline_ = base::SteadyTime::max();
+  uint64_t pace_ = 0;  // bytes a second; 0: none
+  base::SteadyTime paced_since_;
+  uint64_t moved_ = 0;  // since then
   std::unique_ptr<Tls> tls_;
   bool reset_ = false;
 };

@@ -17,12 +17,16 @@
 
 namespace seamount::net {
 
+// Knows everybody who asks, unless told otherwise.
 class TestServer final : public HttpHandler {
  public:
   using Handler = std::function<ServerResponse(ServerRequest&)>;
-  explicit TestServer(Handler handler, const HttpServerOptions& options = {})
-      : handler_(std::move(handler)), server_(StartHttpServer(options, *this).value()) {}
-  ServerResponse Handle(ServerRequest& request) override { return handler_(request); }
+  explicit TestServer(Handler handler, const HttpServerOptions& options = {}, bool trusts = true)
+      : handler_(std::move(handler)), trusts_(trusts), server_(StartHttpServer(options, *this).value()) {}
+  ServerResponse Handle(ServerRequest& request) override {
+    if (trusts_) request.Trust();
+    return handler_(request);
+  }
   uint16_t port() const { return server_->port(); }
   std::string url(std::string_view path = "/", std::string_view scheme = "http") const {
     return std::string(scheme) + "://127.0.0.1:" + std::to_string(port()) + std::string(path);
@@ -31,6 +35,7 @@ class TestServer final : public HttpHandler {
 
  private:
   Handler handler_;
+  const bool trusts_;
   std::unique_ptr<HttpServer> server_;
 };
 

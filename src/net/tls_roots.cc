@@ -1,6 +1,7 @@
 #include "net/tls_roots.h"
 
 #include <curl/curl.h>
+#include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <unistd.h>
 
@@ -19,6 +20,7 @@ constexpr std::array<const char*, 4> kBundles = {"/etc/ssl/certs/ca-certificates
 
 struct TlsRoots::Store {
   X509_STORE* store = X509_STORE_new();
+  std::string unreadable;  // a file that was to be in it
   ~Store() { X509_STORE_free(store); }
 };
 
@@ -26,9 +28,11 @@ std::shared_ptr<TlsRoots::Store> TlsRoots::Load() const {
   std::scoped_lock lock(mutex_);
   if (store_ != nullptr) return store_;
   store_ = std::make_shared<Store>();
-  if (!ca_file_.empty()) {
-    X509_STORE_load_file(store_->store, ca_file_.c_str());
-  } else if (std::getenv("SSL_CERT_FILE") != nullptr || std::getenv("SSL_CERT_DIR") != nullptr) {
+  if (!ca_file_.empty() && X509_STORE_load_file(store_->store, ca_file_.c_str()) != 1) store_->unreadable = ca_file_;
+  ERR_clear_error();
+  if (std::getenv("SSL_CERT_FILE") != nullptr || std::getenv("SSL_CERT_DIR") != nullptr) {
+    const char* file = std::getenv("SSL_CERT_FILE");
+    if (file != nullptr && access(file, R_OK) != 0) store_->unreadable = file;
     X509_STORE_set_default_paths(store_->store);
   } else {
     for (const char* bundle : kBundles) {
@@ -36,6 +40,13 @@ std::shared_ptr<TlsRoots::Store> TlsRoots::Load() const {
     }
   }
   return store_;
+}
+
+Result<void> TlsRoots::Check() const {
+  const auto store = Load();
+  if (store->unreadable.empty()) return {};
+  return base::InvalidArgument("CA file '" + store->unreadable +
+                               "': no certificate can be read from it (expected a PEM file)");
 }
 
 int TlsRoots::OnContext(void*, void* ssl_context, void* self) {

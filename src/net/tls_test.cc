@@ -89,6 +89,7 @@ TEST_F(TlsTest, StrangersAreNotTrusted) {
   const auto stranger = MakeCurlHttpClient()->Send({.url = server.url("/", "https")}, {});
   ASSERT_FALSE(stranger);
   EXPECT_EQ(stranger.error().code(), ErrorCode::kPermissionDenied);
+  EXPECT_NE(stranger.error().message().find("SSL_CERT_FILE"), std::string::npos) << stranger.error().ToString();
   const std::string other_name = "https://localhost:" + std::to_string(server.port()) + "/";
   const auto other = MakeCurlHttpClient({.ca_file = certificate()})->Send({.url = other_name}, {});
   ASSERT_FALSE(other);
@@ -99,9 +100,28 @@ TEST_F(TlsTest, PlainTextOnATlsPortDoesNotStopTheServer) {
   TestServer server([](ServerRequest&) { return Answer(200, "fine"); }, options());
   RawClient plain(server.port());
   plain.Send("GET / HTTP/1.1\r\nHost: a\r\n\r\n");
-  plain.Receive();
+  EXPECT_NE(plain.Receive().find("begin the address with https://"), std::string::npos);
   const auto client = MakeCurlHttpClient({.ca_file = certificate()});
+  EXPECT_EQ(client->Send({.url = server.url()}, {})->status, 400);
   EXPECT_EQ(client->Send({.url = server.url("/", "https")}, {})->body.view(), "fine");
+}
+
+TEST_F(TlsTest, TlsToAPlainPortSaysSo) {
+  TestServer server([](ServerRequest&) { return Answer(200); });
+  const auto answer = MakeCurlHttpClient()->Send({.url = server.url("/", "https")}, {});
+  ASSERT_FALSE(answer);
+  EXPECT_NE(answer.error().message().find("http://"), std::string::npos) << answer.error().ToString();
+}
+
+TEST_F(TlsTest, ACaFileThatHoldsNoneIsNamed) {
+  TestServer server([](ServerRequest&) { return Answer(200); }, options());
+  std::ofstream(folder_ / "empty.pem") << "nothing";
+  for (const char* name : {"empty.pem", "absent.pem"}) {
+    const auto answer = MakeCurlHttpClient({.ca_file = folder_ / name})->Send({.url = server.url("/", "https")}, {});
+    ASSERT_FALSE(answer);
+    EXPECT_EQ(answer.error().code(), ErrorCode::kInvalidArgument);
+    EXPECT_NE(answer.error().message().find(name), std::string::npos);
+  }
 }
 
 TEST_F(TlsTest, AClientThatLeavesEarlyDoesNotStopTheServer) {

@@ -1,0 +1,42 @@
+// A child that is forked while other threads of its parent are fetching.
+#include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include <atomic>
+#include <thread>
+#include <vector>
+
+#include "net/http_client.h"
+#include "net/test_server.h"
+
+namespace seamount::net {
+namespace {
+
+TEST(ForkTest, AChildFetchesWhateverItsParentsThreadsWereDoing) {
+  TestServer server([](ServerRequest&) { return Answer(200, "x"); });
+  // No connection is kept: the threads make new ones all the time, and do so holding the client's lock.
+  const auto client = MakeCurlHttpClient({.max_idle_connections = 0});
+  std::atomic<bool> done = false;
+  std::vector<std::jthread> threads;
+  for (int i = 0; i < 4; ++i) {
+    threads.emplace_back([&] {
+      while (!done) EXPECT_TRUE(client->Send({.url = server.url()}, {}));
+    });
+  }
+  int status = 0;
+  for (int i = 0; i < 40 && status == 0; ++i) {
+    const pid_t child = fork();
+    ASSERT_GE(child, 0);
+    if (child == 0) {
+      alarm(30);  // ends a child that hangs
+      _exit(client->Send({.url = server.url()}, {}) ? 0 : 1);
+    }
+    ASSERT_EQ(waitpid(child, &status, 0), child);
+  }
+  done = true;
+  EXPECT_EQ(status, 0) << "the child hung or failed";
+}
+
+}  // namespace
+}  // namespace seamount::net
