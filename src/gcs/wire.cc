@@ -102,12 +102,13 @@ Json ObjectJson(const ObjectResource& object) {
                {"bucket", object.bucket},
                {"generation", generation},
                {"metageneration", std::to_string(object.metageneration)},
-               {"contentType", info.content_type},
                {"size", std::to_string(info.size_bytes)},
                {"timeCreated", FormatTime(object.created)},
                {"updated", FormatTime(info.updated)},
+               {"timeFinalized", FormatTime(object.created)},
                {"timeStorageClassUpdated", FormatTime(object.created)},
                {"storageClass", "STANDARD"}};
+  if (!info.content_type.empty()) json["contentType"] = info.content_type;
   if (info.crc32c) json["crc32c"] = base::Crc32cToBase64(*info.crc32c);
   if (!object.md5_base64.empty()) json["md5Hash"] = object.md5_base64;
   if (!object.etag.empty()) json["etag"] = object.etag;

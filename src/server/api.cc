@@ -11,6 +11,7 @@
 #include "server/handlers.h"
 #include "server/json_text.h"
 #include "server/parameters.h"
+#include "server/request_log.h"
 #include "server/xml_text.h"
 
 namespace seamount::server {
@@ -38,11 +39,13 @@ HttpError HttpErrorOf(ErrorCode code) {
   return {500, "internalError"};
 }
 
-ServerResponse ErrorToResponse(const Error& error, const Route* route) {
+ServerResponse ErrorToResponse(const Error& error, const Route* route, RequestEntry* entry) {
   const HttpError http = HttpErrorOf(error.code());
   // Why a request was refused is what the one who runs the server is asked. That something is absent is no news.
-  if (http.status >= 500) base::Log(base::LogLevel::kWarning, "server: " + error.ToString());
-  if (http.status < 500 && http.status != 404) base::Log(base::LogLevel::kInfo, "server: refused: " + error.ToString());
+  // Nor is a client that went away in the middle: any stranger could fill the log with it.
+  const bool ours = http.status >= 500 && error.code() != ErrorCode::kUnavailable;
+  if (ours) base::Log(base::LogLevel::kWarning, "server: " + error.ToString());
+  if (!ours && http.status != 404 && entry) entry->reason = error.message();
   ServerResponse response;
   if (route && route->iam()) {
     response = JsonResponse(http.status, IamErrorJson(http.status, error.message()));
@@ -56,16 +59,34 @@ ServerResponse ErrorToResponse(const Error& error, const Route* route) {
   return response;
 }
 
-// By which address the client reached us. A Host header that is no host and port is not believed.
-std::string BaseUrl(const ServerRequest& request, bool tls) {
-  const std::string_view host = request.headers.Get("host").value_or("localhost");
+// By which address the client reached us, as it says, or as our own proxy does. A Host header that is no host and port
+// is not believed.
+std::string HostUrl(const Service& service, const ServerRequest& request) {
+  std::string_view scheme = service.tls ? "https" : "http";
+  std::string_view host = request.headers.Get("host").value_or("localhost");
+  if (!service.proxy.empty() && request.peer_address == service.proxy) {
+    if (request.headers.Get("x-forwarded-proto") == "https") scheme = "https";
+    host = request.headers.Get("x-forwarded-host").value_or(host);
+  }
   const bool good = std::all_of(host.begin(), host.end(), [](char c) {
     return std::isalnum(static_cast<unsigned char>(c)) || std::string_view(".-:[]_").find(c) != std::string_view::npos;
   });
-  return std::string(tls ? "https://" : "http://") + (good ? std::string(host) : "localhost");
+  return std::string(scheme) + "://" + (good ? std::string(host) : "localhost");
+}
+
+// Clients whose proxies know no PATCH write it into a header of a POST.
+void ApplyMethodOverride(ServerRequest& request) {
+  const auto method = request.headers.Get("x-http-method-override");
+  const bool json = request.target.starts_with("/storage/v1/") || request.target.starts_with("/v1/");
+  if (!method || request.method != "POST" || !json) return;
+  if (*method == "PATCH" || *method == "PUT" || *method == "DELETE" || *method == "GET")
+    request.method = std::string(*method);
 }
 
 using Handler = Result<ServerResponse> (*)(Service&, Call&);
+
+// What a load balancer or a service manager asks; nobody need be known for it.
+Result<ServerResponse> Health(Service&, Call&) { return JsonResponse(200, "{\"status\":\"ok\"}"); }
 
 Handler HandlerOf(Operation operation) {
   switch (operation) {
@@ -98,6 +119,7 @@ Handler HandlerOf(Operation operation) {
     case Operation::kXmlAbortUpload: return XmlAbortUpload;
     case Operation::kBatch: return nullptr;  // Dispatch hands it the way back to Answer
     case Operation::kRetryTest: return RetryTest;
+    case Operation::kHealth: return Health;
     case Operation::kToken: return GrantToken;
     case Operation::kInsertAccount: return InsertAccount;
     case Operation::kListAccounts: return ListAccounts;
@@ -121,7 +143,8 @@ Result<ServerResponse> Api::Dispatch(Call& call) {
     call.bucket = service_.catalog.FindBucket(call.route.bucket);
     if (!call.bucket) {
       // Who is nobody learns nothing about which buckets there are.
-      if (call.identity.anonymous()) SEAMOUNT_TRY(Require(call, info.permission, nullptr));
+      const std::string_view permission = info.permission.empty() ? info.name : info.permission;
+      if (call.identity.anonymous()) SEAMOUNT_TRY(Require(call, permission, nullptr));
       return base::NotFound("The specified bucket does not exist: " + call.route.bucket);
     }
   }
@@ -129,41 +152,50 @@ Result<ServerResponse> Api::Dispatch(Call& call) {
     SEAMOUNT_TRY(Require(call, info.permission, info.on_bucket ? call.bucket.get() : nullptr));
   SEAMOUNT_TRY(CheckParameters(call.route, call.target, call.request.headers));
   if (call.route.operation == Operation::kBatch)
-    return Batch(call, [this](ServerRequest& request) { return Answer(request); });
+    return Batch(call, [this](ServerRequest& request) { return Answer(request, nullptr); });
   return HandlerOf(call.route.operation)(service_, call);
 }
 
-ServerResponse Api::Answer(ServerRequest& request) {
+ServerResponse Api::Answer(ServerRequest& request, RequestEntry* entry) {
+  ApplyMethodOverride(request);
   const auto target = net::ParseTarget(request.target);
-  if (!target) return ErrorToResponse(target.error(), nullptr);
+  if (!target) return ErrorToResponse(target.error(), nullptr, entry);
   const auto route = MatchRoute(request.method, *target);
-  if (!route) return ErrorToResponse(route.error(), nullptr);
-  std::string base_url = BaseUrl(request, service_.tls);
+  if (!route) return ErrorToResponse(route.error(), nullptr, entry);
+  std::string host_url = HostUrl(service_, request);
   Result<Identity> identity = Identity{};
-  if (route->operation != Operation::kToken) identity = Authenticate(service_, request, base_url);
-  if (!identity) return ErrorToResponse(identity.error(), &*route);
-  Call call{request, *target, *route, *std::move(identity), std::move(base_url), nullptr};
+  const bool for_anybody = route->operation == Operation::kToken || route->operation == Operation::kHealth;
+  if (!for_anybody) identity = Authenticate(service_, request, host_url);
+  if (!identity) return ErrorToResponse(identity.error(), &*route, entry);
+  if (!identity->anonymous()) request.Trust();
+  if (entry) entry->account = identity->email;
+  std::string base_url = service_.public_url.empty() ? host_url : service_.public_url;
+  Call call{request, *target, *route, *std::move(identity), std::move(base_url), std::move(host_url), nullptr};
   return AnswerWithFault(service_, request, InfoOf(route->operation).name, [&]() -> ServerResponse {
     auto response = Dispatch(call);
-    return response ? *std::move(response) : ErrorToResponse(response.error(), &*route);
+    return response ? *std::move(response) : ErrorToResponse(response.error(), &*route, entry);
   });
 }
 
 ServerResponse Api::Handle(ServerRequest& request) {
   const auto start = service_.clock.Now();
+  // The path alone: queries can hold session ids, headers hold tokens.
+  RequestEntry entry{.peer = request.peer_address,
+                     .account = "",
+                     .method = request.method,
+                     .path = request.target.substr(0, request.target.find('?'))};
   ServerResponse response;
   try {
-    response = Answer(request);
+    response = Answer(request, &entry);
   } catch (const std::exception& error) {  // out of memory: this request fails, the server goes on
-    response = ErrorToResponse(base::Unavailable(std::string("handling a request: ") + error.what()), nullptr);
+    response = ErrorToResponse(base::Unavailable(std::string("handling a request: ") + error.what()), nullptr, &entry);
   }
-  if (!base::LogEnabled(base::LogLevel::kInfo)) return response;
-  // The path alone: queries can hold session ids, headers hold tokens.
-  std::string line = request.peer_address + " " + request.method + " " +
-                     request.target.substr(0, request.target.find('?')) + " " + std::to_string(response.status) + " ";
-  response.on_sent = [this, start, line = std::move(line)](uint64_t sent) {
-    base::Log(base::LogLevel::kInfo,
-              line + base::FormatBytes(sent) + " " + base::FormatDuration(service_.clock.Now() - start));
+  if (service_.request_log == nullptr) return response;
+  entry.status = response.status;
+  response.on_sent = [this, start, entry = std::move(entry)](uint64_t sent) mutable {
+    entry.bytes = sent;
+    entry.took = service_.clock.Now() - start;
+    service_.request_log->Add(entry);
   };
   return response;
 }

@@ -3,6 +3,7 @@
 #pragma once
 
 #include "net/http_server.h"
+#include "server/request_log.h"
 #include "server/service.h"
 
 namespace seamount::server {
@@ -14,7 +15,8 @@ class Api final : public net::HttpHandler {
   net::ServerResponse Handle(net::ServerRequest& request) override;
 
  private:
-  net::ServerResponse Answer(net::ServerRequest& request);
+  // `entry` (may be null) learns who asked, and why that was refused.
+  net::ServerResponse Answer(net::ServerRequest& request, RequestEntry* entry);
   Result<net::ServerResponse> Dispatch(Call& call);
 
   Service& service_;

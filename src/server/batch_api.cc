@@ -14,13 +14,21 @@ constexpr size_t kMaxRequests = 1000;  // clients send at most 100
 // Of all requests, which are held in memory, and of all answers: Google's limit. Requests whose answer would go beyond
 // it are not carried out.
 constexpr size_t kMaxBatchBytes = 10 << 20;
+// The same where nobody says who asks, but perhaps in the parts: what strangers can make the server hold is little.
+constexpr size_t kMaxStrangersBytes = 256 << 10;
 
 struct BatchPart {
   std::string content_id;
   std::string text;  // an HTTP request
 };
 
-Result<std::vector<BatchPart>> ReadParts(ServerRequest& request, const std::string& boundary) {
+Result<std::vector<BatchPart>> ReadParts(ServerRequest& request, const std::string& boundary, size_t max_bytes) {
+  const bool stranger = !request.trusted;
+  const auto too_large = [&] {
+    if (!stranger) return base::InvalidArgument("batch: larger than 10 MiB");
+    return base::Unauthenticated("batch: larger than 256 KiB: send credentials with the batch itself");
+  };
+  if (request.content_length.value_or(0) > max_bytes) return too_large();
   MultipartReader reader(request.read_body, boundary);
   std::vector<BatchPart> parts;
   size_t bytes = 0;
@@ -35,7 +43,7 @@ Result<std::vector<BatchPart>> ReadParts(ServerRequest& request, const std::stri
       if (got == 0) break;
       part.text.append(reinterpret_cast<const char*>(buffer.data()), got);
       bytes += got;
-      if (bytes > kMaxBatchBytes) return base::InvalidArgument("batch: larger than 10 MiB");
+      if (bytes > max_bytes) return too_large();
     }
     parts.push_back(std::move(part));
   }
@@ -100,13 +108,14 @@ ServerResponse AnswerOne(const BatchPart& part, const ServerRequest& outer,
 Result<ServerResponse> Batch(Call& call, const std::function<ServerResponse(ServerRequest&)>& answer) {
   const auto boundary = BoundaryOf(call.request.headers.Get("content-type").value_or(""));
   if (!boundary) return base::InvalidArgument("batch: Content-Type names no boundary");
-  SEAMOUNT_TRY_ASSIGN(const auto parts, ReadParts(call.request, *boundary));
+  const size_t max_bytes = call.request.trusted ? kMaxBatchBytes : kMaxStrangersBytes;
+  SEAMOUNT_TRY_ASSIGN(const auto parts, ReadParts(call.request, *boundary, max_bytes));
   const std::string out_boundary = "batch_" + RandomId();
   std::string body;
   for (const BatchPart& part : parts) {
-    const ServerResponse response = body.size() <= kMaxBatchBytes
+    const ServerResponse response = body.size() <= max_bytes
                                         ? AnswerOne(part, call.request, answer)
-                                        : ErrorResponse(400, "invalid", "batch: the answers are larger than 10 MiB");
+                                        : ErrorResponse(400, "invalid", "batch: the answers are too large together");
     body += "--" + out_boundary + "\r\nContent-Type: application/http\r\n";
     if (part.content_id.starts_with('<')) body += "Content-ID: <response-" + part.content_id.substr(1) + "\r\n";
     body += "\r\nHTTP/1.1 " + std::to_string(response.status) + (response.status < 400 ? " OK\r\n" : " Error\r\n");

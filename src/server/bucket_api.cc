@@ -93,6 +93,9 @@ Result<ServerResponse> TestBucketPermissions(Service&, Call& call) {
   std::vector<std::string> granted;
   for (const auto& [name, value] : call.target.query)
     if (name == "permissions" && Has(call, value, *call.bucket)) granted.push_back(value);
+  // As of a bucket that is not there: nobody is told which there are.
+  if (granted.empty() && call.identity.anonymous())
+    return Require(call, InfoOf(call.route.operation).name, nullptr).error();
   return JsonResponse(200, TestPermissionsJson(granted));
 }
 

@@ -68,7 +68,7 @@ Result<ServerResponse> DeleteKey(Service& service, Call& call);
 Result<ServerResponse> GrantToken(Service& service, Call& call);
 // Who sends this request: anonymous without an Authorization header; Unauthenticated for one that is not (or no
 // longer) good.
-Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& base_url);
+Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& host_url);
 
 // fault_api.cc: POST /retry_test, GET and DELETE /retry_test/ID.
 Result<ServerResponse> RetryTest(Service& service, Call& call);

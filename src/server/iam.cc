@@ -98,8 +98,8 @@ Result<void> CheckAccountId(const std::string& id) {
 
 Result<void> CheckBucketName(const std::string& name) {
   // The first parts of this server's own paths: such a bucket could not be told from them in /bucket/object URLs.
-  static constexpr std::array<std::string_view, 7> kReserved = {"batch",   "download", "resumable", "retry_test",
-                                                                "storage", "token",    "upload"};
+  static constexpr std::array<std::string_view, 8> kReserved = {"batch",      "download", "health", "resumable",
+                                                                "retry_test", "storage",  "token",  "upload"};
   const bool good = name.size() >= 3 && name.size() <= 222 && IsLowerAlphanumeric(name.front()) &&
                     IsLowerAlphanumeric(name.back()) && name.find("..") == std::string::npos &&
                     std::all_of(name.begin(), name.end(),

@@ -15,6 +15,7 @@ namespace seamount::server {
 namespace {
 
 using Json = nlohmann::json;
+using namespace nlohmann::literals;  // "/a/b"_json_pointer
 
 std::string Dump(const Json& json) { return json.dump(-1, ' ', false, Json::error_handler_t::replace); }
 
@@ -117,6 +118,24 @@ Result<void> RefuseObjectFields(const Json& json) {
 
 // Settings of a bucket that would change what becomes of data, or of who may read it, were they kept.
 Result<void> RefuseBucketFields(const Json& json) {
+  // Zero seconds of it say that there is none.
+  const auto soft_delete = json.find("softDeletePolicy");
+  const bool keeps = soft_delete != json.end() && soft_delete->is_object() &&
+                     soft_delete->value("retentionDurationSeconds", Json("0")) != "0" &&
+                     soft_delete->value("retentionDurationSeconds", Json(0)) != 0;
+  if (keeps)
+    return base::InvalidArgument(
+        "bucket: field 'softDeletePolicy' is not supported by this server: what is deleted is gone "
+        "(retentionDurationSeconds 0 says so)");
+  const Json uniform = json.value("/iamConfiguration/uniformBucketLevelAccess/enabled"_json_pointer, Json(true));
+  if (uniform != true)
+    return base::InvalidArgument(
+        "bucket: field 'iamConfiguration.uniformBucketLevelAccess': this server knows no ACLs, so it is always "
+        "enabled");
+  const Json prevention = json.value("/iamConfiguration/publicAccessPrevention"_json_pointer, Json("inherited"));
+  if (prevention != "inherited" && prevention != "unspecified")
+    return base::InvalidArgument(
+        "bucket: field 'iamConfiguration.publicAccessPrevention' is not supported by this server");
   static constexpr std::array<std::string_view, 18> kRefused = {"acl",
                                                                 "autoclass",
                                                                 "billing",

@@ -37,7 +37,13 @@ gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const 
 namespace {
 
 constexpr char kDefaultContentType[] = "application/octet-stream";
-constexpr size_t kMaxMetadataBytes = 64 << 10;  // Google's is 8 KiB; enough for tools that keep more
+constexpr size_t kMaxMetadataBytes = 8 << 10;  // as Google's: they become headers, which clients limit
+constexpr size_t kMaxFieldBytes = 1024;
+
+Result<void> CheckLength(const std::string& value, const std::string& what) {
+  if (value.size() <= kMaxFieldBytes) return {};
+  return base::InvalidArgument(what + ": " + std::to_string(value.size()) + " bytes (at most 1024)");
+}
 
 Result<void> ApplyFields(const gcs::ObjectPatch& patch, ObjectRow& row) {
   for (const auto& [name, value] : patch.other) {
@@ -46,6 +52,7 @@ Result<void> ApplyFields(const gcs::ObjectPatch& patch, ObjectRow& row) {
       continue;
     }
     SEAMOUNT_TRY(CheckText(*value, name));
+    SEAMOUNT_TRY(CheckLength(*value, name));
     if (name == "customTime" && !gcs::ParseTime(*value))
       return base::InvalidArgument("customTime '" + *value + "': not RFC 3339 (2026-01-31T12:00:00Z)");
     row.fields[name] = *value;
@@ -65,6 +72,7 @@ Result<gcs::ObjectPatch> ParseObjectBody(std::string_view json) {
 Result<void> ApplyPatch(const gcs::ObjectPatch& patch, ObjectRow& row, bool replace) {
   if (patch.content_type) {
     SEAMOUNT_TRY(CheckText(*patch.content_type, "contentType"));
+    SEAMOUNT_TRY(CheckLength(*patch.content_type, "contentType"));
     row.content_type = patch.content_type->empty() ? kDefaultContentType : *patch.content_type;
   }
   SEAMOUNT_TRY(ApplyFields(patch, row));
@@ -80,7 +88,7 @@ Result<void> ApplyPatch(const gcs::ObjectPatch& patch, ObjectRow& row, bool repl
   }
   size_t bytes = 0;
   for (const auto& [name, value] : row.metadata) bytes += name.size() + value.size();
-  if (bytes > kMaxMetadataBytes) return base::InvalidArgument("metadata: larger than 64 KiB");
+  if (bytes > kMaxMetadataBytes) return base::InvalidArgument("metadata: larger than 8 KiB");
   return {};
 }
 
@@ -118,7 +126,8 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Cal
   row.crc32c = blob.crc32c;
   row.md5 = blob.md5;
   row.blob = blob.id;
-  if (row.content_type.empty()) row.content_type = kDefaultContentType;
+  const bool composed = call.route.operation == Operation::kComposeObject;  // of unknown contents: it has no type
+  if (row.content_type.empty() && !composed) row.content_type = kDefaultContentType;
   PutOptions options{.preconditions = preconditions,
                      .may_overwrite = Has(call, "storage.objects.delete", bucket),
                      .end_upload = end_upload};

@@ -30,7 +30,8 @@ struct ExpectedHashes {
 };
 // From x-goog-hash, Content-MD5, and what the body's metadata said.
 ExpectedHashes HashesOf(const net::Headers& headers, const gcs::ObjectPatch& patch);
-// InvalidArgument, naming both values.
+// InvalidArgument, naming both values; its message begins with kWrongDigest (xml_text.h), which the XML API has a code
+// for.
 Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob);
 
 // Makes the durable `blob` the content of object row.name, and removes the blob that it replaces; on failure removes

@@ -59,10 +59,41 @@ TEST_F(ProtocolTest, NullInAPatchRemoves) {
 
 TEST_F(ProtocolTest, MetadataThatGrowsPatchByPatchIsLimited) {
   ASSERT_EQ(Put("winds", "x", "1").status, 200);
-  const std::string value(40'000, 'v');
+  const std::string value(5'000, 'v');
   ASSERT_EQ(Admin("PATCH", "/storage/v1/b/winds/o/x", Json{{"metadata", {{"a", value}}}}.dump()).status, 200);
   EXPECT_EQ(Admin("PATCH", "/storage/v1/b/winds/o/x", Json{{"metadata", {{"b", value}}}}.dump()).status, 400);
   EXPECT_EQ(Metadata("x")["metageneration"], "2");
+}
+
+TEST_F(ProtocolTest, WhatBecomesHeadersIsOfASizeThatClientsTake) {
+  const std::string path = "/storage/v1/b/winds/o/x";
+  Json metadata;
+  for (int i = 0; i < 100; ++i) metadata["k" + std::to_string(i)] = "v";
+  ASSERT_EQ(Put("winds", "x", "1").status, 200);
+  ASSERT_EQ(Admin("PATCH", path, Json{{"metadata", metadata}}.dump()).status, 200);
+  const Answer got = Get("winds", "x");
+  EXPECT_LT(got.headers.entries().size(), 100u);
+  EXPECT_EQ(Metadata("x")["metadata"].size(), 100u);  // all of it
+  for (const char* field : {"contentType", "cacheControl", "contentLanguage"}) {
+    EXPECT_EQ(Admin("PATCH", path, Json{{field, std::string(1024, 'x')}}.dump()).status, 200) << field;
+    EXPECT_EQ(Admin("PATCH", path, Json{{field, std::string(1025, 'x')}}.dump()).status, 400) << field;
+  }
+}
+
+TEST_F(ProtocolTest, WhatIsComposedHasTheTypeThatWasGiven) {
+  ASSERT_EQ(Put("winds", "x", "1").status, 200);
+  const Answer plain = Admin("POST", "/storage/v1/b/winds/o/y/compose", R"({"sourceObjects":[{"name":"x"}]})");
+  ASSERT_EQ(plain.status, 200) << plain.body;
+  EXPECT_FALSE(plain.json().contains("contentType"));
+  EXPECT_EQ(plain.json()["timeFinalized"], plain.json()["timeCreated"]);
+  EXPECT_EQ(Get("winds", "y").header("content-type"), "");
+  EXPECT_EQ(Metadata("x")["contentType"], "application/octet-stream");
+}
+
+TEST_F(ProtocolTest, WrongDigestsHaveTheirCodeInTheXmlApi) {
+  const Answer wrong = Admin("PUT", "/winds/x", "hello", {{"Content-MD5", "eV8yArF8trw9S3cdjGyerw=="}});
+  EXPECT_EQ(wrong.status, 400);
+  EXPECT_NE(wrong.body.find("<Code>BadDigest</Code>"), std::string::npos) << wrong.body;
 }
 
 TEST_F(ProtocolTest, WhatIsNotFollowedIsRefused) {

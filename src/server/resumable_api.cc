@@ -238,7 +238,10 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
     return base::InvalidArgument("a checksum is given more than once: give it in the body or in a header");
   if (!hashes.crc32c.empty()) upload.conditions["crc32c"] = base::Crc32cToBase64(hashes.crc32c.front());
   if (!hashes.md5.empty()) upload.conditions["md5Hash"] = hashes.md5.front();
-  if (const auto length = headers.Get("x-upload-content-length")) upload.expected_size = gcs::ParseUint(*length);
+  if (const auto length = headers.Get("x-upload-content-length")) {
+    upload.expected_size = gcs::ParseUint(*length);
+    if (!upload.expected_size) return base::InvalidArgument("X-Upload-Content-Length: not a non-negative integer");
+  }
   upload.email = call.identity.email;
   upload.created = service.catalog.Now();
 
@@ -258,9 +261,9 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
 Result<ServerResponse> ResumeUpload(Service& service, Call& call) {
   const std::string id(call.target.Query("upload_id").value_or(""));
   const auto live = service.uploads.Get(id);
-  std::unique_lock lock(live->mutex, std::try_to_lock);
-  if (!lock) return base::Unavailable("another request is adding to this upload session");
-  // Read under the lock: another request may just have moved the session on.
+  const UploadTurns::Turn turn(live->turns, call.request.interrupt);
+  if (!turn.held()) return base::Unavailable("a newer request goes on with this upload session");
+  // Read in this turn: another request may just have moved the session on.
   SEAMOUNT_TRY_ASSIGN(const auto upload, service.catalog.FindUpload(id));
   if (!upload) service.uploads.Drop(id);  // whoever waits for `live` finds no session, either
   const bool callers =

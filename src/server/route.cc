@@ -195,6 +195,7 @@ const OperationInfo& InfoOf(Operation operation) {
         {Operation::kXmlAbortUpload, {"storage.objects.insert", "storage.objects.create"}},
         {Operation::kBatch, {"batch", ""}},
         {Operation::kRetryTest, {"retry_test", ""}},
+        {Operation::kHealth, {"health", ""}},
         {Operation::kToken, {"token", ""}},
         {Operation::kInsertAccount, {"iam.serviceAccounts.create", "iam.serviceAccounts.create", false}},
         {Operation::kListAccounts, {"iam.serviceAccounts.list", "iam.serviceAccounts.list", false}},
@@ -230,6 +231,7 @@ Result<Route> MatchRoute(std::string_view method, const net::RequestTarget& targ
     if (rest.size() > 1) return NoSuchPath();
     return Route{.operation = Operation::kRetryTest, .key = rest.empty() ? "" : rest[0]};
   }
+  if (all.size() == 1 && all[0] == "health" && method == "GET") return Route{.operation = Operation::kHealth};
   if (TakePrefix(rest, {"v1", "projects"})) return IamRoute(method, rest);
   if (TakePrefix(rest, {"resumable", "upload", "storage", "v1"}) || TakePrefix(rest, {"upload", "storage", "v1"}))
     return UploadRoute(method, rest, target);

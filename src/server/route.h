@@ -40,6 +40,7 @@ enum class Operation {
   kXmlAbortUpload,
   kBatch,
   kRetryTest,  // /retry_test, of servers for tests
+  kHealth,     // GET /health: it runs
   kToken,
   kInsertAccount,
   kListAccounts,

@@ -1,5 +1,10 @@
 #include "server/server.h"
 
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+
+#include <array>
 #include <unordered_set>
 #include <utility>
 
@@ -34,10 +39,25 @@ Result<void> Sweep(Catalog& catalog, BlobStore& blobs, const std::string& direct
   return {};
 }
 
-// The address that a client on this machine reaches the server by.
+// This machine's address in its network: the one that packets to elsewhere would leave from. Nothing is sent.
+std::string OwnAddress() {
+  const FileDescriptor probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  sockaddr_in address{};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(9);
+  address.sin_addr.s_addr = htonl(0xc6336401);  // 198.51.100.1, which documents use and nobody has
+  socklen_t size = sizeof(address);
+  std::array<char, INET_ADDRSTRLEN> text{};
+  const bool found = probe.valid() &&
+                     ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
+                     ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
+                     inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size()) != nullptr;
+  return found ? text.data() : "127.0.0.1";
+}
+
+// The host that clients reach the server by: other machines', too, where it listens on all addresses.
 std::string ReachableHost(const std::string& address) {
-  if (address == "0.0.0.0" || address.empty()) return "127.0.0.1";
-  if (address == "::") return "[::1]";
+  if (address == "0.0.0.0" || address == "::" || address.empty()) return OwnAddress();
   return address.find(':') == std::string::npos ? address : "[" + address + "]";
 }
 
@@ -52,12 +72,21 @@ class LocalServer final : public Server {
                  .blobs = *blobs_,
                  .clock = *options.clock,
                  .tls = !options.tls_certificate_file.empty(),
+                 .proxy = options.proxy,
                  .uploads = {}},
         api_(service_) {
     if (options.testing) service_.faults = std::make_unique<FaultTests>();
   }
 
   Result<void> Listen(const ServerOptions& options) {
+    if (!options.public_url.empty()) {
+      SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(options.public_url));
+      service_.public_url = url.Origin();
+    }
+    if (options.log_requests) {
+      SEAMOUNT_TRY_ASSIGN(request_log_, RequestLog::Open(options.log_file, options.log_format));
+      service_.request_log = request_log_.get();
+    }
     // Who waits for the port to answer may rely on the key being there; only a port chosen by the system is known
     // no sooner than it answers.
     if (options.port != 0) SEAMOUNT_TRY(MakeAdminKey(options, options.port));
@@ -72,16 +101,17 @@ class LocalServer final : public Server {
   uint16_t port() const override { return http_->port(); }
   std::string endpoint() const override { return endpoint_; }
   std::string admin_key_file() const override { return admin_key_file_; }
+  Result<void> Reload() override {
+    if (request_log_) SEAMOUNT_TRY(request_log_->Reopen());
+    return http_->ReloadTls();
+  }
   void Stop(base::Duration grace) override { http_->Stop(grace); }
 
  private:
   Result<void> MakeAdminKey(const ServerOptions& options, uint16_t port) {
     endpoint_ = std::string(service_.tls ? "https://" : "http://") + ReachableHost(options.address) + ":" +
                 std::to_string(port);
-    if (!options.public_url.empty()) {
-      SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(options.public_url));
-      endpoint_ = url.Origin();
-    }
+    if (!service_.public_url.empty()) endpoint_ = service_.public_url;
     SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token"));
     return {};
   }
@@ -90,6 +120,7 @@ class LocalServer final : public Server {
   FileDescriptor lock_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<BlobStore> blobs_;
+  std::unique_ptr<RequestLog> request_log_;
   Service service_;
   Api api_;
   std::string endpoint_;
@@ -102,6 +133,11 @@ class LocalServer final : public Server {
 Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
   if (options.tls_certificate_file.empty() != options.tls_key_file.empty())
     return base::InvalidArgument("TLS needs both a certificate and its key");
+  if (options.testing && !IsLoopback(options.address))
+    return base::InvalidArgument(
+        "--testing lets anybody ask for resets and stalls: only on an address of this machine "
+        "alone (127.0.0.1), not on " +
+        options.address);
   if (!IsLoopback(options.address) && options.tls_certificate_file.empty())
     base::Log(base::LogLevel::kWarning, "server: listening on " + options.address +
                                             " without TLS: tokens and data cross the network in the clear "

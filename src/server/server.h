@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
+#include "server/request_log.h"
 
 namespace seamount::server {
 
@@ -29,9 +30,15 @@ struct ServerOptions {
   std::string tls_certificate_file;  // both or neither
   std::string tls_key_file;
   // The address that clients elsewhere reach the server by ("https://lab.example.org"), behind a tunnel or when it
-  // listens on all addresses: what the administrator's key is made for. Empty: from address and port.
+  // listens on all addresses: keys are made for it, and every URL that is given out begins with it. Empty: keys of the
+  // administrator from address and port, all else by which address each client came.
   std::string public_url;
-  bool testing = false;                     // takes the retry-test API's faults (faults.h)
+  // The address of a proxy in front, whose X-Forwarded-Proto and X-Forwarded-Host are believed. Empty: nobody's are.
+  std::string proxy;
+  bool testing = false;       // takes the retry-test API's faults (faults.h); on a loopback address only
+  bool log_requests = false;  // a line for each
+  std::string log_file;       // where to; empty: standard error
+  LogFormat log_format = LogFormat::kText;
   base::Clock* clock = &base::RealClock();  // outlives the server
 };
 
@@ -42,6 +49,9 @@ class Server {
   // "http://127.0.0.1:9000", or the public URL
   virtual std::string endpoint() const = 0;
   virtual std::string admin_key_file() const = 0;
+  // Goes on with the log in a new file, and with the TLS certificate that is there now; with the old one where that
+  // cannot be read.
+  virtual Result<void> Reload() = 0;
   // Requests in progress end first, at most `grace`.
   virtual void Stop(base::Duration grace) = 0;
 };

@@ -68,14 +68,16 @@ bool Has(const Call& call, std::string_view permission, const BucketRow& bucket)
 
 Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket) {
   if (Authorize(call.identity, permission, bucket ? &bucket->policy : nullptr)) return {};
-  const std::string who = call.identity.anonymous() ? "Anonymous caller" : call.identity.email;
-  std::string message = who + " does not have " + std::string(permission) + " access" +
-                        (bucket ? " to the bucket '" + bucket->name + "' (or it may not exist)" : "");
-  if (call.identity.anonymous()) return base::Unauthenticated(std::move(message));
-  return base::PermissionDenied(std::move(message));
+  std::string message = " does not have " + std::string(permission) + " access";
+  // The same for every bucket, there or not: who is nobody learns nothing about which there are.
+  if (call.identity.anonymous()) return base::Unauthenticated("Anonymous caller" + message + " (send credentials)");
+  if (bucket) message += " to the bucket '" + bucket->name + "' (or it may not exist)";
+  return base::PermissionDenied(call.identity.email + message);
 }
 
 Result<std::string> ReadBody(ServerRequest& request, size_t max_bytes) {
+  constexpr size_t kMaxOfStrangers = 64 << 10;
+  if (!request.trusted) max_bytes = std::min(max_bytes, kMaxOfStrangers);
   const auto too_large = [&] {
     return base::InvalidArgument("the request body is too large (at most " + std::to_string(max_bytes) + " bytes)");
   };

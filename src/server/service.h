@@ -22,6 +22,7 @@
 #include "server/faults.h"
 #include "server/iam.h"
 #include "server/route.h"
+#include "server/upload_turns.h"
 
 namespace seamount::server {
 
@@ -31,7 +32,7 @@ using net::ServerResponse;
 // A resumable upload that this process has seen: its file, and the hash of what it holds. The catalog has the rest; an
 // entry can be dropped and made anew from the file.
 struct LiveUpload {
-  std::mutex mutex;     // held by the one request that adds to it
+  UploadTurns turns;    // of the requests that add to it; the rest is the one's whose turn it is
   FileDescriptor file;  // open during a request only
   ContentHash hash;
   uint64_t size = 0;   // bytes in the file and in `hash`
@@ -49,11 +50,16 @@ class LiveUploads {
   std::map<std::string, std::shared_ptr<LiveUpload>> uploads_;
 };
 
+class RequestLog;
+
 struct Service {
   Catalog& catalog;
   BlobStore& blobs;
   base::Clock& clock;
   bool tls = false;
+  std::string public_url;  // scheme://host[:port] that clients elsewhere use; empty: by which each request came
+  std::string proxy;       // the address whose X-Forwarded-Proto and X-Forwarded-Host are believed; empty: nobody's
+  RequestLog* request_log = nullptr;
   LiveUploads uploads;
   std::unique_ptr<FaultTests> faults = nullptr;  // only where the server was started for tests
   std::atomic<Micros> sessions_ended = 0;        // when old ones were last looked for
@@ -64,7 +70,8 @@ struct Call {
   const net::RequestTarget& target;
   const Route& route;
   Identity identity;
-  std::string base_url;                     // scheme://host by which the client reached us
+  std::string base_url;  // scheme://host of every URL that is given out
+  std::string host_url;  // scheme://host that the client says it asked; nobody but the client vouches for it
   std::shared_ptr<const BucketRow> bucket;  // of route.bucket, where the operation has one
 };
 
@@ -80,7 +87,7 @@ Result<void> Require(const Call& call, std::string_view permission, const Bucket
 bool Has(const Call& call, std::string_view permission, const BucketRow& bucket);
 
 // The whole body. InvalidArgument when it is larger than a request has reason to be: a policy, or a compose request of
-// the most sources with the longest names, is far smaller.
+// the most sources with the longest names, is far smaller. Of somebody unknown at most 64 KiB.
 Result<std::string> ReadBody(ServerRequest& request, size_t max_bytes = 1 << 20);
 
 // ifGenerationMatch and its kin, from the query, or from the headers x-goog-if-generation-match (XML), If-Match and

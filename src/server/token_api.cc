@@ -29,30 +29,58 @@ ServerResponse Refuse(const std::string& error, const std::string& description) 
 // The address by which the client reached us, as an audience: only where it is this machine's own, as through a tunnel.
 // Any other host is what the client claims, and a JWT that another server was given could be used here by claiming its
 // name.
-std::vector<std::string> LocalAudience(const std::string& base_url, std::initializer_list<std::string> paths) {
-  const auto url = net::ParseUrl(base_url);
+std::vector<std::string> LocalAudience(const std::string& host_url, std::initializer_list<std::string> paths) {
+  const auto url = net::ParseUrl(host_url);
   std::vector<std::string> audiences;
   if (!url || !IsLoopback(url->host)) return audiences;
-  for (const std::string& path : paths) audiences.push_back(base_url + path);
+  for (const std::string& path : paths) audiences.push_back(host_url + path);
   return audiences;
 }
 
-// The account and key that signed `jwt`, for the key's own token_uri or one of `more_audiences`. The reason why not is
-// for the log and the caller; it says nothing that the caller does not know.
+// What a JWT is made for: one to buy a token with is not taken in a token's place, nor the reverse.
+enum class Use { kGrant, kBearer };
+
+// Scopes that a JWT without an audience may have (AIP-4111): they cover storage.
+bool CoversStorage(const std::string& scope) {
+  return scope.find("https://www.googleapis.com/auth/devstorage.full_control") != std::string::npos ||
+         scope.find("https://www.googleapis.com/auth/devstorage.read_write") != std::string::npos ||
+         scope.find("https://www.googleapis.com/auth/cloud-platform") != std::string::npos;
+}
+
+// The audiences of which a JWT that `key` signed may name one.
+std::vector<std::string> Audiences(const Service& service, Use use, const KeyRow& key, const std::string& host_url) {
+  const auto url = net::ParseUrl(key.token_uri);
+  const std::string origin = url ? url->Origin() : "";
+  if (use == Use::kGrant) {
+    std::vector<std::string> audiences = LocalAudience(host_url, {"/token"});
+    audiences.insert(audiences.end(), {key.token_uri, kGoogleAudience});
+    if (!service.public_url.empty()) audiences.push_back(service.public_url + "/token");
+    return audiences;
+  }
+  std::vector<std::string> audiences = LocalAudience(host_url, {"", "/"});
+  audiences.insert(audiences.end(), {origin, origin + "/"});
+  if (!service.public_url.empty()) audiences.insert(audiences.end(), {service.public_url, service.public_url + "/"});
+  return audiences;
+}
+
+// The account and key that signed `jwt`. The reason why not is for the log and the caller; it says nothing that the
+// caller does not know.
 struct Signer {
   std::shared_ptr<const AccountRow> account;
   std::string key_id;
 };
-Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, const std::vector<std::string>& more_audiences) {
+Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, const std::string& host_url) {
   const Error refused = base::Unauthenticated("account not found, disabled, or the key was deleted");
   const auto account = service.catalog.FindAccount(jwt.claims.issuer);
   if (!account || account->disabled) return refused;
   const auto key = account->keys.find(jwt.key_id);
   if (key == account->keys.end()) return refused;
   SEAMOUNT_TRY_ASSIGN(const auth::PublicKey public_key, auth::PublicKey::FromPem(key->second.public_key_pem));
-  std::string audience = key->second.token_uri;
-  if (std::find(more_audiences.begin(), more_audiences.end(), jwt.claims.audience) != more_audiences.end())
-    audience = jwt.claims.audience;
+  const std::vector<std::string> audiences = Audiences(service, use, key->second, host_url);
+  // Our keys are known to no other server, so a JWT that names no audience is for us.
+  const bool scoped = use == Use::kBearer && jwt.claims.audience.empty() && CoversStorage(jwt.claims.scope);
+  const bool named = std::ranges::find(audiences, jwt.claims.audience) != audiences.end();
+  const std::string audience = scoped || named ? jwt.claims.audience : audiences.front();
   SEAMOUNT_TRY(auth::CheckJwt(jwt, public_key, audience, service.clock.WallNow()));
   if (!jwt.claims.subject.empty() && jwt.claims.subject != account->email)
     return base::Unauthenticated("'sub' is another account: delegation is not supported");
@@ -69,9 +97,7 @@ Result<ServerResponse> GrantToken(Service& service, Call& call) {
     return Refuse("unsupported_grant_type", "expected " + std::string(kGrantType));
   const auto jwt = auth::ParseJwt(form->Query("assertion").value_or(""));
   if (!jwt) return Refuse("invalid_grant", jwt.error().message());
-  std::vector<std::string> audiences = LocalAudience(call.base_url, {"/token"});
-  audiences.emplace_back(kGoogleAudience);
-  const auto signer = CheckSigner(service, *jwt, audiences);
+  const auto signer = CheckSigner(service, *jwt, Use::kGrant, call.host_url);
   if (!signer) return Refuse("invalid_grant", signer.error().message());
   const std::string token = SignToken(service.catalog.token_secret(), {.email = signer->account->email,
                                                                        .account_id = signer->account->unique_id,
@@ -82,7 +108,7 @@ Result<ServerResponse> GrantToken(Service& service, Call& call) {
   return response;
 }
 
-Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& base_url) {
+Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& host_url) {
   const auto header = request.headers.Get("authorization");
   if (!header) return Identity{};
   constexpr std::string_view kScheme = "bearer ";
@@ -103,7 +129,7 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
   if (std::count(token.begin(), token.end(), '.') != 2) return refused;
   const auto jwt = auth::ParseJwt(token);
   if (!jwt) return refused;
-  const auto signer = CheckSigner(service, *jwt, LocalAudience(base_url, {"", "/"}));
+  const auto signer = CheckSigner(service, *jwt, Use::kBearer, host_url);
   if (!signer) return refused;
   return Identity{signer->account->email, signer->account->is_admin};
 }

@@ -55,6 +55,12 @@ Result<ServerResponse> UploadMultipart(Service& service, Call& call) {
   SEAMOUNT_TRY(ApplyPatch(patch, row, true));
   SEAMOUNT_TRY_ASSIGN(const BlobInfo blob,
                       ReadIntoBlob(service, [&](std::span<std::byte> into) { return reader.ReadPart(into); }));
+  auto more = reader.NextPart();
+  if (!more || *more) {
+    service.blobs.Remove(blob.id);
+    if (!more) return std::move(more).error();
+    return base::InvalidArgument("multipart upload: more than two parts (expected metadata and content)");
+  }
   SEAMOUNT_TRY_ASSIGN(const auto stored,
                       FinishUpload(service, call, std::move(row), blob, HashesOf(call.request.headers, patch)));
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));

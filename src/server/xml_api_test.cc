@@ -152,7 +152,30 @@ TEST(XmlText, ReadsOnlyItsOwnDocument) {
   EXPECT_FALSE(ParseFinishUpload(""));
 }
 
-TEST(XmlText, EscapesWhatXmlCannotHold) { EXPECT_EQ(XmlEscape("a<b>&\x01\xff ü"), "a&lt;b&gt;&amp;?? ü"); }
+TEST(XmlText, EscapesWhatXmlCannotHold) {
+  EXPECT_EQ(XmlEscape("a<b>&\x01\xff ü"), "a&lt;b&gt;&amp;?? ü");
+  EXPECT_EQ(XmlEscape("\uffff\ufffe\ufffd\x7f"), "??\ufffd\x7f");
+  EXPECT_TRUE(XmlCanHold("a<ü\t\x7f\U0001f40b"));
+  for (const char* bad : {"\x01", "a\x1f", "\uffff", "x\ufffe", "\xff", "\xed\xa0\x80"}) EXPECT_FALSE(XmlCanHold(bad));
+}
+
+// Another name in its place, or a page that no reader takes, would be worse than one that is encoded, and says so.
+TEST(XmlText, APageWithANameThatXmlCannotHoldIsUrlEncoded) {
+  const auto list = [](const std::string& name) {
+    Listing listing;
+    listing.objects.push_back({.name = name});
+    listing.objects.push_back({.name = "a b"});
+    pugi::xml_document page;
+    EXPECT_TRUE(page.load_string(XmlListText({.bucket = "winds"}, listing).c_str())) << name;
+    const pugi::xml_node root = page.child("ListBucketResult");
+    const std::string encoding = root.child_value("EncodingType");
+    const auto second = root.child("Contents").next_sibling("Contents");
+    return encoding + "|" + root.child("Contents").child_value("Key") + "|" + second.child_value("Key");
+  };
+  EXPECT_EQ(list("a&b"), "|a&b|a b");
+  EXPECT_EQ(list("x\uffff"), "url|x%EF%BF%BF|a%20b");
+  EXPECT_EQ(list("x\x01"), "url|x%01|a%20b");
+}
 
 }  // namespace
 }  // namespace seamount::server

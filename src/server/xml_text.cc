@@ -1,5 +1,6 @@
 #include "server/xml_text.h"
 
+#include <algorithm>
 #include <pugixml.hpp>
 
 #include "base/encoding.h"
@@ -26,6 +27,13 @@ std::string_view ErrorName(int status) {
   }
 }
 
+// One character as UTF-8, or a byte that begins none.
+bool IsXmlCharacter(std::string_view character) {
+  const auto first = static_cast<unsigned char>(character.front());
+  if (character.size() == 1) return (first >= 0x20 && first < 0x80) || first == '\t';
+  return character != "\xef\xbf\xbe" && character != "\xef\xbf\xbf";
+}
+
 std::string Element(const char* name, std::string_view text) {
   std::string element = "<";
   element.append(name).append(">").append(XmlEscape(text)).append("</").append(name).append(">");
@@ -45,36 +53,50 @@ std::string ContentsText(const ObjectRow& row, const std::string& shown_name) {
 
 }  // namespace
 
+bool XmlCanHold(std::string_view text) {
+  while (!text.empty()) {
+    const size_t length = std::max<size_t>(Utf8Length(text), 1);
+    if (!IsXmlCharacter(text.substr(0, length))) return false;
+    text.remove_prefix(length);
+  }
+  return true;
+}
+
 std::string XmlEscape(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = Utf8Length(text);
-    const char c = text.front();
-    const bool can_be_written = length > 0 && (static_cast<unsigned char>(c) >= 0x20 || c == '\t') && c != 0x7f;
-    switch (c) {
+    const size_t length = std::max<size_t>(Utf8Length(text), 1);
+    const std::string_view character = text.substr(0, length);
+    switch (text.front()) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;
       case '>': out += "&gt;"; break;
-      default: out += can_be_written ? text.substr(0, length) : "?";
+      default: out += IsXmlCharacter(character) ? character : "?";
     }
-    text.remove_prefix(std::max<size_t>(length, 1));
+    text.remove_prefix(length);
   }
   return out;
 }
 
 std::string XmlErrorText(int status, const std::string& message) {
-  return kHead + std::string("<Error>") + Element("Code", ErrorName(status)) + Element("Message", message) + "</Error>";
+  const bool digest = message.starts_with(kWrongDigest);
+  return kHead + std::string("<Error>") + Element("Code", digest ? "BadDigest" : ErrorName(status)) +
+         Element("Message", message) + "</Error>";
 }
 
 std::string XmlListText(const XmlListQuery& query, const Listing& listing) {
-  const auto shown = [&](const std::string& name) { return query.url_encoded ? base::PercentEncode(name) : name; };
+  const bool url_encoded =
+      query.url_encoded || !XmlCanHold(query.list.prefix) || !XmlCanHold(query.list.delimiter) ||
+      !XmlCanHold(query.after) || !std::ranges::all_of(listing.prefixes, XmlCanHold) ||
+      !std::ranges::all_of(listing.objects, [](const ObjectRow& row) { return XmlCanHold(row.name); });
+  const auto shown = [&](const std::string& name) { return url_encoded ? base::PercentEncode(name) : name; };
   const bool truncated = !listing.next_page_token.empty();
   std::string xml = kHead + std::string("<ListBucketResult") + kNamespace;
   xml += Element("Name", query.bucket) + Element("Prefix", shown(query.list.prefix));
   if (!query.list.delimiter.empty()) xml += Element("Delimiter", shown(query.list.delimiter));
   xml += Element("MaxKeys", std::to_string(query.list.max_results));
   xml += Element("IsTruncated", truncated ? "true" : "false");
-  if (query.url_encoded) xml += Element("EncodingType", "url");
+  if (url_encoded) xml += Element("EncodingType", "url");
   if (query.version_2) {
     xml += Element("KeyCount", std::to_string(listing.objects.size() + listing.prefixes.size()));
     if (!query.after.empty()) xml += Element("StartAfter", shown(query.after));

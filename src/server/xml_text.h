@@ -12,9 +12,13 @@
 
 namespace seamount::server {
 
-// What XML cannot hold (control characters, broken UTF-8) becomes '?'.
+// Whether XML 1.0 can hold it: control characters, U+FFFE and U+FFFF cannot be written, not even escaped.
+bool XmlCanHold(std::string_view text);
+// What XML cannot hold becomes '?'.
 std::string XmlEscape(std::string_view text);
 
+// The code is that of the status, but for messages that begin so: BadDigest.
+inline constexpr std::string_view kWrongDigest = "Provided ";
 std::string XmlErrorText(int status, const std::string& message);
 
 struct XmlListQuery {
@@ -24,6 +28,7 @@ struct XmlListQuery {
   std::string after;         // start-after or marker, as the client gave it
   bool url_encoded = false;  // encoding-type=url
 };
+// A page with names that XML cannot hold is URL-encoded, and says so, whatever was asked.
 std::string XmlListText(const XmlListQuery& query, const Listing& listing);
 
 std::string XmlCopyText(const ObjectRow& row);

@@ -55,7 +55,9 @@ class ServerTest : public testing::Test {
   void SetUp() override { Start(); }
 
   void Start(uint16_t port = 0) {
-    auto started = StartServer({.directory = folder_.path() + "/served", .port = port});
+    options_.directory = folder_.path() + "/served";
+    options_.port = port;
+    auto started = StartServer(options_);
     ASSERT_TRUE(started) << started.error().ToString();
     server_ = *std::move(started);
     admin_ = TokenOf(server_->admin_key_file());
@@ -118,6 +120,7 @@ class ServerTest : public testing::Test {
   }
 
   TemporaryFolder folder_;
+  ServerOptions options_;
   std::unique_ptr<net::HttpClient> http_ = net::MakeCurlHttpClient();
   std::unique_ptr<Server> server_;
   std::string admin_;
