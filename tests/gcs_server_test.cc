@@ -8,13 +8,13 @@
 #include "base/checksum.h"
 #include "base/encoding.h"
 #include "gcs/gcs_store.h"
-#include "gcs/open_store.h"
 #include "net/http_client.h"
 #include "net/testing/chaos_proxy.h"
 #include "server/server.h"
 #include "store/retry/retry_store.h"
 #include "store/testing/conformance.h"
 #include "store/testing/temporary_folder.h"
+#include "stores/open_store.h"
 
 namespace seamount::gcs {
 namespace {
@@ -91,8 +91,8 @@ TEST(GcsServerTest, ErrorsNameWhatTheyAreAbout) {
   EXPECT_NE(absent.error().message().find("bucket 'no-such-bucket' does not exist"), std::string::npos)
       << absent.error().message();
   const auto anonymous =
-      OpenStore("gs://" + site.NewBucket(),
-                {.endpoint = site.endpoint(), .anonymous = true, .retry_deadline = std::chrono::seconds(1)});
+      stores::OpenStore("gs://" + site.NewBucket(),
+                        {.endpoint = site.endpoint(), .anonymous = true, .retry_deadline = std::chrono::seconds(1)});
   ASSERT_TRUE(anonymous) << anonymous.error().ToString();
   const auto refused = (*anonymous)->List({}, {});
   ASSERT_FALSE(refused);
@@ -104,30 +104,30 @@ TEST(GcsServerTest, ErrorsNameWhatTheyAreAbout) {
 TEST(GcsServerTest, OpenStoreBelowAPrefix) {
   Site& site = Site::Get();
   const std::string bucket = "gs://" + site.NewBucket();
-  const StoreConfig config{.endpoint = site.endpoint(), .key_file = site.key_file()};
-  const auto store = OpenStore(bucket + "/deep/er/", config);
+  const stores::StoreConfig config{.endpoint = site.endpoint(), .key_file = site.key_file()};
+  const auto store = stores::OpenStore(bucket + "/deep/er/", config);
   ASSERT_TRUE(store) << store.error().ToString();
   ASSERT_TRUE((*store)->Write("k", store::BytesSource("x"), {}, {}));
-  const auto whole = OpenStoreWithStats(bucket, config);
+  const auto whole = stores::OpenStoreWithStats(bucket, config);
   ASSERT_TRUE(whole);
   const auto read = whole->store->Read("deep/er/k", {}, {});
   ASSERT_TRUE(read && *read);
   EXPECT_EQ((*read)->data.view(), "x");
-  EXPECT_EQ(whole->requests->Snapshot().of(store::Operation::kRead).calls, 1u);
+  EXPECT_EQ(whole->requests->Snapshot().of(store::CallKind::kRead).calls, 1u);
 }
 
 TEST(GcsServerTest, ACacheOutlivesItsStore) {
   Site& site = Site::Get();
   const store::TemporaryFolder folder;
   const std::string url = "gs://" + site.NewBucket();
-  const StoreConfig config{
+  const stores::StoreConfig config{
       .endpoint = site.endpoint(), .key_file = site.key_file(), .cache_dir = folder.path() + "/cache"};
   const std::string content(3'000'000, 'x');
-  store::Generation generation = 0;
+  store::Generation generation;
   for (const uint64_t requests : {1, 0}) {
-    const auto opened = OpenStoreWithStats(url, config);
+    const auto opened = stores::OpenStoreWithStats(url, config);
     ASSERT_TRUE(opened) << opened.error().ToString();
-    if (generation == 0) {
+    if (generation == store::kAbsent) {
       const auto written = opened->store->Write("k", store::BytesSource(content), {}, {});
       ASSERT_TRUE(written) << written.error().ToString();
       generation = written->generation;
@@ -135,7 +135,7 @@ TEST(GcsServerTest, ACacheOutlivesItsStore) {
     const auto read = opened->store->Read("k", {.if_generation = generation}, {});
     ASSERT_TRUE(read && *read);
     EXPECT_TRUE((*read)->data.view() == content);
-    EXPECT_EQ(opened->requests->Snapshot().of(store::Operation::kRead).calls, requests);
+    EXPECT_EQ(opened->requests->Snapshot().of(store::CallKind::kRead).calls, requests);
     opened->cache->Flush();
   }
 }

@@ -5,18 +5,18 @@
 #include "bindings/bindings.h"
 #include "bindings/errors.h"
 #include "bindings/store.h"
-#include "gcs/open_store.h"
+#include "stores/open_store.h"
 
 namespace seamount::python {
 
 std::shared_ptr<Store> OpenStoreOrRaise(const std::string& url, const Connection& connection) {
   const auto open = [&] {
     const nanobind::gil_scoped_release released;
-    return gcs::OpenStore(url, {.endpoint = connection.endpoint,
-                                .key_file = connection.key,
-                                .anonymous = connection.anonymous,
-                                .cache_dir = connection.cache_dir,
-                                .cache_bytes = connection.cache_bytes});
+    return stores::OpenStore(url, {.endpoint = connection.endpoint,
+                                   .key_file = connection.key,
+                                   .anonymous = connection.anonymous,
+                                   .cache_dir = connection.cache_dir,
+                                   .cache_bytes = connection.cache_bytes});
   };
   return ValueOrRaise(open());
 }

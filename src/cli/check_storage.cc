@@ -137,7 +137,7 @@ void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_writ
     hear(key);
     if (key.finding == Finding::kFailure) return;
   }
-  const std::string endpoint = gcs::EndpointOf(ConfigFromFlags(flags));
+  const std::string endpoint = stores::EndpointOf(ConfigFromFlags(flags));
   const auto http = net::MakeCurlHttpClient();
   const auto answered = http->Send({.url = endpoint + "/"}, context);
   if (!answered) {

@@ -40,7 +40,7 @@ class Printer {
     if (options_.json) {
       PrintJson({{"url", root_ + object.key},
                  {"size", object.size_bytes},
-                 {"generation", std::to_string(object.generation)},
+                 {"generation", object.generation.text()},
                  {"updated", Timestamp(object.updated)},
                  {"metadata", object.metadata}});
     } else if (options_.long_form) {
@@ -96,7 +96,7 @@ Result<void> PrintAll(Store& store, store::ListOptions list, Printer& printer, c
 
 Result<int> List(const LsOptions& options) {
   const CallContext context = Interruptible();
-  SEAMOUNT_TRY_ASSIGN(const gcs::Url url, gcs::ParseUrl(options.url));
+  SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(options.url));
   const bool bucket = url.scheme == "gs";
   const std::string root = bucket ? "gs://" + url.bucket + "/" : options.url + (options.url.ends_with('/') ? "" : "/");
   const std::string path = bucket ? url.path : "";

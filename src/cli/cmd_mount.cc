@@ -63,7 +63,7 @@ uint64_t ProcessPeakBytes() {
   return 0;
 }
 
-std::string StatsJson(vfs::FileSystem& fs, const gcs::OpenedStore& store) {
+std::string StatsJson(vfs::FileSystem& fs, const stores::OpenedStore& store) {
   const vfs::Stats& stats = fs.stats();
   const auto snapshot = [](const auto& trace) { return trace == nullptr ? store::TraceStats() : trace->Snapshot(); };
   const store::BlockCacheStats cache = store.cache == nullptr ? store::BlockCacheStats() : store.cache->Stats();
@@ -77,8 +77,8 @@ std::string StatsJson(vfs::FileSystem& fs, const gcs::OpenedStore& store) {
   put("read_waits", stats.read_waits);
   put("requests", sent.calls());
   put("request_errors", sent.errors());
-  put("network_read_bytes", sent.of(store::Operation::kRead).bytes);
-  put("network_written_bytes", sent.of(store::Operation::kWrite).bytes);
+  put("network_read_bytes", sent.of(store::CallKind::kRead).bytes);
+  put("network_written_bytes", sent.of(store::CallKind::kWrite).bytes);
   put("cache_hits", cache.hits);
   put("cache_hit_bytes", cache.hit_bytes);
   put("cache_misses", cache.misses);
@@ -102,7 +102,7 @@ std::string StatsJson(vfs::FileSystem& fs, const gcs::OpenedStore& store) {
 // Writes the statistics every few seconds and once at the end; each time whole, by rename.
 class StatsWriter {
  public:
-  StatsWriter(vfs::FileSystem& fs, const gcs::OpenedStore& store, std::string path)
+  StatsWriter(vfs::FileSystem& fs, const stores::OpenedStore& store, std::string path)
       : fs_(fs), store_(store), path_(std::move(path)) {
     if (!path_.empty()) thread_ = std::jthread([this](const std::stop_token& stop) { Run(stop); });
   }
@@ -123,7 +123,7 @@ class StatsWriter {
   }
 
   vfs::FileSystem& fs_;
-  const gcs::OpenedStore& store_;
+  const stores::OpenedStore& store_;
   const std::string path_;
   std::mutex mutex_;
   std::condition_variable_any wake_;
@@ -181,11 +181,11 @@ Result<int> Serve(const MountOptions& options, const std::function<void()>& read
 
   TuneAllocator();
   const CallContext context = Interruptible();
-  gcs::StoreConfig config = ConfigFromFlags(options.store);
+  stores::StoreConfig config = ConfigFromFlags(options.store);
   config.retry_deadline = std::chrono::nanoseconds(static_cast<int64_t>(options.retry_deadline_s * 1e9));
   if (cache_bytes > 0) config.cache_dir = options.cache_dir;
   config.cache_bytes = cache_bytes;
-  SEAMOUNT_TRY_ASSIGN(const auto store, gcs::OpenStoreWithStats(options.url, config));
+  SEAMOUNT_TRY_ASSIGN(const auto store, stores::OpenStoreWithStats(options.url, config));
   SEAMOUNT_TRY(CheckBucket(*store.store, options.url, context));
   const auto ttl = std::chrono::nanoseconds(static_cast<int64_t>(options.ttl_s * 1e9));
   SEAMOUNT_TRY_ASSIGN(const auto fs, vfs::FileSystem::Open(store.store, {.staging_dir = StagingFolder(options),

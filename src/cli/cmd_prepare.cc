@@ -59,13 +59,13 @@ void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
 
 // A bucket must be there, a local folder need not.
 Result<std::shared_ptr<Store>> OpenOutput(const PrepareFlags& flags) {
-  SEAMOUNT_TRY_ASSIGN(const gcs::Url url, gcs::ParseUrl(flags.to));
+  SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(flags.to));
   if (url.scheme == "file") {
     std::error_code error;
     std::filesystem::create_directories(url.path, error);
     if (error) return base::InvalidArgument("making the folder " + url.path + ": " + error.message());
   }
-  return gcs::OpenStore(flags.to, ConfigFromFlags(flags.store));
+  return stores::OpenStore(flags.to, ConfigFromFlags(flags.store));
 }
 
 // A plain path is a folder of this machine.

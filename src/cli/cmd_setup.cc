@@ -5,20 +5,20 @@
 #include <nlohmann/json.hpp>
 
 #include "cli/command.h"
-#include "gcs/open_store.h"
-#include "gcs/setup.h"
 #include "net/http_client.h"
+#include "stores/open_store.h"
+#include "stores/setup.h"
 
 namespace seamount::cli {
 namespace {
 
 struct SetupFlags {
-  gcs::SetupOptions options;
+  stores::SetupOptions options;
   std::string url;
   bool json = false;
 };
 
-void PrintNext(const gcs::SetupOptions& options) {
+void PrintNext(const stores::SetupOptions& options) {
   const std::string endpoint = options.endpoint.empty() ? "" : " --endpoint " + options.endpoint;
   const std::string argument = options.endpoint.empty() ? "" : ", endpoint=\"" + options.endpoint + "\"";
   std::printf("Next, as a folder:    seamount mount gs://%s FOLDER%s --key %s\n", options.bucket.c_str(),
@@ -29,16 +29,16 @@ void PrintNext(const gcs::SetupOptions& options) {
 }
 
 Result<int> Setup(const SetupFlags& flags) {
-  SEAMOUNT_TRY_ASSIGN(const gcs::Url url, gcs::ParseUrl(flags.url));
+  SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(flags.url));
   if (url.scheme != "gs" || !url.path.empty())
     return base::InvalidArgument("'" + flags.url + "': setup makes whole buckets (expected gs://bucket)");
-  gcs::SetupOptions options = flags.options;
+  stores::SetupOptions options = flags.options;
   options.bucket = url.bucket;
   const auto said = [&](const std::string& step) {
     if (!flags.json) std::printf("%s\n", step.c_str());
   };
-  SEAMOUNT_TRY_ASSIGN(const gcs::SetupReport report,
-                      gcs::SetUpBucket(options, net::MakeCurlHttpClient(), said, Interruptible()));
+  SEAMOUNT_TRY_ASSIGN(const stores::SetupReport report,
+                      stores::SetUpBucket(options, net::MakeCurlHttpClient(), said, Interruptible()));
   if (!flags.json) {
     PrintNext(options);
     return kExitOk;
@@ -64,7 +64,7 @@ void AddSetupCommand(CLI::App& app, Chosen& chosen) {
       app, "setup", "Make a bucket, a service account with rights on it alone, and its key file",
       "seamount setup gs://winds --endpoint http://127.0.0.1:9000 --admin-key lab/admin-key.json --key winds-key.json\n"
       "seamount setup gs://my-winds --project my-project --location europe-west3 --key winds-key.json");
-  gcs::SetupOptions& options = flags->options;
+  stores::SetupOptions& options = flags->options;
   command.add_option("URL", flags->url, "Bucket, as gs://bucket")->required();
   AddEndpointFlag(command, options.endpoint);
   command

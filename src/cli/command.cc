@@ -56,12 +56,12 @@ void AddStoreFlags(CLI::App& command, StoreFlags& flags) {
   command.add_flag("--anonymous", flags.anonymous, "Send no credentials: for public buckets")->excludes(key);
 }
 
-gcs::StoreConfig ConfigFromFlags(const StoreFlags& flags) {
+stores::StoreConfig ConfigFromFlags(const StoreFlags& flags) {
   return {.endpoint = flags.endpoint, .key_file = flags.key, .anonymous = flags.anonymous};
 }
 
 Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags) {
-  return gcs::OpenStore(url, ConfigFromFlags(flags));
+  return stores::OpenStore(url, ConfigFromFlags(flags));
 }
 
 void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print JSON, for scripts"); }

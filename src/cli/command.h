@@ -11,7 +11,7 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "gcs/open_store.h"
+#include "stores/open_store.h"
 
 namespace CLI {
 class App;
@@ -51,7 +51,7 @@ struct StoreFlags {
 void AddStoreFlags(CLI::App& command, StoreFlags& flags);
 // The first of them alone.
 void AddEndpointFlag(CLI::App& command, std::string& endpoint);
-gcs::StoreConfig ConfigFromFlags(const StoreFlags& flags);
+stores::StoreConfig ConfigFromFlags(const StoreFlags& flags);
 Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags);
 
 void AddJsonFlag(CLI::App& command, bool& json);

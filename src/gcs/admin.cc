@@ -64,17 +64,17 @@ Result<std::unique_ptr<AdminClient>> AdminClient::Make(const std::string& endpoi
                                                        std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock) {
   SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(endpoint));
   const bool google = url.host == "googleapis.com" || url.host.ends_with(".googleapis.com");
-  SEAMOUNT_TRY_ASSIGN(auto storage, Connection::Make(endpoint, "", http, tokens, clock));
+  SEAMOUNT_TRY_ASSIGN(auto storage, ServiceClient::Make(endpoint, "", http, tokens, clock));
   SEAMOUNT_TRY_ASSIGN(auto iam,
-                      Connection::Make(google ? "https://iam.googleapis.com" : endpoint, "", http, tokens, clock));
+                      ServiceClient::Make(google ? "https://iam.googleapis.com" : endpoint, "", http, tokens, clock));
   return std::unique_ptr<AdminClient>(new AdminClient(project, std::move(storage), std::move(iam), clock));
 }
 
-AdminClient::AdminClient(std::string project, std::unique_ptr<Connection> storage, std::unique_ptr<Connection> iam,
-                         base::Clock& clock)
+AdminClient::AdminClient(std::string project, std::unique_ptr<ServiceClient> storage,
+                         std::unique_ptr<ServiceClient> iam, base::Clock& clock)
     : project_(std::move(project)), storage_(std::move(storage)), iam_(std::move(iam)), clock_(clock) {}
 
-Result<net::HttpResponse> AdminClient::Send(const Connection& connection, const std::string& method,
+Result<net::HttpResponse> AdminClient::Send(const ServiceClient& client, const std::string& method,
                                             const std::string& url, const std::string& body,
                                             const CallContext& context) const {
   net::HttpRequest request{.method = method, .url = url};
@@ -82,7 +82,7 @@ Result<net::HttpResponse> AdminClient::Send(const Connection& connection, const 
     request.headers.Add("Content-Type", "application/json");
     request.body = BodyOf(body);
   }
-  return connection.Send(std::move(request), context);
+  return client.Send(std::move(request), context);
 }
 
 Result<bool> AdminClient::EnsureBucket(const std::string& bucket, const std::string& location,

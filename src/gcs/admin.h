@@ -9,7 +9,7 @@
 #include "auth/token_source.h"
 #include "base/clock.h"
 #include "base/result.h"
-#include "gcs/connection.h"
+#include "gcs/service_client.h"
 #include "net/http_client.h"
 
 namespace seamount::gcs {
@@ -46,15 +46,15 @@ class AdminClient {
   Result<void> DeleteKey(const std::string& email, const std::string& key_id, const CallContext& context);
 
  private:
-  AdminClient(std::string project, std::unique_ptr<Connection> storage, std::unique_ptr<Connection> iam,
+  AdminClient(std::string project, std::unique_ptr<ServiceClient> storage, std::unique_ptr<ServiceClient> iam,
               base::Clock& clock);
   Result<std::optional<std::string>> FindAccount(const std::string& account_id, const CallContext& context);
-  Result<net::HttpResponse> Send(const Connection& connection, const std::string& method, const std::string& url,
+  Result<net::HttpResponse> Send(const ServiceClient& client, const std::string& method, const std::string& url,
                                  const std::string& body, const CallContext& context) const;
 
   const std::string project_;
-  const std::unique_ptr<Connection> storage_;
-  const std::unique_ptr<Connection> iam_;
+  const std::unique_ptr<ServiceClient> storage_;
+  const std::unique_ptr<ServiceClient> iam_;
   base::Clock& clock_;
 };
 

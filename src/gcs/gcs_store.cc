@@ -1,11 +1,13 @@
 #include "gcs/gcs_store.h"
 
 #include <algorithm>
+#include <atomic>
 
 #include "base/checksum.h"
 #include "base/encoding.h"
-#include "gcs/connection.h"
 #include "gcs/errors.h"
+#include "gcs/resource.h"
+#include "gcs/service_client.h"
 #include "gcs/wire.h"
 
 namespace seamount::gcs {
@@ -21,12 +23,12 @@ using store::ReadOptions;
 using store::ReadResult;
 
 // What an ObjectInfo is made of; asking for no more makes listings several times shorter.
-constexpr std::string_view kObjectFields = "name,bucket,size,generation,crc32c,updated,contentType,metadata";
-constexpr std::string_view kListFields =
-    "items(name,bucket,size,generation,crc32c,updated,contentType,metadata),prefixes,nextPageToken";
+constexpr std::string_view kObjectFields =
+    "name,bucket,size,generation,crc32c,timeCreated,updated,contentType,metadata,cacheControl,contentDisposition,"
+    "contentEncoding,contentLanguage";
 
-void AddCondition(net::QueryParameters& query, const char* name, std::optional<Generation> generation) {
-  if (generation) query.emplace_back(name, std::to_string(*generation));
+void AddCondition(net::QueryParameters& query, const char* name, const std::optional<Generation>& generation) {
+  if (generation) query.emplace_back(name, *generation == kAbsent ? "0" : generation->text());
 }
 
 std::optional<uint32_t> Crc32cOf(const net::Headers& headers) {
@@ -42,8 +44,9 @@ std::optional<uint64_t> UintOf(const net::Headers& headers, std::string_view nam
   return text ? ParseUint(*text) : std::nullopt;
 }
 
-// "bytes=3-6"; nothing where the whole object is asked for.
+// "bytes=3-6", "bytes=-5"; nothing where the whole object is asked for.
 std::string RangeHeader(const ByteRange& range) {
+  if (range.suffix) return "bytes=-" + std::to_string(*range.suffix);
   if (range.offset == 0 && !range.length) return "";
   std::string header = "bytes=" + std::to_string(range.offset) + "-";
   // A last byte past 2^64 is the object's end.
@@ -55,20 +58,21 @@ std::string RangeHeader(const ByteRange& range) {
 
 class GcsStore final : public Store {
  public:
-  GcsStore(std::unique_ptr<Connection> connection, const GcsOptions& options)
-      : connection_(std::move(connection)), options_(options) {}
+  GcsStore(std::unique_ptr<ServiceClient> client, const GcsOptions& options)
+      : client_(std::move(client)), options_(options) {}
 
   Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
                                          const CallContext& context) override {
     SEAMOUNT_TRY(Check(key, context));
-    const std::string what = "reading " + connection_->Name(key);
+    const std::string what = "reading " + client_->Name(key);
     const ByteRange range = options.range.value_or(ByteRange{});
-    if (range.length == 0U) return ReadNothing(key, options.if_generation, what, context);
+    if (range.suffix.value_or(range.length.value_or(UINT64_MAX)) == 0)
+      return ReadNothing(key, options.if_generation, what, context);
     net::QueryParameters query = {{"alt", "media"}};
     AddCondition(query, "ifGenerationMatch", options.if_generation);
-    net::HttpRequest request{
-        .url = connection_->UrlOf(ObjectPath(connection_->bucket(), key), query),
-        .max_response_bytes = std::min(range.length.value_or(UINT64_MAX), options_.max_read_bytes)};
+    net::HttpRequest request{.url = client_->UrlOf(ObjectPath(client_->bucket(), key), query),
+                             .max_response_bytes = std::min(range.suffix.value_or(range.length.value_or(UINT64_MAX)),
+                                                            options_.max_read_bytes)};
     // The stored bytes are the object: without this, an object stored compressed would be sent unpacked.
     request.headers.Add("Accept-Encoding", "gzip");
     if (const std::string header = RangeHeader(range); !header.empty()) request.headers.Add("Range", header);
@@ -80,7 +84,7 @@ class GcsStore final : public Store {
       case 404:
         if (!SaysBucketIsAbsent(response)) return Absent<ReadResult>(options.if_generation, what);
         [[fallthrough]];
-      default: return connection_->ErrorOf(response, what);
+      default: return client_->ErrorOf(response, what);
     }
   }
 
@@ -88,29 +92,28 @@ class GcsStore final : public Store {
     SEAMOUNT_TRY(Check(key, context));
     SEAMOUNT_TRY_ASSIGN(auto object, GetResource(key, context));
     if (!object) return std::optional<ObjectInfo>();
-    return std::optional<ObjectInfo>(std::move(object->info));
+    return std::optional<ObjectInfo>(InfoOf(*std::move(object)));
   }
 
   Result<ObjectInfo> Write(const std::string& key, const store::ByteSource& source, const store::WriteOptions& options,
                            const CallContext& context) override {
     SEAMOUNT_TRY(Check(key, context));
     if (options.content_type.find_first_of("\r\n") != std::string::npos) {
-      return base::InvalidArgument("writing " + connection_->Name(key) + ": the content type holds a line break");
+      return base::InvalidArgument("writing " + client_->Name(key) + ": the content type holds a line break");
     }
-    return Upload(*connection_, key, source, options, options_.upload, context);
+    return Upload(*client_, key, source, options, options_.upload, context);
   }
 
   Result<bool> Delete(const std::string& key, const store::DeleteOptions& options,
                       const CallContext& context) override {
     SEAMOUNT_TRY(Check(key, context));
-    const std::string what = "deleting " + connection_->Name(key);
+    const std::string what = "deleting " + client_->Name(key);
     net::QueryParameters query;
     AddCondition(query, "ifGenerationMatch", options.if_generation);
-    net::HttpRequest request{.method = "DELETE",
-                             .url = connection_->UrlOf(ObjectPath(connection_->bucket(), key), query)};
+    net::HttpRequest request{.method = "DELETE", .url = client_->UrlOf(ObjectPath(client_->bucket(), key), query)};
     SEAMOUNT_TRY_ASSIGN(const auto response, Send(std::move(request), what, context));
     if (response.status == 200 || response.status == 204) return true;
-    if (response.status != 404 || SaysBucketIsAbsent(response)) return connection_->ErrorOf(response, what);
+    if (response.status != 404 || SaysBucketIsAbsent(response)) return client_->ErrorOf(response, what);
     if (options.if_generation.value_or(kAbsent) != kAbsent) return NotAtGeneration(what);
     return false;
   }
@@ -118,22 +121,23 @@ class GcsStore final : public Store {
   Result<store::ListPage> List(const store::ListOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(CheckContext(context));
     if (options.max_results < 1) return base::InvalidArgument("list: max_results must be at least 1");
-    const std::string what = "listing " + connection_->Name(options.prefix);
+    const std::string what = "listing " + client_->Name(options.prefix);
     net::QueryParameters query = {{"maxResults", std::to_string(options.max_results)},
-                                  {"fields", std::string(kListFields)}};
+                                  {"fields", "items(" + std::string(kObjectFields) + "),prefixes,nextPageToken"}};
     if (!options.prefix.empty()) query.emplace_back("prefix", options.prefix);
     if (!options.delimiter.empty()) query.emplace_back("delimiter", options.delimiter);
     if (options.include_trailing_delimiter) query.emplace_back("includeTrailingDelimiter", "true");
     if (!options.start_offset.empty()) query.emplace_back("startOffset", options.start_offset);
+    if (!options.end_offset.empty()) query.emplace_back("endOffset", options.end_offset);
     if (!options.page_token.empty()) query.emplace_back("pageToken", options.page_token);
-    const std::string path = "/storage/v1/b/" + base::PercentEncode(connection_->bucket()) + "/o";
-    SEAMOUNT_TRY_ASSIGN(const auto response, Send({.url = connection_->UrlOf(path, query)}, what, context));
-    if (response.status != 200) return connection_->ErrorOf(response, what);
+    const std::string path = "/storage/v1/b/" + base::PercentEncode(client_->bucket()) + "/o";
+    SEAMOUNT_TRY_ASSIGN(const auto response, Send({.url = client_->UrlOf(path, query)}, what, context));
+    if (response.status != 200) return client_->ErrorOf(response, what);
     auto list = DecodeList(response.body.view());
     if (!list) return Unexpected(what, list.error());
     store::ListPage page{.prefixes = std::move(list->prefixes), .next_page_token = std::move(list->next_page_token)};
     page.objects.reserve(list->objects.size());
-    for (ObjectResource& object : list->objects) page.objects.push_back(std::move(object.info));
+    for (ObjectResource& object : list->objects) page.objects.push_back(InfoOf(std::move(object)));
     return page;
   }
 
@@ -141,7 +145,7 @@ class GcsStore final : public Store {
                           const CallContext& context) override {
     SEAMOUNT_TRY(Check(from, context));
     SEAMOUNT_TRY(Check(to, context));
-    const std::string what = "copying " + connection_->Name(from) + " to '" + to + "'";
+    const std::string what = "copying " + client_->Name(from) + " to '" + to + "'";
     std::string body;
     if (options.metadata) {
       // New metadata replaces the whole resource, so what is to be kept has to be said again.
@@ -156,16 +160,16 @@ class GcsStore final : public Store {
     net::QueryParameters query;
     AddCondition(query, "ifGenerationMatch", options.if_generation);
     AddCondition(query, "ifSourceGenerationMatch", options.if_source_generation);
-    const std::string path = ObjectPath(connection_->bucket(), from) + "/rewriteTo" +
-                             ObjectPath(connection_->bucket(), to).substr(std::string("/storage/v1").size());
+    const std::string path = ObjectPath(client_->bucket(), from) + "/rewriteTo" +
+                             ObjectPath(client_->bucket(), to).substr(std::string("/storage/v1").size());
     for (std::string token;;) {
       net::QueryParameters step = query;
       if (!token.empty()) step.emplace_back("rewriteToken", token);
-      SEAMOUNT_TRY_ASSIGN(const auto response, Post(connection_->UrlOf(path, step), body, what, context));
-      if (response.status != 200) return connection_->ErrorOf(response, what);
+      SEAMOUNT_TRY_ASSIGN(const auto response, SendJson("POST", client_->UrlOf(path, step), body, what, context));
+      if (response.status != 200) return client_->ErrorOf(response, what);
       auto status = DecodeRewrite(response.body.view());
       if (!status) return Unexpected(what, status.error());
-      if (status->done) return std::move(status->resource->info);
+      if (status->done) return InfoOf(*std::move(status->resource));
       token = std::move(status->rewrite_token);
     }
   }
@@ -174,24 +178,55 @@ class GcsStore final : public Store {
                              const store::WriteOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(Check(to, context));
     for (const store::ComposeSource& source : sources) SEAMOUNT_TRY(CheckKey(source.key));
-    const std::string what = "composing " + connection_->Name(to);
+    const std::string what = "composing " + client_->Name(to);
     if (sources.empty() || sources.size() > store::kMaxComposeSources) {
       return base::InvalidArgument(what + ": takes 1 to 32 sources, not " + std::to_string(sources.size()));
     }
-    ComposeRequest compose{.sources = sources, .destination = {.content_type = options.content_type}};
-    if (!options.metadata.empty()) {
-      auto& metadata = compose.destination.metadata.emplace();
-      for (const auto& [name, value] : options.metadata) metadata.emplace(name, value);
-    }
+    const ComposeRequest compose{.sources = sources, .destination = PatchOf(options)};
     net::QueryParameters query;
     AddCondition(query, "ifGenerationMatch", options.if_generation);
-    const std::string url = connection_->UrlOf(ObjectPath(connection_->bucket(), to) + "/compose", query);
-    SEAMOUNT_TRY_ASSIGN(const auto response, Post(url, EncodeCompose(compose), what, context));
-    if (response.status != 200) return connection_->ErrorOf(response, what);
-    auto object = DecodeObject(response.body.view());
-    if (!object) return Unexpected(what, object.error());
-    return std::move(object->info);
+    const std::string url = client_->UrlOf(ObjectPath(client_->bucket(), to) + "/compose", query);
+    SEAMOUNT_TRY_ASSIGN(const auto response, SendJson("POST", url, EncodeCompose(compose), what, context));
+    return ObjectIn(response, what);
   }
+
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const store::MoveOptions& options,
+                          const CallContext& context) override {
+    SEAMOUNT_TRY(Check(from, context));
+    SEAMOUNT_TRY(Check(to, context));
+    if (from == to) return base::InvalidArgument("moving " + client_->Name(from) + ": onto itself");
+    const std::string what = "moving " + client_->Name(from) + " to '" + to + "'";
+    if (!moves_) return base::InvalidArgument(what + ": the server cannot move objects");
+    net::QueryParameters query;
+    AddCondition(query, "ifGenerationMatch", options.if_generation);
+    AddCondition(query, "ifSourceGenerationMatch", options.if_source_generation);
+    const std::string path = ObjectPath(client_->bucket(), from) + "/moveTo/o/" + base::PercentEncode(to);
+    SEAMOUNT_TRY_ASSIGN(const auto response, SendJson("POST", client_->UrlOf(path, query), "", what, context));
+    // A server that does not know the call says so in one of these ways; the second may also mean the object.
+    bool unknown = response.status == 405 || response.status == 501;
+    if (response.status == 404 && !SaysBucketIsAbsent(response)) {
+      SEAMOUNT_TRY_ASSIGN(unknown, Exists(from, options.if_source_generation, context));
+    }
+    if (!unknown) return ObjectIn(response, what);
+    moves_ = false;
+    return base::InvalidArgument(what + ": the server cannot move objects");
+  }
+
+  Result<ObjectInfo> Patch(const std::string& key, const store::AttributeChanges& changes,
+                           const store::PatchOptions& options, const CallContext& context) override {
+    SEAMOUNT_TRY(Check(key, context));
+    const std::string what = "changing the attributes of " + client_->Name(key);
+    ObjectPatch patch{.content_type = changes.content_type};
+    if (changes.headers) patch.other = FieldsOf(*changes.headers, /*clear=*/true);
+    if (!changes.metadata.empty()) patch.metadata = changes.metadata;
+    net::QueryParameters query = {{"fields", std::string(kObjectFields)}};
+    AddCondition(query, "ifGenerationMatch", options.if_generation);
+    const std::string url = client_->UrlOf(ObjectPath(client_->bucket(), key), query);
+    SEAMOUNT_TRY_ASSIGN(const auto response, SendJson("PATCH", url, EncodePatch(patch), what, context));
+    return ObjectIn(response, what);
+  }
+
+  store::Capabilities capabilities() const override { return {.move = moves_}; }
 
  private:
   static Result<void> Check(const std::string& key, const CallContext& context) {
@@ -214,14 +249,27 @@ class GcsStore final : public Store {
   }
 
   Result<net::HttpResponse> Send(net::HttpRequest request, const std::string& what, const CallContext& context) {
-    auto response = connection_->Send(std::move(request), context);
+    auto response = client_->Send(std::move(request), context);
     if (!response) return response.error().Wrap(what);
     return response;
   }
 
-  Result<net::HttpResponse> Post(const std::string& url, const std::string& json, const std::string& what,
-                                 const CallContext& context) {
-    net::HttpRequest request{.method = "POST", .url = url};
+  // The object that a successful answer holds.
+  Result<ObjectInfo> ObjectIn(const net::HttpResponse& response, const std::string& what) const {
+    if (response.status != 200) return client_->ErrorOf(response, what);
+    auto object = DecodeObject(response.body.view());
+    if (!object) return Unexpected(what, object.error());
+    return InfoOf(*std::move(object));
+  }
+
+  Result<bool> Exists(const std::string& key, const std::optional<Generation>& at, const CallContext& context) {
+    SEAMOUNT_TRY_ASSIGN(const auto object, GetResource(key, context));
+    return object && at.value_or(object->info.generation) == object->info.generation;
+  }
+
+  Result<net::HttpResponse> SendJson(const std::string& method, const std::string& url, const std::string& json,
+                                     const std::string& what, const CallContext& context) {
+    net::HttpRequest request{.method = method, .url = url};
     const store::BytesSource body(json);
     if (!json.empty()) request.headers.Add("Content-Type", "application/json; charset=UTF-8");
     request.body = net::RequestBody{.size = body.size(), .read_at = [&body](uint64_t at, std::span<std::byte> into) {
@@ -231,14 +279,12 @@ class GcsStore final : public Store {
   }
 
   Result<std::optional<ObjectResource>> GetResource(const std::string& key, const CallContext& context) {
-    const std::string what = "looking up " + connection_->Name(key);
-    const std::string url =
-        connection_->UrlOf(ObjectPath(connection_->bucket(), key),
-                           {{"fields", std::string(kObjectFields) + ",cacheControl,contentEncoding,contentDisposition,"
-                                                                    "contentLanguage,customTime,storageClass"}});
+    const std::string what = "looking up " + client_->Name(key);
+    const std::string url = client_->UrlOf(ObjectPath(client_->bucket(), key),
+                                           {{"fields", std::string(kObjectFields) + ",customTime,storageClass"}});
     SEAMOUNT_TRY_ASSIGN(const auto response, Send({.url = url}, what, context));
     if (response.status == 404 && !SaysBucketIsAbsent(response)) return std::optional<ObjectResource>();
-    if (response.status != 200) return connection_->ErrorOf(response, what);
+    if (response.status != 200) return client_->ErrorOf(response, what);
     auto object = DecodeObject(response.body.view());
     if (!object) return Unexpected(what, object.error());
     return std::optional<ObjectResource>(*std::move(object));
@@ -250,7 +296,7 @@ class GcsStore final : public Store {
     SEAMOUNT_TRY_ASSIGN(auto object, GetResource(key, context));
     if (!object) return Absent<ReadResult>(if_generation, what);
     if (if_generation.value_or(object->info.generation) != object->info.generation) return NotAtGeneration(what);
-    return std::optional<ReadResult>(ReadResult{.info = std::move(object->info)});
+    return std::optional<ReadResult>(ReadResult{.info = InfoOf(*std::move(object))});
   }
 
   // Checks an answer with content against what was asked, and makes the result of it.
@@ -261,27 +307,27 @@ class GcsStore final : public Store {
     if (!generation || *generation == 0) {
       return base::Internal(what + ": the answer lacks 'x-goog-generation' (is the endpoint a GCS server?)");
     }
-    if (if_generation && *if_generation != *generation) return NotAtGeneration(what);
-    ReadResult result{.info = {.key = key, .generation = *generation, .crc32c = Crc32cOf(response.headers)},
-                      .data = response.body};
+    if (if_generation && NumberOf(*if_generation) != *generation) return NotAtGeneration(what);
+    ReadResult result{
+        .info = {.key = key, .generation = GenerationOf(*generation), .crc32c = Crc32cOf(response.headers)},
+        .data = response.body};
     result.info.content_type = response.headers.Get("Content-Type").value_or("");
     if (response.status == 206) {
       const auto content_range = ParseContentRange(response.headers.Get("Content-Range").value_or(""));
+      const store::ByteSpan asked = SpanOf(range, content_range ? content_range->total.value_or(0) : 0);
       if (!content_range || !content_range->span || !content_range->total ||
-          content_range->span->first != range.offset ||
+          content_range->span->first != asked.begin ||
           content_range->span->last - content_range->span->first + 1 != response.body.size()) {
         return base::Internal(what + ": the server sent another range than was asked for");
       }
       result.info.size_bytes = *content_range->total;
-      const uint64_t there = result.info.size_bytes - range.offset;
-      if (response.body.size() != std::min(range.length.value_or(there), there)) {
+      if (response.body.size() != asked.size()) {
         return base::Unavailable(what + ": the server sent less than the range asked for");
       }
     } else {
       result.info.size_bytes = response.body.size();
-      const uint64_t begin = std::min<uint64_t>(range.offset, response.body.size());
-      const uint64_t left = response.body.size() - begin;
-      result.data = response.body.Slice(begin, std::min(range.length.value_or(left), left));
+      const store::ByteSpan asked = SpanOf(range, response.body.size());
+      result.data = response.body.Slice(asked.begin, asked.size());
     }
     if (response.body.size() == result.info.size_bytes && result.info.crc32c &&
         base::Crc32c(response.body.span()) != *result.info.crc32c) {
@@ -290,8 +336,9 @@ class GcsStore final : public Store {
     return std::optional<ReadResult>(std::move(result));
   }
 
-  const std::unique_ptr<Connection> connection_;
+  const std::unique_ptr<ServiceClient> client_;
   const GcsOptions options_;
+  std::atomic<bool> moves_ = true;  // until the server has shown that it does not know the call
 };
 
 }  // namespace
@@ -302,9 +349,9 @@ Result<std::unique_ptr<Store>> MakeGcsStore(const GcsOptions& options, std::shar
       options.bucket == "." || options.bucket == "..") {
     return base::InvalidArgument("bucket '" + options.bucket + "': not a bucket's name");
   }
-  SEAMOUNT_TRY_ASSIGN(auto connection, Connection::Make(options.endpoint, options.bucket, std::move(http),
-                                                        std::move(tokens), *options.clock));
-  return std::unique_ptr<Store>(std::make_unique<GcsStore>(std::move(connection), options));
+  SEAMOUNT_TRY_ASSIGN(auto client, ServiceClient::Make(options.endpoint, options.bucket, std::move(http),
+                                                       std::move(tokens), *options.clock));
+  return std::unique_ptr<Store>(std::make_unique<GcsStore>(std::move(client), options));
 }
 
 }  // namespace seamount::gcs

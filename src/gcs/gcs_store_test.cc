@@ -12,7 +12,6 @@
 #include "base/checksum.h"
 #include "base/encoding.h"
 #include "gcs/errors.h"
-#include "gcs/open_store.h"
 #include "gcs/wire.h"
 #include "net/testing/fake_http_client.h"
 #include "store/retry/retry_store.h"
@@ -54,7 +53,7 @@ std::string ObjectJson(const std::string& key, std::string_view content) {
   ObjectResource object;
   object.info = {.key = key,
                  .size_bytes = content.size(),
-                 .generation = 43,
+                 .generation = GenerationOf(43),
                  .crc32c = base::Crc32c(base::AsBytes(content)),
                  .content_type = "text/plain"};
   object.bucket = "winds";
@@ -82,11 +81,11 @@ class GcsStoreTest : public testing::Test {
 
 TEST_F(GcsStoreTest, AReadIsOneRequest) {
   http_->Enqueue(206, "3456", MediaHeaders("0123456789", "bytes 3-6/10"));
-  const auto read = store_->Read("a/b ü", {.range = store::ByteRange{3, 4}, .if_generation = 42}, {});
+  const auto read = store_->Read("a/b ü", {.range = store::ByteRange{3, 4}, .if_generation = GenerationOf(42)}, {});
   ASSERT_TRUE(read && *read) << read.error().ToString();
   EXPECT_EQ((*read)->data.view(), "3456");
   EXPECT_EQ((*read)->info.size_bytes, 10u);
-  EXPECT_EQ((*read)->info.generation, 42u);
+  EXPECT_EQ((*read)->info.generation, GenerationOf(42));
   ASSERT_EQ(http_->requests().size(), 1u);
   EXPECT_EQ(http_->requests()[0].url,
             "http://lab:9000/storage/v1/b/winds/o/a%2Fb%20%C3%BC?alt=media&ifGenerationMatch=42");
@@ -109,7 +108,7 @@ TEST_F(GcsStoreTest, WrongBytesAndWrongRangesAreErrors) {
   ASSERT_TRUE(whole && *whole) << "a server may ignore the range";
   EXPECT_EQ((*whole)->data.view(), "3456");
   http_->Enqueue(200, "0123456789", MediaHeaders("0123456789"));
-  EXPECT_EQ(store_->Read("k", {.if_generation = 41}, {}).error().code(), ErrorCode::kPreconditionFailed);
+  EXPECT_EQ(store_->Read("k", {.if_generation = GenerationOf(41)}, {}).error().code(), ErrorCode::kPreconditionFailed);
 }
 
 TEST_F(GcsStoreTest, A401IsAnsweredWithAFreshTokenOnce) {
@@ -157,10 +156,11 @@ TEST_F(GcsStoreTest, RetryAfterIsHonoured) {
 
 TEST_F(GcsStoreTest, SmallWritesAreOneRequestWithTheirChecksum) {
   http_->Enqueue(200, ObjectJson("k", "hello"));
-  const auto written = store_->Write("k", store::BytesSource("hello"),
-                                     {.if_generation = 0, .content_type = "text/plain", .metadata = {{"a", "1"}}}, {});
+  const auto written =
+      store_->Write("k", store::BytesSource("hello"),
+                    {.if_generation = store::kAbsent, .content_type = "text/plain", .metadata = {{"a", "1"}}}, {});
   ASSERT_TRUE(written) << written.error().ToString();
-  EXPECT_EQ(written->generation, 43u);
+  EXPECT_EQ(written->generation, GenerationOf(43));
   const auto request = http_->requests().at(0);
   EXPECT_EQ(request.url, "http://lab:9000/upload/storage/v1/b/winds/o?uploadType=multipart&name=k&ifGenerationMatch=0");
   EXPECT_THAT(Header(0, "Content-Type"), HasSubstr("multipart/related; boundary="));
@@ -363,12 +363,12 @@ TEST_F(ResumableTest, InterruptedAtEachPointItIsWrittenWholeAndOnce) {
 TEST_F(GcsStoreTest, CopiesGoOnUntilTheyAreDone) {
   http_->Enqueue(200, EncodeRewrite({.total_bytes_rewritten = 1, .object_size_bytes = 2, .rewrite_token = "t+1"}));
   ObjectResource object;
-  object.info = {.key = "to", .size_bytes = 2, .generation = 7};
+  object.info = {.key = "to", .size_bytes = 2, .generation = GenerationOf(7)};
   http_->Enqueue(200,
                  EncodeRewrite({.total_bytes_rewritten = 2, .object_size_bytes = 2, .done = true, .resource = object}));
-  const auto copied = store_->Copy("from/x", "to", {.if_source_generation = 5}, {});
+  const auto copied = store_->Copy("from/x", "to", {.if_source_generation = GenerationOf(5)}, {});
   ASSERT_TRUE(copied) << copied.error().ToString();
-  EXPECT_EQ(copied->generation, 7u);
+  EXPECT_EQ(copied->generation, GenerationOf(7));
   EXPECT_EQ(http_->requests()[1].url,
             "http://lab:9000/storage/v1/b/winds/o/from%2Fx/rewriteTo/b/winds/o/to?ifSourceGenerationMatch=5"
             "&rewriteToken=t%2B1");
@@ -387,33 +387,6 @@ TEST(CodeOfStatusTest, IsTotal) {
   }
   EXPECT_EQ(CodeOfStatus(418, ""), ErrorCode::kInvalidArgument);
   EXPECT_EQ(CodeOfStatus(302, ""), ErrorCode::kInternal);
-}
-
-TEST(ParseUrlTest, TakesStoresAndSaysWhatIsWrong) {
-  const auto url = ParseUrl("gs://winds/a/b/");
-  ASSERT_TRUE(url);
-  EXPECT_EQ(url->bucket, "winds");
-  EXPECT_EQ(url->path, "a/b");
-  EXPECT_EQ(ParseUrl("gs://winds")->path, "");
-  EXPECT_EQ(ParseUrl("file:///data/raw/")->path, "/data/raw");
-  EXPECT_EQ(ParseUrl("memory://")->scheme, "memory");
-  for (const char* bad : {"winds", "s3://winds", "gs://", "gs:///x", "file://data", "gs://b/\n", ""}) {
-    const auto parsed = ParseUrl(bad);
-    ASSERT_FALSE(parsed) << bad;
-    EXPECT_EQ(parsed.error().code(), ErrorCode::kInvalidArgument);
-  }
-  EXPECT_THAT(ParseUrl("winds").error().message(), HasSubstr("gs://bucket"));
-}
-
-TEST(EndpointOfTest, FlagThenEmulatorThenGoogle) {
-  unsetenv("STORAGE_EMULATOR_HOST");
-  EXPECT_EQ(EndpointOf({}), "https://storage.googleapis.com");
-  setenv("STORAGE_EMULATOR_HOST", "lab:9000", 1);
-  EXPECT_EQ(EndpointOf({}), "http://lab:9000");
-  setenv("STORAGE_EMULATOR_HOST", "https://lab:9000", 1);
-  EXPECT_EQ(EndpointOf({}), "https://lab:9000");
-  EXPECT_EQ(EndpointOf({.endpoint = "http://other:1"}), "http://other:1");
-  unsetenv("STORAGE_EMULATOR_HOST");
 }
 
 }  // namespace

@@ -8,6 +8,7 @@
 #include "base/checksum.h"
 #include "base/encoding.h"
 #include "gcs/errors.h"
+#include "gcs/resource.h"
 #include "gcs/wire.h"
 
 namespace seamount::gcs {
@@ -32,36 +33,36 @@ Result<uint32_t> ChecksumOf(const store::ByteSource& source, const CallContext& 
 }
 
 std::string MetadataJson(const std::string& key, const store::WriteOptions& options, uint32_t crc32c) {
-  ObjectPatch patch{.name = key, .content_type = options.content_type, .crc32c = crc32c};
-  if (!options.metadata.empty()) {
-    auto& metadata = patch.metadata.emplace();
-    for (const auto& [name, value] : options.metadata) metadata.emplace(name, value);
-  }
+  ObjectPatch patch = PatchOf(options);
+  patch.name = key;
+  patch.crc32c = crc32c;
   return EncodePatch(patch);
 }
 
 net::QueryParameters Query(const std::string& type, const std::string& key, const store::WriteOptions& options) {
   net::QueryParameters query = {{"uploadType", type}, {"name", key}};
-  if (options.if_generation) query.emplace_back("ifGenerationMatch", std::to_string(*options.if_generation));
+  if (options.if_generation)
+    query.emplace_back("ifGenerationMatch",
+                       *options.if_generation == store::kAbsent ? "0" : options.if_generation->text());
   return query;
 }
 
-std::string UploadPath(const Connection& connection) {
-  return "/upload/storage/v1/b/" + base::PercentEncode(connection.bucket()) + "/o";
+std::string UploadPath(const ServiceClient& client) {
+  return "/upload/storage/v1/b/" + base::PercentEncode(client.bucket()) + "/o";
 }
 
 // One upload of one object, in either way.
 class ObjectUpload {
  public:
-  ObjectUpload(const Connection& connection, const std::string& key, const store::ByteSource& source,
+  ObjectUpload(const ServiceClient& client, const std::string& key, const store::ByteSource& source,
                const store::WriteOptions& options, const UploadOptions& upload, uint32_t crc32c)
-      : connection_(connection),
+      : client_(client),
         key_(key),
         source_(source),
         options_(options),
         upload_(upload),
         crc32c_(crc32c),
-        what_("writing " + connection.Name(key)) {}
+        what_("writing " + client.Name(key)) {}
 
   Result<store::ObjectInfo> Multipart(const CallContext& context) {
     const std::string boundary = Boundary();
@@ -70,20 +71,20 @@ class ObjectUpload {
                              "\r\nContent-Type: " + options_.content_type + "\r\n\r\n";
     const std::string tail = "\r\n--" + boundary + "--\r\n";
     net::HttpRequest request{.method = "POST",
-                             .url = connection_.UrlOf(UploadPath(connection_), Query("multipart", key_, options_))};
+                             .url = client_.UrlOf(UploadPath(client_), Query("multipart", key_, options_))};
     request.headers.Add("Content-Type", "multipart/related; boundary=" + boundary);
     request.body = net::RequestBody{
         .size = head.size() + source_.size() + tail.size(),
         .read_at = [&](uint64_t offset, std::span<std::byte> into) { return ReadFramed(head, tail, offset, into); }};
     SEAMOUNT_TRY_ASSIGN(const auto response, Send(std::move(request), context));
-    if (response.status != 200) return connection_.ErrorOf(response, what_);
+    if (response.status != 200) return client_.ErrorOf(response, what_);
     return Accept(response);
   }
 
   Result<store::ObjectInfo> Resumable(const CallContext& context) {
     SEAMOUNT_TRY_ASSIGN(const std::string session, StartSession(context));
     store::Backoff backoff(upload_.backoff);
-    base::Clock& clock = connection_.clock();
+    base::Clock& clock = client_.clock();
     uint64_t sent = 0;
     uint64_t furthest = 0;                         // the most that the server has held
     bool in_doubt = false;                         // how much it holds has to be asked
@@ -149,7 +150,7 @@ class ObjectUpload {
   }
 
   Result<net::HttpResponse> Send(net::HttpRequest request, const CallContext& context) const {
-    auto response = connection_.Send(std::move(request), context);
+    auto response = client_.Send(std::move(request), context);
     if (!response) return response.error().Wrap(what_);
     return response;
   }
@@ -157,14 +158,14 @@ class ObjectUpload {
   Result<std::string> StartSession(const CallContext& context) const {
     const std::string json = MetadataJson(key_, options_, crc32c_);
     net::HttpRequest request{.method = "POST",
-                             .url = connection_.UrlOf(UploadPath(connection_), Query("resumable", key_, options_))};
+                             .url = client_.UrlOf(UploadPath(client_), Query("resumable", key_, options_))};
     request.headers.Add("Content-Type", "application/json; charset=UTF-8");
     request.headers.Add("X-Upload-Content-Type", options_.content_type);
     request.headers.Add("X-Upload-Content-Length", std::to_string(source_.size()));
     const BytesBody body(json);
     request.body = body.AsRequestBody();
     SEAMOUNT_TRY_ASSIGN(const auto response, Send(std::move(request), context));
-    if (response.status != 200 && response.status != 201) return connection_.ErrorOf(response, what_);
+    if (response.status != 200 && response.status != 201) return client_.ErrorOf(response, what_);
     const auto location = response.headers.Get("Location");
     if (!location) return base::Internal(what_ + ": the server started an upload without saying where");
     return std::string(*location);
@@ -198,7 +199,7 @@ class ObjectUpload {
   Error GiveUp(const Result<net::HttpResponse>& response) const {
     if (!response) return response.error();
     if (response->status == 308) return base::Unavailable(what_ + ": the server keeps nothing of what it is sent");
-    return connection_.ErrorOf(*response, what_);
+    return client_.ErrorOf(*response, what_);
   }
 
   // A session that is gone took what it held with it: the write as a whole may be tried again.
@@ -206,7 +207,7 @@ class ObjectUpload {
     if ((response.status == 404 || response.status == 410) && !SaysBucketIsAbsent(response)) {
       return base::Unavailable(what_ + ": the server has forgotten the upload");
     }
-    return connection_.ErrorOf(response, what_);
+    return client_.ErrorOf(response, what_);
   }
 
   // "Range: bytes=0-N" of a 308 means N + 1 bytes; none, that nothing is held.
@@ -228,7 +229,7 @@ class ObjectUpload {
       return base::DataLoss(what_ + ": the server stored other bytes than were sent (size or CRC32C differs)");
     }
     object->info.crc32c = crc32c_;
-    return std::move(object->info);
+    return InfoOf(*std::move(object));
   }
 
   // Text as a request body; the text outlives it.
@@ -244,7 +245,7 @@ class ObjectUpload {
     store::BytesSource source_;
   };
 
-  const Connection& connection_;
+  const ServiceClient& client_;
   const std::string& key_;
   const store::ByteSource& source_;
   const store::WriteOptions& options_;
@@ -255,11 +256,11 @@ class ObjectUpload {
 
 }  // namespace
 
-Result<store::ObjectInfo> Upload(const Connection& connection, const std::string& key, const store::ByteSource& source,
+Result<store::ObjectInfo> Upload(const ServiceClient& client, const std::string& key, const store::ByteSource& source,
                                  const store::WriteOptions& options, const UploadOptions& upload,
                                  const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const uint32_t crc32c, ChecksumOf(source, context));
-  ObjectUpload object(connection, key, source, options, upload, crc32c);
+  ObjectUpload object(client, key, source, options, upload, crc32c);
   return source.size() < upload.resumable_from_bytes ? object.Multipart(context) : object.Resumable(context);
 }
 

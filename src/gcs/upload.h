@@ -5,16 +5,16 @@
 #include <string>
 
 #include "base/clock.h"
-#include "gcs/connection.h"
+#include "gcs/service_client.h"
 #include "store/retry/backoff.h"
 #include "store/store.h"
 
 namespace seamount::gcs {
 
 struct UploadOptions {
-  // From here on a resumable session, which costs one round trip more but loses little when the connection breaks.
+  // From here on a resumable session, which costs one round trip more but loses little when the client breaks.
   uint64_t resumable_from_bytes = 8ULL << 20;
-  // A multiple of 256 KiB, as the API wants it. What a broken connection has to send again, against a round trip of
+  // A multiple of 256 KiB, as the API wants it. What a broken client has to send again, against a round trip of
   // silence for each chunk.
   uint64_t chunk_bytes = 32ULL << 20;
   // How long a session is tried again without one byte more at the server, before the upload as a whole has failed.
@@ -23,7 +23,7 @@ struct UploadOptions {
 };
 
 // The object's new info. The server is told the CRC32C beforehand and refuses other bytes.
-Result<store::ObjectInfo> Upload(const Connection& connection, const std::string& key, const store::ByteSource& source,
+Result<store::ObjectInfo> Upload(const ServiceClient& client, const std::string& key, const store::ByteSource& source,
                                  const store::WriteOptions& options, const UploadOptions& upload,
                                  const CallContext& context);
 

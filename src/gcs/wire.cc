@@ -95,7 +95,7 @@ Result<std::map<std::string, std::string>> Others(const Json& json, std::string_
 
 Json ObjectJson(const ObjectResource& object) {
   const store::ObjectInfo& info = object.info;
-  const std::string generation = std::to_string(info.generation);
+  const std::string& generation = info.generation.text();
   Json json = {{"kind", "storage#object"},
                {"id", object.bucket + "/" + info.key + "/" + generation},
                {"name", info.key},
@@ -132,7 +132,7 @@ Result<ObjectResource> ObjectOfJson(const Json& json) {
     return base::InvalidArgument("object resource '" + object.info.key + "': no field 'size' or 'generation'");
   }
   object.info.size_bytes = *size;
-  object.info.generation = *generation;
+  object.info.generation = GenerationOf(*generation);
   SEAMOUNT_TRY_ASSIGN(const auto metageneration, OptionalUint(json, "metageneration", kWhat));
   object.metageneration = metageneration.value_or(1);
   SEAMOUNT_TRY_ASSIGN(object.info.crc32c, Crc32c(json, kWhat));
@@ -252,7 +252,8 @@ std::string EncodeCompose(const ComposeRequest& request) {
   for (const store::ComposeSource& source : request.sources) {
     Json entry = {{"name", source.key}};
     if (source.if_generation) {
-      entry["objectPreconditions"] = {{"ifGenerationMatch", std::to_string(*source.if_generation)}};
+      entry["objectPreconditions"] = {
+          {"ifGenerationMatch", std::to_string(NumberOf(*source.if_generation).value_or(0))}};
     }
     json["sourceObjects"].push_back(std::move(entry));
   }
@@ -276,11 +277,13 @@ Result<ComposeRequest> DecodeCompose(std::string_view json) {
     if (source.key.empty()) return base::InvalidArgument("compose request: a source without field 'name'");
     if (const Json* conditions = Member(entry, "objectPreconditions")) {
       if (!conditions->is_object()) return WrongType(kWhat, "objectPreconditions", "an object");
-      SEAMOUNT_TRY_ASSIGN(source.if_generation, OptionalUint(*conditions, "ifGenerationMatch", kWhat));
+      SEAMOUNT_TRY_ASSIGN(const auto match, OptionalUint(*conditions, "ifGenerationMatch", kWhat));
+      if (match) source.if_generation = GenerationOf(*match);
     }
     // A source may also be pinned by "generation": the same to a store that keeps one generation of each object.
     if (!source.if_generation) {
-      SEAMOUNT_TRY_ASSIGN(source.if_generation, OptionalUint(entry, "generation", kWhat));
+      SEAMOUNT_TRY_ASSIGN(const auto generation, OptionalUint(entry, "generation", kWhat));
+      if (generation) source.if_generation = GenerationOf(*generation);
     }
     request.sources.push_back(std::move(source));
   }

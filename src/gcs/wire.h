@@ -107,6 +107,11 @@ struct ContentRange {
 std::string FormatContentRange(const ContentRange& range);
 Result<ContentRange> ParseContentRange(std::string_view text);
 
+// A generation on this wire is a positive integer of 64 bits; kAbsent is zero.
+store::Generation GenerationOf(uint64_t number);
+// Nothing for what no server of this API has given.
+std::optional<uint64_t> NumberOf(const store::Generation& generation);
+
 // Decimal digits only, within 64 bits.
 std::optional<uint64_t> ParseUint(std::string_view text);
 

@@ -12,7 +12,7 @@ ObjectResource SampleObject() {
   ObjectResource object;
   object.info = {.key = "a//b/ü.bin",
                  .size_bytes = 1ULL << 40,
-                 .generation = 0xFFFFFFFFFFFFFFFFULL,
+                 .generation = GenerationOf(0xFFFFFFFFFFFFFFFFULL),
                  .crc32c = 0x01020304,
                  .updated = ParseTime("2026-01-31T12:00:00.123456Z").value(),
                  .content_type = "application/x-netcdf",
@@ -61,7 +61,7 @@ TEST(WireTest, ObjectOfTheRealService) {
   ASSERT_TRUE(object) << object.error().ToString();
   EXPECT_EQ(object->info.size_bytes, 5u);
   EXPECT_EQ(object->info.crc32c, 0x9a71bb4cu);
-  EXPECT_EQ(object->info.generation, 1700000000000001u);
+  EXPECT_EQ(object->info.generation, GenerationOf(1700000000000001));
 }
 
 TEST(WireTest, MalformedObjectsNameTheField) {
@@ -93,12 +93,12 @@ TEST(WireTest, ListsComeBackAsTheyWere) {
 }
 
 TEST(WireTest, ComposeRequestsComeBackAsTheyWere) {
-  const ComposeRequest request{.sources = {{"a", 5}, {"b", std::nullopt}},
+  const ComposeRequest request{.sources = {{"a", GenerationOf(5)}, {"b", std::nullopt}},
                                .destination = {.content_type = "text/plain", .metadata = {{{"k", "v"}}}}};
   const auto back = DecodeCompose(EncodeCompose(request));
   ASSERT_TRUE(back) << back.error().ToString();
   ASSERT_EQ(back->sources.size(), 2u);
-  EXPECT_EQ(back->sources[0].if_generation, 5u);
+  EXPECT_EQ(back->sources[0].if_generation, GenerationOf(5));
   EXPECT_EQ(back->sources[1].if_generation, std::nullopt);
   EXPECT_EQ(back->destination.content_type, "text/plain");
   EXPECT_EQ(back->destination.metadata->at("k"), "v");

@@ -141,6 +141,14 @@ Result<ContentRange> ParseContentRange(std::string_view text) {
   return range;
 }
 
+store::Generation GenerationOf(uint64_t number) {
+  return number == 0 ? store::kAbsent : store::Generation(std::to_string(number));
+}
+
+std::optional<uint64_t> NumberOf(const store::Generation& generation) {
+  return generation == store::kAbsent ? 0 : ParseUint(generation.text());
+}
+
 std::optional<uint64_t> ParseUint(std::string_view text) {
   uint64_t value = 0;
   const char* end = text.data() + text.size();

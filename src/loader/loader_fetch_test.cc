@@ -47,6 +47,15 @@ class WatchedStore final : public Store {
                                     const store::WriteOptions& options, const CallContext& context) override {
     return base_->Compose(sources, to, options, context);
   }
+  Result<store::ObjectInfo> Move(const std::string& from, const std::string& to, const store::MoveOptions& options,
+                                 const CallContext& context) override {
+    return base_->Move(from, to, options, context);
+  }
+  Result<store::ObjectInfo> Patch(const std::string& key, const store::AttributeChanges& changes,
+                                  const store::PatchOptions& options, const CallContext& context) override {
+    return base_->Patch(key, changes, options, context);
+  }
+  store::Capabilities capabilities() const override { return base_->capabilities(); }
 
  private:
   std::shared_ptr<Store> base_;

@@ -83,7 +83,7 @@ Result<ServerResponse> ComposeObject(Service& service, Call& call) {
     for (const store::ComposeSource& source : compose.sources) {
       SEAMOUNT_TRY_ASSIGN(auto found, service.catalog.FindObject(*call.bucket, source.key));
       if (!found) return NoSuchObject(call.route.bucket, source.key);
-      if (source.if_generation && *source.if_generation != found->generation)
+      if (source.if_generation && *source.if_generation != gcs::GenerationOf(found->generation))
         return base::PreconditionFailed("source object '" + source.key + "': its generation is " +
                                         std::to_string(found->generation));
       blobs.push_back(found->blob);

@@ -16,7 +16,7 @@ gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const 
   gcs::ObjectResource resource;
   resource.info.key = row.name;
   resource.info.size_bytes = row.size;
-  resource.info.generation = row.generation;
+  resource.info.generation = gcs::GenerationOf(row.generation);
   resource.info.crc32c = row.crc32c;
   resource.info.updated = base::SystemTime(std::chrono::microseconds(row.updated));
   resource.info.content_type = row.content_type;

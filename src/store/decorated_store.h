@@ -23,11 +23,11 @@
 
 namespace seamount::store {
 
-enum class Operation { kRead, kStat, kWrite, kDelete, kList, kCopy, kCompose };
+enum class CallKind { kRead, kStat, kWrite, kDelete, kList, kCopy, kCompose, kMove, kPatch };
 
 struct StoreCall {
-  Operation operation;
-  const std::string& key;  // of List the prefix, of Copy the source, of Compose the destination
+  CallKind kind;
+  const std::string& key;  // of List the prefix, of Copy and Move the source, of Compose the destination
   const CallContext& context;
   uint64_t written_bytes = 0;  // of Write: the content's size
 };
@@ -45,34 +45,42 @@ class DecoratedStore : public Store {
  public:
   Result<std::optional<ReadResult>> Read(const std::string& key, const ReadOptions& options,
                                          const CallContext& context) override {
-    return Pass<std::optional<ReadResult>>({Operation::kRead, key, context},
+    return Pass<std::optional<ReadResult>>({CallKind::kRead, key, context},
                                            [&] { return inner_->Read(key, options, context); });
   }
   Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
-    return Pass<std::optional<ObjectInfo>>({Operation::kStat, key, context},
-                                           [&] { return inner_->Stat(key, context); });
+    return Pass<std::optional<ObjectInfo>>({CallKind::kStat, key, context}, [&] { return inner_->Stat(key, context); });
   }
   Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
                            const CallContext& context) override {
-    return Pass<ObjectInfo>({Operation::kWrite, key, context, source.size()},
+    return Pass<ObjectInfo>({CallKind::kWrite, key, context, source.size()},
                             [&] { return inner_->Write(key, source, options, context); });
   }
   Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override {
-    return Pass<bool>({Operation::kDelete, key, context}, [&] { return inner_->Delete(key, options, context); });
+    return Pass<bool>({CallKind::kDelete, key, context}, [&] { return inner_->Delete(key, options, context); });
   }
   Result<ListPage> List(const ListOptions& options, const CallContext& context) override {
-    return Pass<ListPage>({Operation::kList, options.prefix, context}, [&] { return inner_->List(options, context); });
+    return Pass<ListPage>({CallKind::kList, options.prefix, context}, [&] { return inner_->List(options, context); });
   }
   Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
                           const CallContext& context) override {
-    return Pass<ObjectInfo>({Operation::kCopy, from, context},
-                            [&] { return inner_->Copy(from, to, options, context); });
+    return Pass<ObjectInfo>({CallKind::kCopy, from, context}, [&] { return inner_->Copy(from, to, options, context); });
   }
   Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
                              const WriteOptions& options, const CallContext& context) override {
-    return Pass<ObjectInfo>({Operation::kCompose, to, context},
+    return Pass<ObjectInfo>({CallKind::kCompose, to, context},
                             [&] { return inner_->Compose(sources, to, options, context); });
   }
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
+                          const CallContext& context) override {
+    return Pass<ObjectInfo>({CallKind::kMove, from, context}, [&] { return inner_->Move(from, to, options, context); });
+  }
+  Result<ObjectInfo> Patch(const std::string& key, const AttributeChanges& changes, const PatchOptions& options,
+                           const CallContext& context) override {
+    return Pass<ObjectInfo>({CallKind::kPatch, key, context},
+                            [&] { return inner_->Patch(key, changes, options, context); });
+  }
+  Capabilities capabilities() const override { return inner_->capabilities(); }
 
   template <class T, class Call>
   Result<T> Around(const StoreCall&, const Call& call) {

@@ -50,16 +50,16 @@ TEST(TraceStoreTest, CountsCallsBytesAndErrors) {
   ASSERT_TRUE(store.Write("k", BytesSource("12345"), {}, {}));
   ASSERT_TRUE(store.Read("k", {.range = ByteRange{1, 3}}, {}));
   ASSERT_TRUE(store.Read("absent", {}, {}));
-  EXPECT_FALSE(store.Read("k", {.if_generation = 99}, {}));
+  EXPECT_FALSE(store.Read("k", {.if_generation = Generation("99")}, {}));
   const TraceStats stats = store.Snapshot();
-  EXPECT_EQ(stats.of(Operation::kWrite).calls, 1u);
-  EXPECT_EQ(stats.of(Operation::kWrite).bytes, 5u);
-  EXPECT_EQ(stats.of(Operation::kRead).calls, 3u);
-  EXPECT_EQ(stats.of(Operation::kRead).bytes, 3u);
-  EXPECT_EQ(stats.of(Operation::kRead).errors, 1u);
+  EXPECT_EQ(stats.of(CallKind::kWrite).calls, 1u);
+  EXPECT_EQ(stats.of(CallKind::kWrite).bytes, 5u);
+  EXPECT_EQ(stats.of(CallKind::kRead).calls, 3u);
+  EXPECT_EQ(stats.of(CallKind::kRead).bytes, 3u);
+  EXPECT_EQ(stats.of(CallKind::kRead).errors, 1u);
   EXPECT_EQ(stats.calls(), 4u);
   EXPECT_EQ(stats.errors(), 1u);
-  EXPECT_GE(stats.of(Operation::kRead).total, stats.of(Operation::kRead).slowest);
+  EXPECT_GE(stats.of(CallKind::kRead).total, stats.of(CallKind::kRead).slowest);
 }
 
 TEST(LimitStoreTest, KeepsTheRate) {

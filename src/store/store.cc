@@ -1,5 +1,6 @@
 #include "store/store.h"
 
+#include <algorithm>
 #include <chrono>
 #include <iterator>
 #include <string_view>
@@ -56,6 +57,33 @@ Result<void> CheckKey(const std::string& key) {
   if (key == "." || key == "..") return base::InvalidArgument("object key '" + key + "': must not be '.' or '..'");
   if (!IsUtf8(key)) return base::InvalidArgument("object key: must be UTF-8");
   return {};
+}
+
+ByteSpan SpanOf(const std::optional<ByteRange>& range, uint64_t object_bytes) {
+  if (!range) return {0, object_bytes};
+  if (range->suffix) return {object_bytes - std::min(*range->suffix, object_bytes), object_bytes};
+  const uint64_t begin = std::min(range->offset, object_bytes);
+  return {begin, begin + std::min(range->length.value_or(object_bytes), object_bytes - begin)};
+}
+
+void ApplyChanges(const AttributeChanges& changes, ObjectInfo& info) {
+  if (changes.content_type) info.content_type = *changes.content_type;
+  if (changes.headers) info.headers = *changes.headers;
+  for (const auto& [name, value] : changes.metadata) {
+    if (value) {
+      info.metadata.insert_or_assign(name, *value);
+    } else {
+      info.metadata.erase(name);
+    }
+  }
+}
+
+Result<void> CheckGeneration(const std::string& key, const Generation& actual,
+                             const std::optional<Generation>& wanted) {
+  if (!wanted || *wanted == actual) return {};
+  if (*wanted == kAbsent) return base::PreconditionFailed("object '" + key + "': exists already");
+  if (actual == kAbsent) return base::PreconditionFailed("object '" + key + "': does not exist any more");
+  return base::PreconditionFailed("object '" + key + "': generation is " + actual.text() + ", not " + wanted->text());
 }
 
 Result<void> CheckContext(const CallContext& context) {

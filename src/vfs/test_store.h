@@ -99,6 +99,17 @@ class TestStore final : public Store {
     SEAMOUNT_TRY(Before("Compose", to));
     return inner_->Compose(sources, to, options, context);
   }
+  Result<store::ObjectInfo> Move(const std::string& from, const std::string& to, const store::MoveOptions& options,
+                                 const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Move", from));
+    return inner_->Move(from, to, options, context);
+  }
+  Result<store::ObjectInfo> Patch(const std::string& key, const store::AttributeChanges& changes,
+                                  const store::PatchOptions& options, const CallContext& context) override {
+    SEAMOUNT_TRY(Before("Patch", key));
+    return inner_->Patch(key, changes, options, context);
+  }
+  store::Capabilities capabilities() const override { return inner_->capabilities(); }
 
  private:
   Result<void> Before(const std::string& operation, const std::string& key) {

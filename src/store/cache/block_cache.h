@@ -49,7 +49,7 @@ class BlockCache {
  public:
   // What a block tells of its object.
   struct Facts {
-    Generation generation = 0;
+    Generation generation;
     uint64_t object_bytes = 0;
     std::optional<uint32_t> object_crc32c;
   };

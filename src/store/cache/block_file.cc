@@ -10,12 +10,11 @@
 namespace seamount::store {
 namespace {
 
-constexpr std::array<char, 8> kMagic = {'S', 'E', 'A', 'B', 'L', 'K', '0', '2'};
+constexpr std::array<char, 8> kMagic = {'S', 'E', 'A', 'B', 'L', 'K', '0', '3'};
 
 // As it stands on disk, in this machine's byte order: a cache does not travel.
 struct Layout {
   std::array<char, 8> magic;
-  uint64_t generation;
   uint64_t object_bytes;
   uint64_t index;
   uint32_t block_bytes;
@@ -25,8 +24,9 @@ struct Layout {
   uint32_t has_object_crc32c;
   std::array<uint32_t, kLargeBlockBytes / kChecksummedBytes> crc32c;
   uint32_t object_name_bytes;
-  std::array<char, 3968> object_name;
-  uint32_t header_crc32c;  // of all before it
+  uint32_t generation_bytes;
+  std::array<char, 3976> names;  // the object's, then the generation's
+  uint32_t header_crc32c;        // of all before it
 };
 static_assert(sizeof(Layout) == kBlockHeaderBytes && std::is_trivially_copyable_v<Layout>);
 
@@ -45,9 +45,12 @@ uint64_t Hash(std::string_view text, uint64_t start) {
 
 std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header) {
   Layout layout{};
-  if (header.id.object.size() > layout.object_name.size()) return std::nullopt;
+  const std::string& object = header.id.object;
+  const std::string& generation = header.generation.text();
+  if (generation.size() > layout.names.size() || object.size() > layout.names.size() - generation.size()) {
+    return std::nullopt;
+  }
   layout.magic = kMagic;
-  layout.generation = header.generation;
   layout.object_bytes = header.object_bytes;
   layout.index = header.id.index;
   layout.block_bytes = header.id.block_bytes;
@@ -56,8 +59,9 @@ std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header) {
   layout.object_crc32c = header.object_crc32c.value_or(0);
   layout.has_object_crc32c = header.object_crc32c ? 1 : 0;
   layout.crc32c = header.crc32c;
-  layout.object_name_bytes = static_cast<uint32_t>(header.id.object.size());
-  std::copy(header.id.object.begin(), header.id.object.end(), layout.object_name.begin());
+  layout.object_name_bytes = static_cast<uint32_t>(object.size());
+  layout.generation_bytes = static_cast<uint32_t>(generation.size());
+  std::copy(generation.begin(), generation.end(), std::copy(object.begin(), object.end(), layout.names.begin()));
   layout.header_crc32c = HeaderChecksum(layout);
   EncodedBlockHeader encoded;
   std::memcpy(encoded.data(), &layout, sizeof layout);
@@ -69,20 +73,22 @@ std::optional<BlockHeader> DecodeBlockHeader(std::span<const std::byte, kBlockHe
   std::memcpy(&layout, bytes.data(), sizeof layout);
   const bool sound =
       layout.magic == kMagic && layout.header_crc32c == HeaderChecksum(layout) &&
-      layout.object_name_bytes <= layout.object_name.size() &&
+      layout.object_name_bytes <= layout.names.size() && layout.generation_bytes > 0 &&
+      layout.generation_bytes <= layout.names.size() - layout.object_name_bytes &&
       (layout.block_bytes == kLargeBlockBytes || layout.block_bytes == kSmallBlockBytes) &&
       layout.payload_begin <= layout.block_bytes && layout.payload_bytes <= layout.block_bytes - layout.payload_begin &&
       layout.index < (1ULL << 40) &&
       layout.index * layout.block_bytes + layout.payload_begin + layout.payload_bytes <= layout.object_bytes;
   if (!sound) return std::nullopt;
-  BlockHeader header{.id = {.object = std::string(layout.object_name.data(), layout.object_name_bytes),
-                            .block_bytes = layout.block_bytes,
-                            .index = layout.index},
-                     .generation = layout.generation,
-                     .object_bytes = layout.object_bytes,
-                     .payload_begin = layout.payload_begin,
-                     .payload_bytes = layout.payload_bytes,
-                     .crc32c = layout.crc32c};
+  BlockHeader header{
+      .id = {.object = std::string(layout.names.data(), layout.object_name_bytes),
+             .block_bytes = layout.block_bytes,
+             .index = layout.index},
+      .generation = Generation(std::string(layout.names.data() + layout.object_name_bytes, layout.generation_bytes)),
+      .object_bytes = layout.object_bytes,
+      .payload_begin = layout.payload_begin,
+      .payload_bytes = layout.payload_bytes,
+      .crc32c = layout.crc32c};
   if (layout.has_object_crc32c != 0) header.object_crc32c = layout.object_crc32c;
   return header;
 }

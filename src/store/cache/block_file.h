@@ -33,7 +33,7 @@ struct BlockId {
 
 struct BlockHeader {
   BlockId id;
-  Generation generation = 0;
+  Generation generation;
   uint64_t object_bytes = 0;
   std::optional<uint32_t> object_crc32c;
   uint32_t payload_begin = 0;  // within the block; not 0 only where a part of it is cached
@@ -43,7 +43,7 @@ struct BlockHeader {
 
 using EncodedBlockHeader = std::array<std::byte, kBlockHeaderBytes>;
 
-// Nothing when the object's name does not fit: such a block is not cached.
+// Nothing when the names of object and generation do not fit: such a block is not cached.
 std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header);
 // Nothing when it is damaged or no header at all.
 std::optional<BlockHeader> DecodeBlockHeader(std::span<const std::byte, kBlockHeaderBytes> bytes);

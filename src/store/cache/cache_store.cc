@@ -19,12 +19,14 @@ constexpr uint64_t kMostPlannedBytes = 4ULL << 30;
 // No object is as large; beyond it the arithmetic of blocks would wrap round.
 constexpr uint64_t kLargestObject = 1ULL << 60;
 
-struct Extent {
+// A part of an object whose size may not be known.
+struct OpenSpan {
   uint64_t begin = 0;
   uint64_t end = 0;  // UINT64_MAX: the object's end, wherever that is
 };
 
-Extent ExtentOf(const std::optional<ByteRange>& range) {
+// Not of a suffix: where that begins, only the object's size tells.
+OpenSpan SpanAsked(const std::optional<ByteRange>& range) {
   if (!range) return {0, UINT64_MAX};
   if (!range->length || *range->length > kLargestObject) return {range->offset, UINT64_MAX};
   if (range->offset > kLargestObject) return {range->offset, range->offset};
@@ -47,17 +49,18 @@ class CacheStore final : public DecoratedStore<CacheStore> {
                                          const CallContext& context) override {
     SEAMOUNT_TRY(CheckKey(key));
     SEAMOUNT_TRY(CheckContext(context));
-    const Extent extent = ExtentOf(options.range);
+    const OpenSpan span = SpanAsked(options.range);
     // Nothing to read, or a condition that no content can fulfil: only the store can say.
-    if (extent.begin >= std::min(extent.end, kLargestObject) || options.if_generation == kAbsent)
+    if (span.begin >= std::min(span.end, kLargestObject) || options.if_generation == kAbsent)
       return inner().Read(key, options, context);
-    if (options.if_generation) return Some(ReadAt(key, *options.if_generation, extent, context));
-    if (!FindFirst(key, extent, std::nullopt)) return ReadCold(key, extent, context);
+    if (options.range && options.range->suffix) return ReadSuffix(key, options, context);
+    if (options.if_generation) return Some(ReadAt(key, *options.if_generation, span, context));
+    if (!FindFirst(key, span, std::nullopt)) return ReadCold(key, span, context);
     SEAMOUNT_TRY_ASSIGN(const auto now, inner().Stat(key, context));
     if (!now) return std::optional<ReadResult>();
-    auto read = ReadAt(key, now->generation, extent, context);
+    auto read = ReadAt(key, now->generation, span, context);
     // Replaced between the two requests: its reader named no generation, so any current one will do.
-    if (!read && read.error().code() == ErrorCode::kPreconditionFailed) return ReadCold(key, extent, context);
+    if (!read && read.error().code() == ErrorCode::kPreconditionFailed) return ReadCold(key, span, context);
     return Some(std::move(read));
   }
 
@@ -82,33 +85,32 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return cache_->Find(IdOf(key, piece), generation);
   }
 
-  Found FindFirst(const std::string& key, const Extent& extent, std::optional<Generation> generation) const {
-    return FindPiece(key, {kSmallBlockBytes, extent.begin / kSmallBlockBytes}, generation);
+  Found FindFirst(const std::string& key, const OpenSpan& span, std::optional<Generation> generation) const {
+    return FindPiece(key, {kSmallBlockBytes, span.begin / kSmallBlockBytes}, generation);
   }
 
   // Blocks of a read whose size is known or bounded; empty where that would be too many to look for.
-  static std::vector<CachePiece> PiecesOf(const Extent& extent, std::optional<uint64_t> object_bytes) {
-    const uint64_t end = std::min(extent.end, object_bytes.value_or(UINT64_MAX));
-    if (end <= extent.begin) return {};
-    if (!object_bytes && end - extent.begin > kMostPlannedBytes) return {};
-    return PlanPieces(extent.begin, end, object_bytes);
+  static std::vector<CachePiece> PiecesOf(const OpenSpan& span, std::optional<uint64_t> object_bytes) {
+    const uint64_t end = std::min(span.end, object_bytes.value_or(UINT64_MAX));
+    if (end <= span.begin) return {};
+    if (!object_bytes && end - span.begin > kMostPlannedBytes) return {};
+    return PlanPieces(span.begin, end, object_bytes);
   }
 
-  Result<ReadResult> ReadAt(const std::string& key, Generation generation, const Extent& extent,
+  Result<ReadResult> ReadAt(const std::string& key, Generation generation, const OpenSpan& span,
                             const CallContext& context) {
     // Any one cached block tells the object's size. Most often the first one is there, or none is.
-    Found first = FindFirst(key, extent, generation);
-    std::vector<CachePiece> pieces =
-        PiecesOf(extent, first ? std::optional(first->facts().object_bytes) : std::nullopt);
+    Found first = FindFirst(key, span, generation);
+    std::vector<CachePiece> pieces = PiecesOf(span, first ? std::optional(first->facts().object_bytes) : std::nullopt);
     if (!first) {
       for (size_t i = 1; i < pieces.size() && !first; ++i) first = FindPiece(key, pieces[i], generation);
     }
     // Nothing of it is cached: one request for exactly what is asked, its answer handed through.
-    if (!first) return Fetch(key, generation, extent, context);
+    if (!first) return Fetch(key, generation, span, context);
     const Facts facts = first->facts();
     first.reset();
-    if (extent.begin >= facts.object_bytes) return ResultOf(key, facts, Bytes());
-    return ReadMixed(key, facts, {extent.begin, std::min(extent.end, facts.object_bytes)}, context);
+    if (span.begin >= facts.object_bytes) return ResultOf(key, facts, Bytes());
+    return ReadMixed(key, facts, {span.begin, std::min(span.end, facts.object_bytes)}, context);
   }
 
   static ReadResult ResultOf(const std::string& key, const Facts& facts, Bytes data) {
@@ -121,22 +123,44 @@ class CacheStore final : public DecoratedStore<CacheStore> {
 
   // Without a generation nothing may be shared with a request that began earlier: the object may have been replaced
   // between them.
-  Result<std::optional<ReadResult>> ReadCold(const std::string& key, const Extent& extent, const CallContext& context) {
-    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(extent)}, context));
-    if (read) SEAMOUNT_TRY(Keep(key, extent, *read));
+  Result<std::optional<ReadResult>> ReadCold(const std::string& key, const OpenSpan& span, const CallContext& context) {
+    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(span)}, context));
+    if (read) SEAMOUNT_TRY(Keep(key, span, *read));
     return read;
   }
 
-  // Some of it is cached: put together in a buffer. The extent lies within the object.
-  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const Extent& extent,
+  // The object's size is known where its first block is cached; otherwise the answer tells it.
+  Result<std::optional<ReadResult>> ReadSuffix(const std::string& key, const ReadOptions& options,
+                                               const CallContext& context) {
+    if (const Found first = FindFirst(key, {0, UINT64_MAX}, options.if_generation)) {
+      const Facts& facts = first->facts();
+      const ByteSpan span = SpanOf(options.range, facts.object_bytes);
+      const OpenSpan asked{span.begin, span.end};
+      if (span.size() > 0 && options.if_generation) return Some(ReadAt(key, facts.generation, asked, context));
+      SEAMOUNT_TRY_ASSIGN(const auto now, inner().Stat(key, context));
+      if (span.size() > 0 && now && now->generation == facts.generation) {
+        auto read = ReadAt(key, facts.generation, asked, context);
+        if (read || read.error().code() != ErrorCode::kPreconditionFailed) return Some(std::move(read));
+      }
+    }
+    SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, options, context));
+    if (read) {
+      const ByteSpan span = SpanOf(options.range, read->info.size_bytes);
+      SEAMOUNT_TRY(Keep(key, {span.begin, span.end}, *read));
+    }
+    return read;
+  }
+
+  // Some of it is cached: put together in a buffer. The span lies within the object.
+  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const OpenSpan& span,
                                const CallContext& context) {
-    Buffer buffer(extent.end - extent.begin);
-    std::vector<Extent> missing;
+    Buffer buffer(span.end - span.begin);
+    std::vector<OpenSpan> missing;
     Found found;
-    for (const CachePiece& piece : PlanPieces(extent.begin, extent.end, facts.object_bytes)) {
-      Extent part{std::max(piece.begin(), extent.begin), std::min(piece.end(), extent.end)};
+    for (const CachePiece& piece : PlanPieces(span.begin, span.end, facts.object_bytes)) {
+      OpenSpan part{std::max(piece.begin(), span.begin), std::min(piece.end(), span.end)};
       if (!Covers(found, part)) found = FindPiece(key, piece, facts.generation);
-      const auto into = buffer.span().subspan(part.begin - extent.begin, part.end - part.begin);
+      const auto into = buffer.span().subspan(part.begin - span.begin, part.end - part.begin);
       if (Covers(found, part)) {
         if (found->Read(part.begin, into)) {
           cache_->Count(true, into.size());
@@ -154,33 +178,33 @@ class CacheStore final : public DecoratedStore<CacheStore> {
       }
     }
     found.reset();
-    for (const Extent& run : missing) {
+    for (const OpenSpan& run : missing) {
       SEAMOUNT_TRY_ASSIGN(const ReadResult read, Fetch(key, facts.generation, run, context));
-      const uint64_t from = std::max(run.begin, extent.begin);
-      const uint64_t to = std::min(run.end, extent.end);
+      const uint64_t from = std::max(run.begin, span.begin);
+      const uint64_t to = std::min(run.end, span.end);
       if (read.info.size_bytes != facts.object_bytes || to - run.begin > read.data.size()) {
         return base::DataLoss("reading '" + key + "': the cache and the store disagree about its size");
       }
-      std::memcpy(buffer.data() + (from - extent.begin), read.data.data() + (from - run.begin), to - from);
+      std::memcpy(buffer.data() + (from - span.begin), read.data.data() + (from - run.begin), to - from);
     }
     return ResultOf(key, facts, std::move(buffer));
   }
 
-  static bool Covers(const Found& found, const Extent& part) {
+  static bool Covers(const Found& found, const OpenSpan& part) {
     return found && found->begin() <= part.begin && part.end <= found->end();
   }
 
-  static std::optional<ByteRange> RangeOf(const Extent& extent) {
-    if (extent.end != UINT64_MAX) return ByteRange{extent.begin, extent.end - extent.begin};
-    if (extent.begin == 0) return std::nullopt;  // the whole: its driver verifies the checksum
-    return ByteRange{extent.begin, std::nullopt};
+  static std::optional<ByteRange> RangeOf(const OpenSpan& span) {
+    if (span.end != UINT64_MAX) return ByteRange{span.begin, span.end - span.begin};
+    if (span.begin == 0) return std::nullopt;  // the whole: its driver verifies the checksum
+    return ByteRange{span.begin, std::nullopt};
   }
 
   // One request for a run of blocks at a known generation, shared with whoever wants the same one now.
-  Result<ReadResult> Fetch(const std::string& key, Generation generation, const Extent& run,
+  Result<ReadResult> Fetch(const std::string& key, Generation generation, const OpenSpan& run,
                            const CallContext& context) {
     const std::string name =
-        std::to_string(generation) + ":" + std::to_string(run.begin) + "-" + std::to_string(run.end) + ":" + key;
+        generation.text() + ":" + std::to_string(run.begin) + "-" + std::to_string(run.end) + ":" + key;
     std::shared_ptr<Flight> flight;
     bool mine = false;
     {
@@ -220,7 +244,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return *flight.result;
   }
 
-  Result<ReadResult> FetchNow(const std::string& key, Generation generation, const Extent& run,
+  Result<ReadResult> FetchNow(const std::string& key, Generation generation, const OpenSpan& run,
                               const CallContext& context) {
     SEAMOUNT_TRY_ASSIGN(auto read, inner().Read(key, {.range = RangeOf(run), .if_generation = generation}, context));
     if (!read || read->info.generation != generation) {
@@ -231,7 +255,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
   }
 
   // Queues what was read for the cache. An error when it is not what was asked for.
-  Result<void> Keep(const std::string& key, const Extent& asked, const ReadResult& read) {
+  Result<void> Keep(const std::string& key, const OpenSpan& asked, const ReadResult& read) {
     const Facts facts{read.info.generation, read.info.size_bytes, read.info.crc32c};
     const uint64_t object_end = facts.object_bytes;
     const uint64_t end = std::max(asked.begin, std::min(asked.end, object_end));

@@ -86,8 +86,8 @@ class CacheStoreTest : public testing::Test {
     EXPECT_TRUE(read) << read.error().ToString();
     return read && *read ? std::string((*read)->data.view()) : "<absent>";
   }
-  uint64_t Fetched() const { return inner_->Snapshot().of(Operation::kRead).bytes; }
-  uint64_t Requests() const { return inner_->Snapshot().of(Operation::kRead).calls; }
+  uint64_t Fetched() const { return inner_->Snapshot().of(CallKind::kRead).bytes; }
+  uint64_t Requests() const { return inner_->Snapshot().of(CallKind::kRead).calls; }
   std::vector<fs::path> Blocks() const {
     std::vector<fs::path> blocks;
     for (const auto& entry : fs::recursive_directory_iterator(directory() + "/blocks")) {
@@ -123,11 +123,11 @@ TEST_F(CacheStoreTest, WithoutAGenerationOneLookUpReplacesTheBytes) {
   const std::string content = Pattern(3 * kMiB, 2);
   Put("k", content);
   EXPECT_EQ(Read("k", {}), content);
-  EXPECT_EQ(inner_->Snapshot().of(Operation::kStat).calls, 0u) << "a cold read is one request";
+  EXPECT_EQ(inner_->Snapshot().of(CallKind::kStat).calls, 0u) << "a cold read is one request";
   cache_->Flush();
   EXPECT_EQ(Read("k", {}), content);
   EXPECT_EQ(Requests(), 1u);
-  EXPECT_EQ(inner_->Snapshot().of(Operation::kStat).calls, 1u);
+  EXPECT_EQ(inner_->Snapshot().of(CallKind::kStat).calls, 1u);
   Put("k", "replaced");
   EXPECT_EQ(Read("k", {}), "replaced");
 }
@@ -452,19 +452,20 @@ TEST(CachePlanTest, LargeBlocksWhereAllOfThemIsAskedFor) {
 }
 
 TEST(BlockHeaderTest, ComesBackAndDamageShows) {
-  BlockHeader header{.id = {"bucket\nkey", kSmallBlockBytes, 7},
-                     .generation = 99,
-                     .object_bytes = kMiB,
-                     .object_crc32c = 5,
-                     .payload_begin = 1000,
-                     .payload_bytes = kSmallBlockBytes - 1000};
+  BlockHeader header;
+  header.id = {"bucket\nkey", kSmallBlockBytes, 7};
+  header.generation = Generation("99");
+  header.object_bytes = kMiB;
+  header.object_crc32c = 5;
+  header.payload_begin = 1000;
+  header.payload_bytes = kSmallBlockBytes - 1000;
   header.crc32c[1] = 77;
   auto encoded = EncodeBlockHeader(header);
   ASSERT_TRUE(encoded);
   const auto back = DecodeBlockHeader(*encoded);
   ASSERT_TRUE(back);
   EXPECT_EQ(back->id.object, header.id.object);
-  EXPECT_EQ(back->generation, 99u);
+  EXPECT_EQ(back->generation, header.generation);
   EXPECT_EQ(back->payload_begin, 1000u);
   EXPECT_EQ(back->object_crc32c, 5u);
   EXPECT_EQ(back->crc32c, header.crc32c);

@@ -14,6 +14,7 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <set>
 
 #include "base/log.h"
 #include "base/text.h"
@@ -36,7 +37,9 @@ std::string ParentOf(const std::string& path) {
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
 
-std::string RecordPath(const struct stat& status) { return Own("records/") + std::to_string(GenerationOf(status)); }
+size_t NumberOfLock(const std::string& path) { return std::hash<std::string>()(path) % kLocks; }
+
+std::string RecordPath(const struct stat& status) { return Own("records/") + GenerationOf(status).text(); }
 
 std::optional<std::string> ReadAttribute(int fd) {
   std::string value(4096, '\0');  // ext4 holds no more; others are asked for their size
@@ -113,13 +116,13 @@ int64_t MtimeOf(const struct stat& status) {
   return static_cast<int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
 }
 
-uint64_t GenerationOf(const struct stat& status) {
+Generation GenerationOf(const struct stat& status) {
   // SplitMix64 over both: neighbours in time and inode end far apart.
   uint64_t x = static_cast<uint64_t>(MtimeOf(status)) + 0x9E3779B97F4A7C15ULL * (status.st_ino + 1);
   x = (x ^ (x >> 30)) * 0xBF58476D1CE4E5B9ULL;
   x = (x ^ (x >> 27)) * 0x94D049BB133111EBULL;
   x ^= x >> 31;
-  return x == 0 ? 1 : x;
+  return Generation(std::to_string(x));
 }
 
 Result<int> FileFolder::Root() {
@@ -258,20 +261,30 @@ Result<void> FileFolder::Finish(OpenedFile& file, const FileRecord& record) {
   if (futimens(fd, times) != 0 || fstat(fd, &file.status) != 0) return ErrnoError(errno, "writing in", directory_);
   FileRecord kept = record;
   kept.mtime_ns = MtimeOf(file.status);  // as coarse as the file system has it
-  const std::string text = EncodeFileRecord(kept);
+  return WriteRecord(file, kept);
+}
+
+Result<void> FileFolder::WriteRecord(const OpenedFile& file, const FileRecord& record) {
+  const int fd = file.fd.get();
+  const std::string text = EncodeFileRecord(record);
   if (!options_.extended_attributes || fsetxattr(fd, kAttribute, text.data(), text.size(), 0) != 0) {
-    SEAMOUNT_TRY_ASSIGN(const int root, Root());
-    const std::string path = RecordPath(file.status);
-    const Fd sidecar(openat(root, path.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666));
-    if (!sidecar || !WriteWhole(sidecar.get(), text) || (options_.sync && fsync(sidecar.get()) != 0)) {
-      const int error = errno;
-      unlinkat(root, path.c_str(), 0);
-      return ErrnoError(error, "writing the metadata of an object in", directory_);
-    }
-    if (options_.sync) SEAMOUNT_TRY(SyncFolderOf(path));
+    SEAMOUNT_TRY(WriteSidecar(RecordPath(file.status), text));
   }
   if (options_.sync && fsync(fd) != 0) return ErrnoError(errno, "writing in", directory_);
   return {};
+}
+
+// By a rename, so that a reader finds the old record or the whole new one.
+Result<void> FileFolder::WriteSidecar(const std::string& path, std::string_view text) {
+  SEAMOUNT_TRY_ASSIGN(const int root, Root());
+  SEAMOUNT_TRY_ASSIGN(const OpenedFile temporary, MakeTemporary());
+  if (!WriteWhole(temporary.fd.get(), text) || (options_.sync && fsync(temporary.fd.get()) != 0) ||
+      renameat(root, temporary.path.c_str(), root, path.c_str()) != 0) {
+    const int error = errno;
+    unlinkat(root, temporary.path.c_str(), 0);
+    return ErrnoError(error, "writing the metadata of an object in", directory_);
+  }
+  return SyncFolderOf(path);
 }
 
 std::optional<FileRecord> FileFolder::RecordOf(const OpenedFile& file) {
@@ -298,8 +311,24 @@ std::optional<FileRecord> FileFolder::RecordOf(const OpenedFile& file) {
 
 Result<Fd> FileFolder::Lock(const std::string& path, const CallContext& context) {
   SEAMOUNT_TRY(Prepare());
+  return LockNumber(NumberOfLock(path), context);
+}
+
+Result<std::vector<Fd>> FileFolder::LockBoth(const std::string& path, const std::string& other,
+                                             const CallContext& context) {
+  SEAMOUNT_TRY(Prepare());
+  std::set<size_t> numbers = {NumberOfLock(path), NumberOfLock(other)};
+  std::vector<Fd> locks;
+  for (const size_t number : numbers) {
+    SEAMOUNT_TRY_ASSIGN(Fd lock, LockNumber(number, context));
+    locks.push_back(std::move(lock));
+  }
+  return locks;
+}
+
+Result<Fd> FileFolder::LockNumber(size_t number, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const int root, Root());
-  const std::string name = Own("locks/") + std::to_string(std::hash<std::string>()(path) % kLocks);
+  const std::string name = Own("locks/") + std::to_string(number);
   Fd fd(openat(root, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
   if (!fd) return ErrnoError(errno, "opening the lock", directory_ + "/" + name);
   // Locks are held for a rename and an fsync: asking again in short intervals honours the deadline and costs little.
@@ -360,15 +389,15 @@ Result<void> FileFolder::MakeFolders(const std::string& path, const CallContext&
   return {};
 }
 
-Result<bool> FileFolder::Place(const OpenedFile& temporary, const std::string& path) {
+Result<bool> FileFolder::Place(const OpenedFile& file, const std::string& path) {
   SEAMOUNT_TRY_ASSIGN(const int root, Root());
   const std::string beside = path + std::string(kBesideFolder);
   std::string placed = path;
-  if (renameat(root, temporary.path.c_str(), root, path.c_str()) == 0) {
+  if (renameat(root, file.path.c_str(), root, path.c_str()) == 0) {
     unlinkat(root, beside.c_str(), 0);  // from a time when there was a folder of this name
   } else if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
     placed = beside;
-    if (renameat(root, temporary.path.c_str(), root, beside.c_str()) != 0) {
+    if (renameat(root, file.path.c_str(), root, beside.c_str()) != 0) {
       if (errno == ENOENT || errno == ENOTDIR) return false;
       return ErrnoError(errno, "writing", directory_ + "/" + beside);
     }
@@ -386,10 +415,15 @@ Result<void> FileFolder::Remove(const OpenedFile& file) {
   std::string plain = file.path;
   if (!plain.ends_with(kBesideFolder)) unlinkat(root, (plain + std::string(kBesideFolder)).c_str(), 0);
   if (unlinkat(root, plain.c_str(), 0) != 0) return ErrnoError(errno, "deleting", directory_ + "/" + plain);
-  SEAMOUNT_TRY(SyncFolderOf(plain));
   RemoveRecord(file.status);
+  return LeaveFolderOf(plain);
+}
+
+Result<void> FileFolder::LeaveFolderOf(const std::string& path) {
+  SEAMOUNT_TRY_ASSIGN(const int root, Root());
+  SEAMOUNT_TRY(SyncFolderOf(path));
   // A folder exists for the objects in it. One that cannot be removed (not empty, mostly) stays.
-  for (std::string parent = ParentOf(plain); !parent.empty(); parent = ParentOf(parent)) {
+  for (std::string parent = ParentOf(path); !parent.empty(); parent = ParentOf(parent)) {
     if (unlinkat(root, parent.c_str(), AT_REMOVEDIR) != 0) break;
   }
   return {};

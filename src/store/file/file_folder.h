@@ -13,6 +13,7 @@
 #include "base/result.h"
 #include "store/file/file_record.h"
 #include "store/file/file_store.h"
+#include "store/generation.h"
 
 namespace seamount::store {
 
@@ -66,24 +67,33 @@ class FileFolder {
   // Writes the record and makes file and record durable.
   Result<void> Finish(OpenedFile& file, const FileRecord& record);
   std::optional<FileRecord> RecordOf(const OpenedFile& file);
+  // Replaces the record, durably. Neither bytes nor modification time change.
+  Result<void> WriteRecord(const OpenedFile& file, const FileRecord& record);
 
   // Held: nobody else holds the lock of that path. Cancelled or Unavailable by the context.
   Result<Fd> Lock(const std::string& path, const CallContext& context);
+  // Two, in an order that all keep.
+  Result<std::vector<Fd>> LockBoth(const std::string& path, const std::string& other, const CallContext& context);
   // Makes the folders above `path`; a file in the way is moved beside. Takes locks, so call it holding none.
   Result<void> MakeFolders(const std::string& path, const CallContext& context);
-  // Renames a temporary file into place, lock held. False when a folder above is missing or a file: MakeFolders, again.
-  Result<bool> Place(const OpenedFile& temporary, const std::string& path);
+  // Renames a file, temporary or not, into place, lock held. False when a folder above is missing or a file:
+  // MakeFolders, again.
+  Result<bool> Place(const OpenedFile& file, const std::string& path);
   // Lock held. Removes the file, its record, and folders above that become empty.
   Result<void> Remove(const OpenedFile& file);
+  // After a file at `path` has gone: makes that durable, and removes folders above that became empty.
+  Result<void> LeaveFolderOf(const std::string& path);
   void RemoveTemporary(const OpenedFile& file);
   void RemoveRecord(const struct stat& status);
 
  private:
   Result<int> Root();
+  Result<Fd> LockNumber(size_t number, const CallContext& context);
   void RemoveStaleTemporaries(int root);
   Fd OpenFolder(const std::string& folder);
   Result<void> MoveAside(const std::string& path, const CallContext& context);
   Result<void> SyncFolderOf(const std::string& path);
+  Result<void> WriteSidecar(const std::string& path, std::string_view text);
 
   const std::string directory_;
   const FileStoreOptions options_;
@@ -92,8 +102,8 @@ class FileFolder {
   bool prepared_ = false;
 };
 
-// Inode and modification time, mixed; never zero.
-uint64_t GenerationOf(const struct stat& status);
+// Inode and modification time, mixed.
+Generation GenerationOf(const struct stat& status);
 int64_t MtimeOf(const struct stat& status);
 
 }  // namespace seamount::store

@@ -86,11 +86,14 @@ class Listing {
   bool Concerns(const std::string& folder_key) const {
     if (!Overlaps(folder_key, options_.prefix)) return false;
     if (!folded_.empty() && folder_key.starts_with(folded_)) return false;
+    if (!BeforeEnd(folder_key)) return false;
     return folder_key >= start_ || start_.starts_with(folder_key);
   }
 
+  bool BeforeEnd(const std::string& key) const { return options_.end_offset.empty() || key < options_.end_offset; }
+
   bool Concerned(const Named& file) const {
-    return file.key.starts_with(options_.prefix) && file.key >= start_ &&
+    return file.key.starts_with(options_.prefix) && file.key >= start_ && BeforeEnd(file.key) &&
            (folded_.empty() || !file.key.starts_with(folded_)) && IsObject(file);
   }
 

@@ -8,15 +8,18 @@
 #include <string>
 #include <string_view>
 
+#include "store/store.h"
+
 namespace seamount::store {
 
 struct FileRecord {
   // Of the file it was written for. A file that somebody has changed since no longer matches, and its record is void.
   uint64_t size_bytes = 0;
   int64_t mtime_ns = 0;
-  uint32_t crc32c = 0;
+  std::optional<uint32_t> crc32c;  // null: of a file that somebody else wrote
   std::string content_type;
   std::map<std::string, std::string> metadata;
+  ContentHeaders headers;
 };
 
 std::string EncodeFileRecord(const FileRecord& record);

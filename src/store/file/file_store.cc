@@ -57,15 +57,14 @@ class FileStore final : public Store {
                                          const CallContext& context) override {
     SEAMOUNT_TRY(Check(key, context));
     SEAMOUNT_TRY_ASSIGN(auto found, Find(key));
-    SEAMOUNT_TRY(CheckGeneration(key, found, options.if_generation));
+    SEAMOUNT_TRY(CheckGeneration(key, GenerationIn(found), options.if_generation));
     if (!found) return std::optional<ReadResult>();
     ReadResult result{.info = std::move(found->info)};
     const uint64_t size = result.info.size_bytes;
-    const ByteRange range = options.range.value_or(ByteRange{});
-    const uint64_t begin = std::min(range.offset, size);
-    Buffer buffer(std::min(range.length.value_or(size), size - begin));
+    const ByteSpan span = SpanOf(options.range, size);
+    Buffer buffer(span.size());
     const FileSource source(found->file.fd.get(), 0, size);
-    SEAMOUNT_TRY(source.ReadAt(begin, buffer.span()));
+    SEAMOUNT_TRY(source.ReadAt(span.begin, buffer.span()));
     struct stat after {};
     if (fstat(found->file.fd.get(), &after) != 0 || GenerationOf(after) != result.info.generation ||
         after.st_size != found->file.status.st_size) {
@@ -97,14 +96,14 @@ class FileStore final : public Store {
       // A directory that is not there, or cannot be written, has nothing to lock.
       SEAMOUNT_TRY_ASSIGN(const auto found, Find(key));
       if (!found) {
-        SEAMOUNT_TRY(CheckGeneration(key, found, options.if_generation));
+        SEAMOUNT_TRY(CheckGeneration(key, GenerationIn(found), options.if_generation));
         return false;
       }
     }
     const std::string path = PathOfKey(key);
     SEAMOUNT_TRY_ASSIGN(const Fd lock, folder_.Lock(path, context));
     SEAMOUNT_TRY_ASSIGN(const auto found, Find(key));
-    SEAMOUNT_TRY(CheckGeneration(key, found, options.if_generation));
+    SEAMOUNT_TRY(CheckGeneration(key, GenerationIn(found), options.if_generation));
     if (!found) return false;
     SEAMOUNT_TRY(folder_.Remove(found->file));
     return true;
@@ -125,10 +124,11 @@ class FileStore final : public Store {
     SEAMOUNT_TRY(Check(to, context));
     SEAMOUNT_TRY_ASSIGN(const auto source, Find(from));
     if (!source) return base::NotFound("copying '" + from + "': no such object");
-    SEAMOUNT_TRY(CheckGeneration(from, source, options.if_source_generation));
+    SEAMOUNT_TRY(CheckGeneration(from, GenerationIn(source), options.if_source_generation));
     const WriteOptions write{.if_generation = options.if_generation,
                              .content_type = source->info.content_type,
-                             .metadata = options.metadata.value_or(source->info.metadata)};
+                             .metadata = options.metadata.value_or(source->info.metadata),
+                             .headers = source->info.headers};
     return Put(to, FileSource(source->file.fd.get(), 0, source->info.size_bytes), source->info.crc32c, write, context);
   }
 
@@ -144,7 +144,7 @@ class FileStore final : public Store {
     for (const ComposeSource& source : sources) {
       SEAMOUNT_TRY_ASSIGN(auto found, Find(source.key));
       if (!found) return base::NotFound("composing '" + to + "': no object '" + source.key + "'");
-      SEAMOUNT_TRY(CheckGeneration(source.key, found, source.if_generation));
+      SEAMOUNT_TRY(CheckGeneration(source.key, GenerationIn(found), source.if_generation));
       const ObjectInfo& info = found->info;
       crc32c = crc32c && info.crc32c
                    ? std::optional<uint32_t>(base::Crc32cCombine(*crc32c, *info.crc32c, info.size_bytes))
@@ -153,6 +153,57 @@ class FileStore final : public Store {
     }
     return Put(to, FilesSource(files), crc32c, options, context);
   }
+
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
+                          const CallContext& context) override {
+    SEAMOUNT_TRY(Check(from, context));
+    SEAMOUNT_TRY(Check(to, context));
+    if (from == to) return base::InvalidArgument("moving '" + from + "': onto itself");
+    const std::string path = PathOfKey(to);
+    for (int placing = 0; placing < kMaxPlacings; ++placing) {
+      {
+        SEAMOUNT_TRY_ASSIGN(const auto source, Find(from));
+        if (!source) return base::NotFound("moving '" + from + "': no such object");
+      }
+      SEAMOUNT_TRY(folder_.MakeFolders(path, context));
+      SEAMOUNT_TRY_ASSIGN(const auto locks, folder_.LockBoth(PathOfKey(from), path, context));
+      SEAMOUNT_TRY_ASSIGN(auto source, Find(from));
+      if (!source) return base::NotFound("moving '" + from + "': no such object");
+      SEAMOUNT_TRY(CheckGeneration(from, GenerationIn(source), options.if_source_generation));
+      SEAMOUNT_TRY_ASSIGN(const auto before, Find(to));
+      SEAMOUNT_TRY(CheckGeneration(to, GenerationIn(before), options.if_generation));
+      SEAMOUNT_TRY_ASSIGN(const bool placed, folder_.Place(source->file, path));
+      if (!placed) continue;
+      if (before) folder_.RemoveRecord(before->file.status);
+      SEAMOUNT_TRY(folder_.LeaveFolderOf(source->file.path));
+      source->info.key = to;
+      return std::move(source->info);
+    }
+    return FoldersVanish("moving '" + from + "' to '" + to + "'");
+  }
+
+  Result<ObjectInfo> Patch(const std::string& key, const AttributeChanges& changes, const PatchOptions& options,
+                           const CallContext& context) override {
+    SEAMOUNT_TRY(Check(key, context));
+    {
+      SEAMOUNT_TRY_ASSIGN(const auto found, Find(key));
+      if (!found) return base::NotFound("changing the attributes of '" + key + "': no such object");
+    }
+    SEAMOUNT_TRY_ASSIGN(const Fd lock, folder_.Lock(PathOfKey(key), context));
+    SEAMOUNT_TRY_ASSIGN(auto found, Find(key));
+    if (!found) return base::NotFound("changing the attributes of '" + key + "': no such object");
+    SEAMOUNT_TRY(CheckGeneration(key, GenerationIn(found), options.if_generation));
+    ApplyChanges(changes, found->info);
+    SEAMOUNT_TRY(folder_.WriteRecord(found->file, {.size_bytes = found->info.size_bytes,
+                                                   .mtime_ns = MtimeOf(found->file.status),
+                                                   .crc32c = found->info.crc32c,
+                                                   .content_type = found->info.content_type,
+                                                   .metadata = found->info.metadata,
+                                                   .headers = found->info.headers}));
+    return std::move(found->info);
+  }
+
+  Capabilities capabilities() const override { return {}; }
 
  private:
   struct Found {
@@ -165,12 +216,8 @@ class FileStore final : public Store {
     return CheckContext(context);
   }
 
-  static Result<void> CheckGeneration(const std::string& key, const std::optional<Found>& found,
-                                      std::optional<Generation> wanted) {
-    const Generation actual = found ? found->info.generation : kAbsent;
-    if (!wanted || *wanted == actual) return {};
-    return base::PreconditionFailed("object '" + key + "': generation is " + std::to_string(actual) + ", not " +
-                                    std::to_string(*wanted));
+  static const Generation& GenerationIn(const std::optional<Found>& found) {
+    return found ? found->info.generation : kAbsent;
   }
 
   Result<std::optional<Found>> Find(const std::string& key) {
@@ -199,6 +246,7 @@ class FileStore final : public Store {
     info.crc32c = record->crc32c;
     info.content_type = record->content_type;
     info.metadata = record->metadata;
+    info.headers = record->headers;
     return info;
   }
 
@@ -222,20 +270,25 @@ class FileStore final : public Store {
                             .mtime_ns = NowNs(),
                             .crc32c = crc32c,
                             .content_type = options.content_type,
-                            .metadata = options.metadata};
+                            .metadata = options.metadata,
+                            .headers = options.headers};
     SEAMOUNT_TRY(folder_.Finish(temporary, record));
     const std::string path = PathOfKey(key);
     for (int placing = 0; placing < kMaxPlacings; ++placing) {
       SEAMOUNT_TRY(folder_.MakeFolders(path, context));
       SEAMOUNT_TRY_ASSIGN(const Fd lock, folder_.Lock(path, context));
       SEAMOUNT_TRY_ASSIGN(const auto before, Find(key));
-      SEAMOUNT_TRY(CheckGeneration(key, before, options.if_generation));
+      SEAMOUNT_TRY(CheckGeneration(key, GenerationIn(before), options.if_generation));
       SEAMOUNT_TRY_ASSIGN(const bool placed, folder_.Place(temporary, path));
       if (!placed) continue;
       if (before) folder_.RemoveRecord(before->file.status);
       return InfoOf(key, temporary.status, record);
     }
-    return base::Unavailable("writing '" + key + "': its folder is removed as often as it is made");
+    return FoldersVanish("writing '" + key + "'");
+  }
+
+  static Error FoldersVanish(const std::string& what) {
+    return base::Unavailable(what + ": its folder is removed as often as it is made");
   }
 
   // Copies the source into the file; its checksum.

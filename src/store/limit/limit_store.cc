@@ -20,7 +20,7 @@ class LimitStore final : public DecoratedStore<LimitStore> {
     Result<T> result = call();
     const auto spent = Spend(MovedBytes(which, result), which.context);
     // What is written is written: a stop while paying for it must not hide that.
-    if (!spent && which.operation == Operation::kRead) return spent.error();
+    if (!spent && which.kind == CallKind::kRead) return spent.error();
     return result;
   }
 

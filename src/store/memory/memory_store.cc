@@ -21,13 +21,10 @@ class MemoryStore final : public Store {
     SEAMOUNT_TRY(Check(key, context));
     std::scoped_lock lock(mutex_);
     const Object* object = Find(key);
-    SEAMOUNT_TRY(CheckGeneration(key, object, options.if_generation));
+    SEAMOUNT_TRY(CheckGeneration(key, GenerationOf(object), options.if_generation));
     if (object == nullptr) return std::optional<ReadResult>();
-    const ByteRange range = options.range.value_or(ByteRange{});
-    const uint64_t size = object->data.size();
-    const uint64_t begin = std::min(range.offset, size);
-    const uint64_t length = std::min(range.length.value_or(size), size - begin);
-    return std::optional<ReadResult>(ReadResult{object->info, object->data.Slice(begin, length)});
+    const ByteSpan span = SpanOf(options.range, object->data.size());
+    return std::optional<ReadResult>(ReadResult{object->info, object->data.Slice(span.begin, span.size())});
   }
 
   Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
@@ -44,14 +41,14 @@ class MemoryStore final : public Store {
     Buffer buffer(source.size());
     SEAMOUNT_TRY(source.ReadAt(0, buffer.span()));
     std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY(CheckGeneration(key, Find(key), options.if_generation));
-    return Put(key, std::move(buffer), options.content_type, options.metadata);
+    SEAMOUNT_TRY(CheckGeneration(key, GenerationOf(Find(key)), options.if_generation));
+    return Put(key, std::move(buffer), options.content_type, options.metadata, options.headers);
   }
 
   Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(Check(key, context));
     std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY(CheckGeneration(key, Find(key), options.if_generation));
+    SEAMOUNT_TRY(CheckGeneration(key, GenerationOf(Find(key)), options.if_generation));
     return objects_.erase(key) > 0;
   }
 
@@ -63,7 +60,10 @@ class MemoryStore final : public Store {
     // The page token is the last name handed out: an object's key, or a prefix to be skipped with all that it folds.
     std::string last = options.page_token;
     auto it = last.empty() ? objects_.lower_bound(std::max(options.prefix, options.start_offset)) : After(options);
-    for (int left = options.max_results; it != objects_.end() && it->first.starts_with(options.prefix); --left) {
+    const auto wanted = [&](const std::string& key) {
+      return key.starts_with(options.prefix) && (options.end_offset.empty() || key < options.end_offset);
+    };
+    for (int left = options.max_results; it != objects_.end() && wanted(it->first); --left) {
       if (left == 0) {
         page.next_page_token = last;
         break;
@@ -91,10 +91,10 @@ class MemoryStore final : public Store {
     std::scoped_lock lock(mutex_);
     const Object* source = Find(from);
     if (source == nullptr) return base::NotFound("copying '" + from + "': no such object");
-    SEAMOUNT_TRY(CheckGeneration(from, source, options.if_source_generation));
-    SEAMOUNT_TRY(CheckGeneration(to, Find(to), options.if_generation));
+    SEAMOUNT_TRY(CheckGeneration(from, GenerationOf(source), options.if_source_generation));
+    SEAMOUNT_TRY(CheckGeneration(to, GenerationOf(Find(to)), options.if_generation));
     const Object held = *source;
-    return Put(to, held.data, held.info.content_type, options.metadata.value_or(held.info.metadata));
+    return Put(to, held.data, held.info.content_type, options.metadata.value_or(held.info.metadata), held.info.headers);
   }
 
   Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
@@ -105,12 +105,12 @@ class MemoryStore final : public Store {
       return base::InvalidArgument("composing '" + to + "': takes 1 to 32 sources");
     }
     std::scoped_lock lock(mutex_);
-    SEAMOUNT_TRY(CheckGeneration(to, Find(to), options.if_generation));
+    SEAMOUNT_TRY(CheckGeneration(to, GenerationOf(Find(to)), options.if_generation));
     uint64_t total = 0;
     for (const ComposeSource& source : sources) {
       const Object* object = Find(source.key);
       if (object == nullptr) return base::NotFound("composing '" + to + "': no object '" + source.key + "'");
-      SEAMOUNT_TRY(CheckGeneration(source.key, object, source.if_generation));
+      SEAMOUNT_TRY(CheckGeneration(source.key, GenerationOf(object), source.if_generation));
       total += object->data.size();
     }
     Buffer buffer(total);
@@ -119,8 +119,36 @@ class MemoryStore final : public Store {
       const auto span = Find(source.key)->data.span();
       out = std::copy(span.begin(), span.end(), out);
     }
-    return Put(to, std::move(buffer), options.content_type, options.metadata);
+    return Put(to, std::move(buffer), options.content_type, options.metadata, options.headers);
   }
+
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
+                          const CallContext& context) override {
+    SEAMOUNT_TRY(Check(from, context));
+    SEAMOUNT_TRY(Check(to, context));
+    if (from == to) return base::InvalidArgument("moving '" + from + "': onto itself");
+    std::scoped_lock lock(mutex_);
+    const Object* source = Find(from);
+    if (source == nullptr) return base::NotFound("moving '" + from + "': no such object");
+    SEAMOUNT_TRY(CheckGeneration(from, GenerationOf(source), options.if_source_generation));
+    SEAMOUNT_TRY(CheckGeneration(to, GenerationOf(Find(to)), options.if_generation));
+    const Object held = *source;
+    objects_.erase(from);
+    return Put(to, held.data, held.info.content_type, held.info.metadata, held.info.headers);
+  }
+
+  Result<ObjectInfo> Patch(const std::string& key, const AttributeChanges& changes, const PatchOptions& options,
+                           const CallContext& context) override {
+    SEAMOUNT_TRY(Check(key, context));
+    std::scoped_lock lock(mutex_);
+    const auto it = objects_.find(key);
+    if (it == objects_.end()) return base::NotFound("patching '" + key + "': no such object");
+    SEAMOUNT_TRY(CheckGeneration(key, it->second.info.generation, options.if_generation));
+    ApplyChanges(changes, it->second.info);
+    return it->second.info;
+  }
+
+  Capabilities capabilities() const override { return {}; }
 
  private:
   using Map = std::map<std::string, Object>;
@@ -135,20 +163,21 @@ class MemoryStore final : public Store {
     return it == objects_.end() ? nullptr : &it->second;
   }
 
-  static Result<void> CheckGeneration(const std::string& key, const Object* object, std::optional<Generation> wanted) {
-    if (!wanted) return {};
-    const Generation actual = object == nullptr ? kAbsent : object->info.generation;
-    if (actual == *wanted) return {};
-    return base::PreconditionFailed("object '" + key + "': generation is " + std::to_string(actual) + ", not " +
-                                    std::to_string(*wanted));
+  static const Generation& GenerationOf(const Object* object) {
+    return object == nullptr ? kAbsent : object->info.generation;
   }
 
   ObjectInfo Put(const std::string& key, Bytes data, const std::string& content_type,
-                 const std::map<std::string, std::string>& metadata) {
+                 const std::map<std::string, std::string>& metadata, const ContentHeaders& headers) {
     Object& object = objects_[key];
-    object.info = {
-        key,          data.size(), ++generation_, base::Crc32c(data.span()), std::chrono::system_clock::now(),
-        content_type, metadata};
+    object.info = {key,
+                   data.size(),
+                   Generation(std::to_string(++generations_)),
+                   base::Crc32c(data.span()),
+                   std::chrono::system_clock::now(),
+                   content_type,
+                   metadata,
+                   headers};
     object.data = std::move(data);
     return object.info;
   }
@@ -163,7 +192,7 @@ class MemoryStore final : public Store {
 
   std::mutex mutex_;
   Map objects_;
-  Generation generation_ = 0;
+  uint64_t generations_ = 0;
 };
 
 }  // namespace

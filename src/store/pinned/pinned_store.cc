@@ -79,6 +79,33 @@ class PinnedStore final : public Store {
     return Repinned(inner_->Compose(pinned, to, options, context));
   }
 
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
+                          const CallContext& context) override {
+    std::unique_lock writes(writes_);
+    MoveOptions pinned = options;
+    if (const auto generation = PinOf(from)) {
+      if (options.if_source_generation.value_or(*generation) != *generation) return Replaced(from);
+      pinned.if_source_generation = generation;
+    }
+    auto moved = Repinned(inner_->Move(from, to, pinned, context));
+    std::scoped_lock lock(mutex_);
+    if (moved) pins_.erase(from);
+    return moved;
+  }
+
+  Result<ObjectInfo> Patch(const std::string& key, const AttributeChanges& changes, const PatchOptions& options,
+                           const CallContext& context) override {
+    std::shared_lock writes(writes_);
+    PatchOptions pinned = options;
+    if (const auto generation = PinOf(key)) {
+      if (options.if_generation.value_or(*generation) != *generation) return Replaced(key);
+      pinned.if_generation = generation;
+    }
+    return inner_->Patch(key, changes, pinned, context);
+  }
+
+  Capabilities capabilities() const override { return inner_->capabilities(); }
+
  private:
   static Error Replaced(const std::string& key) {
     return base::PreconditionFailed("object '" + key + "': was replaced or deleted since it was first read");

@@ -38,6 +38,7 @@ class PrefixStore final : public Store {
     ListOptions whole = options;
     whole.prefix = prefix_ + options.prefix;
     if (!options.start_offset.empty()) whole.start_offset = prefix_ + options.start_offset;
+    if (!options.end_offset.empty()) whole.end_offset = prefix_ + options.end_offset;
     SEAMOUNT_TRY_ASSIGN(ListPage page, inner_->List(whole, context));
     std::erase_if(page.objects, [&](const ObjectInfo& object) { return object.key == prefix_; });
     for (ObjectInfo& object : page.objects) object.key.erase(0, prefix_.size());
@@ -62,6 +63,21 @@ class PrefixStore final : public Store {
     }
     return Named(to, inner_->Compose(whole, prefix_ + to, options, context));
   }
+
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
+                          const CallContext& context) override {
+    SEAMOUNT_TRY(CheckKey(from));
+    SEAMOUNT_TRY(CheckKey(to));
+    return Named(to, inner_->Move(prefix_ + from, prefix_ + to, options, context));
+  }
+
+  Result<ObjectInfo> Patch(const std::string& key, const AttributeChanges& changes, const PatchOptions& options,
+                           const CallContext& context) override {
+    SEAMOUNT_TRY(CheckKey(key));
+    return Named(key, inner_->Patch(prefix_ + key, changes, options, context));
+  }
+
+  Capabilities capabilities() const override { return inner_->capabilities(); }
 
  private:
   static Result<ObjectInfo> Named(const std::string& key, Result<ObjectInfo> info) {

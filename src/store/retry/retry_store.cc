@@ -127,13 +127,43 @@ class RetryStore final : public Store {
         [&] { return IfComposed(sources, to, before, options, context); });
   }
 
+  Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
+                          const CallContext& context) override {
+    MoveOptions known = options;
+    if (!known.source) {
+      SEAMOUNT_TRY_ASSIGN(known.source, Stat(from, context));
+      if (!known.source) return base::NotFound("moving '" + from + "': no such object");
+    }
+    return Guarded<ObjectInfo>(
+        context, [&] { return inner_->Move(from, to, known, context); },
+        [&]() -> Result<std::optional<ObjectInfo>> {
+          const ObjectInfo& source = *known.source;
+          SEAMOUNT_TRY_ASSIGN(const auto left, inner_->Stat(from, context));
+          if (!source.crc32c || (left && left->generation == source.generation)) return std::optional<ObjectInfo>();
+          return IfMade(to, {source.size_bytes, *source.crc32c, source.metadata}, context);
+        });
+  }
+
+  // The same changes a second time change nothing.
+  Result<ObjectInfo> Patch(const std::string& key, const AttributeChanges& changes, const PatchOptions& options,
+                           const CallContext& context) override {
+    return Idempotent<ObjectInfo>(context, [&] { return inner_->Patch(key, changes, options, context); });
+  }
+
+  Capabilities capabilities() const override { return inner_->capabilities(); }
+
  private:
   template <class T, class Call>
   Result<T> Idempotent(const CallContext& context, const Call& call) {
     return Guarded<T>(context, call, [] { return Result<std::optional<T>>(std::optional<T>()); });
   }
 
-  // recognise: called when a retry met PreconditionFailed; the value when an earlier attempt had succeeded after all.
+  // Answers of a retry that an earlier attempt's own success may have caused.
+  static bool MayBeOwnDoing(const Error& error) {
+    return error.code() == ErrorCode::kPreconditionFailed || error.code() == ErrorCode::kNotFound;
+  }
+
+  // recognise: called when a retry met such an answer; the value when an earlier attempt had succeeded after all.
   template <class T, class Call, class Recognise>
   Result<T> Guarded(const CallContext& context, const Call& call, const Recognise& recognise) {
     base::Clock& clock = *options_.clock;
@@ -141,7 +171,7 @@ class RetryStore final : public Store {
     std::optional<Backoff> backoff;  // seeding it costs a microsecond or two, which most calls need not pay
     for (int attempt = 1;; ++attempt) {
       Result<T> result = call();
-      if (!result && result.error().code() == ErrorCode::kPreconditionFailed && attempt > 1) {
+      if (!result && MayBeOwnDoing(result.error()) && attempt > 1) {
         Result<std::optional<T>> made = recognise();
         if (made && *made) return **std::move(made);
         if (made || made.error().code() != ErrorCode::kUnavailable) return result;

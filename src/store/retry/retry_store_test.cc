@@ -33,8 +33,8 @@ class LostAnswers final : public DecoratedStore<LostAnswers> {
   template <class T, class Call>
   Result<T> Around(const StoreCall& which, const Call& call) {
     Result<T> result = call();
-    const bool changes = which.operation != Operation::kRead && which.operation != Operation::kStat &&
-                         which.operation != Operation::kList;
+    const bool changes =
+        which.kind != CallKind::kRead && which.kind != CallKind::kStat && which.kind != CallKind::kList;
     if (!changes) return result;
     ++calls;
     if (times_ <= 0) return result;

@@ -80,6 +80,18 @@ void StartOffsetSkips(Store& store, const Traits&) {
   EXPECT_EQ(folded.prefixes, (Names{"b/"}));
 }
 
+void EndOffsetEnds(Store& store, const Traits&) {
+  PutAll(store, {"a", "b/1", "b/2", "c", "d"});
+  EXPECT_EQ(Keys(ListOf(store, {.end_offset = "c"})), (Names{"a", "b/1", "b/2"}));
+  EXPECT_EQ(Keys(ListOf(store, {.start_offset = "b/2", .end_offset = "d"})), (Names{"b/2", "c"}));
+  EXPECT_EQ(Keys(ListOf(store, {.prefix = "b/", .end_offset = "b/2"})), (Names{"b/1"}));
+  EXPECT_EQ(Keys(ListOf(store, {.start_offset = "c", .end_offset = "b"})), Names{});
+  const ListPage folded = ListOf(store, {.delimiter = "/", .end_offset = "b/2", .max_results = 1});
+  EXPECT_EQ(Keys(folded), (Names{"a"}));
+  EXPECT_EQ(folded.prefixes, (Names{"b/"}));
+  EXPECT_TRUE(ListOf(store, {.delimiter = "/", .end_offset = "b/1"}).prefixes.empty());
+}
+
 void PagesCoverEachNameOnce(Store& store, const Traits&) {
   Names keys;
   for (int i = 0; i < 7; ++i) {
@@ -125,6 +137,7 @@ constexpr Case kCases[] = {{"ListsInByteOrder", ListsInByteOrder},
                            {"DelimitersFold", DelimitersFold},
                            {"MarkersComeWithTheirPrefixes", MarkersComeWithTheirPrefixes},
                            {"StartOffsetSkips", StartOffsetSkips},
+                           {"EndOffsetEnds", EndOffsetEnds},
                            {"PagesCoverEachNameOnce", PagesCoverEachNameOnce},
                            {"WritesAndDeletesShowAtOnce", WritesAndDeletesShowAtOnce}};
 

@@ -70,13 +70,15 @@ class Model {
   Model(Store& store, uint64_t seed, const Traits& traits) : store_(store), random_(seed), traits_(traits) {}
 
   void Step() {
-    switch (random_() % 8) {
+    switch (random_() % 10) {
       case 0:
       case 1: return Write();
       case 2: return Delete();
       case 3: return Copy();
       case 4: return Compose();
       case 5: return List();
+      case 6: return Move();
+      case 7: return Patch();
       default: return Read();
     }
   }
@@ -85,7 +87,7 @@ class Model {
   struct Object {
     std::string content;
     std::map<std::string, std::string> metadata;
-    Generation generation = 0;
+    Generation generation;
   };
 
   std::string AnyKey() {
@@ -117,9 +119,15 @@ class Model {
     const bool may_fail = unique_bytes || !traits_.loses_answers;
     switch (random_() % 4) {
       case 0: return GenerationOf(key);
-      case 1: return may_fail ? GenerationOf(key) + 1 + random_() % 5 : GenerationOf(key);
+      case 1: return may_fail ? AnotherGeneration(key) : GenerationOf(key);
       default: return std::nullopt;
     }
+  }
+
+  // One that the key does not have: of another object, or of none.
+  Generation AnotherGeneration(const std::string& key) {
+    const Generation other = GenerationOf(AnyKey());
+    return other == GenerationOf(key) || other == kAbsent ? Generation("123456789") : other;
   }
 
   bool Holds(const std::string& key, std::optional<Generation> condition) const {
@@ -163,6 +171,30 @@ class Model {
     if (!Holds(to, condition)) return ExpectMismatch(info);
     const Object source = objects_[from];
     Keep(to, info, source.content, source.metadata);
+  }
+
+  void Move() {
+    const std::string from = AnyKey();
+    const std::string to = AnyKey();
+    const auto condition = AnyCondition(to);
+    if (from == to) return;
+    const auto info = store_.Move(from, to, {.if_generation = condition}, {});
+    if (!objects_.contains(from)) return ExpectError(info);
+    if (!Holds(to, condition)) return ExpectMismatch(info);
+    const Object source = objects_[from];
+    objects_.erase(from);
+    Keep(to, info, source.content, source.metadata);
+  }
+
+  void Patch() {
+    const std::string key = AnyKey();
+    const std::string value = std::to_string(random_() % 100);
+    const auto info = store_.Patch(key, {.metadata = {{"patched", value}, {"n", std::nullopt}}}, {}, {});
+    if (!objects_.contains(key)) return ExpectError(info);
+    ASSERT_TRUE(info) << info.error().ToString();
+    EXPECT_EQ(info->generation, objects_[key].generation);
+    objects_[key].metadata["patched"] = value;
+    objects_[key].metadata.erase("n");
   }
 
   void Compose() {

@@ -30,7 +30,7 @@ class FaultStore final : public DecoratedStore<FaultStore> {
 
   template <class T, class Call>
   Result<T> Around(const StoreCall& which, const Call& call) {
-    if (which.operation == Operation::kDelete && !options_.faulty_deletes) return call();
+    if (which.kind == CallKind::kDelete && !options_.faulty_deletes) return call();
     ++calls_;
     if (Chance(options_.fail_before)) return base::Unavailable("injected: before the effect");
     Result<T> result = call();

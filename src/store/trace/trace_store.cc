@@ -2,46 +2,48 @@
 
 namespace seamount::store {
 
-std::string_view OperationName(Operation operation) {
-  switch (operation) {
-    case Operation::kRead: return "read";
-    case Operation::kStat: return "stat";
-    case Operation::kWrite: return "write";
-    case Operation::kDelete: return "delete";
-    case Operation::kList: return "list";
-    case Operation::kCopy: return "copy";
-    case Operation::kCompose: return "compose";
+std::string_view CallName(CallKind kind) {
+  switch (kind) {
+    case CallKind::kRead: return "read";
+    case CallKind::kStat: return "stat";
+    case CallKind::kWrite: return "write";
+    case CallKind::kDelete: return "delete";
+    case CallKind::kList: return "list";
+    case CallKind::kCopy: return "copy";
+    case CallKind::kCompose: return "compose";
+    case CallKind::kMove: return "move";
+    case CallKind::kPatch: return "patch";
   }
   return "unknown";
 }
 
 uint64_t TraceStats::calls() const {
   uint64_t sum = 0;
-  for (const OperationStats& stats : operations) sum += stats.calls;
+  for (const CallStats& stats : kinds) sum += stats.calls;
   return sum;
 }
 
 uint64_t TraceStats::errors() const {
   uint64_t sum = 0;
-  for (const OperationStats& stats : operations) sum += stats.errors;
+  for (const CallStats& stats : kinds) sum += stats.errors;
   return sum;
 }
 
 TraceStats TraceStore::Snapshot() const {
   TraceStats stats;
-  for (size_t i = 0; i < kOperations; ++i) {
+  for (size_t i = 0; i < kCallKinds; ++i) {
     const Counters& counters = counters_[i];
-    stats.operations[i] = {.calls = counters.calls.load(),
-                           .errors = counters.errors.load(),
-                           .bytes = counters.bytes.load(),
-                           .total = base::Duration(counters.total_ns.load()),
-                           .slowest = base::Duration(counters.slowest_ns.load())};
+    stats.kinds[i] = {.calls = counters.calls.load(),
+                      .errors = counters.errors.load(),
+                      .bytes = counters.bytes.load(),
+                      .total = base::Duration(counters.total_ns.load()),
+                      .slowest = base::Duration(counters.slowest_ns.load())};
   }
   return stats;
 }
 
-void TraceStore::Count(Operation operation, base::Duration duration, bool ok, uint64_t bytes) {
-  Counters& counters = counters_[static_cast<size_t>(operation)];
+void TraceStore::Count(CallKind kind, base::Duration duration, bool ok, uint64_t bytes) {
+  Counters& counters = counters_[static_cast<size_t>(kind)];
   const auto took = duration.count();
   ++counters.calls;
   if (!ok) ++counters.errors;

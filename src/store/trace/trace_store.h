@@ -1,4 +1,4 @@
-// Counts what goes through a store: calls, errors, bytes and time, by operation.
+// Counts what goes through a store: calls, errors, bytes and time, by kind.
 #pragma once
 
 #include <array>
@@ -13,10 +13,10 @@
 
 namespace seamount::store {
 
-inline constexpr size_t kOperations = 7;
-std::string_view OperationName(Operation operation);
+inline constexpr size_t kCallKinds = 9;
+std::string_view CallName(CallKind kind);
 
-struct OperationStats {
+struct CallStats {
   uint64_t calls = 0;
   uint64_t errors = 0;  // of these calls; an absent object is none
   uint64_t bytes = 0;   // read or written as content
@@ -25,9 +25,9 @@ struct OperationStats {
 };
 
 struct TraceStats {
-  std::array<OperationStats, kOperations> operations;
+  std::array<CallStats, kCallKinds> kinds;
 
-  const OperationStats& of(Operation operation) const { return operations[static_cast<size_t>(operation)]; }
+  const CallStats& of(CallKind kind) const { return kinds[static_cast<size_t>(kind)]; }
   uint64_t calls() const;
   uint64_t errors() const;
 };
@@ -43,7 +43,7 @@ class TraceStore final : public DecoratedStore<TraceStore> {
   Result<T> Around(const StoreCall& which, const Call& call) {
     const auto start = std::chrono::steady_clock::now();
     Result<T> result = call();
-    Count(which.operation, std::chrono::steady_clock::now() - start, result.has_value(), MovedBytes(which, result));
+    Count(which.kind, std::chrono::steady_clock::now() - start, result.has_value(), MovedBytes(which, result));
     return result;
   }
 
@@ -55,9 +55,9 @@ class TraceStore final : public DecoratedStore<TraceStore> {
     std::atomic<base::Duration::rep> total_ns = 0;
     std::atomic<base::Duration::rep> slowest_ns = 0;
   };
-  void Count(Operation operation, base::Duration took, bool ok, uint64_t bytes);
+  void Count(CallKind kind, base::Duration took, bool ok, uint64_t bytes);
 
-  std::array<Counters, kOperations> counters_;
+  std::array<Counters, kCallKinds> counters_;
 };
 
 }  // namespace seamount::store

@@ -59,7 +59,7 @@ Result<Bytes> ShardCodec::Encode(std::span<const std::byte> elements) const {
 
 Result<void> ShardCodec::Decode(std::span<const std::byte> encoded, std::span<std::byte> into) const {
   const Bytes shard(nullptr, encoded.data(), encoded.size());
-  SEAMOUNT_TRY_ASSIGN(const ShardIndex index, ShardIndexOf(layout_, shard, /*generation=*/0));
+  SEAMOUNT_TRY_ASSIGN(const ShardIndex index, ShardIndexOf(layout_, shard, store::kAbsent));
   const Box whole{Index(shape_.size(), 0), shape_};
   Scratch chunk(chain_->decoded_bytes());
   uint64_t place = 0;

@@ -68,7 +68,7 @@ Result<ShardIndex> ShardIndex::Parse(const ShardLayout& layout, const Bytes& enc
   index.entries_ = encoded.Slice(0, kEntryBytes * layout.chunks);
   index.big_endian_ = layout.big_endian;
   index.shard_bytes_ = shard_bytes;
-  index.generation_ = generation;
+  index.generation_ = std::move(generation);
   if (layout.checksum) {
     uint32_t stored = 0;
     std::memcpy(&stored, encoded.data() + index.entries_.size(), sizeof(stored));

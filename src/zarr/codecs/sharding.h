@@ -44,7 +44,7 @@ class ShardIndex {
   Bytes entries_;
   bool big_endian_ = false;
   uint64_t shard_bytes_ = 0;
-  store::Generation generation_ = 0;
+  store::Generation generation_;
 };
 
 // Reads the index out of a whole shard.

@@ -14,12 +14,12 @@
 namespace seamount::gcs {
 
 // Thread-safe.
-class Connection {
+class ServiceClient {
  public:
   // InvalidArgument when the endpoint is no http(s) URL.
-  static Result<std::unique_ptr<Connection>> Make(const std::string& endpoint, std::string bucket,
-                                                  std::shared_ptr<net::HttpClient> http,
-                                                  std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock);
+  static Result<std::unique_ptr<ServiceClient>> Make(const std::string& endpoint, std::string bucket,
+                                                     std::shared_ptr<net::HttpClient> http,
+                                                     std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock);
 
   const std::string& bucket() const { return bucket_; }
   base::Clock& clock() const { return clock_; }
@@ -37,8 +37,8 @@ class Connection {
   Error ErrorOf(const net::HttpResponse& response, std::string_view what) const;
 
  private:
-  Connection(net::Url endpoint, std::string bucket, std::shared_ptr<net::HttpClient> http,
-             std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock);
+  ServiceClient(net::Url endpoint, std::string bucket, std::shared_ptr<net::HttpClient> http,
+                std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock);
   Result<net::HttpResponse> SendWith(const auth::Token& token, net::HttpRequest request,
                                      const CallContext& context) const;
 

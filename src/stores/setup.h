@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "net/http_client.h"
 
-namespace seamount::gcs {
+namespace seamount::stores {
 
 struct SetupOptions {
   std::string bucket;
@@ -40,4 +40,4 @@ Result<SetupReport> SetUpBucket(const SetupOptions& options, std::shared_ptr<net
 // checksum of the bucket, so that two buckets do not share an account.
 std::string AccountIdOf(const std::string& bucket);
 
-}  // namespace seamount::gcs
+}  // namespace seamount::stores

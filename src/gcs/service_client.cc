@@ -1,4 +1,4 @@
-#include "gcs/connection.h"
+#include "gcs/service_client.h"
 
 #include <algorithm>
 
@@ -26,17 +26,18 @@ base::Duration RetryAfter(const net::HttpResponse& response) {
 
 }  // namespace
 
-Result<std::unique_ptr<Connection>> Connection::Make(const std::string& endpoint, std::string bucket,
-                                                     std::shared_ptr<net::HttpClient> http,
-                                                     std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock) {
+Result<std::unique_ptr<ServiceClient>> ServiceClient::Make(const std::string& endpoint, std::string bucket,
+                                                           std::shared_ptr<net::HttpClient> http,
+                                                           std::shared_ptr<auth::TokenSource> tokens,
+                                                           base::Clock& clock) {
   auto url = net::ParseUrl(endpoint);
   if (!url) return url.error().Wrap("endpoint");
-  return std::unique_ptr<Connection>(
-      new Connection(*std::move(url), std::move(bucket), std::move(http), std::move(tokens), clock));
+  return std::unique_ptr<ServiceClient>(
+      new ServiceClient(*std::move(url), std::move(bucket), std::move(http), std::move(tokens), clock));
 }
 
-Connection::Connection(net::Url endpoint, std::string bucket, std::shared_ptr<net::HttpClient> http,
-                       std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock)
+ServiceClient::ServiceClient(net::Url endpoint, std::string bucket, std::shared_ptr<net::HttpClient> http,
+                             std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock)
     : origin_(endpoint.Origin()),
       base_(BaseOf(endpoint)),
       bucket_(std::move(bucket)),
@@ -44,21 +45,21 @@ Connection::Connection(net::Url endpoint, std::string bucket, std::shared_ptr<ne
       tokens_(std::move(tokens)),
       clock_(clock) {}
 
-std::string Connection::Name(std::string_view key) const { return "gs://" + bucket_ + "/" + std::string(key); }
+std::string ServiceClient::Name(std::string_view key) const { return "gs://" + bucket_ + "/" + std::string(key); }
 
-std::string Connection::UrlOf(std::string_view path, const net::QueryParameters& query) const {
+std::string ServiceClient::UrlOf(std::string_view path, const net::QueryParameters& query) const {
   std::string url = base_ + std::string(path);
   if (!query.empty()) url += "?" + net::JoinQuery(query);
   return url;
 }
 
-Result<net::HttpResponse> Connection::SendWith(const auth::Token& token, net::HttpRequest request,
-                                               const CallContext& context) const {
+Result<net::HttpResponse> ServiceClient::SendWith(const auth::Token& token, net::HttpRequest request,
+                                                  const CallContext& context) const {
   if (!token.value.empty()) request.headers.Add("Authorization", "Bearer " + token.value.Reveal());
   return http_->Send(request, context);
 }
 
-Result<net::HttpResponse> Connection::Send(net::HttpRequest request, const CallContext& context) const {
+Result<net::HttpResponse> ServiceClient::Send(net::HttpRequest request, const CallContext& context) const {
   // Whatever begins with our own base needs no parsing; only a session URL that a server handed out may differ.
   if (!request.url.starts_with(base_ + "/")) {
     SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(request.url));
@@ -82,7 +83,7 @@ Result<net::HttpResponse> Connection::Send(net::HttpRequest request, const CallC
   return response;
 }
 
-Error Connection::ErrorOf(const net::HttpResponse& response, std::string_view what) const {
+Error ServiceClient::ErrorOf(const net::HttpResponse& response, std::string_view what) const {
   return ErrorOfResponse(response, what, bucket_, tokens_->Describe());
 }
 

@@ -12,7 +12,7 @@
 #include "store/store.h"
 #include "store/trace/trace_store.h"
 
-namespace seamount::gcs {
+namespace seamount::stores {
 
 // What a person can say about a store: the flags of every command that touches a bucket, and of the Python package.
 struct StoreConfig {
@@ -28,13 +28,13 @@ struct StoreConfig {
   uint64_t cache_bytes = 0;  // 0: 10 GiB
 };
 
-struct Url {
+struct StoreUrl {
   std::string scheme;  // "gs", "file", "memory"
   std::string bucket;  // of gs://; empty otherwise
   std::string path;    // prefix without leading or trailing '/'; the directory for file://
 };
 // gs://bucket[/prefix], file:///dir. InvalidArgument says what was expected.
-Result<Url> ParseUrl(const std::string& url);
+Result<StoreUrl> ParseStoreUrl(const std::string& url);
 
 // Trace(Prefix(Cache(Retry(Trace(GcsStore))))) on gs://bucket[/prefix]; Trace(FileStore) on file:///dir;
 // a new memory store on memory://.
@@ -53,4 +53,4 @@ Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig
 // The endpoint that `config` means: its own, STORAGE_EMULATOR_HOST's (with or without a scheme), or Google's.
 std::string EndpointOf(const StoreConfig& config);
 
-}  // namespace seamount::gcs
+}  // namespace seamount::stores

@@ -1,4 +1,4 @@
-#include "gcs/open_store.h"
+#include "stores/open_store.h"
 
 #include <cstdlib>
 
@@ -12,7 +12,7 @@
 #include "store/prefix/prefix_store.h"
 #include "store/retry/retry_store.h"
 
-namespace seamount::gcs {
+namespace seamount::stores {
 namespace {
 
 using store::TraceStore;
@@ -44,13 +44,13 @@ Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config
   return std::shared_ptr<auth::TokenSource>(*std::move(found));
 }
 
-Result<OpenedStore> OpenGcs(const Url& url, const StoreConfig& config) {
+Result<OpenedStore> OpenGcs(const StoreUrl& url, const StoreConfig& config) {
   const std::string endpoint = EndpointOf(config);
   SEAMOUNT_TRY_ASSIGN(auto credentials, Credentials(config, endpoint));
   SEAMOUNT_TRY_ASSIGN(
       std::shared_ptr<Store> bucket,
-      MakeGcsStore({.endpoint = endpoint, .bucket = url.bucket, .upload = {.patience = config.retry_deadline}},
-                   SharedHttpClient(), std::move(credentials)));
+      gcs::MakeGcsStore({.endpoint = endpoint, .bucket = url.bucket, .upload = {.patience = config.retry_deadline}},
+                        SharedHttpClient(), std::move(credentials)));
   const auto requests = std::make_shared<TraceStore>(std::move(bucket));
   std::shared_ptr<Store> store = store::MakeRetryStore(requests, {.budget = config.retry_deadline});
   std::shared_ptr<store::BlockCache> cache;
@@ -67,13 +67,13 @@ Result<OpenedStore> OpenGcs(const Url& url, const StoreConfig& config) {
 
 }  // namespace
 
-Result<Url> ParseUrl(const std::string& url) {
+Result<StoreUrl> ParseStoreUrl(const std::string& url) {
   const auto bad = [&](std::string_view why) {
     return base::InvalidArgument("'" + url + "': " + std::string(why) + " (" + std::string(kExpected) + ")");
   };
   const size_t colon = url.find("://");
   if (colon == std::string::npos) return bad("not the URL of a store");
-  Url parsed{.scheme = url.substr(0, colon)};
+  StoreUrl parsed{.scheme = url.substr(0, colon)};
   std::string rest = url.substr(colon + 3);
   if (parsed.scheme == "memory") {
     if (!rest.empty()) return bad("memory:// takes no path");
@@ -106,7 +106,7 @@ std::string EndpointOf(const StoreConfig& config) {
 }
 
 Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config) {
-  SEAMOUNT_TRY_ASSIGN(const Url parsed, ParseUrl(url));
+  SEAMOUNT_TRY_ASSIGN(const StoreUrl parsed, ParseStoreUrl(url));
   if (parsed.scheme == "gs") return OpenGcs(parsed, config);
   const auto calls = std::make_shared<TraceStore>(
       parsed.scheme == "file" ? store::MakeFileStore(parsed.path) : std::shared_ptr<Store>(store::MakeMemoryStore()));
@@ -118,4 +118,4 @@ Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConf
   return std::move(opened.store);
 }
 
-}  // namespace seamount::gcs
+}  // namespace seamount::stores

@@ -1,4 +1,4 @@
-#include "gcs/setup.h"
+#include "stores/setup.h"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -16,9 +16,9 @@
 #include "base/checksum.h"
 #include "base/encoding.h"
 #include "gcs/admin.h"
-#include "gcs/open_store.h"
+#include "stores/open_store.h"
 
-namespace seamount::gcs {
+namespace seamount::stores {
 namespace {
 
 // Rights and keys that Google just gave out work everywhere after about a minute.
@@ -114,7 +114,7 @@ Result<std::string> AccountOfPresentKey(const std::string& key_file) {
   return key->client_email;
 }
 
-Result<void> WriteNewKey(AdminClient& admin, const std::string& email, const std::string& path,
+Result<void> WriteNewKey(gcs::AdminClient& admin, const std::string& email, const std::string& path,
                          const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(NewKeyFile file, NewKeyFile::Make(path));
   SEAMOUNT_TRY_ASSIGN(const auto key, admin.CreateKey(email, context));
@@ -147,7 +147,7 @@ Result<SetupReport> SetUpBucket(const SetupOptions& options, std::shared_ptr<net
   const std::string endpoint = EndpointOf({.endpoint = options.endpoint});
   SEAMOUNT_TRY_ASSIGN(std::shared_ptr<auth::TokenSource> tokens,
                       auth::FindCredentials({.key_file = options.admin_key_file, .endpoint = endpoint}, *http));
-  SEAMOUNT_TRY_ASSIGN(const auto admin, AdminClient::Make(endpoint, project, http, std::move(tokens)));
+  SEAMOUNT_TRY_ASSIGN(const auto admin, gcs::AdminClient::Make(endpoint, project, http, std::move(tokens)));
 
   SetupReport report;
   SEAMOUNT_TRY_ASSIGN(report.bucket_created, admin->EnsureBucket(options.bucket, options.location, context));
@@ -176,4 +176,4 @@ Result<SetupReport> SetUpBucket(const SetupOptions& options, std::shared_ptr<net
   return report;
 }
 
-}  // namespace seamount::gcs
+}  // namespace seamount::stores
