@@ -68,7 +68,9 @@ Error ErrorOfResponse(const net::HttpResponse& response, std::string_view what, 
   message += " (HTTP " + std::to_string(response.status);
   if (!wire.message.empty()) message += ": " + wire.message;
   message += ")";
-  return {code, std::move(message)};
+  // "Too many requests" is said before anything is begun; 503 may also come from a proxy that had passed on the
+  // request.
+  return {code, std::move(message), response.status == 429 ? base::Effect::kNone : base::Effect::kUnknown};
 }
 
 }  // namespace seamount::gcs

@@ -10,9 +10,10 @@
 namespace seamount::store {
 
 struct BackoffOptions {
-  // Below a cloud round trip nothing has changed yet; beyond half a minute a person waits longer than the outage.
+  // Below a cloud round trip nothing has changed yet. Longer waits than these would sleep through the moments in which
+  // a server that struggles is up.
   base::Duration initial = std::chrono::milliseconds(100);
-  base::Duration longest = std::chrono::seconds(30);
+  base::Duration longest = std::chrono::seconds(5);
 };
 
 // Not thread-safe: one per call.

@@ -1,8 +1,12 @@
 #include "store/retry/retry_store.h"
 
 #include <algorithm>
+#include <array>
+#include <atomic>
+#include <functional>
+#include <random>
 
-#include "base/checksum.h"
+#include "base/encoding.h"
 #include "base/log.h"
 #include "base/text.h"
 
@@ -10,29 +14,37 @@ namespace seamount::store {
 namespace {
 
 using base::ErrorCode;
+using base::ErrorDetail;
 
 // A bit that flipped on the way is right the next time; one that is wrong a third time is wrong in the store.
 constexpr int kMostDamagedReads = 3;
 
-// Size and checksum of what a call would have made, for comparison with what is there.
-struct Expected {
-  uint64_t size_bytes = 0;
-  uint32_t crc32c = 0;
-  std::map<std::string, std::string> metadata;
-};
-
-Result<uint32_t> ChecksumOf(const ByteSource& source) {
-  constexpr size_t kPartBytes = 1 << 20;
-  Buffer part(std::min<uint64_t>(source.size(), kPartBytes));
-  uint32_t crc32c = 0;
-  for (uint64_t at = 0; at < source.size();) {
-    const auto piece = part.span().first(std::min<uint64_t>(part.size(), source.size() - at));
-    SEAMOUNT_TRY(source.ReadAt(at, piece));
-    crc32c = base::Crc32c(piece, crc32c);
-    at += piece.size();
-  }
-  return crc32c;
+std::string NewNonce() {
+  thread_local std::mt19937_64 random = [] {
+    std::random_device device;
+    std::seed_seq seed{device(), device(), device(), device(), device(), device()};
+    return std::mt19937_64(seed);
+  }();
+  const std::array<uint64_t, 2> words = {random(), random()};
+  return base::HexEncode(std::as_bytes(std::span(words)));
 }
+
+// Whether a failure may have been the first try's own doing.
+bool MayBeOwnDoing(const Error& error) {
+  return error.code() == ErrorCode::kPreconditionFailed || error.code() == ErrorCode::kNotFound;
+}
+
+void HideNonce(ObjectInfo& info) { info.metadata.erase(std::string(kNonceKey)); }
+void HideNonce(std::optional<ObjectInfo>& info) {
+  if (info) HideNonce(*info);
+}
+void HideNonce(std::optional<ReadResult>& read) {
+  if (read) HideNonce(read->info);
+}
+void HideNonce(ListPage& page) {
+  for (ObjectInfo& object : page.objects) HideNonce(object);
+}
+void HideNonce(bool) {}
 
 class RetryStore final : public Store {
  public:
@@ -60,22 +72,21 @@ class RetryStore final : public Store {
 
   Result<ObjectInfo> Write(const std::string& key, const ByteSource& source, const WriteOptions& options,
                            const CallContext& context) override {
-    return Guarded<ObjectInfo>(
-        context, [&] { return inner_->Write(key, source, options, context); },
-        [&]() -> Result<std::optional<ObjectInfo>> {
-          SEAMOUNT_TRY_ASSIGN(const uint32_t crc32c, ChecksumOf(source));
-          return IfMade(key, {source.size(), crc32c, options.metadata}, context);
-        });
+    if (!options.if_generation) {
+      return Idempotent<ObjectInfo>(context, [&] { return inner_->Write(key, source, options, context); });
+    }
+    WriteOptions marked = options;
+    return Marked(key, marked.metadata, context, [&] { return inner_->Write(key, source, marked, context); });
   }
 
   Result<bool> Delete(const std::string& key, const DeleteOptions& options, const CallContext& context) override {
-    bool failed_before = false;
-    return Guarded<bool>(
+    bool in_doubt = false;
+    return Retried<bool>(
         context,
         [&] {
           auto deleted = inner_->Delete(key, options, context);
-          if (deleted && !*deleted && failed_before) return Result<bool>(true);
-          failed_before = true;
+          if (deleted && !*deleted && in_doubt) return Result<bool>(true);
+          in_doubt = in_doubt || (!deleted && deleted.error().detail() == ErrorDetail::kNone);
           return deleted;
         },
         [&]() -> Result<std::optional<bool>> {
@@ -86,23 +97,17 @@ class RetryStore final : public Store {
 
   Result<ObjectInfo> Copy(const std::string& from, const std::string& to, const CopyOptions& options,
                           const CallContext& context) override {
-    std::optional<ObjectInfo> source;
-    if (from == to && (options.if_generation || options.if_source_generation)) {
-      SEAMOUNT_TRY_ASSIGN(source, Stat(from, context));
+    const bool guarded = options.if_generation || (from == to && options.if_source_generation);
+    if (!guarded) return Idempotent<ObjectInfo>(context, [&] { return inner_->Copy(from, to, options, context); });
+    CopyOptions marked = options;
+    if (!marked.metadata) {
+      SEAMOUNT_TRY_ASSIGN(const auto source, Stat(from, context));
+      if (!source) return base::NotFound("copying '" + from + "': no such object");
+      SEAMOUNT_TRY(CheckGeneration(from, source->generation, options.if_source_generation));
+      marked.metadata = source->metadata;
+      marked.if_source_generation = source->generation;
     }
-    return Guarded<ObjectInfo>(
-        context, [&] { return inner_->Copy(from, to, options, context); },
-        [&]() -> Result<std::optional<ObjectInfo>> {
-          if (from != to) {
-            SEAMOUNT_TRY_ASSIGN(source, inner_->Stat(from, context));
-          }
-          if (!source || !source->crc32c) return std::optional<ObjectInfo>();
-          if (options.if_source_generation.value_or(source->generation) != source->generation) {
-            return std::optional<ObjectInfo>();
-          }
-          return IfMade(to, {source->size_bytes, *source->crc32c, options.metadata.value_or(source->metadata)},
-                        context);
-        });
+    return Marked(to, *marked.metadata, context, [&] { return inner_->Copy(from, to, marked, context); });
   }
 
   Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
@@ -114,17 +119,11 @@ class RetryStore final : public Store {
       overwrites_source = true;
       guarded = guarded || source.if_generation.has_value();
     }
-    if (overwrites_source && !guarded) {
-      // A second try would append twice: this one call is not idempotent.
-      return inner_->Compose(sources, to, options, context);
-    }
-    std::optional<ObjectInfo> before;
-    if (overwrites_source) {
-      SEAMOUNT_TRY_ASSIGN(before, Stat(to, context));
-    }
-    return Guarded<ObjectInfo>(
-        context, [&] { return inner_->Compose(sources, to, options, context); },
-        [&] { return IfComposed(sources, to, before, options, context); });
+    WriteOptions marked = options;
+    const auto compose = [&] { return inner_->Compose(sources, to, marked, context); };
+    if (guarded) return Marked(to, marked.metadata, context, compose);
+    if (!overwrites_source) return Idempotent<ObjectInfo>(context, compose);
+    return Retried<ObjectInfo>(context, compose, Nothing<ObjectInfo>, Unless::kInDoubt);
   }
 
   Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
@@ -134,14 +133,9 @@ class RetryStore final : public Store {
       SEAMOUNT_TRY_ASSIGN(known.source, Stat(from, context));
       if (!known.source) return base::NotFound("moving '" + from + "': no such object");
     }
-    return Guarded<ObjectInfo>(
+    return Retried<ObjectInfo>(
         context, [&] { return inner_->Move(from, to, known, context); },
-        [&]() -> Result<std::optional<ObjectInfo>> {
-          const ObjectInfo& source = *known.source;
-          SEAMOUNT_TRY_ASSIGN(const auto left, inner_->Stat(from, context));
-          if (!source.crc32c || (left && left->generation == source.generation)) return std::optional<ObjectInfo>();
-          return IfMade(to, {source.size_bytes, *source.crc32c, source.metadata}, context);
-        });
+        [&] { return IfMoved(from, to, *known.source, context); });
   }
 
   // The same changes a second time change nothing.
@@ -153,36 +147,75 @@ class RetryStore final : public Store {
   Capabilities capabilities() const override { return inner_->capabilities(); }
 
  private:
+  enum class Unless { kNever, kInDoubt };
+
+  template <class T>
+  static Result<std::optional<T>> Nothing() {
+    return std::optional<T>();
+  }
+
   template <class T, class Call>
   Result<T> Idempotent(const CallContext& context, const Call& call) {
-    return Guarded<T>(context, call, [] { return Result<std::optional<T>>(std::optional<T>()); });
+    return Retried<T>(context, call, Nothing<T>);
   }
 
-  // Answers of a retry that an earlier attempt's own success may have caused.
-  static bool MayBeOwnDoing(const Error& error) {
-    return error.code() == ErrorCode::kPreconditionFailed || error.code() == ErrorCode::kNotFound;
+  // A call that writes `key` with this metadata, to which the nonce is added.
+  template <class Call>
+  Result<ObjectInfo> Marked(const std::string& key, std::map<std::string, std::string>& metadata,
+                            const CallContext& context, const Call& call) {
+    const std::string name(kNonceKey);
+    const std::string nonce = NewNonce();
+    metadata.insert_or_assign(name, nonce);
+    return Retried<ObjectInfo>(context, call, [&]() -> Result<std::optional<ObjectInfo>> {
+      SEAMOUNT_TRY_ASSIGN(auto now, inner_->Stat(key, context));
+      const bool mine = now && now->metadata.contains(name) && now->metadata.at(name) == nonce;
+      return mine ? std::move(now) : std::optional<ObjectInfo>();
+    });
   }
 
-  // recognise: called when a retry met such an answer; the value when an earlier attempt had succeeded after all.
+  Result<std::optional<ObjectInfo>> IfMoved(const std::string& from, const std::string& to, const ObjectInfo& source,
+                                            const CallContext& context) {
+    SEAMOUNT_TRY_ASSIGN(const auto left, inner_->Stat(from, context));
+    if (left && left->generation == source.generation) return std::optional<ObjectInfo>();
+    SEAMOUNT_TRY_ASSIGN(auto now, inner_->Stat(to, context));
+    HideNonce(now);
+    ObjectInfo expected = source;
+    HideNonce(expected);
+    const bool same = now && now->size_bytes == expected.size_bytes && now->crc32c == expected.crc32c &&
+                      now->metadata == expected.metadata;
+    return same ? std::move(now) : std::optional<ObjectInfo>();
+  }
+
+  // recognise: called when a retry met an answer that an earlier attempt's own success may have caused; the value when
+  // it had succeeded after all.
   template <class T, class Call, class Recognise>
-  Result<T> Guarded(const CallContext& context, const Call& call, const Recognise& recognise) {
+  Result<T> Retried(const CallContext& context, const Call& call, const Recognise& recognise,
+                    Unless unless = Unless::kNever) {
     base::Clock& clock = *options_.clock;
-    base::SteadyTime give_up = context.deadline;
+    std::optional<base::SteadyTime> failing_since;
     std::optional<Backoff> backoff;  // seeding it costs a microsecond or two, which most calls need not pay
+    bool in_doubt = false;
     for (int attempt = 1;; ++attempt) {
       Result<T> result = call();
-      if (!result && MayBeOwnDoing(result.error()) && attempt > 1) {
+      if (result || result.error().detail() != ErrorDetail::kNeverConnected) contacted_ = true;
+      if (!result && in_doubt && MayBeOwnDoing(result.error())) {
         Result<std::optional<T>> made = recognise();
-        if (made && *made) return **std::move(made);
-        if (made || made.error().code() != ErrorCode::kUnavailable) return result;
-        result = made.error();  // ask again after a wait
+        if (made && *made) {
+          result = **std::move(made);
+        } else if (!made && made.error().code() == ErrorCode::kUnavailable) {
+          result = made.error();  // ask again after a wait
+        }
       }
+      if (result) HideNonce(*result);
       if (result || result.error().code() != ErrorCode::kUnavailable) return result;
+      in_doubt = in_doubt || result.error().detail() == ErrorDetail::kNone;
+      if (in_doubt && unless == Unless::kInDoubt) return result;
       const base::SteadyTime now = clock.Now();
-      if (attempt == 1 && options_.budget < give_up - now) give_up = now + options_.budget;
+      if (!failing_since) failing_since = now;
+      const base::Duration left = LastTry(*failing_since, context.deadline) - now;
+      if (left <= base::Duration(0)) return GaveUp(result.error(), attempt);
       if (!backoff) backoff.emplace(options_.backoff);
-      const base::Duration wait = backoff->Next();
-      if (wait >= give_up - now) return GaveUp(result.error(), attempt);
+      const base::Duration wait = std::min(backoff->Next(), left);
       if (base::LogEnabled(base::LogLevel::kInfo)) {
         base::Log(base::LogLevel::kInfo,
                   "trying again in " + base::FormatDuration(wait) + ": " + result.error().message());
@@ -191,42 +224,28 @@ class RetryStore final : public Store {
     }
   }
 
-  static Error GaveUp(const Error& error, int attempts) {
-    if (attempts == 1) return error;
-    return {error.code(), error.message() + " (gave up after " + std::to_string(attempts) + " attempts)"};
+  // When to try for the last time: at the end of the budget, or so long before the caller's deadline that there is time
+  // left for the try.
+  base::SteadyTime LastTry(base::SteadyTime failing_since, base::SteadyTime deadline) const {
+    base::Duration budget = contacted_ ? options_.budget : std::min(options_.budget, options_.first_contact);
+    constexpr int kOfTheTimeLeft = 10;
+    if (deadline != base::SteadyTime::max()) {
+      const base::Duration whole = deadline - failing_since;
+      budget = std::min(budget, whole - whole / kOfTheTimeLeft);
+    }
+    return failing_since + budget;
   }
 
-  // The object, if it is what was expected.
-  Result<std::optional<ObjectInfo>> IfMade(const std::string& key, const Expected& expected,
-                                           const CallContext& context) {
-    SEAMOUNT_TRY_ASSIGN(auto now, inner_->Stat(key, context));
-    if (!now || now->size_bytes != expected.size_bytes || now->crc32c != expected.crc32c ||
-        now->metadata != expected.metadata) {
-      return std::optional<ObjectInfo>();
-    }
-    return now;
-  }
-
-  Result<std::optional<ObjectInfo>> IfComposed(const std::vector<ComposeSource>& sources, const std::string& to,
-                                               const std::optional<ObjectInfo>& before, const WriteOptions& options,
-                                               const CallContext& context) {
-    Expected expected{.metadata = options.metadata};
-    for (const ComposeSource& source : sources) {
-      std::optional<ObjectInfo> info = before;
-      if (source.key != to) {
-        SEAMOUNT_TRY_ASSIGN(info, inner_->Stat(source.key, context));
-      }
-      if (!info || !info->crc32c || source.if_generation.value_or(info->generation) != info->generation) {
-        return std::optional<ObjectInfo>();
-      }
-      expected.crc32c = base::Crc32cCombine(expected.crc32c, *info->crc32c, info->size_bytes);
-      expected.size_bytes += info->size_bytes;
-    }
-    return IfMade(to, expected, context);
+  Error GaveUp(const Error& error, int attempts) const {
+    std::string message = error.message();
+    if (attempts > 1) message += " (gave up after " + std::to_string(attempts) + " attempts)";
+    if (!contacted_) message += ": is the address right, and the server running?";
+    return {error.code(), std::move(message), error.detail()};
   }
 
   const std::shared_ptr<Store> inner_;
   const RetryOptions options_;
+  std::atomic<bool> contacted_ = false;
 };
 
 }  // namespace

@@ -4,6 +4,7 @@
 
 #include <functional>
 
+#include "base/result.h"
 #include "store/decorated_store.h"
 #include "store/memory/memory_store.h"
 #include "store/testing/conformance.h"
@@ -11,6 +12,11 @@
 
 namespace seamount::store {
 namespace {
+
+template <class T>
+std::string CodeOf(const Result<T>& result) {
+  return result ? "ok" : std::string(base::ErrorCodeName(result.error().code()));
+}
 
 constexpr BackoffOptions kAtOnce = {.initial = std::chrono::microseconds(1), .longest = std::chrono::microseconds(2)};
 
@@ -183,6 +189,116 @@ TEST_F(RetryStoreTest, OnlyTransientErrorsAreTriedAgain) {
   EXPECT_FALSE(Over(lost)->Write("k", BytesSource("y"), {.if_generation = kAbsent}, {}));
   EXPECT_FALSE(Over(lost)->Copy("absent", "y", {}, {}));
   EXPECT_EQ(lost->calls, 2);
+}
+
+// Fails the next calls, without any effect, as it is told; each time something may happen meanwhile.
+class Refusing final : public DecoratedStore<Refusing> {
+ public:
+  explicit Refusing(base::Effect effect, std::function<bool()> fails)
+      : DecoratedStore(MakeMemoryStore()), effect_(effect), fails_(std::move(fails)) {}
+  template <class T, class Call>
+  Result<T> Around(const StoreCall&, const Call& call) {
+    if (fails_()) return Error(ErrorCode::kUnavailable, "no", effect_);
+    return call();
+  }
+  using DecoratedStore::inner;
+
+ private:
+  const base::Effect effect_;
+  const std::function<bool()> fails_;
+};
+
+// Both make the same empty lock file; one is refused at first, the other comes between.
+TEST_F(RetryStoreTest, AnothersEqualObjectIsNotTakenForItsOwn) {
+  std::shared_ptr<Refusing> refusing;
+  int fail = 1;
+  refusing = std::make_shared<Refusing>(base::Effect::kUnknown, [&] {
+    if (fail-- <= 0) return false;
+    EXPECT_TRUE(MakeRetryStore(std::shared_ptr<Store>(refusing, &refusing->inner()))
+                    ->Write("lock", BytesSource(""), {.if_generation = kAbsent}, {}));
+    return true;
+  });
+  const auto store = Over(refusing);
+  EXPECT_EQ(CodeOf(store->Write("lock", BytesSource(""), {.if_generation = kAbsent}, {})), "PreconditionFailed");
+  fail = 1;
+  ASSERT_TRUE(refusing->inner().Delete("lock", {}, {}));
+  ASSERT_TRUE(refusing->inner().Write("from", BytesSource(""), {}, {}));
+  fail = 0;
+  EXPECT_EQ(CodeOf(store->Copy("from", "lock", {.if_generation = kAbsent}, {})), "ok");
+}
+
+TEST_F(RetryStoreTest, TheNonceIsNotShown) {
+  const auto lost = std::make_shared<LostAnswers>(0);
+  const auto store = Over(lost);
+  const std::map<std::string, std::string> metadata = {{"a", "1"}};
+  const auto made = store->Write("k", BytesSource("x"), {.if_generation = kAbsent, .metadata = metadata}, {});
+  ASSERT_TRUE(made);
+  EXPECT_EQ(made->metadata, metadata);
+  EXPECT_EQ((*store->Stat("k", {}))->metadata, metadata);
+  EXPECT_EQ((*store->Read("k", {}, {}))->info.metadata, metadata);
+  EXPECT_EQ(store->List({}, {})->objects.at(0).metadata, metadata);
+  EXPECT_TRUE((*lost->inner().Stat("k", {}))->metadata.contains(std::string(kNonceKey)));
+}
+
+TEST_F(RetryStoreTest, ADeleteThatWasRefusedIsNobodysWhenAnotherDeletes) {
+  for (const auto effect : {base::Effect::kNone, base::Effect::kUnknown}) {
+    std::shared_ptr<Refusing> refusing;
+    int fail = 1;
+    refusing = std::make_shared<Refusing>(effect, [&] {
+      if (fail-- <= 0) return false;
+      EXPECT_TRUE(refusing->inner().Delete("k", {}, {}));
+      return true;
+    });
+    ASSERT_TRUE(refusing->inner().Write("k", BytesSource("x"), {}, {}));
+    const auto deleted = Over(refusing)->Delete("k", {}, {});
+    ASSERT_TRUE(deleted);
+    EXPECT_EQ(*deleted, effect == base::Effect::kUnknown) << "in doubt it may have been this one";
+  }
+}
+
+TEST_F(RetryStoreTest, AServerThatComesBackInTimeIsMet) {
+  for (int round = 0; round < 100; ++round) {
+    const auto back = clock_.Now() + std::chrono::milliseconds(200 * round - 1);
+    const auto away = std::make_shared<Refusing>(base::Effect::kNoContact, [&] { return clock_.Now() < back; });
+    const RetryOptions options{
+        .budget = std::chrono::seconds(20), .first_contact = std::chrono::seconds(20), .clock = &clock_};
+    const auto read = MakeRetryStore(away, options)->Read("k", {}, {});
+    EXPECT_TRUE(read) << "away for " << 200 * round << " ms: " << read.error().ToString();
+  }
+}
+
+TEST_F(RetryStoreTest, WhereNobodyEverAnsweredThatIsSaidSoon) {
+  bool away = true;
+  const auto store = Over(std::make_shared<Refusing>(base::Effect::kNoContact, [&] { return away; }));
+  auto start = clock_.Now();
+  const auto first = store->Stat("k", {});
+  ASSERT_FALSE(first);
+  EXPECT_LE(clock_.Now() - start, std::chrono::seconds(3));
+  EXPECT_NE(first.error().message().find("is the address right"), std::string::npos) << first.error().message();
+  away = false;
+  ASSERT_TRUE(store->Stat("k", {}));
+  away = true;
+  start = clock_.Now();
+  EXPECT_FALSE(store->Stat("k", {}));
+  EXPECT_EQ(clock_.Now() - start, std::chrono::seconds(60)) << "one that has worked is waited for";
+}
+
+TEST_F(RetryStoreTest, AMoveWhoseAnswerWasLostIsDecidedByLooking) {
+  const auto lost = std::make_shared<LostAnswers>(1);
+  ASSERT_TRUE(lost->inner().Write("task", BytesSource("x"), {}, {}));
+  const auto moved = Over(lost)->Move("task", "mine", {.if_generation = kAbsent}, {});
+  ASSERT_TRUE(moved) << moved.error().ToString();
+  EXPECT_EQ(moved->key, "mine");
+
+  std::shared_ptr<Refusing> refusing;
+  int fail = 0;
+  refusing = std::make_shared<Refusing>(base::Effect::kUnknown, [&] {
+    if (fail-- != 0) return false;
+    EXPECT_TRUE(refusing->inner().Move("task", "theirs", {}, {}));
+    return true;
+  });
+  const auto source = refusing->inner().Write("task", BytesSource("x"), {}, {});
+  EXPECT_EQ(CodeOf(Over(refusing)->Move("task", "mine", {.source = *source}, {})), "NotFound");
 }
 
 TEST(BackoffTest, GrowsToItsCeiling) {

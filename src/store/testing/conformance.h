@@ -23,8 +23,8 @@ struct ConformanceTraits {
   // the cache does. What it never may do is hand out other bytes.
   bool serves_old_generations = false;
   // Answers get lost on the way, and the store retries: a conditional write whose answer was lost and which another
-  // writer has since overwritten reports PreconditionFailed though it took effect, one that should have failed may take
-  // an equal object for its own work, and an unguarded Compose onto one of its own sources is not retried.
+  // writer has since overwritten reports PreconditionFailed though it took effect, and an unguarded Compose onto one of
+  // its own sources is not retried.
   bool loses_answers = false;
   // Longest key taken; only a prefix makes it shorter.
   size_t max_key_bytes = 1024;

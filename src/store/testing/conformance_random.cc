@@ -113,13 +113,11 @@ class Model {
     return it == objects_.end() ? kAbsent : it->second.generation;
   }
 
-  // No condition, one that holds, or one that does not: this last only for bytes that are nowhere else where a store
-  // that has lost an answer may take an equal object for its own.
-  std::optional<Generation> AnyCondition(const std::string& key, bool unique_bytes = false) {
-    const bool may_fail = unique_bytes || !traits_.loses_answers;
+  // No condition, one that holds, or one that does not.
+  std::optional<Generation> AnyCondition(const std::string& key) {
     switch (random_() % 4) {
       case 0: return GenerationOf(key);
-      case 1: return may_fail ? AnotherGeneration(key) : GenerationOf(key);
+      case 1: return AnotherGeneration(key);
       default: return std::nullopt;
     }
   }
@@ -146,7 +144,7 @@ class Model {
     const std::string key = AnyKey();
     const std::string content = AnyContent() + std::to_string(++writes_);
     const std::map<std::string, std::string> metadata = {{"n", std::to_string(random_() % 100)}};
-    const auto condition = AnyCondition(key, /*unique_bytes=*/true);
+    const auto condition = AnyCondition(key);
     const auto info = store_.Write(key, BytesSource(content), {.if_generation = condition, .metadata = metadata}, {});
     if (!Holds(key, condition)) return ExpectMismatch(info);
     Keep(key, info, content, metadata);
