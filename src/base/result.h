@@ -37,6 +37,7 @@ std::string_view ErrorCodeName(ErrorCode code);
 enum class ErrorDetail {
   kNone,
   kNeverConnected,  // with kUnavailable: no connection came about (refused, unknown host, no answer), nothing was sent
+  kNothingDone,     // with kUnavailable: the other side refused before it began (HTTP 429)
 };
 
 // Message style: "<what was being done> <object>: <what was wrong> (<expected>)", lower case, no full stop, no secrets.

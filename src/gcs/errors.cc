@@ -70,7 +70,8 @@ Error ErrorOfResponse(const net::HttpResponse& response, std::string_view what, 
   message += ")";
   // "Too many requests" is said before anything is begun; 503 may also come from a proxy that had passed on the
   // request.
-  return {code, std::move(message), response.status == 429 ? base::Effect::kNone : base::Effect::kUnknown};
+  return {code, std::move(message),
+          response.status == 429 ? base::ErrorDetail::kNothingDone : base::ErrorDetail::kNone};
 }
 
 }  // namespace seamount::gcs

@@ -83,6 +83,13 @@ class ObjectUpload {
 
   Result<store::ObjectInfo> Resumable(const CallContext& context) {
     SEAMOUNT_TRY_ASSIGN(const std::string session, StartSession(context));
+    auto made = SendAll(session, context);
+    if (!made && !session_gone_) CancelSession(session);
+    return made;
+  }
+
+ private:
+  Result<store::ObjectInfo> SendAll(const std::string& session, const CallContext& context) {
     store::Backoff backoff(upload_.backoff);
     base::Clock& clock = client_.clock();
     uint64_t sent = 0;
@@ -112,13 +119,20 @@ class ObjectUpload {
       const base::SteadyTime now = clock.Now();
       failing_since = std::min(failing_since, now);
       const base::Duration left = std::min(context.deadline - now, upload_.patience - (now - failing_since));
-      const base::Duration wait = backoff.Next();
-      if (wait >= left) return GiveUp(response);
+      if (left <= base::Duration(0)) return GiveUp(response);
+      const base::Duration wait = std::min(backoff.Next(), left);
       if (!clock.SleepFor(wait, context.stop)) return base::Cancelled(what_ + ": stop was requested");
     }
   }
 
- private:
+  // So that the server need not keep for days what will never be whole. Nobody waits for it long: whoever gives up may
+  // have been told to stop. (A session that has become an object is not there any more to be cancelled.)
+  void CancelSession(const std::string& session) const {
+    constexpr auto kPatience = std::chrono::seconds(1);
+    const CallContext context{.deadline = std::chrono::steady_clock::now() + kPatience};
+    (void)client_.Send({.method = "DELETE", .url = session}, context);
+  }
+
   static std::string Boundary() {
     std::random_device random;
     std::string boundary = "seamount";
@@ -203,8 +217,10 @@ class ObjectUpload {
   }
 
   // A session that is gone took what it held with it: the write as a whole may be tried again.
-  Error SessionError(const net::HttpResponse& response) const {
-    if ((response.status == 404 || response.status == 410) && !SaysBucketIsAbsent(response)) {
+  Error SessionError(const net::HttpResponse& response) {
+    const bool gone = response.status == 404 || response.status == 410 || response.status == 499;
+    if (gone && !SaysBucketIsAbsent(response)) {
+      session_gone_ = true;
       return base::Unavailable(what_ + ": the server has forgotten the upload");
     }
     return client_.ErrorOf(response, what_);
@@ -252,6 +268,7 @@ class ObjectUpload {
   const UploadOptions& upload_;
   const uint32_t crc32c_;
   const std::string what_;
+  bool session_gone_ = false;
 };
 
 }  // namespace

@@ -128,10 +128,10 @@ Result<ObjectResource> ObjectOfJson(const Json& json) {
   SEAMOUNT_TRY_ASSIGN(object.bucket, Text(json, "bucket", kWhat));
   SEAMOUNT_TRY_ASSIGN(const auto size, OptionalUint(json, "size", kWhat));
   SEAMOUNT_TRY_ASSIGN(const auto generation, OptionalUint(json, "generation", kWhat));
-  if (!size || generation.value_or(0) == 0) {
-    return base::InvalidArgument("object resource '" + object.info.key + "': no field 'size' or 'generation'");
+  if (generation.value_or(0) == 0) {
+    return base::InvalidArgument("object resource '" + object.info.key + "': no field 'generation'");
   }
-  object.info.size_bytes = *size;
+  object.info.size_bytes = size.value_or(0);  // some servers leave out what is zero
   object.info.generation = GenerationOf(*generation);
   SEAMOUNT_TRY_ASSIGN(const auto metageneration, OptionalUint(json, "metageneration", kWhat));
   object.metageneration = metageneration.value_or(1);

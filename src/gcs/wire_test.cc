@@ -64,6 +64,12 @@ TEST(WireTest, ObjectOfTheRealService) {
   EXPECT_EQ(object->info.generation, GenerationOf(1700000000000001));
 }
 
+TEST(WireTest, AnEmptyObjectMayComeWithoutItsSize) {
+  const auto object = DecodeObject(R"({"name": "x", "generation": "1"})");
+  ASSERT_TRUE(object) << object.error().ToString();
+  EXPECT_EQ(object->info.size_bytes, 0u);
+}
+
 TEST(WireTest, MalformedObjectsNameTheField) {
   const auto size = DecodeObject(R"({"name": "x", "generation": "1", "size": "-5"})");
   ASSERT_FALSE(size);

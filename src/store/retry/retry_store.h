@@ -10,9 +10,9 @@
 // Reads, listings, patches and unguarded writes of the same bytes are idempotent. A guarded call whose answer was lost
 // may have succeeded, and its retry then fails against its own success. So each guarded Write, Copy and Compose leaves
 // a nonce in the object's metadata (kNonceKey; hidden from who reads through this store): after a failure that leaves
-// the outcome in doubt (base::ErrorDetail), a PreconditionFailed is checked by looking at the object, and if it bears this
-// call's nonce, the call succeeded. Two writers of the same bytes are told apart; what cannot be known is whether this
-// call's object was there for a while before somebody overwrote it: that is PreconditionFailed.
+// the outcome in doubt (base::ErrorDetail), a PreconditionFailed is checked by looking at the object, and if it bears
+// this call's nonce, the call succeeded. Two writers of the same bytes are told apart; what cannot be known is whether
+// this call's object was there for a while before somebody overwrote it: that is PreconditionFailed.
 // - An unguarded Delete that finds nothing after a failure in doubt reports true: what was to go is gone.
 // - An unguarded Compose onto one of its own sources might append twice: it is retried only where nothing can have been
 //   done.

@@ -194,17 +194,17 @@ TEST_F(RetryStoreTest, OnlyTransientErrorsAreTriedAgain) {
 // Fails the next calls, without any effect, as it is told; each time something may happen meanwhile.
 class Refusing final : public DecoratedStore<Refusing> {
  public:
-  explicit Refusing(base::Effect effect, std::function<bool()> fails)
-      : DecoratedStore(MakeMemoryStore()), effect_(effect), fails_(std::move(fails)) {}
+  explicit Refusing(base::ErrorDetail detail, std::function<bool()> fails)
+      : DecoratedStore(MakeMemoryStore()), detail_(detail), fails_(std::move(fails)) {}
   template <class T, class Call>
   Result<T> Around(const StoreCall&, const Call& call) {
-    if (fails_()) return Error(ErrorCode::kUnavailable, "no", effect_);
+    if (fails_()) return Error(ErrorCode::kUnavailable, "no", detail_);
     return call();
   }
   using DecoratedStore::inner;
 
  private:
-  const base::Effect effect_;
+  const base::ErrorDetail detail_;
   const std::function<bool()> fails_;
 };
 
@@ -212,7 +212,7 @@ class Refusing final : public DecoratedStore<Refusing> {
 TEST_F(RetryStoreTest, AnothersEqualObjectIsNotTakenForItsOwn) {
   std::shared_ptr<Refusing> refusing;
   int fail = 1;
-  refusing = std::make_shared<Refusing>(base::Effect::kUnknown, [&] {
+  refusing = std::make_shared<Refusing>(base::ErrorDetail::kNone, [&] {
     if (fail-- <= 0) return false;
     EXPECT_TRUE(MakeRetryStore(std::shared_ptr<Store>(refusing, &refusing->inner()))
                     ->Write("lock", BytesSource(""), {.if_generation = kAbsent}, {}));
@@ -241,10 +241,10 @@ TEST_F(RetryStoreTest, TheNonceIsNotShown) {
 }
 
 TEST_F(RetryStoreTest, ADeleteThatWasRefusedIsNobodysWhenAnotherDeletes) {
-  for (const auto effect : {base::Effect::kNone, base::Effect::kUnknown}) {
+  for (const auto detail : {base::ErrorDetail::kNothingDone, base::ErrorDetail::kNone}) {
     std::shared_ptr<Refusing> refusing;
     int fail = 1;
-    refusing = std::make_shared<Refusing>(effect, [&] {
+    refusing = std::make_shared<Refusing>(detail, [&] {
       if (fail-- <= 0) return false;
       EXPECT_TRUE(refusing->inner().Delete("k", {}, {}));
       return true;
@@ -252,14 +252,15 @@ TEST_F(RetryStoreTest, ADeleteThatWasRefusedIsNobodysWhenAnotherDeletes) {
     ASSERT_TRUE(refusing->inner().Write("k", BytesSource("x"), {}, {}));
     const auto deleted = Over(refusing)->Delete("k", {}, {});
     ASSERT_TRUE(deleted);
-    EXPECT_EQ(*deleted, effect == base::Effect::kUnknown) << "in doubt it may have been this one";
+    EXPECT_EQ(*deleted, detail == base::ErrorDetail::kNone) << "in doubt it may have been this one";
   }
 }
 
 TEST_F(RetryStoreTest, AServerThatComesBackInTimeIsMet) {
   for (int round = 0; round < 100; ++round) {
     const auto back = clock_.Now() + std::chrono::milliseconds(200 * round - 1);
-    const auto away = std::make_shared<Refusing>(base::Effect::kNoContact, [&] { return clock_.Now() < back; });
+    const auto away =
+        std::make_shared<Refusing>(base::ErrorDetail::kNeverConnected, [&] { return clock_.Now() < back; });
     const RetryOptions options{
         .budget = std::chrono::seconds(20), .first_contact = std::chrono::seconds(20), .clock = &clock_};
     const auto read = MakeRetryStore(away, options)->Read("k", {}, {});
@@ -269,7 +270,7 @@ TEST_F(RetryStoreTest, AServerThatComesBackInTimeIsMet) {
 
 TEST_F(RetryStoreTest, WhereNobodyEverAnsweredThatIsSaidSoon) {
   bool away = true;
-  const auto store = Over(std::make_shared<Refusing>(base::Effect::kNoContact, [&] { return away; }));
+  const auto store = Over(std::make_shared<Refusing>(base::ErrorDetail::kNeverConnected, [&] { return away; }));
   auto start = clock_.Now();
   const auto first = store->Stat("k", {});
   ASSERT_FALSE(first);
@@ -292,7 +293,7 @@ TEST_F(RetryStoreTest, AMoveWhoseAnswerWasLostIsDecidedByLooking) {
 
   std::shared_ptr<Refusing> refusing;
   int fail = 0;
-  refusing = std::make_shared<Refusing>(base::Effect::kUnknown, [&] {
+  refusing = std::make_shared<Refusing>(base::ErrorDetail::kNone, [&] {
     if (fail-- != 0) return false;
     EXPECT_TRUE(refusing->inner().Move("task", "theirs", {}, {}));
     return true;
