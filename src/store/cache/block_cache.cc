@@ -18,12 +18,14 @@
 #include <vector>
 
 #include "base/checksum.h"
+#include "base/fd.h"
 #include "base/log.h"
 #include "store/cache/block_folder.h"
-#include "store/file/file_folder.h"
 
 namespace seamount::store {
 namespace {
+
+using base::Fd;
 
 // How exactly the time of a block's last use is kept. More would cost a write for every read.
 constexpr time_t kTouchSeconds = 60;
@@ -133,7 +135,7 @@ class StoredBlock final : public BlockCache::Found {
 class DiskCache final : public BlockCache {
  public:
   explicit DiskCache(const BlockCacheOptions& options)
-      : options_(options), folder_(options.directory, options.limit_bytes) {}
+      : options_(options), folder_(options.directory, options.limit_bytes, options.reserve_bytes) {}
 
   ~DiskCache() override {
     {
@@ -229,11 +231,14 @@ class DiskCache final : public BlockCache {
 
   std::unique_ptr<Found> FindStored(const BlockId& id, std::optional<Generation> generation) {
     const std::string path = folder_.PathOf(id);
-    Fd fd(open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    // A pipe or a device in a block's place must not hold up its readers.
+    Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!fd) return nullptr;
     struct stat status {};
     EncodedBlockHeader bytes;
-    if (fstat(fd.get(), &status) != 0 || !ReadWhole(fd.get(), bytes, 0)) return Discard(path);
+    if (fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || !ReadWhole(fd.get(), bytes, 0)) {
+      return Discard(path);
+    }
     const auto header = DecodeBlockHeader(bytes);
     if (!header || static_cast<uint64_t>(status.st_size) != kBlockHeaderBytes + header->payload_bytes) {
       return Discard(path);

@@ -8,9 +8,9 @@
 // all else here; when the disk falls behind, through the page cache, which takes a burst; and when that is not enough,
 // blocks are dropped instead of making the reader wait. Until it is on disk a queued block is served from memory. What
 // is used is counted in the file "usage" by all processes, and recounted by each that opens the cache; whoever would
-// exceed the limit scans the directory and removes what was not read for longest (modification times, renewed at most
-// once a minute by reading), down to nine tenths. Nothing here is durable or has to be: kill -9 costs the blocks in the
-// queue.
+// exceed the limit, or leave too little of the disk free, scans the directory and removes what was not read for longest
+// (modification times, renewed at most once a minute by reading), down to nine tenths. Nothing here is durable or has
+// to be: kill -9 costs the blocks in the queue.
 #pragma once
 
 #include <cstdint>
@@ -26,8 +26,10 @@
 namespace seamount::store {
 
 struct BlockCacheOptions {
-  std::string directory;  // made, mode 0700, where missing
+  std::string directory;  // made, mode 0700, where missing; one that others can write in is refused
   uint64_t limit_bytes = 10ULL << 30;
+  // Left free on the disk: the cache stops growing there, and shrinks. Null: a twentieth of the disk, at most 1 GiB.
+  std::optional<uint64_t> reserve_bytes;
   // Blocks that wait to be written; half of it is what the disk may be behind before the page cache is used. At 1 GB/s
   // this is 30 ms of stall before blocks are dropped.
   uint64_t queue_bytes = 32ULL << 20;

@@ -4,6 +4,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -16,10 +17,13 @@
 #include <new>
 #include <vector>
 
-#include "store/file/file_folder.h"
+#include "base/fd.h"
+#include "base/os_error.h"
 
 namespace seamount::store {
 namespace {
+
+using base::Fd;
 
 // What is removed at once, so that not every block written scans the directory: a tenth.
 uint64_t LowWater(uint64_t limit) { return limit - limit / 10; }
@@ -52,8 +56,30 @@ void ForFiles(const std::string& folder, const Each& each) {
 
 Result<void> MakeFolder(const std::string& path) {
   if (mkdir(path.c_str(), 0700) == 0 || errno == EEXIST) return {};
-  return ErrnoError(errno, "making the cache folder", path);
+  return base::OsError(errno, "making the cache folder", path);
 }
+
+// What lies in it is read back and handed out: nobody else may put anything there, nor lead our writes elsewhere.
+Result<void> CheckOwner(const std::string& path) {
+  const std::string name = "cache folder '" + path + "'";
+  struct stat status {};
+  if (lstat(path.c_str(), &status) != 0) return base::OsError(errno, "looking at the cache folder", path);
+  if (S_ISLNK(status.st_mode)) {
+    return base::PermissionDenied(name + ": is a symbolic link: name the folder that it leads to");
+  }
+  if (!S_ISDIR(status.st_mode)) return base::InvalidArgument(name + ": is no folder");
+  if (status.st_uid != geteuid()) {
+    return base::PermissionDenied(name + ": belongs to another user (uid " + std::to_string(status.st_uid) +
+                                  "): name a folder of your own");
+  }
+  if ((status.st_mode & (S_IWGRP | S_IWOTH)) != 0) {
+    return base::PermissionDenied(name + ": others may write in it: run 'chmod 700 " + path + "'");
+  }
+  return {};
+}
+
+// What is left free on the disk: for other programs, and for the staging of writes, which mostly shares it.
+uint64_t ReserveOf(uint64_t disk_bytes) { return std::min<uint64_t>(disk_bytes / 20, 1ULL << 30); }
 
 }  // namespace
 
@@ -67,17 +93,18 @@ Result<void> BlockFolder::Make() {
     SEAMOUNT_TRY(MakeFolder(directory_.substr(0, slash)));
   }
   SEAMOUNT_TRY(MakeFolder(directory_));
+  SEAMOUNT_TRY(CheckOwner(directory_));
   SEAMOUNT_TRY(MakeFolder(directory_ + "/tmp"));
   SEAMOUNT_TRY(MakeFolder(directory_ + "/blocks"));
   if (access((directory_ + "/tmp").c_str(), W_OK) != 0) {
-    return ErrnoError(errno, "writing the cache folder", directory_);
+    return base::OsError(errno, "writing the cache folder", directory_);
   }
   return {};
 }
 
 Result<void> BlockFolder::Recount() {
-  const Fd lock(open((directory_ + "/evict.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return ErrnoError(errno, "locking the cache", directory_);
+  const Fd lock(open((directory_ + "/evict.lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock) return base::OsError(errno, "locking the cache", directory_);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return {};  // somebody else counts
   SEAMOUNT_TRY(Evict(limit_bytes_));
   return {};
@@ -101,7 +128,7 @@ Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::
     const uint64_t replaced = stat(path.c_str(), &before) == 0 ? DiskBytes(before) : 0;
     if (rename(temporary.c_str(), path.c_str()) != 0) {
       mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
-      if (rename(temporary.c_str(), path.c_str()) != 0) return ErrnoError(errno, "writing the cache", directory_);
+      if (rename(temporary.c_str(), path.c_str()) != 0) return base::OsError(errno, "writing the cache", directory_);
     }
     AddUsage(static_cast<int64_t>(taken) - static_cast<int64_t>(replaced));
     return true;
@@ -112,14 +139,14 @@ Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::
 }
 
 Result<uint64_t> BlockFolder::WriteImage(const std::string& path, BlockImage& image, size_t bytes, Through through) {
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC;
+  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
   bool direct = direct_ && through == Through::kNothing;
   Fd fd(open(path.c_str(), kFlags | (direct ? O_DIRECT : 0), 0600));
   if (!fd && direct && errno == EINVAL) {
     direct = direct_ = false;
     fd = Fd(open(path.c_str(), kFlags, 0600));
   }
-  if (!fd) return ErrnoError(errno, "writing the cache", directory_);
+  if (!fd) return base::OsError(errno, "writing the cache", directory_);
   size_t length = direct ? (bytes + kPageBytes - 1) / kPageBytes * kPageBytes : bytes;
   ssize_t written = write(fd.get(), image.data(), length);
   if (written < 0 && direct && errno == EINVAL) {
@@ -131,20 +158,34 @@ Result<uint64_t> BlockFolder::WriteImage(const std::string& path, BlockImage& im
   // A short write is a full disk: the rest would fail.
   if (written != static_cast<ssize_t>(length) ||
       (length != bytes && ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) || fstat(fd.get(), &status) != 0) {
-    return ErrnoError(written < 0 ? errno : ENOSPC, "writing the cache", directory_);
+    return base::OsError(written < 0 ? errno : ENOSPC, "writing the cache", directory_);
   }
   // Counted by length: blocks are given to a file late, and st_blocks of a fresh one may still be nothing.
   return std::max<uint64_t>(DiskBytes(status), bytes);
 }
 
 Result<bool> BlockFolder::MakeRoom(uint64_t bytes) {
-  if (bytes > LowWater(limit_bytes_)) return false;
-  if (AddUsage(0) + bytes <= limit_bytes_) return true;
-  const Fd lock(open((directory_ + "/evict.lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return ErrnoError(errno, "locking the cache", directory_);
+  // What the disk lacks, the cache gives back, however much it would be allowed.
+  const uint64_t used = AddUsage(0);
+  const uint64_t lacking = LackingOnDisk();
+  if (lacking > used) return false;
+  const uint64_t limit = std::min(limit_bytes_, lacking == 0 ? UINT64_MAX : used - lacking);
+  if (bytes > LowWater(limit)) return false;
+  if (used + bytes <= limit) return true;
+  const Fd lock(open((directory_ + "/evict.lock").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
+  if (!lock) return base::OsError(errno, "locking the cache", directory_);
   if (flock(lock.get(), LOCK_EX | LOCK_NB) != 0) return false;
-  SEAMOUNT_TRY_ASSIGN(const uint64_t left, Evict(LowWater(limit_bytes_) - bytes));
-  return left + bytes <= limit_bytes_;
+  SEAMOUNT_TRY_ASSIGN(const uint64_t left, Evict(LowWater(limit) - bytes));
+  return left + bytes <= limit;
+}
+
+// How much less is free on the disk than should be.
+uint64_t BlockFolder::LackingOnDisk() const {
+  struct statvfs disk {};
+  if (statvfs(directory_.c_str(), &disk) != 0) return 0;
+  const uint64_t reserve = reserve_bytes_.value_or(ReserveOf(static_cast<uint64_t>(disk.f_blocks) * disk.f_frsize));
+  const uint64_t free = static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize;
+  return reserve - std::min(reserve, free);
 }
 
 Result<uint64_t> BlockFolder::Evict(uint64_t target_bytes) {
@@ -169,7 +210,7 @@ Result<uint64_t> BlockFolder::Evict(uint64_t target_bytes) {
     for (const Block& block : blocks) {
       if (total <= target_bytes) break;
       if (unlink(block.path.c_str()) != 0 && errno != ENOENT) {
-        return ErrnoError(errno, "evicting from the cache", directory_);
+        return base::OsError(errno, "evicting from the cache", directory_);
       }
       total -= block.bytes;
       ++evicted_;
@@ -182,7 +223,7 @@ Result<uint64_t> BlockFolder::Evict(uint64_t target_bytes) {
 uint64_t BlockFolder::AddUsage(int64_t bytes) {
   // The lock of this file is held for three system calls. Without the file nothing is counted, and the next scan that
   // an eviction makes sets it right.
-  const Fd fd(open((directory_ + "/usage").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const Fd fd(open((directory_ + "/usage").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd || flock(fd.get(), LOCK_EX) != 0) return 0;
   int64_t usage = 0;
   if (pread(fd.get(), &usage, sizeof usage, 0) != sizeof usage || usage < 0) usage = 0;
@@ -192,7 +233,7 @@ uint64_t BlockFolder::AddUsage(int64_t bytes) {
 }
 
 void BlockFolder::SetUsage(uint64_t bytes) {
-  const Fd fd(open((directory_ + "/usage").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  const Fd fd(open((directory_ + "/usage").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
   if (!fd || flock(fd.get(), LOCK_EX) != 0) return;
   const auto usage = static_cast<int64_t>(bytes);
   if (pwrite(fd.get(), &usage, sizeof usage, 0) != sizeof usage) unlink((directory_ + "/usage").c_str());

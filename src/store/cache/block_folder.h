@@ -5,6 +5,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <span>
 #include <string>
 
@@ -29,9 +30,10 @@ class BlockImage {
 // Thread-safe.
 class BlockFolder {
  public:
-  BlockFolder(std::string directory, uint64_t limit_bytes)
-      : directory_(std::move(directory)), limit_bytes_(limit_bytes) {}
+  BlockFolder(std::string directory, uint64_t limit_bytes, std::optional<uint64_t> reserve_bytes)
+      : directory_(std::move(directory)), limit_bytes_(limit_bytes), reserve_bytes_(reserve_bytes) {}
 
+  // PermissionDenied where the folder is there and others could change what is in it.
   Result<void> Make();
   std::string PathOf(const BlockId& id) const { return directory_ + "/blocks/" + BlockPath(id); }
   // Sets the count of what is used right, and evicts what is too much.
@@ -42,6 +44,7 @@ class BlockFolder {
 
  private:
   Result<bool> MakeRoom(uint64_t bytes);
+  uint64_t LackingOnDisk() const;
   // Writes the first `bytes` of the image to a new file; what it takes on disk.
   Result<uint64_t> WriteImage(const std::string& path, BlockImage& image, size_t bytes, Through through);
   Result<uint64_t> Evict(uint64_t target_bytes);
@@ -51,6 +54,7 @@ class BlockFolder {
 
   const std::string directory_;
   const uint64_t limit_bytes_;
+  const std::optional<uint64_t> reserve_bytes_;
   std::atomic<bool> direct_ = true;  // until the file system refuses
   std::atomic<uint64_t> counter_ = 0;
   std::atomic<uint64_t> evicted_ = 0;

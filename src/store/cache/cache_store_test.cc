@@ -5,6 +5,7 @@
 #include <sys/file.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -250,6 +251,71 @@ TEST_F(CacheStoreTest, AWrongCountOfWhatIsUsedIsSetRight) {
     EXPECT_LE(used, kLimit);
     EXPECT_GE(used, 3 * kMiB);
   }
+}
+
+TEST(BlockCacheTest, AFolderThatOthersCouldFillIsRefused) {
+  const TemporaryFolder folder;
+  const auto open = [](const std::string& directory) {
+    const auto cache = OpenBlockCache({.directory = directory});
+    return cache ? std::string("ok") : cache.error().ToString();
+  };
+  const std::string shared = folder.path() + "/shared";
+  fs::create_directory(shared);
+  fs::permissions(shared, fs::perms::all);
+  EXPECT_NE(open(shared).find("others may write in it: run 'chmod 700 " + shared), std::string::npos) << open(shared);
+  fs::permissions(shared, fs::perms::owner_all);
+  EXPECT_EQ(open(shared), "ok");
+  fs::create_directory_symlink(shared, folder.path() + "/link");
+  EXPECT_NE(open(folder.path() + "/link").find("symbolic link"), std::string::npos);
+  if (geteuid() != 0) GTEST_SKIP() << "only root can make a folder another's";
+  ASSERT_EQ(chown(shared.c_str(), 12345, 12345), 0);
+  EXPECT_NE(open(shared).find("belongs to another user (uid 12345)"), std::string::npos) << open(shared);
+}
+
+TEST_F(CacheStoreTest, AnythingInABlocksPlaceIsNoBlock) {
+  const std::string content = Pattern(kMiB, 13);
+  const Generation generation = Put("k", content);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  const std::string place = Blocks().at(0);
+  const std::string secret = folder_.path() + "/secret";
+  std::ofstream(secret) << "not to be served or overwritten";
+  for (const bool pipe : {true, false}) {
+    ASSERT_EQ(unlink(place.c_str()), 0);
+    if (pipe) {
+      ASSERT_EQ(mkfifo(place.c_str(), 0600), 0);
+    } else {
+      fs::create_symlink(secret, place);
+    }
+    EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+    cache_->Flush();
+    EXPECT_TRUE(fs::is_regular_file(fs::symlink_status(place)));
+  }
+  EXPECT_EQ(fs::file_size(secret), 31u);
+}
+
+TEST_F(CacheStoreTest, LeavesTheDiskItsReserve) {
+  const auto fill = [&](uint64_t reserve_bytes) {
+    const BlockCacheOptions options{
+        .directory = directory(), .limit_bytes = 256 * kMiB, .reserve_bytes = reserve_bytes};
+    cache_ = *OpenBlockCache(options);
+    store_ = MakeCacheStore(inner_, cache_, "bucket");
+    for (int i = 0; i < 8; ++i) {
+      const std::string key = std::to_string(reserve_bytes) + "/" + std::to_string(i);
+      const std::string content = Pattern(kMiB, static_cast<uint64_t>(i));
+      const Generation generation = Put(key, content);
+      EXPECT_EQ(Read(key, {.if_generation = generation}), content);
+      cache_->Flush();
+    }
+  };
+  fill(0);
+  EXPECT_EQ(Blocks().size(), 8u);
+  // More than the disk has: everything that is cached is too much.
+  fill(1ULL << 60);
+  EXPECT_EQ(cache_->Stats().stored, 0u);
+  const uint64_t free = fs::space(directory()).available;
+  fill(free + 4 * kMiB);
+  EXPECT_LT(Blocks().size(), 8u) << "it gives back what the disk lacks";
 }
 
 TEST(BlockCacheTest, AFolderThatCannotBeMadeIsAnErrorThatNamesIt) {

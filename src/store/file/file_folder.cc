@@ -14,9 +14,11 @@
 #include <cstring>
 #include <ctime>
 #include <functional>
+#include <memory>
 #include <set>
 
 #include "base/log.h"
+#include "base/os_error.h"
 #include "base/text.h"
 #include "store/file/file_names.h"
 
@@ -38,6 +40,13 @@ std::string ParentOf(const std::string& path) {
 }
 
 size_t NumberOfLock(const std::string& path) { return std::hash<std::string>()(path) % kLocks; }
+
+// Where an open file lies; empty where /proc does not tell.
+std::string PathOfFd(int fd) {
+  std::array<char, 4096> path;
+  const ssize_t n = readlink(("/proc/self/fd/" + std::to_string(fd)).c_str(), path.data(), path.size());
+  return n <= 0 || static_cast<size_t>(n) == path.size() ? "" : std::string(path.data(), static_cast<size_t>(n));
+}
 
 std::string RecordPath(const struct stat& status) { return Own("records/") + GenerationOf(status).text(); }
 
@@ -66,51 +75,12 @@ bool WriteWhole(int fd, std::string_view text) {
 Result<void> MakeDirectories(const std::string& directory) {
   for (size_t slash = directory.find('/', 1);; slash = directory.find('/', slash + 1)) {
     const std::string part = directory.substr(0, slash);
-    if (mkdir(part.c_str(), 0777) != 0 && errno != EEXIST) return ErrnoError(errno, "making the folder", part);
+    if (mkdir(part.c_str(), 0777) != 0 && errno != EEXIST) return base::OsError(errno, "making the folder", part);
     if (slash == std::string::npos) return {};
   }
 }
 
 }  // namespace
-
-Error ErrnoError(int error, std::string_view doing, std::string_view path) {
-  std::string message = std::string(doing) + " '" + std::string(path) + "': " + std::strerror(error);
-  switch (error) {
-    case ENOSPC:
-    case EDQUOT:
-    case EFBIG:
-    case ENOMEM:
-    case EMFILE:
-    case ENFILE: return base::ResourceExhausted(std::move(message));
-    case EACCES:
-    case EPERM:
-    case EROFS: return base::PermissionDenied(std::move(message));
-    case ENOENT: return base::NotFound(std::move(message));
-    case EIO: return base::DataLoss(std::move(message));
-    case ENAMETOOLONG:
-    case ENOTDIR:
-    case EINVAL: return base::InvalidArgument(std::move(message));
-    case EINTR:
-    case EAGAIN:
-    case EBUSY:
-    case ETIMEDOUT:
-    case ESTALE: return base::Unavailable(std::move(message));
-    default: return base::Internal(std::move(message));
-  }
-}
-
-Fd& Fd::operator=(Fd&& other) noexcept {
-  if (this != &other) {
-    Close();
-    fd_ = std::exchange(other.fd_, -1);
-  }
-  return *this;
-}
-
-void Fd::Close() {
-  if (fd_ >= 0) close(fd_);
-  fd_ = -1;
-}
 
 int64_t MtimeOf(const struct stat& status) {
   return static_cast<int64_t>(status.st_mtim.tv_sec) * 1'000'000'000 + status.st_mtim.tv_nsec;
@@ -129,7 +99,7 @@ Result<int> FileFolder::Root() {
   std::scoped_lock lock(mutex_);
   if (!root_) {
     root_ = Fd(open(directory_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-    if (!root_) return ErrnoError(errno, "opening the folder", directory_);
+    if (!root_) return base::OsError(errno, "opening the folder", directory_);
   }
   return root_.get();
 }
@@ -143,7 +113,7 @@ Result<void> FileFolder::Prepare() {
   SEAMOUNT_TRY_ASSIGN(const int root, Root());
   for (const std::string& folder : {std::string(kOwnFolder), Own("tmp"), Own("locks"), Own("records")}) {
     if (mkdirat(root, folder.c_str(), 0777) != 0 && errno != EEXIST) {
-      return ErrnoError(errno, "making the folder", directory_ + "/" + folder);
+      return base::OsError(errno, "making the folder", directory_ + "/" + folder);
     }
   }
   RemoveStaleTemporaries(root);
@@ -154,14 +124,13 @@ Result<void> FileFolder::Prepare() {
 
 // What processes that were killed have left.
 void FileFolder::RemoveStaleTemporaries(int root) {
-  const auto entries = Entries(Own("tmp"));
-  if (!entries) return;
-  for (const FolderEntry& entry : *entries) {
+  (void)ForEntries(Own("tmp"), [&](const FolderEntry& entry) {
     const std::string path = Own("tmp/") + entry.name;
     struct stat status {};
-    if (fstatat(root, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
-    if (time(nullptr) - status.st_mtim.tv_sec > kStaleSeconds) unlinkat(root, path.c_str(), 0);
-  }
+    const bool there = fstatat(root, path.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0;
+    if (there && time(nullptr) - status.st_mtim.tv_sec > kStaleSeconds) unlinkat(root, path.c_str(), 0);
+    return true;
+  });
 }
 
 // Through no symbolic link; an empty Fd with errno set when it cannot be had.
@@ -177,63 +146,119 @@ Fd FileFolder::OpenFolder(const std::string& folder) {
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
   const long fd = syscall(SYS_openat2, *root, path, &how, sizeof how);
   if (fd >= 0 || (errno != ENOSYS && errno != EPERM)) return Fd(static_cast<int>(fd));
-  // Kernels before 5.6, and sandboxes that do not know the call.
-  return Fd(openat(*root, path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  // Kernels before 5.6, and sandboxes that do not know the call: step by step.
+  Fd at(openat(*root, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  for (const std::string& name : base::Split(path, '/')) {
+    struct stat status {};
+    if (fstatat(at.get(), name.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISLNK(status.st_mode)) {
+      errno = ELOOP;
+      return {};
+    }
+    at = Fd(openat(at.get(), name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+    if (!at) return {};
+  }
+  return at;
 }
 
-Result<std::optional<OpenedFile>> FileFolder::Open(const std::string& path) {
+// The file that a link leads to, if that lies below the directory. An empty Fd with errno set when it is not there.
+Result<Fd> FileFolder::OpenLink(int folder, const std::string& name, const std::string& path, int flags) {
+  SEAMOUNT_TRY_ASSIGN(const int root, Root());
+  const Fd target(openat(folder, name.c_str(), O_PATH | O_CLOEXEC));
+  if (!target) return Fd();
+  const std::string base = PathOfFd(root);
+  const std::string where = PathOfFd(target.get());
+  if (base.empty() || !(base == "/" || where.starts_with(base + "/"))) {
+    return base::PermissionDenied("'" + directory_ + "/" + path +
+                                  "': is a symbolic link that leads out of the folder, and is not followed");
+  }
+  return Fd(open(("/proc/self/fd/" + std::to_string(target.get())).c_str(), flags));
+}
+
+Result<std::optional<OpenedFile>> FileFolder::Open(const std::string& path, bool readable) {
   SEAMOUNT_TRY(Root());
   const std::string parent = ParentOf(path);
   const Fd folder = OpenFolder(parent);
   if (!folder) {
-    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return std::optional<OpenedFile>();
-    return ErrnoError(errno, "opening the folder", directory_ + "/" + parent);
+    if (errno == ENOENT || errno == ENOTDIR) return std::optional<OpenedFile>();
+    if (errno == ELOOP) {
+      return base::PermissionDenied("'" + directory_ + "/" + parent +
+                                    "': there is a symbolic link to a folder in it, which is not followed");
+    }
+    return base::OsError(errno, "opening the folder", directory_ + "/" + parent);
   }
   // In this order: a file is only ever moved from the first name to the second.
   for (const std::string& candidate : {path, path + std::string(kBesideFolder)}) {
     const std::string name = parent.empty() ? candidate : candidate.substr(parent.size() + 1);
-    Fd fd(openat(folder.get(), name.c_str(), O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    constexpr int kFlags = O_RDONLY | O_NONBLOCK | O_NOCTTY | O_CLOEXEC;
+    Fd fd(openat(folder.get(), name.c_str(), kFlags | O_NOFOLLOW));
+    const bool link = !fd && errno == ELOOP;
+    if (link) {
+      SEAMOUNT_TRY_ASSIGN(fd, OpenLink(folder.get(), name, candidate, kFlags));
+    }
+    if (!fd && errno == EACCES && !readable && !link)
+      fd = Fd(openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) {
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO) continue;
-      return ErrnoError(errno, "opening", directory_ + "/" + candidate);
+      return base::OsError(errno, "opening", directory_ + "/" + candidate);
     }
     OpenedFile file{.fd = std::move(fd), .status = {}, .path = candidate};
-    if (fstat(file.fd.get(), &file.status) != 0) return ErrnoError(errno, "opening", directory_ + "/" + candidate);
-    if (S_ISREG(file.status.st_mode)) return std::optional<OpenedFile>(std::move(file));
+    if (fstat(file.fd.get(), &file.status) != 0) return base::OsError(errno, "opening", directory_ + "/" + candidate);
+    if (!S_ISREG(file.status.st_mode)) continue;
+    if (candidate != path && !IsOurs(file)) continue;  // somebody's own file that happens to be named so
+    return std::optional<OpenedFile>(std::move(file));
   }
   return std::optional<OpenedFile>();
 }
 
-Result<std::vector<FolderEntry>> FileFolder::Entries(const std::string& folder) {
+bool FileFolder::IsPublic(const OpenedFile& file) {
+  if ((file.status.st_mode & S_IROTH) == 0) return false;
+  const auto root = Root();
+  for (std::string folder = ParentOf(file.path);; folder = ParentOf(folder)) {
+    struct stat status {};
+    const char* name = folder.empty() ? "." : folder.c_str();
+    if (!root || fstatat(*root, name, &status, 0) != 0 || (status.st_mode & S_IXOTH) == 0) return false;
+    if (folder.empty()) return true;
+  }
+}
+
+bool FileFolder::IsOurs(const OpenedFile& file) {
+  if (ReadAttribute(file.fd.get())) return true;
+  const auto root = Root();
+  return root && faccessat(*root, RecordPath(file.status).c_str(), F_OK, 0) == 0;
+}
+
+Result<void> FileFolder::ForEntries(const std::string& folder, const std::function<bool(FolderEntry entry)>& each) {
   SEAMOUNT_TRY(Root());
-  std::vector<FolderEntry> entries;
-  Fd fd = OpenFolder(folder);
+  const Fd fd = OpenFolder(folder);
   if (!fd) {
-    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return entries;
-    return ErrnoError(errno, "listing the folder", directory_ + "/" + folder);
+    if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP) return {};
+    return base::OsError(errno, "listing the folder", directory_ + "/" + folder);
   }
   const int raw = fd.get();
-  DIR* stream = fdopendir(dup(raw));
-  if (stream == nullptr) return ErrnoError(errno, "listing the folder", directory_ + "/" + folder);
-  errno = 0;
-  while (const dirent* entry = readdir(stream)) {
+  const std::unique_ptr<DIR, int (*)(DIR*)> stream(fdopendir(dup(raw)), &closedir);
+  if (stream == nullptr) return base::OsError(errno, "listing the folder", directory_ + "/" + folder);
+  for (;;) {
+    errno = 0;
+    const dirent* entry = readdir(stream.get());
+    if (entry == nullptr) break;
     const std::string_view name(entry->d_name);
     if (name == "." || name == ".." || (folder.empty() && name == kOwnFolder)) continue;
     unsigned char type = entry->d_type;
-    if (type == DT_UNKNOWN || type == DT_LNK) {
-      struct stat status {};
-      const int flags = type == DT_UNKNOWN ? AT_SYMLINK_NOFOLLOW : 0;
-      if (fstatat(raw, entry->d_name, &status, flags) != 0) continue;
-      if (type == DT_LNK && S_ISDIR(status.st_mode)) continue;
+    bool link = type == DT_LNK;
+    struct stat status {};
+    if (type == DT_UNKNOWN) {
+      if (fstatat(raw, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
+      link = S_ISLNK(status.st_mode);
+    }
+    if (link && fstatat(raw, entry->d_name, &status, 0) != 0) continue;
+    if (link || type == DT_UNKNOWN) {
       type = S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_UNKNOWN;
     }
-    if (type == DT_DIR || type == DT_REG) entries.push_back({std::string(name), type == DT_DIR});
-    errno = 0;
+    if (type != DT_DIR && type != DT_REG) continue;
+    if (!each({.name = std::string(name), .folder = type == DT_DIR, .link = link && type == DT_DIR})) return {};
   }
-  const int error = errno;
-  closedir(stream);
-  if (error != 0) return ErrnoError(error, "listing the folder", directory_ + "/" + folder);
-  return entries;
+  if (errno != 0) return base::OsError(errno, "listing the folder", directory_ + "/" + folder);
+  return {};
 }
 
 Result<OpenedFile> FileFolder::MakeTemporary() {
@@ -248,7 +273,7 @@ Result<OpenedFile> FileFolder::MakeTemporary() {
         .path = Own("tmp/") + std::to_string(getpid()) + "-" + std::to_string(now) + "-" + std::to_string(++counter)};
     file.fd = Fd(openat(root, file.path.c_str(), O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC, 0666));
     if (file.fd) return file;
-    if (errno != EEXIST) return ErrnoError(errno, "making a temporary file in", directory_);
+    if (errno != EEXIST) return base::OsError(errno, "making a temporary file in", directory_);
   }
 }
 
@@ -258,7 +283,7 @@ Result<void> FileFolder::Finish(OpenedFile& file, const FileRecord& record) {
                              {.tv_sec = static_cast<time_t>(record.mtime_ns / 1'000'000'000),
                               .tv_nsec = static_cast<long>(record.mtime_ns % 1'000'000'000)}};
   const int fd = file.fd.get();
-  if (futimens(fd, times) != 0 || fstat(fd, &file.status) != 0) return ErrnoError(errno, "writing in", directory_);
+  if (futimens(fd, times) != 0 || fstat(fd, &file.status) != 0) return base::OsError(errno, "writing in", directory_);
   FileRecord kept = record;
   kept.mtime_ns = MtimeOf(file.status);  // as coarse as the file system has it
   return WriteRecord(file, kept);
@@ -270,7 +295,7 @@ Result<void> FileFolder::WriteRecord(const OpenedFile& file, const FileRecord& r
   if (!options_.extended_attributes || fsetxattr(fd, kAttribute, text.data(), text.size(), 0) != 0) {
     SEAMOUNT_TRY(WriteSidecar(RecordPath(file.status), text));
   }
-  if (options_.sync && fsync(fd) != 0) return ErrnoError(errno, "writing in", directory_);
+  if (options_.sync && fsync(fd) != 0) return base::OsError(errno, "writing in", directory_);
   return {};
 }
 
@@ -282,7 +307,7 @@ Result<void> FileFolder::WriteSidecar(const std::string& path, std::string_view 
       renameat(root, temporary.path.c_str(), root, path.c_str()) != 0) {
     const int error = errno;
     unlinkat(root, temporary.path.c_str(), 0);
-    return ErrnoError(error, "writing the metadata of an object in", directory_);
+    return base::OsError(error, "writing the metadata of an object in", directory_);
   }
   return SyncFolderOf(path);
 }
@@ -330,11 +355,11 @@ Result<Fd> FileFolder::LockNumber(size_t number, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const int root, Root());
   const std::string name = Own("locks/") + std::to_string(number);
   Fd fd(openat(root, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!fd) return ErrnoError(errno, "opening the lock", directory_ + "/" + name);
+  if (!fd) return base::OsError(errno, "opening the lock", directory_ + "/" + name);
   // Locks are held for a rename and an fsync: asking again in short intervals honours the deadline and costs little.
   auto wait = std::chrono::microseconds(50);
   while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return ErrnoError(errno, "locking", directory_ + "/" + name);
+    if (errno != EWOULDBLOCK && errno != EINTR) return base::OsError(errno, "locking", directory_ + "/" + name);
     SEAMOUNT_TRY(CheckContext(context));
     base::RealClock().SleepFor(wait, context.stop);
     wait = std::min(wait * 2, std::chrono::microseconds(5000));
@@ -347,8 +372,25 @@ Result<void> FileFolder::SyncFolderOf(const std::string& path) {
   const std::string parent = ParentOf(path);
   const Fd folder = OpenFolder(parent);
   if (!folder) return {};  // gone already, with what was in it
-  if (fsync(folder.get()) != 0) return ErrnoError(errno, "writing the folder", directory_ + "/" + parent);
+  if (fsync(folder.get()) != 0) return base::OsError(errno, "writing the folder", directory_ + "/" + parent);
   return {};
+}
+
+// What is left from a time when there was a folder of this name, lock held. A file of somebody's own that is named so
+// is PreconditionFailed, and stays.
+Result<void> FileFolder::RemoveBeside(const std::string& path) {
+  SEAMOUNT_TRY_ASSIGN(const int root, Root());
+  const std::string beside = path + std::string(kBesideFolder);
+  OpenedFile file{.fd = Fd(openat(root, beside.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC)),
+                  .status = {},
+                  .path = beside};
+  if (!file.fd && (errno == ENOENT || errno == ENOTDIR)) return {};
+  if (file.fd && fstat(file.fd.get(), &file.status) == 0 && IsOurs(file)) {
+    unlinkat(root, beside.c_str(), 0);
+    return {};
+  }
+  return base::PreconditionFailed("'" + directory_ + "/" + beside +
+                                  "': somebody else's file has the name that this store needs");
 }
 
 Result<void> FileFolder::MoveAside(const std::string& path, const CallContext& context) {
@@ -360,8 +402,18 @@ Result<void> FileFolder::MoveAside(const std::string& path, const CallContext& c
     return base::PreconditionFailed("making the folder '" + directory_ + "/" + path +
                                     "': something that is neither file nor folder has its name");
   }
+  SEAMOUNT_TRY(RemoveBeside(path));
+  // By its record it is known again there.
+  const OpenedFile file{
+      .fd = Fd(openat(root, path.c_str(), O_RDONLY | O_NOFOLLOW | O_CLOEXEC)), .status = status, .path = path};
+  if (!file.fd) return base::OsError(errno, "moving aside", directory_ + "/" + path);
+  if (!IsOurs(file)) {
+    SEAMOUNT_TRY(WriteRecord(file, {.size_bytes = static_cast<uint64_t>(status.st_size),
+                                    .mtime_ns = MtimeOf(status),
+                                    .content_type = "application/octet-stream"}));
+  }
   if (renameat(root, path.c_str(), root, (path + std::string(kBesideFolder)).c_str()) != 0 && errno != ENOENT) {
-    return ErrnoError(errno, "moving aside", directory_ + "/" + path);
+    return base::OsError(errno, "moving aside", directory_ + "/" + path);
   }
   return SyncFolderOf(path);
 }
@@ -377,12 +429,12 @@ Result<void> FileFolder::MakeFolders(const std::string& path, const CallContext&
     }
     // ENOENT, ENOTDIR: what was just made above has gone again. The caller comes back.
     if (errno == ENOENT || errno == ENOTDIR) return {};
-    if (errno != EEXIST) return ErrnoError(errno, "making the folder", directory_ + "/" + folder);
+    if (errno != EEXIST) return base::OsError(errno, "making the folder", directory_ + "/" + folder);
     struct stat status {};
     if (fstatat(root, folder.c_str(), &status, AT_SYMLINK_NOFOLLOW) == 0 && S_ISDIR(status.st_mode)) continue;
     SEAMOUNT_TRY(MoveAside(folder, context));
     if (mkdirat(root, folder.c_str(), 0777) != 0 && errno != EEXIST) {
-      return ErrnoError(errno, "making the folder", directory_ + "/" + folder);
+      return base::OsError(errno, "making the folder", directory_ + "/" + folder);
     }
     SEAMOUNT_TRY(SyncFolderOf(folder));
   }
@@ -394,17 +446,18 @@ Result<bool> FileFolder::Place(const OpenedFile& file, const std::string& path) 
   const std::string beside = path + std::string(kBesideFolder);
   std::string placed = path;
   if (renameat(root, file.path.c_str(), root, path.c_str()) == 0) {
-    unlinkat(root, beside.c_str(), 0);  // from a time when there was a folder of this name
+    (void)RemoveBeside(path);
   } else if (errno == EISDIR || errno == ENOTEMPTY || errno == EEXIST) {
     placed = beside;
+    SEAMOUNT_TRY(RemoveBeside(path));
     if (renameat(root, file.path.c_str(), root, beside.c_str()) != 0) {
       if (errno == ENOENT || errno == ENOTDIR) return false;
-      return ErrnoError(errno, "writing", directory_ + "/" + beside);
+      return base::OsError(errno, "writing", directory_ + "/" + beside);
     }
   } else if (errno == ENOENT || errno == ENOTDIR) {
     return false;
   } else {
-    return ErrnoError(errno, "writing", directory_ + "/" + path);
+    return base::OsError(errno, "writing", directory_ + "/" + path);
   }
   SEAMOUNT_TRY(SyncFolderOf(placed));
   return true;
@@ -412,9 +465,9 @@ Result<bool> FileFolder::Place(const OpenedFile& file, const std::string& path) 
 
 Result<void> FileFolder::Remove(const OpenedFile& file) {
   SEAMOUNT_TRY_ASSIGN(const int root, Root());
-  std::string plain = file.path;
-  if (!plain.ends_with(kBesideFolder)) unlinkat(root, (plain + std::string(kBesideFolder)).c_str(), 0);
-  if (unlinkat(root, plain.c_str(), 0) != 0) return ErrnoError(errno, "deleting", directory_ + "/" + plain);
+  const std::string& plain = file.path;
+  if (!plain.ends_with(kBesideFolder)) (void)RemoveBeside(plain);
+  if (unlinkat(root, plain.c_str(), 0) != 0) return base::OsError(errno, "deleting", directory_ + "/" + plain);
   RemoveRecord(file.status);
   return LeaveFolderOf(plain);
 }

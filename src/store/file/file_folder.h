@@ -3,6 +3,7 @@
 
 #include <sys/stat.h>
 
+#include <functional>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -10,6 +11,7 @@
 #include <vector>
 
 #include "base/clock.h"
+#include "base/fd.h"
 #include "base/result.h"
 #include "store/file/file_record.h"
 #include "store/file/file_store.h"
@@ -17,24 +19,7 @@
 
 namespace seamount::store {
 
-// The one place where errno becomes an error.
-Error ErrnoError(int error, std::string_view doing, std::string_view path);
-
-// An open descriptor.
-class Fd {
- public:
-  Fd() = default;
-  explicit Fd(int fd) : fd_(fd) {}
-  Fd(Fd&& other) noexcept : fd_(std::exchange(other.fd_, -1)) {}
-  Fd& operator=(Fd&& other) noexcept;
-  ~Fd() { Close(); }
-  int get() const { return fd_; }
-  explicit operator bool() const { return fd_ >= 0; }
-  void Close();
-
- private:
-  int fd_ = -1;
-};
+using base::Fd;
 
 struct OpenedFile {
   Fd fd;
@@ -45,6 +30,7 @@ struct OpenedFile {
 struct FolderEntry {
   std::string name;
   bool folder = false;
+  bool link = false;  // to a folder: not followed
 };
 
 class FileFolder {
@@ -56,11 +42,15 @@ class FileFolder {
   // The directory and the store's own folder in it, made if need be.
   Result<void> Prepare();
 
-  // The regular file at `path`, or beside the folder of that name. Nothing if there is none. NotFound when the
-  // directory itself does not exist.
-  Result<std::optional<OpenedFile>> Open(const std::string& path);
-  // What lies in a folder ("" is the directory), sorted by nothing; nothing at all where it is no folder.
-  Result<std::vector<FolderEntry>> Entries(const std::string& folder);
+  // The regular file at `path`, or the one of ours beside the folder of that name. Nothing if there is none. NotFound
+  // when the directory itself does not exist; PermissionDenied for links that are not followed. `readable` false: only
+  // what is said of it is wanted, so a file that may not be read is found too, without its record.
+  Result<std::optional<OpenedFile>> Open(const std::string& path, bool readable = true);
+  // What lies in a folder ("" is the directory), sorted by nothing; nothing at all where it is no folder. `each` may
+  // end it with false.
+  Result<void> ForEntries(const std::string& folder, const std::function<bool(FolderEntry entry)>& each);
+  // Whether everybody on the machine may read the file: it, and the folders it is in.
+  bool IsPublic(const OpenedFile& file);
 
   // An empty temporary file; its path.
   Result<OpenedFile> MakeTemporary();
@@ -91,6 +81,9 @@ class FileFolder {
   Result<Fd> LockNumber(size_t number, const CallContext& context);
   void RemoveStaleTemporaries(int root);
   Fd OpenFolder(const std::string& folder);
+  Result<Fd> OpenLink(int folder, const std::string& name, const std::string& path, int flags);
+  bool IsOurs(const OpenedFile& file);
+  Result<void> RemoveBeside(const std::string& path);
   Result<void> MoveAside(const std::string& path, const CallContext& context);
   Result<void> SyncFolderOf(const std::string& path);
   Result<void> WriteSidecar(const std::string& path, std::string_view text);

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/log.h"
 #include "store/file/file_names.h"
 
 namespace seamount::store {
@@ -61,19 +62,28 @@ class Listing {
   Result<void> Gather(const std::string& path, const std::string& key, const std::string& pending,
                       std::vector<Named>& named) {
     SEAMOUNT_TRY(CheckContext(context_));
-    SEAMOUNT_TRY_ASSIGN(const auto entries, folder_.Entries(path));
-    for (const FolderEntry& entry : entries) {
+    std::vector<std::pair<std::string, std::string>> cut;  // path and text so far of names that go on in a folder
+    SEAMOUNT_TRY(folder_.ForEntries(path, [&](const FolderEntry& entry) {
       const auto name = ReadFileName(entry.name, entry.folder, pending);
-      if (!name) continue;
+      if (!name) return true;
       const std::string entry_path = path.empty() ? entry.name : path + "/" + entry.name;
-      if (name->continues) {
-        // The rest of a cut name sorts among the names beside it.
-        SEAMOUNT_TRY(Gather(entry_path, key, name->text, named));
-        continue;
+      if (entry.link) {
+        LeftOut(entry_path, "a symbolic link to a folder is not followed");
+      } else if (name->continues) {
+        cut.emplace_back(entry_path, name->text);
+      } else {
+        named.push_back({key + name->text + (entry.folder ? "/" : ""), entry_path, entry.folder});
       }
-      named.push_back({key + name->text + (entry.folder ? "/" : ""), entry_path, entry.folder});
-    }
+      return true;
+    }));
+    // The rest of a cut name sorts among the names beside it.
+    for (const auto& [cut_path, text] : cut) SEAMOUNT_TRY(Gather(cut_path, key, text, named));
     return {};
+  }
+
+  void LeftOut(const std::string& path, std::string_view why) const {
+    base::Log(base::LogLevel::kWarning,
+              "listing '" + folder_.directory() + "': left out '" + path + "': " + std::string(why));
   }
 
   static bool IsObject(const Named& file) {
@@ -114,8 +124,11 @@ class Listing {
         if (entry.key.starts_with(options_.prefix) && Fold(entry.key)) {
           SEAMOUNT_TRY_ASSIGN(const bool any, HoldsObject(entry));
           if (any) SEAMOUNT_TRY(AddPrefix(*Fold(entry.key)));
-        } else {
-          SEAMOUNT_TRY(Visit(entry.path, entry.key));
+        } else if (const auto visited = Visit(entry.path, entry.key); !visited) {
+          // One folder that may not be read does not hide all others.
+          const bool asked_for = options_.prefix.starts_with(entry.key);
+          if (asked_for || visited.error().code() != ErrorCode::kPermissionDenied) return visited.error();
+          LeftOut(entry.path, visited.error().message());
         }
       } else if (Concerned(entry)) {
         if (auto prefix = Fold(entry.key)) {
@@ -129,11 +142,35 @@ class Listing {
   }
 
   Result<bool> HoldsObject(const Named& folder) {
+    SEAMOUNT_TRY(CheckContext(context_));
+    bool any = false;
+    std::vector<Named> folders;
+    bool cut = false;  // a name goes on in a folder
+    const auto read = folder_.ForEntries(folder.path, [&](const FolderEntry& entry) {
+      const auto name = ReadFileName(entry.name, entry.folder, "");
+      if (!name || entry.link) return true;
+      Named named{folder.key + name->text + (entry.folder ? "/" : ""), folder.path + "/" + entry.name, entry.folder};
+      if (name->continues) {
+        cut = true;
+      } else if (entry.folder) {
+        if (Concerns(named.key)) folders.push_back(std::move(named));
+      } else {
+        any = Concerned(named);
+      }
+      return !any;
+    });
+    // What may not be read is shown: whoever looks into it is told why.
+    if (!read && read.error().code() == ErrorCode::kPermissionDenied) return true;
+    if (!read) return read.error();
+    for (size_t i = 0; i < folders.size() && !any; ++i) {
+      SEAMOUNT_TRY_ASSIGN(any, HoldsObject(folders[i]));
+    }
+    if (any || !cut) return any;
     SEAMOUNT_TRY_ASSIGN(const auto entries, Sorted(folder.path, folder.key));
     for (const Named& entry : entries) {
       if (!entry.folder && Concerned(entry)) return true;
       if (!entry.folder || !Concerns(entry.key)) continue;
-      SEAMOUNT_TRY_ASSIGN(const bool any, HoldsObject(entry));
+      SEAMOUNT_TRY_ASSIGN(any, HoldsObject(entry));
       if (any) return true;
     }
     return false;
@@ -161,10 +198,15 @@ class Listing {
 
   Result<void> AddObject(const std::string& key) {
     if (!Room()) return {};
-    SEAMOUNT_TRY_ASSIGN(auto info, stat_(key));
-    if (!info) return {};
+    auto info = stat_(key);
+    if (!info && info.error().code() == ErrorCode::kPermissionDenied) {
+      LeftOut(key, info.error().message());
+      return {};
+    }
+    if (!info) return std::move(info).error();
+    if (!*info) return {};
     last_ = "o" + key;
-    page_.objects.push_back(*std::move(info));
+    page_.objects.push_back(**std::move(info));
     return {};
   }
 

@@ -3,9 +3,12 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <array>
 #include <cerrno>
+#include <cstdio>
 
 #include "base/checksum.h"
+#include "base/os_error.h"
 #include "store/file/file_folder.h"
 #include "store/file/file_listing.h"
 #include "store/file/file_names.h"
@@ -79,7 +82,7 @@ class FileStore final : public Store {
 
   Result<std::optional<ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
     SEAMOUNT_TRY(Check(key, context));
-    SEAMOUNT_TRY_ASSIGN(auto found, Find(key));
+    SEAMOUNT_TRY_ASSIGN(auto found, Find(key, /*readable=*/false));
     if (!found) return std::optional<ObjectInfo>();
     return std::optional<ObjectInfo>(std::move(found->info));
   }
@@ -112,7 +115,7 @@ class FileStore final : public Store {
   Result<ListPage> List(const ListOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(CheckContext(context));
     return ListFolder(folder_, options, context, [this](const std::string& key) -> Result<std::optional<ObjectInfo>> {
-      SEAMOUNT_TRY_ASSIGN(auto found, Find(key));
+      SEAMOUNT_TRY_ASSIGN(auto found, Find(key, /*readable=*/false));
       if (!found) return std::optional<ObjectInfo>();
       return std::optional<ObjectInfo>(std::move(found->info));
     });
@@ -220,10 +223,10 @@ class FileStore final : public Store {
     return found ? found->info.generation : kAbsent;
   }
 
-  Result<std::optional<Found>> Find(const std::string& key) {
+  Result<std::optional<Found>> Find(const std::string& key, bool readable = true) {
     const std::string path = PathOfKey(key);
     for (;;) {
-      SEAMOUNT_TRY_ASSIGN(auto file, folder_.Open(path));
+      SEAMOUNT_TRY_ASSIGN(auto file, folder_.Open(path, readable));
       if (!file) return std::optional<Found>();
       std::optional<FileRecord> record = folder_.RecordOf(*file);
       if (!record) {
@@ -231,8 +234,19 @@ class FileStore final : public Store {
         struct stat now {};
         if (fstat(file->fd.get(), &now) == 0 && now.st_nlink == 0) continue;
       }
-      return std::optional<Found>(Found{InfoOf(key, file->status, record), std::move(*file)});
+      Found found{InfoOf(key, file->status, record), std::move(*file)};
+      if (!record && !folder_.IsPublic(found.file)) SayWhose(found.file.status, found.info);
+      return std::optional<Found>(std::move(found));
     }
+  }
+
+  // In the words of other tools, which a mount understands: who may read the file on the disk may read it there.
+  static void SayWhose(const struct stat& status, ObjectInfo& info) {
+    std::array<char, 8> mode{};
+    std::snprintf(mode.data(), mode.size(), "%o", status.st_mode & 0700);
+    info.metadata = {{"goog-reserved-posix-mode", mode.data()},
+                     {"goog-reserved-posix-uid", std::to_string(status.st_uid)},
+                     {"goog-reserved-posix-gid", std::to_string(status.st_gid)}};
   }
 
   static ObjectInfo InfoOf(const std::string& key, const struct stat& status, const std::optional<FileRecord>& record) {
@@ -305,7 +319,7 @@ class FileStore final : public Store {
       while (!piece.empty()) {
         const ssize_t n = write(file.fd.get(), piece.data(), piece.size());
         if (n < 0 && errno == EINTR) continue;
-        if (n < 0) return ErrnoError(errno, "writing", folder_.directory() + "/" + key);
+        if (n < 0) return base::OsError(errno, "writing", folder_.directory() + "/" + key);
         piece = piece.subspan(static_cast<size_t>(n));
       }
     }

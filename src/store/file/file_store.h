@@ -8,8 +8,12 @@
 // (file_record.h) in an extended attribute, else in .seamount/records. Files without a record (others wrote them) have
 // no checksum.
 //
-// Symbolic links to files are read; to folders they are not followed. Someone else who writes a file in place while it
-// is read makes that Read Unavailable.
+// Symbolic links to files within the directory are read. One that leads out of it, and what lies behind one to a
+// folder, is PermissionDenied: it is not followed, and it is not said to be absent either (listings leave it out, with
+// a warning). What others may not read on the disk says so to those above: files without a record carry their owner and
+// mode as metadata (goog-reserved-posix-*) where not everybody may read them.
+//
+// Someone else who writes a file in place while it is read makes that Read Unavailable.
 #pragma once
 
 #include <memory>

@@ -3,6 +3,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -11,6 +12,7 @@
 #include <fstream>
 #include <random>
 
+#include "base/log.h"
 #include "store/file/file_names.h"
 #include "store/file/file_record.h"
 #include "store/testing/conformance.h"
@@ -73,9 +75,15 @@ std::vector<std::string> ListedKeys(Store& store) {
   return keys;
 }
 
+template <class T>
+std::string CodeOf(const Result<T>& result) {
+  return result ? "ok" : std::string(base::ErrorCodeName(result.error().code()));
+}
+
 class FileStoreTest : public testing::Test {
  protected:
   std::string Path(const std::string& name) const { return folder_.path() + "/" + name; }
+  void SetUp() override { fs::permissions(folder_.path(), fs::perms(0755)); }
   void Put(const std::string& key, std::string_view content) {
     const auto written = store_->Write(key, BytesSource(content), {}, {});
     ASSERT_TRUE(written) << written.error().ToString();
@@ -99,10 +107,99 @@ TEST_F(FileStoreTest, FilesOfOthersAreObjects) {
   EXPECT_THAT(ListedKeys(*store_), ElementsAre("raw/levels.cdf", "raw/link.cdf"));
   EXPECT_EQ((*store_->Read("raw/levels.cdf", {}, {}))->data.view(), "raw bytes");
   EXPECT_EQ((*store_->Read("raw/link.cdf", {}, {}))->data.view(), "raw bytes");
-  EXPECT_FALSE(store_->Stat("root/etc/passwd", {})->has_value());
   const auto before = store_->Stat("raw/levels.cdf", {});
   Spit(Path("raw/levels.cdf"), "changed in place");
   EXPECT_NE((*store_->Stat("raw/levels.cdf", {}))->generation, (*before)->generation);
+}
+
+TEST_F(FileStoreTest, LinksDoNotLeadOutAndAreNotSaidToBeAbsent) {
+  base::SetLogLevel(base::LogLevel::kOff);
+  const TemporaryFolder outside;
+  Spit(outside.path() + "/secret", "not of this folder");
+  fs::create_directories(outside.path() + "/chunks");
+  Spit(outside.path() + "/chunks/0.0", "moved to another disk");
+  Spit(Path("in/file"), "inside");
+  fs::create_symlink(outside.path() + "/secret", Path("absolute"));
+  fs::create_symlink("../" + outside.path().substr(outside.path().rfind('/') + 1) + "/secret", Path("relative"));
+  fs::create_symlink("/etc/passwd", Path("passwd"));
+  fs::create_symlink("in/file", Path("good"));
+  fs::create_symlink("nowhere", Path("dangling"));
+  fs::create_directory_symlink(outside.path() + "/chunks", Path("array"));
+  fs::create_directory_symlink("in", Path("also in"));
+  for (const char* key : {"absolute", "relative", "passwd", "array/0.0", "also in/file", "array/none"}) {
+    for (const auto& code : {CodeOf(store_->Read(key, {}, {})), CodeOf(store_->Stat(key, {}))}) {
+      EXPECT_EQ(code, "PermissionDenied") << key;
+    }
+  }
+  EXPECT_NE(store_->Read("array/0.0", {}, {}).error().message().find("symbolic link"), std::string::npos);
+  EXPECT_EQ((*store_->Read("good", {}, {}))->data.view(), "inside");
+  EXPECT_FALSE(store_->Stat("dangling", {})->has_value());
+  EXPECT_THAT(ListedKeys(*store_), ElementsAre("good", "in/file"));
+  EXPECT_FALSE(store_->Write("array/0.0", BytesSource("x"), {}, {}));
+  EXPECT_EQ(Slurp(outside.path() + "/chunks/0.0"), "moved to another disk");
+  base::SetLogLevel(base::LogLevel::kWarning);
+}
+
+TEST_F(FileStoreTest, AFileOfSomebodysOwnThatIsNamedLikeOursStays) {
+  Spit(Path("n"), "n");
+  Spit(Path("n%~"), "somebody's backup");
+  EXPECT_THAT(ListedKeys(*store_), ElementsAre("n"));
+  ASSERT_TRUE(store_->Delete("n", {}, {}));
+  EXPECT_FALSE(store_->Stat("n", {})->has_value());
+  EXPECT_EQ(Slurp(Path("n%~")), "somebody's backup");
+  Put("n/x", "1");
+  const auto refused = store_->Write("n", BytesSource("2"), {}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("n%~"), std::string::npos) << refused.error().message();
+  EXPECT_EQ(Slurp(Path("n%~")), "somebody's backup");
+  // A file of others that has to make room for a folder is known again.
+  Spit(Path("m"), "m");
+  Put("m/x", "1");
+  EXPECT_EQ((*store_->Read("m", {}, {}))->data.view(), "m");
+  ASSERT_TRUE(store_->Delete("m", {}, {}));
+  EXPECT_FALSE(store_->Stat("m", {})->has_value());
+}
+
+TEST_F(FileStoreTest, PrivateFilesSayWhoseTheyAre) {
+  Spit(Path("open"), "x");
+  fs::permissions(folder_.path(), fs::perms(0755));
+  fs::permissions(Path("open"), fs::perms(0644));
+  Spit(Path("closed"), "x");
+  fs::permissions(Path("closed"), fs::perms(0640));
+  Spit(Path("d/e/inside"), "x");
+  fs::permissions(Path("d/e/inside"), fs::perms(0644));
+  fs::permissions(Path("d"), fs::perms(0700));
+  EXPECT_TRUE((*store_->Stat("open", {}))->metadata.empty());
+  EXPECT_EQ((*store_->Stat("closed", {}))->metadata.at("goog-reserved-posix-mode"), "600");
+  EXPECT_EQ((*store_->Stat("d/e/inside", {}))->metadata.at("goog-reserved-posix-mode"), "600");
+  EXPECT_EQ((*store_->Stat("closed", {}))->metadata.at("goog-reserved-posix-uid"), std::to_string(getuid()));
+}
+
+// As another user, in a process of its own: root may read everything.
+TEST_F(FileStoreTest, WhatMayNotBeReadHidesNothingElse) {
+  for (const char* key : {"a", "closed", "d/x", "shut/x", "z"}) Spit(Path(key), key);
+  fs::permissions(folder_.path(), fs::perms(0755));
+  fs::permissions(Path("d"), fs::perms(0755));
+  fs::permissions(Path("closed"), fs::perms::none);
+  fs::permissions(Path("shut"), fs::perms::none);
+  const pid_t child = fork();
+  ASSERT_GE(child, 0);
+  if (child == 0) {
+    base::SetLogLevel(base::LogLevel::kOff);
+    if (getuid() == 0 && setuid(65534) != 0) _exit(1);
+    const auto store = MakeFileStore(folder_.path(), {.sync = false});
+    const auto all = ListAll(*store, {}, {});
+    const auto top = ListAll(*store, {.delimiter = "/"}, {});
+    if (!all || all->objects.size() != 4) _exit(2);
+    if (!top || top->prefixes != std::vector<std::string>{"d/", "shut/"}) _exit(3);
+    if (CodeOf(store->Read("closed", {}, {})) != "PermissionDenied") _exit(4);
+    if (CodeOf(store->List({.prefix = "shut/"}, {})) != "PermissionDenied") _exit(5);
+    _exit(0);
+  }
+  int status = 0;
+  ASSERT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(WEXITSTATUS(status), 0);
+  fs::permissions(Path("shut"), fs::perms(0755));
 }
 
 TEST_F(FileStoreTest, RecordsOfChangedFilesAreVoid) {

@@ -1,0 +1,13 @@
+// The one place where errno becomes an error.
+#pragma once
+
+#include <string_view>
+
+#include "base/result.h"
+
+namespace seamount::base {
+
+// "<doing> '<path>': <what errno says>". Total.
+Error OsError(int error, std::string_view doing, std::string_view path);
+
+}  // namespace seamount::base
