@@ -19,7 +19,7 @@
 #include <thread>
 #include <vector>
 
-#include "source/hdf5/filters.h"
+#include "nd/shuffle.h"
 
 namespace {
 
@@ -54,7 +54,7 @@ void Work(int fd, const std::vector<Chunk>& chunks, std::atomic<size_t>& next, c
         LIBDEFLATE_SUCCESS) {
       Fail("inflate");
     }
-    seamount::source::hdf5::Unshuffle(shuffled, 4, plain);
+    seamount::nd::Unshuffle(shuffled.data(), plain.data(), plain.size(), 4);
     const int size = blosc_compress_ctx(level, BLOSC_SHUFFLE, 4, plain.size(), plain.data(), encoded.data(),
                                         encoded.size(), "zstd", 0, 1);
     if (size <= 0) Fail("blosc");

@@ -1,7 +1,8 @@
 // NetCDF classic headers, and reading what they describe.
 #include <algorithm>
 
-#include "source/copy_box.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "source/netcdf/classic.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -12,9 +13,9 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (!dataset) return 0;
   for (size_t i = 0; i < (*dataset)->variables().size(); ++i) {
     const source::Variable& variable = (*dataset)->variables()[i];
-    source::Box box{source::Index(variable.shape.size(), 0), variable.shape};
+    nd::Box box{nd::Index(variable.shape.size(), 0), variable.shape};
     for (uint64_t& extent : box.shape) extent = std::min<uint64_t>(extent, 3);
-    std::vector<std::byte> into(source::Elements(box.shape) * source::SizeOf(variable.type));
+    std::vector<std::byte> into(nd::Elements(box.shape) * nd::SizeOf(variable.type));
     if (into.size() <= 1 << 20) (void)(*dataset)->ReadBox(i, box, into).has_value();
   }
   return 0;

@@ -1,10 +1,10 @@
 // CF time units and dates: "UNIT since DATE", then a calendar on the second line.
 #include <string_view>
 
-#include "source/calendar.h"
+#include "cf/calendar.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
-  using namespace seamount::source;
+  using namespace seamount::cf;
   const std::string_view text(reinterpret_cast<const char*>(data), size);
   const size_t line = std::min(text.find('\n'), text.size());
   const auto units = TimeUnits::Parse(text.substr(0, line), text.substr(std::min(line + 1, text.size())));

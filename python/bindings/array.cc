@@ -16,13 +16,15 @@
 #include "bindings/store.h"
 #include "exec/thread_pool.h"
 #include "loader/variable.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 
 namespace nb = nanobind;
 
 namespace seamount::python {
 namespace {
 
-using zarr::DataType;
+using nd::DataType;
 
 // Fetches wait for the network more than they compute.
 constexpr int kReadThreads = 16;
@@ -50,11 +52,13 @@ nb::dlpack::dtype TypeOf(DataType type) {
     case DataType::kFloat64: return nb::dtype<double>();
     case DataType::kComplex64: return {static_cast<uint8_t>(nb::dlpack::dtype_code::Complex), 64, 1};
     case DataType::kComplex128: return {static_cast<uint8_t>(nb::dlpack::dtype_code::Complex), 128, 1};
+    case DataType::kChar:
+    case DataType::kOther: break;  // no Zarr array has them
   }
   return nb::dtype<float>();
 }
 
-nb::object ToNumpy(Buffer buffer, const zarr::Index& shape, nb::dlpack::dtype type) {
+nb::object ToNumpy(Buffer buffer, const nd::Index& shape, nb::dlpack::dtype type) {
   auto memory = std::make_unique<Buffer>(std::move(buffer));
   void* data = memory->data();
   const nb::capsule owner(memory.release(), [](void* owned) noexcept { delete static_cast<Buffer*>(owned); });
@@ -69,7 +73,7 @@ bool IsPacked(const loader::CfAttributes& cf) {
 
 Buffer Decode(const zarr::Array& array, const loader::CfAttributes& cf, const Buffer& stored) {
   const DataType type = array.metadata().data_type;
-  const size_t count = stored.size() / zarr::SizeOf(type);
+  const size_t count = stored.size() / nd::SizeOf(type);
   Buffer decoded(count * sizeof(double));
   const loader::Transform transform{
       .shift = -cf.add_offset / cf.scale_factor, .factor = cf.scale_factor, .missing = cf.missing};
@@ -80,7 +84,7 @@ Buffer Decode(const zarr::Array& array, const loader::CfAttributes& cf, const Bu
 // Positions [start, stop) of the first dimension, all of the others.
 nb::object Read(zarr::Array& array, uint64_t start, uint64_t stop, bool raw) {
   const zarr::ArrayMetadata& metadata = array.metadata();
-  zarr::Box box{zarr::Index(metadata.shape.size(), 0), metadata.shape};
+  nd::Box box{nd::Index(metadata.shape.size(), 0), metadata.shape};
   if (!box.shape.empty()) {
     if (start > stop || stop > metadata.shape[0]) {
       Raise(base::InvalidArgument("select " + std::to_string(start) + ".." + std::to_string(stop) + " of '" +
@@ -90,7 +94,7 @@ nb::object Read(zarr::Array& array, uint64_t start, uint64_t stop, bool raw) {
     box.origin[0] = start;
     box.shape[0] = stop - start;
   }
-  uint64_t bytes = zarr::SizeOf(metadata.data_type);
+  uint64_t bytes = nd::SizeOf(metadata.data_type);
   for (const uint64_t extent : box.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes) || bytes > (uint64_t{1} << 46)) {
       Raise(base::InvalidArgument("reading '" + array.path() +
@@ -134,7 +138,7 @@ void AddArray(nb::module_& module) {
       .def_prop_ro("shape", [](const zarr::Array& array) { return array.metadata().shape; })
       .def_prop_ro("chunks", [](const zarr::Array& array) { return array.metadata().chunk_shape; })
       .def_prop_ro("dtype",
-                   [](const zarr::Array& array) { return std::string(zarr::NameOf(array.metadata().data_type)); })
+                   [](const zarr::Array& array) { return std::string(nd::NameOf(array.metadata().data_type)); })
       .def_prop_ro("dims", [](const zarr::Array& array) { return array.metadata().dimension_names; })
       .def_prop_ro("attributes_json", [](const zarr::Array& array) { return array.metadata().attributes_json; });
   module.def("open_array", &Open, nb::arg("url"), nb::arg("variable"), nb::arg("endpoint"), nb::arg("key"),

@@ -13,6 +13,7 @@
 #include "prepare/execute.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
+#include "source/concat.h"
 
 namespace seamount::cli {
 namespace {

@@ -6,6 +6,7 @@
 #include <functional>
 
 #include "loader/testing/fields.h"
+#include "nd/box.h"
 
 namespace seamount::loader {
 namespace {
@@ -160,7 +161,7 @@ TEST_F(LoaderTest, AShardThatIsOverwrittenMeanwhileIsReadAnew) {
   WriteField(store_, before);
   const auto opened = Variable::Open(store_, "s", "time", Variable::Normalize::kNo, std::nullopt, {});
   ASSERT_TRUE(opened);
-  const std::vector<zarr::Index> chunks = {{2, 0, 0}, {3, 0, 0}, {4, 0, 0}};
+  const std::vector<nd::Index> chunks = {{2, 0, 0}, {3, 0, 0}, {4, 0, 0}};
   ASSERT_TRUE(opened->FetchTogether(chunks, {}));  // and the shard's index is known
   const Field after = MakeField("s", {16, 6, 10}, {1, 6, 10}, 4);
   auto other = zarr::Array::Open(store_, "s", {});

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "base/text.h"
+#include "nd/box.h"
 
 namespace seamount::loader {
 namespace {
@@ -231,7 +232,7 @@ void Pipeline::FetchLoop() {
 }
 
 void Pipeline::FetchIssue(const Issue& issue, Lock& lock) {
-  std::vector<zarr::Index> chunks;
+  std::vector<nd::Index> chunks;
   const auto& residencies = schedule_.cache.residencies;
   const auto first = dataset_.chunks.PlaceOf(residencies[issue.residencies.front()].chunk);
   const Variable& variable = dataset_.variables[first.variable];
@@ -328,7 +329,7 @@ void Pipeline::RunCopy(uint32_t use, Lock& lock) {
 void Pipeline::CopyUse(uint32_t use, const OpenBatch& batch, const std::byte* decoded) const {
   const auto place = dataset_.chunks.PlaceOf(schedule_.uses[use]);
   const Variable& variable = dataset_.variables[place.variable];
-  const zarr::Index chunk = variable.ChunkIndex(place.row, place.field_chunk);
+  const nd::Index chunk = variable.ChunkIndex(place.row, place.field_chunk);
   const uint64_t begin = place.row * variable.chunk_samples();
   const uint64_t end = begin + variable.chunk_samples();
   // What a core may hope to find in its caches later on.

@@ -9,12 +9,14 @@
 
 #ifdef __SSE2__
 #include <emmintrin.h>
+
+#include "nd/data_type.h"
 #endif
 
 namespace seamount::loader {
 namespace {
 
-using zarr::DataType;
+using nd::DataType;
 
 // IEEE 754 binary16; a type of its own because clang 14 has no _Float16 for plain x86-64.
 struct Half {
@@ -119,7 +121,9 @@ void Dispatch(DataType type, const Transform& transform, const std::byte* from, 
     case DataType::kFloat32: return RunType<float>(transform, from, stride, to, count);
     case DataType::kFloat64: return RunType<double>(transform, from, stride, to, count);
     case DataType::kComplex64:
-    case DataType::kComplex128: return;  // refused when the variable was opened (IsReal)
+    case DataType::kComplex128:
+    case DataType::kChar:
+    case DataType::kOther: return;  // refused when the variable was opened (IsReal)
   }
 }
 
@@ -141,7 +145,7 @@ void TransformPastCache(DataType type, const Transform& transform, const std::by
                         size_t count) {
   constexpr size_t kPiece = 2048;
   alignas(64) float piece[kPiece];
-  const size_t element = zarr::SizeOf(type);
+  const size_t element = nd::SizeOf(type);
   for (size_t done = 0; done < count; done += kPiece) {
     const size_t n = std::min(kPiece, count - done);
     Dispatch(type, transform, from + done * stride * element, stride, piece, n);
@@ -175,7 +179,7 @@ void TransformBox(DataType type, const Transform& transform, const std::byte* fr
     (past ? TransformPastCache : Dispatch<float>)(type, transform, from, loop.from_stride, to, loop.count);
     return;
   }
-  const size_t element = zarr::SizeOf(type);
+  const size_t element = nd::SizeOf(type);
   for (uint64_t i = 0; i < loop.count; ++i) {
     TransformBox(type, transform, from + i * loop.from_stride * element, to + i * loop.to_stride, loops.subspan(1),
                  written);

@@ -13,6 +13,7 @@
 #include <span>
 #include <vector>
 
+#include "nd/data_type.h"
 #include "zarr/metadata.h"
 
 namespace seamount::loader {
@@ -25,13 +26,13 @@ struct Transform {
 };
 
 // Whether the loader reads this type: every real one; complex numbers have no order in a float32 tensor.
-bool IsReal(zarr::DataType type);
+bool IsReal(nd::DataType type);
 
 // Reads `count` elements of `type` from `from`, `stride` elements apart, and writes them densely.
-void TransformRun(zarr::DataType type, const Transform& transform, const std::byte* from, size_t stride, float* to,
+void TransformRun(nd::DataType type, const Transform& transform, const std::byte* from, size_t stride, float* to,
                   size_t count);
 // The same in double precision, for values such as time stamps.
-void TransformRun(zarr::DataType type, const Transform& transform, const std::byte* from, size_t stride, double* to,
+void TransformRun(nd::DataType type, const Transform& transform, const std::byte* from, size_t stride, double* to,
                   size_t count);
 
 // Where what is written goes. Past the caches it costs a third, as the processor need not read what it overwrites; but
@@ -45,7 +46,7 @@ struct CopyLoop {
   uint64_t to_stride = 0;
 };
 // Outermost first; the last loop's to_stride must be 1.
-void TransformBox(zarr::DataType type, const Transform& transform, const std::byte* from, float* to,
+void TransformBox(nd::DataType type, const Transform& transform, const std::byte* from, float* to,
                   std::span<const CopyLoop> loops, Written written);
 
 }  // namespace seamount::loader

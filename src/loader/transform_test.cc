@@ -7,10 +7,12 @@
 #include <limits>
 #include <random>
 
+#include "nd/data_type.h"
+
 namespace seamount::loader {
 namespace {
 
-using zarr::DataType;
+using nd::DataType;
 
 template <class T>
 std::vector<float> Apply(DataType type, const Transform& transform, const std::vector<T>& stored) {
@@ -87,7 +89,7 @@ TEST(TransformBoxTest, PastTheCacheTheSameIsWritten) {
     const std::vector<CopyLoop> loops = {{rows, stride, stride}, {columns, 1, 1}};
     std::vector<std::vector<float>> to(2, std::vector<float>(shift + rows * stride, -1.0f));
     for (const Written written : {Written::kIntoCache, Written::kPastCache}) {
-      TransformBox(zarr::DataType::kInt16, transform, reinterpret_cast<const std::byte*>(from.data()),
+      TransformBox(nd::DataType::kInt16, transform, reinterpret_cast<const std::byte*>(from.data()),
                    to[written == Written::kPastCache].data() + shift, loops, written);
     }
     EXPECT_EQ(std::memcmp(to[0].data(), to[1].data(), to[0].size() * sizeof(float)), 0) << "round " << round;

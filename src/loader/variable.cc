@@ -8,6 +8,8 @@
 #include "base/encoding.h"
 #include "base/json_depth.h"
 #include "base/text.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 
 namespace seamount::loader {
 namespace {
@@ -62,7 +64,7 @@ void AddMissing(CfAttributes& cf, std::optional<double> value) {
 }
 
 std::optional<double> FillOf(const zarr::ArrayMetadata& metadata) {
-  if (metadata.fill_value.size() != zarr::SizeOf(metadata.data_type) || !IsReal(metadata.data_type)) return {};
+  if (metadata.fill_value.size() != nd::SizeOf(metadata.data_type) || !IsReal(metadata.data_type)) return {};
   double value = 0;
   TransformRun(metadata.data_type, {}, metadata.fill_value.data(), 1, &value, 1);
   return value;
@@ -138,7 +140,7 @@ Result<Variable> Variable::Open(std::shared_ptr<Store> store, const std::string&
   const zarr::ArrayMetadata& metadata = variable.array_->metadata();
   const std::string who = "variable '" + name + "'";
   if (!IsReal(metadata.data_type)) {
-    return base::InvalidArgument(who + " has type " + std::string(zarr::NameOf(metadata.data_type)) +
+    return base::InvalidArgument(who + " has type " + std::string(nd::NameOf(metadata.data_type)) +
                                  ": expected a real type");
   }
   const auto& dims = metadata.dimension_names;
@@ -186,8 +188,8 @@ uint64_t Variable::field_chunks() const {
   return count;
 }
 
-zarr::Index Variable::ChunkIndex(uint64_t sample_row, uint64_t field_chunk) const {
-  zarr::Index index(array_->grid_shape().size());
+nd::Index Variable::ChunkIndex(uint64_t sample_row, uint64_t field_chunk) const {
+  nd::Index index(array_->grid_shape().size());
   for (size_t d = index.size(); d-- > 0;) {
     if (d == axis_) {
       index[d] = sample_row;
@@ -202,7 +204,7 @@ zarr::Index Variable::ChunkIndex(uint64_t sample_row, uint64_t field_chunk) cons
 std::optional<uint64_t> Variable::ShardOf(uint64_t sample_row, uint64_t field_chunk) const {
   const zarr::ArrayMetadata& metadata = array_->metadata();
   if (!metadata.shard_shape) return std::nullopt;
-  const zarr::Index chunk = ChunkIndex(sample_row, field_chunk);
+  const nd::Index chunk = ChunkIndex(sample_row, field_chunk);
   uint64_t number = 0;
   for (size_t d = 0; d < chunk.size(); ++d) {
     const uint64_t chunks_along = (*metadata.shard_shape)[d] / metadata.chunk_shape[d];
@@ -212,8 +214,7 @@ std::optional<uint64_t> Variable::ShardOf(uint64_t sample_row, uint64_t field_ch
   return number;
 }
 
-Result<Variable::Fetched> Variable::FetchTogether(std::span<const zarr::Index> chunks,
-                                                  const CallContext& context) const {
+Result<Variable::Fetched> Variable::FetchTogether(std::span<const nd::Index> chunks, const CallContext& context) const {
   Fetched fetched{std::vector<std::optional<Bytes>>(chunks.size())};
   const auto fetch_alone = [&](size_t i) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(fetched.chunks[i], array_->Fetch(chunks[i], context));
@@ -263,7 +264,7 @@ Result<Variable::Fetched> Variable::FetchTogether(std::span<const zarr::Index> c
   return fetched;
 }
 
-void Variable::CopyField(const zarr::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
+void Variable::CopyField(const nd::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
                          Written written) const {
   const auto& shape = array_->metadata().shape;
   const auto& chunk_shape = array_->metadata().chunk_shape;
@@ -292,7 +293,7 @@ void Variable::CopyField(const zarr::Index& chunk, const std::byte* decoded, uin
   }
   if (loops.empty()) loops.push_back({1, 1, 1});  // a scalar for each sample
   std::reverse(loops.begin(), loops.end());
-  const size_t element = zarr::SizeOf(array_->metadata().data_type);
+  const size_t element = nd::SizeOf(array_->metadata().data_type);
   TransformBox(array_->metadata().data_type, transform_, decoded + from_offset * element, field + to_offset, loops,
                written);
 }

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "loader/transform.h"
+#include "nd/box.h"
 #include "store/store.h"
 #include "zarr/array.h"
 
@@ -59,7 +60,7 @@ class Variable {
   // Chunks are numbered in grid order; field chunks are those that share one row of the sample dimension.
   uint64_t chunks() const;
   uint64_t field_chunks() const;
-  zarr::Index ChunkIndex(uint64_t sample_row, uint64_t field_chunk) const;
+  nd::Index ChunkIndex(uint64_t sample_row, uint64_t field_chunk) const;
 
   // The number of the shard that holds a chunk; nullopt where the array is not sharded.
   std::optional<uint64_t> ShardOf(uint64_t sample_row, uint64_t field_chunk) const;
@@ -69,10 +70,10 @@ class Variable {
   };
   // The encoded bytes of chunks of one shard (or of one chunk); those that lie next to each other are read by one
   // request. A shard that was overwritten since its index was read is noticed.
-  Result<Fetched> FetchTogether(std::span<const zarr::Index> chunks, const CallContext& context) const;
+  Result<Fetched> FetchTogether(std::span<const nd::Index> chunks, const CallContext& context) const;
 
   // Copies what a decoded chunk holds of the field at `sample` (which lies in it) to its place in a dense field.
-  void CopyField(const zarr::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
+  void CopyField(const nd::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
                  Written written) const;
 
  private:

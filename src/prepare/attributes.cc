@@ -7,6 +7,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_depth.h"
+#include "nd/data_type.h"
 
 namespace seamount::prepare {
 namespace {
@@ -22,25 +23,25 @@ std::string Dump(const Json& json, int indent = -1) {
   return json.dump(indent, ' ', false, Json::error_handler_t::replace);
 }
 
-Json NumberJson(double value, source::DataType type) {
-  const bool whole = type != source::DataType::kFloat32 && type != source::DataType::kFloat64;
+Json NumberJson(double value, nd::DataType type) {
+  const bool whole = type != nd::DataType::kFloat32 && type != nd::DataType::kFloat64;
   if (whole && std::abs(value) < 9e15) return static_cast<int64_t>(value);
   if (std::isnan(value)) return "NaN";  // JSON has no such numbers; Zarr writes them as text
   if (std::isinf(value)) return value > 0 ? "Infinity" : "-Infinity";
   return value;
 }
 
-Json AttributeJson(const source::Attribute& attribute) {
-  if (attribute.type == source::DataType::kChar) return attribute.text;
+Json AttributeJson(const cf::Attribute& attribute) {
+  if (attribute.type == nd::DataType::kChar) return attribute.text;
   if (attribute.numbers.size() == 1) return NumberJson(attribute.numbers[0], attribute.type);
   Json list = Json::array();
   for (const double number : attribute.numbers) list.push_back(NumberJson(number, attribute.type));
   return list;
 }
 
-Json AttributesObject(const std::vector<source::Attribute>& attributes) {
+Json AttributesObject(const std::vector<cf::Attribute>& attributes) {
   Json out = Json::object();
-  for (const source::Attribute& attribute : attributes) out[attribute.name] = AttributeJson(attribute);
+  for (const cf::Attribute& attribute : attributes) out[attribute.name] = AttributeJson(attribute);
   return out;
 }
 
@@ -51,11 +52,9 @@ Json Parsed(const std::string& object) {
 
 }  // namespace
 
-std::string AttributesJson(const std::vector<source::Attribute>& attributes) {
-  return Dump(AttributesObject(attributes));
-}
+std::string AttributesJson(const std::vector<cf::Attribute>& attributes) { return Dump(AttributesObject(attributes)); }
 
-std::string ArrayAttributesJson(const std::vector<source::Attribute>& attributes) {
+std::string ArrayAttributesJson(const std::vector<cf::Attribute>& attributes) {
   Json out = AttributesObject(attributes);
   for (const std::string_view name : kPacking) out.erase(std::string(name));
   return Dump(out);

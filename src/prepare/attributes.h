@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cf/attribute.h"
 #include "prepare/facts.h"
 #include "prepare/recipe.h"
 #include "prepare/selection.h"
@@ -15,11 +16,11 @@
 namespace seamount::prepare {
 
 // Attributes as a JSON object.
-std::string AttributesJson(const std::vector<source::Attribute>& attributes);
+std::string AttributesJson(const std::vector<cf::Attribute>& attributes);
 // Those of an array that is written: without what says how numbers are packed. Either that was applied, or it changed
 // nothing (a _FillValue of NaN, which the array's own fill value says). Readers would apply it again, and xarray
 // expects another spelling of _FillValue in format 3 than any that a file has.
-std::string ArrayAttributesJson(const std::vector<source::Attribute>& attributes);
+std::string ArrayAttributesJson(const std::vector<cf::Attribute>& attributes);
 // Adds or replaces text members of a JSON object; an empty text removes one.
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members);
 

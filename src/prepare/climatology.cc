@@ -3,7 +3,8 @@
 #include <algorithm>
 #include <cstring>
 
-#include "source/copy_box.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 
 namespace seamount::prepare {
 namespace {
@@ -21,17 +22,17 @@ zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& bas
   metadata.dimension_names.insert(metadata.dimension_names.begin(), basis.dimension);
   metadata.chunk_shape = metadata.shape;
   for (uint64_t& extent : metadata.chunk_shape) extent = std::max<uint64_t>(1, extent);
-  if (source::Elements(metadata.shape) * zarr::SizeOf(metadata.data_type) > kOneChunkBytes) metadata.chunk_shape[0] = 1;
+  if (nd::Elements(metadata.shape) * nd::SizeOf(metadata.data_type) > kOneChunkBytes) metadata.chunk_shape[0] = 1;
   metadata.shard_shape.reset();
   return metadata;
 }
 
-std::vector<std::byte> CoefficientBytes(const Climatology& climatology, zarr::DataType type) {
-  std::vector<std::byte> out(climatology.coefficients.size() * zarr::SizeOf(type));
+std::vector<std::byte> CoefficientBytes(const Climatology& climatology, nd::DataType type) {
+  std::vector<std::byte> out(climatology.coefficients.size() * nd::SizeOf(type));
   for (size_t i = 0; i < climatology.coefficients.size(); ++i) {
     const double value = climatology.coefficients[i];
     const auto narrow = static_cast<float>(value);
-    if (type == zarr::DataType::kFloat32) {
+    if (type == nd::DataType::kFloat32) {
       std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
     } else {
       std::memcpy(out.data() + i * sizeof value, &value, sizeof value);

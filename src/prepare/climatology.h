@@ -7,6 +7,7 @@
 #include <vector>
 
 #include "exec/byte_budget.h"
+#include "nd/data_type.h"
 #include "prepare/plan.h"
 #include "zarr/metadata.h"
 
@@ -24,6 +25,6 @@ zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& bas
 std::string ClimatologyName(const DataArray& array);
 
 // The coefficients in the type of their array, as they are stored.
-std::vector<std::byte> CoefficientBytes(const Climatology& climatology, zarr::DataType type);
+std::vector<std::byte> CoefficientBytes(const Climatology& climatology, nd::DataType type);
 
 }  // namespace seamount::prepare

@@ -5,10 +5,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/climatology.h"
 #include "prepare/slabs.h"
 #include "prepare/statistics.h"
-#include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
@@ -22,7 +23,7 @@ constexpr double kSpilledPerSecond = 500e6;  // of all threads, written and read
 
 uint64_t BytesOf(const Plan& plan, size_t array) {
   const zarr::ArrayMetadata& m = plan.arrays[array].metadata;
-  return source::Elements(m.shape) * zarr::SizeOf(m.data_type);
+  return nd::Elements(m.shape) * nd::SizeOf(m.data_type);
 }
 
 // Where an array's values come from, and how often they are read.
@@ -77,7 +78,7 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
   for (size_t a = 0; a < plan.arrays.size(); ++a) {
     const DataArray& array = plan.arrays[a];
     const zarr::ArrayMetadata& m = array.metadata;
-    out += array.name + ": " + std::string(zarr::NameOf(m.data_type));
+    out += array.name + ": " + std::string(nd::NameOf(m.data_type));
     for (size_t d = 0; d < m.shape.size(); ++d) {
       out += (d == 0 ? " (" : ", ") + m.dimension_names[d] + " " + std::to_string(m.shape[d]) + " in " +
              std::to_string(m.chunk_shape[d]);
@@ -91,8 +92,8 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
     if (array.standardize) out += "  mean and std over '" + plan.standardize_over.name + "' as attributes\n";
   }
   for (const SmallArray& small : plan.coordinates) {
-    out += small.name + ": " + std::string(zarr::NameOf(small.metadata.data_type)) + ", " +
-           std::to_string(source::Elements(small.metadata.shape)) + " values\n";
+    out += small.name + ": " + std::string(nd::NameOf(small.metadata.data_type)) + ", " +
+           std::to_string(nd::Elements(small.metadata.shape)) + " values\n";
   }
   for (const SplitRange& split : plan.selection.splits) {
     out += "split " + split.name + ": steps " + std::to_string(split.start) + " to " + std::to_string(split.stop - 1) +
@@ -113,7 +114,7 @@ std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
     Json entry = {{"name", array.name},
                   {"dimensions", array.metadata.dimension_names},
                   {"shape", array.metadata.shape},
-                  {"dtype", std::string(zarr::NameOf(array.metadata.data_type))},
+                  {"dtype", std::string(nd::NameOf(array.metadata.data_type))},
                   {"chunks", array.metadata.chunk_shape},
                   {"reason", array.reason},
                   {"spilled", WantsSpill(plan, facts, TasksOf(plan, a))},

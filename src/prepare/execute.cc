@@ -7,19 +7,20 @@
 #include "exec/byte_budget.h"
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
+#include "nd/box.h"
 #include "prepare/attributes.h"
 #include "prepare/climatology.h"
 #include "prepare/kept_statistics.h"
 #include "prepare/output.h"
 #include "prepare/region_writer.h"
 #include "prepare/statistics.h"
-#include "source/copy_box.h"
+#include "source/open.h"
 
 namespace seamount::prepare {
 namespace {
 
-using source::Elements;
-using source::Index;
+using nd::Elements;
+using nd::Index;
 
 // What is still written after a stop was asked for: the record of what is done.
 constexpr auto kLastWords = std::chrono::seconds(10);
@@ -88,7 +89,7 @@ Result<void> Run::CreateSmall(const std::string& name, const zarr::ArrayMetadata
   SEAMOUNT_TRY_ASSIGN(auto array, zarr::Array::Create(store_, name, metadata, true, context));
   small_.push_back(std::move(array));
   if (values.empty()) return {};
-  const zarr::Box all{Index(metadata.shape.size(), 0), metadata.shape};
+  const nd::Box all{Index(metadata.shape.size(), 0), metadata.shape};
   return small_.back()->WriteRegion(all, values, &pool_, context);
 }
 

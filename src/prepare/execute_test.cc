@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 
+#include "nd/box.h"
 #include "prepare/attributes.h"
 #include "prepare/plan.h"
 #include "prepare/testing/fake_dataset.h"
@@ -15,7 +16,7 @@
 namespace seamount::prepare {
 namespace {
 
-using source::Index;
+using nd::Index;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -30,8 +31,8 @@ std::vector<float> ReadArray(const std::shared_ptr<Store>& store, const std::str
   const auto array = zarr::Array::Open(store, name, {});
   if (!array) return {};
   const zarr::ArrayMetadata& metadata = (*array)->metadata();
-  std::vector<float> values(source::Elements(metadata.shape));
-  const zarr::Box all{Index(metadata.shape.size(), 0), metadata.shape};
+  std::vector<float> values(nd::Elements(metadata.shape));
+  const nd::Box all{Index(metadata.shape.size(), 0), metadata.shape};
   EXPECT_TRUE((*array)->ReadRegion(all, std::as_writable_bytes(std::span(values)), nullptr, {}));
   return values;
 }

@@ -7,7 +7,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "source/cf.h"
+#include "cf/attribute.h"
+#include "cf/axis.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
@@ -15,7 +16,7 @@ namespace seamount::prepare {
 // The one-dimensional variable named like its dimension.
 struct Coordinate {
   size_t variable = 0;  // in SourceFacts::variables
-  source::Axis axis = source::Axis::kOther;
+  cf::Axis axis = cf::Axis::kOther;
   std::vector<std::byte> stored;
   std::vector<double> values;  // decoded
 };
@@ -24,7 +25,7 @@ struct SourceFacts {
   std::vector<source::FileIdentity> files;
   std::vector<source::Dimension> dimensions;
   std::vector<source::Variable> variables;
-  std::vector<source::Attribute> attributes;
+  std::vector<cf::Attribute> attributes;
   std::vector<Coordinate> coordinates;
 
   const Coordinate* FindCoordinate(std::string_view dimension) const;

@@ -9,6 +9,8 @@
 #include <vector>
 
 #include "base/encoding.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/attributes.h"
 
 namespace seamount::prepare {
@@ -22,7 +24,7 @@ std::string FileText(const source::FileIdentity& file) {
          std::to_string(file.modified_ns) + "\n";
 }
 
-std::string IndexText(const source::Index& index) {
+std::string IndexText(const nd::Index& index) {
   std::string text;
   for (const uint64_t i : index) text += std::to_string(i) + ",";
   return text + ";";
@@ -39,11 +41,11 @@ std::string Fingerprint(std::string_view text) {
 std::string Fingerprints::ArrayText(const DataArray& array) const {
   const zarr::ArrayMetadata& m = array.metadata;
   std::string text = std::string(kFingerprintVersion) + "\n" + array.name + "\n" + array.expression + "\n" +
-                     std::string(zarr::NameOf(m.data_type)) + "\n" + recipe_.codec + "\n" + std::to_string(m.format) +
+                     std::string(nd::NameOf(m.data_type)) + "\n" + recipe_.codec + "\n" + std::to_string(m.format) +
                      "\n" + IndexText(m.chunk_shape) + (m.shard_shape ? IndexText(*m.shard_shape) : "") + "\n";
   for (const size_t input : array.inputs) {
     const source::Variable& variable = facts_.variables[input];
-    text += variable.name + std::string(source::NameOf(variable.type)) + AttributesJson(variable.attributes) + "\n";
+    text += variable.name + std::string(nd::NameOf(variable.type)) + AttributesJson(variable.attributes) + "\n";
   }
   for (const std::string& name : array.source_dimensions) {
     const PlannedDimension& dimension = plan_.selection.Find(name);
@@ -74,7 +76,7 @@ std::string Fingerprints::OfStatistics(const DataArray& array) const {
   return Fingerprint(text);
 }
 
-std::string Fingerprints::OfTask(const DataArray& array, const zarr::Box& region) const {
+std::string Fingerprints::OfTask(const DataArray& array, const nd::Box& region) const {
   std::string text = array.fingerprint + "\n" + IndexText(region.origin) + IndexText(region.shape) + "\n";
   size_t d = 0;
   std::vector<std::pair<std::string, std::pair<uint64_t, uint64_t>>> touched;

@@ -5,6 +5,7 @@
 #include <string>
 #include <string_view>
 
+#include "nd/box.h"
 #include "prepare/facts.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
@@ -27,7 +28,7 @@ class Fingerprints {
   // Of its climatology and moments.
   std::string OfStatistics(const DataArray& array) const;
   // Of one region: what its array has, and the parts of the files that it reads. Needs array.fingerprint.
-  std::string OfTask(const DataArray& array, const zarr::Box& region) const;
+  std::string OfTask(const DataArray& array, const nd::Box& region) const;
   // Of the whole. Needs every array's.
   std::string OfPlan() const;
 

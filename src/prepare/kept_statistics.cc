@@ -2,15 +2,16 @@
 
 #include <cstring>
 
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/attributes.h"
 #include "prepare/parallel.h"
-#include "source/copy_box.h"
 #include "zarr/array.h"
 
 namespace seamount::prepare {
 namespace {
 
-using source::Elements;
+using nd::Elements;
 
 // Null for what is not there or not readable as an array: then it is made again.
 Result<std::unique_ptr<zarr::Array>> OpenKept(std::shared_ptr<Store> store, const std::string& name,
@@ -52,8 +53,8 @@ Result<std::optional<ArrayStatistics>> ReadStatistics(const Plan& plan, size_t a
     climatology.points = count / plan.basis->terms;
     SEAMOUNT_TRY_ASSIGN(climatology.lease,
                         Book(budget, count * sizeof(double), "the climatology of '" + planned.name + "'"));
-    std::vector<std::byte> stored(count * zarr::SizeOf(expected.data_type));
-    const zarr::Box all{source::Index(expected.shape.size(), 0), expected.shape};
+    std::vector<std::byte> stored(count * nd::SizeOf(expected.data_type));
+    const nd::Box all{nd::Index(expected.shape.size(), 0), expected.shape};
     if (auto read = kept->ReadRegion(all, stored, &pool, context); !read) {
       if (read.error().code() == ErrorCode::kDataLoss) return none;
       return read.error();
@@ -61,7 +62,7 @@ Result<std::optional<ArrayStatistics>> ReadStatistics(const Plan& plan, size_t a
     climatology.coefficients.resize(count);
     for (uint64_t i = 0; i < count; ++i) {
       float narrow = 0;
-      if (expected.data_type == zarr::DataType::kFloat32) {
+      if (expected.data_type == nd::DataType::kFloat32) {
         std::memcpy(&narrow, stored.data() + i * sizeof narrow, sizeof narrow);
         climatology.coefficients[i] = static_cast<double>(narrow);
       } else {

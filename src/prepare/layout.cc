@@ -3,13 +3,12 @@
 #include <algorithm>
 
 #include "base/text.h"
-#include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
 
-using source::Elements;
-using source::Index;
+using nd::Elements;
+using nd::Index;
 
 constexpr uint64_t kGoodChunkBytes = 1 << 20;       // 30 ms of a 35 MB/s stream: smaller chunks arrive no sooner
 constexpr uint64_t kPlainChunkBytes = 4 << 20;      // without a minibatch in mind: few requests, still cheap to decode
@@ -162,7 +161,7 @@ bool Grow(Index& task, const Index& shape, const Index& unit, const Index& sourc
 }
 }  // namespace
 
-source::Index TaskShape(const Index& shape, const Index& unit, const Index& source_chunk, size_t element_bytes) {
+nd::Index TaskShape(const Index& shape, const Index& unit, const Index& source_chunk, size_t element_bytes) {
   Index task = unit;
   if (Grow(task, shape, unit, source_chunk, element_bytes, kTaskBytes)) return task;
   task = unit;

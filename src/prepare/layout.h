@@ -10,6 +10,7 @@
 #include <string>
 #include <vector>
 
+#include "nd/box.h"
 #include "prepare/recipe.h"
 #include "source/dataset.h"
 
@@ -17,19 +18,19 @@ namespace seamount::prepare {
 
 struct LayoutRequest {
   std::vector<std::string> dimensions;
-  source::Index shape;
+  nd::Index shape;
   size_t element_bytes = 4;
   std::optional<size_t> sample_dimension;  // that of time
   std::optional<Minibatch> minibatch;
-  source::Index source_chunk;  // as the source stores it; empty: not chunked
+  nd::Index source_chunk;      // as the source stores it; empty: not chunked
   std::vector<Extent> chunks;  // asked for by the recipe
   std::vector<Extent> shards;
   bool may_shard = true;  // Zarr 3
 };
 
 struct Layout {
-  source::Index chunk;
-  std::optional<source::Index> shard;
+  nd::Index chunk;
+  std::optional<nd::Index> shard;
   std::string reason;
 };
 
@@ -37,7 +38,6 @@ Layout SolveLayout(const LayoutRequest& request);
 
 // The extent of one task: whole units, grown to cover the source's chunks so that each is decoded as few times as the
 // size limit allows.
-source::Index TaskShape(const source::Index& shape, const source::Index& unit, const source::Index& source_chunk,
-                        size_t element_bytes);
+nd::Index TaskShape(const nd::Index& shape, const nd::Index& unit, const nd::Index& source_chunk, size_t element_bytes);
 
 }  // namespace seamount::prepare

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 
+#include "exec/for_each.h"
 #include "prepare/climatology.h"
 #include "prepare/parallel.h"
 
@@ -172,11 +173,11 @@ Result<void> Output::DeleteReplaced(exec::ThreadPool& pool, const CallContext& c
       if (old.Owns(object.key) && !Owns(record_.arrays, object.key)) left.push_back(object.key);
     }
   }
-  return ForEachItem(pool, static_cast<size_t>(pool.threads()), left.size(), context,
-                     [&](size_t i, size_t, const CallContext& inner) -> Result<void> {
-                       SEAMOUNT_TRY(store_->Delete(left[i], {}, inner));
-                       return {};
-                     });
+  return exec::ForEachItem(pool, static_cast<size_t>(pool.threads()), left.size(), context,
+                           [&](size_t i, size_t, const CallContext& inner) -> Result<void> {
+                             SEAMOUNT_TRY(store_->Delete(left[i], {}, inner));
+                             return {};
+                           });
 }
 
 Result<void> Output::Finish(const zarr::GroupMetadata& group, exec::ThreadPool& pool, const CallContext& context) {

@@ -1,10 +1,8 @@
 // Work for several threads, each with memory of its own, within what the ledger still has.
 #pragma once
 
-#include <functional>
 #include <string>
 
-#include "base/clock.h"
 #include "base/result.h"
 #include "exec/byte_budget.h"
 #include "exec/thread_pool.h"
@@ -25,10 +23,5 @@ struct Crew {
 // when not even one does.
 Result<Crew> Hire(exec::ThreadPool& pool, exec::ByteBudget& budget, size_t most, uint64_t bytes,
                   const std::string& what);
-
-// Calls body(item, worker) for items 0..count-1; the calls of one worker follow one another. The first error stops the
-// others, and so does context.stop (Cancelled); body gets a context that says so.
-Result<void> ForEachItem(exec::ThreadPool& pool, size_t workers, size_t count, const CallContext& context,
-                         const std::function<Result<void>(size_t item, size_t worker, const CallContext&)>& body);
 
 }  // namespace seamount::prepare

@@ -4,13 +4,14 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "cf/decode.h"
+#include "nd/data_type.h"
 #include "prepare/attributes.h"
 #include "prepare/climatology.h"
 #include "prepare/expression.h"
 #include "prepare/fingerprints.h"
 #include "prepare/layout.h"
 #include "prepare/planner.h"
-#include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
@@ -18,24 +19,6 @@ namespace {
 constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and in the record
 
 }  // namespace
-
-zarr::DataType ZarrType(source::DataType type) {
-  switch (type) {
-    case source::DataType::kInt8: return zarr::DataType::kInt8;
-    case source::DataType::kChar:
-    case source::DataType::kUInt8: return zarr::DataType::kUInt8;
-    case source::DataType::kInt16: return zarr::DataType::kInt16;
-    case source::DataType::kUInt16: return zarr::DataType::kUInt16;
-    case source::DataType::kInt32: return zarr::DataType::kInt32;
-    case source::DataType::kUInt32: return zarr::DataType::kUInt32;
-    case source::DataType::kInt64: return zarr::DataType::kInt64;
-    case source::DataType::kUInt64: return zarr::DataType::kUInt64;
-    case source::DataType::kFloat32: return zarr::DataType::kFloat32;
-    case source::DataType::kFloat64:
-    case source::DataType::kOther: return zarr::DataType::kFloat64;
-  }
-  return zarr::DataType::kFloat64;
-}
 
 std::string OutputName(const std::string& name) {
   std::string out = name;
@@ -51,7 +34,7 @@ Result<size_t> Planner::Variable(const std::string& name, int line) const {
   for (size_t i = 0; i < facts_.variables.size(); ++i) {
     if (facts_.variables[i].name == name) {
       if (!facts_.variables[i].unreadable.empty()) return unreadable(facts_.variables[i].unreadable);
-      if (facts_.variables[i].type == source::DataType::kChar) return unreadable("it holds text");
+      if (facts_.variables[i].type == nd::DataType::kChar) return unreadable("it holds text");
       return i;
     }
     names.push_back(facts_.variables[i].name);
@@ -79,13 +62,13 @@ Result<void> Planner::AddVariable(const NamedLine& named) {
   DataArray array;
   array.name = OutputName(named.name);
   array.inputs = {index};
-  source::DataType type = packing->identity() ? variable.type : source::DecodedType(variable.type);
+  nd::DataType type = packing->identity(variable.type) ? variable.type : cf::DecodedType(variable.type);
   const bool computed = variable.dimensions.empty() ? false : recipe_.anomaly.has_value();
-  if (computed && type != source::DataType::kFloat64) type = source::DecodedType(variable.type);
+  if (computed && type != nd::DataType::kFloat64) type = cf::DecodedType(variable.type);
   if (!recipe_.dtype.empty()) {
-    type = recipe_.dtype == "float32" ? source::DataType::kFloat32 : source::DataType::kFloat64;
+    type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
   }
-  array.as_stored = packing->identity() && type == variable.type;
+  array.as_stored = packing->identity(variable.type) && type == variable.type;
   return Add(std::move(array), type, ArrayAttributesJson(variable.attributes), named.line);
 }
 
@@ -101,15 +84,15 @@ Result<void> Planner::AddDerived(const Derived& derived) {
     auto packing = source::PackingOf(facts_.variables[index]);
     if (!packing) return At(derived.line, packing.error().message());
     array.inputs.push_back(index);
-    single = single && source::DecodedType(facts_.variables[index].type) == source::DataType::kFloat32;
+    single = single && cf::DecodedType(facts_.variables[index].type) == nd::DataType::kFloat32;
     if (facts_.variables[index].dimensions != facts_.variables[array.inputs[0]].dimensions) {
       return At(derived.line, "'" + name + "' has other dimensions than '" + expression->names()[0] + "'");
     }
   }
   if (array.inputs.empty()) return At(derived.line, "'" + derived.name + "' uses no variable of the source");
-  source::DataType type = single ? source::DataType::kFloat32 : source::DataType::kFloat64;
+  nd::DataType type = single ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
   if (!recipe_.dtype.empty()) {
-    type = recipe_.dtype == "float32" ? source::DataType::kFloat32 : source::DataType::kFloat64;
+    type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
   }
   std::map<std::string, std::string> attributes;
   if (!derived.units.empty()) attributes["units"] = derived.units;
@@ -124,8 +107,8 @@ bool Names(const std::vector<NamedLine>& names, const std::string& name) {
 }
 
 // How the source stores the variable, in the output's dimensions: what a task should cover to read it once.
-source::Index SourceChunk(const source::Variable& variable, const std::vector<size_t>& kept, size_t element_bytes) {
-  source::Index chunk;
+nd::Index SourceChunk(const source::Variable& variable, const std::vector<size_t>& kept, size_t element_bytes) {
+  nd::Index chunk;
   if (!variable.chunk_shape.empty()) {
     for (const size_t d : kept) chunk.push_back(variable.chunk_shape[d]);
     return chunk;
@@ -145,7 +128,7 @@ source::Index SourceChunk(const source::Variable& variable, const std::vector<si
 
 }  // namespace
 
-Result<void> Planner::Add(DataArray array, source::DataType type, const std::string& attributes, int line) {
+Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string& attributes, int line) {
   for (const DataArray& before : plan_.arrays) {
     if (before.name == array.name) return At(line, "the output would have two arrays '" + array.name + "'");
   }
@@ -153,9 +136,9 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
   array.source_dimensions = first.dimensions;
   zarr::ArrayMetadata& metadata = array.metadata;
   metadata.format = recipe_.format;
-  metadata.data_type = ZarrType(type);
+  metadata.data_type = type;
   metadata.fill_value = FillValue(metadata.data_type);
-  metadata.fill_value_null = !IsFloat(metadata.data_type);
+  metadata.fill_value_null = !nd::IsFloat(metadata.data_type);
   metadata.attributes_json = attributes;
   std::vector<size_t> kept;
   for (size_t d = 0; d < first.dimensions.size(); ++d) {
@@ -169,7 +152,7 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
   array.anomaly = recipe_.anomaly && array.time && !array.auxiliary;
   array.standardize = recipe_.standardize && !array.auxiliary && !Names(recipe_.standardize->except, array.name);
   array.as_stored = array.as_stored && !array.anomaly;
-  if (array.standardize && !IsFloat(metadata.data_type)) {
+  if (array.standardize && !nd::IsFloat(metadata.data_type)) {
     return At(line, "'" + array.name +
                         "' holds whole numbers: standardizing needs 'dtype: float32', or to leave it out by "
                         "'except: [" +
@@ -178,7 +161,7 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
   LayoutRequest request;
   request.dimensions = metadata.dimension_names;
   request.shape = metadata.shape;
-  request.element_bytes = zarr::SizeOf(metadata.data_type);
+  request.element_bytes = nd::SizeOf(metadata.data_type);
   request.sample_dimension = array.time;
   request.minibatch = recipe_.minibatch;
   for (const size_t d : kept) {
@@ -197,7 +180,7 @@ Result<void> Planner::Add(DataArray array, source::DataType type, const std::str
   if (auto checked = zarr::CheckArrayMetadata(metadata); !checked) {
     return checked.error().Wrap(recipe_.name + ", array '" + array.name + "'");
   }
-  const source::Index& unit = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
+  const nd::Index& unit = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   array.source_chunk = SourceChunk(first, kept, request.element_bytes);
   array.task_shape = TaskShape(metadata.shape, unit, array.source_chunk, request.element_bytes);
   plan_.arrays.push_back(std::move(array));
@@ -248,8 +231,8 @@ Result<void> Planner::AddTasks() {
     DataArray& array = plan_.arrays[a];
     array.fingerprint = fingerprints.OfArray(array);
     if (array.anomaly || array.standardize) array.statistics_fingerprint = fingerprints.OfStatistics(array);
-    const source::Index& shape = array.metadata.shape;
-    if (source::Elements(shape) == 0) continue;
+    const nd::Index& shape = array.metadata.shape;
+    if (nd::Elements(shape) == 0) continue;
     double regions = static_cast<double>(plan_.tasks.size());
     double here = 1;
     for (size_t d = 0; d < shape.size(); ++d)
@@ -259,7 +242,7 @@ Result<void> Planner::AddTasks() {
       return At(1, "'" + array.name + "' would be written in " + std::to_string(static_cast<uint64_t>(here)) +
                        " regions: larger 'chunks' make fewer");
     }
-    source::Index at(shape.size(), 0);
+    nd::Index at(shape.size(), 0);
     for (bool more = true; more;) {
       Task task;
       task.array = a;
@@ -267,7 +250,7 @@ Result<void> Planner::AddTasks() {
       for (size_t d = 0; d < shape.size(); ++d) {
         task.region.shape.push_back(std::min(array.task_shape[d], shape[d] - at[d]));
       }
-      task.bytes = source::Elements(task.region.shape) * zarr::SizeOf(array.metadata.data_type);
+      task.bytes = nd::Elements(task.region.shape) * nd::SizeOf(array.metadata.data_type);
       task.fingerprint = fingerprints.OfTask(array, task.region);
       plan_.output_bytes += task.bytes;
       plan_.tasks.push_back(std::move(task));

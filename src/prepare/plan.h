@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "nd/box.h"
 #include "prepare/facts.h"
 #include "prepare/recipe.h"
 #include "prepare/selection.h"
@@ -33,8 +34,8 @@ struct DataArray {
   bool auxiliary = false;                      // came along since others name it: neither anomaly nor standardized
   bool anomaly = false;
   bool standardize = false;
-  source::Index source_chunk;  // in dimensions of the output; where not chunked, what makes one read worth its call
-  source::Index task_shape;
+  nd::Index source_chunk;  // in dimensions of the output; where not chunked, what makes one read worth its call
+  nd::Index task_shape;
   std::string fingerprint;             // of what all its regions share
   std::string statistics_fingerprint;  // of what climatology and moments depend on; empty: none are asked for
 };
@@ -48,7 +49,7 @@ struct SmallArray {
 
 struct Task {
   size_t array = 0;  // in Plan::arrays
-  zarr::Box region;  // of the output, clipped to its shape
+  nd::Box region;    // of the output, clipped to its shape
   std::string fingerprint;
   uint64_t bytes = 0;  // of the region, decoded
 };

@@ -2,14 +2,15 @@
 #include <cmath>
 #include <numbers>
 
+#include "cf/calendar.h"
 #include "prepare/planner.h"
 
 namespace seamount::prepare {
 namespace {
 
 // Years with their fraction, in the calendar's own length of year.
-double DecimalYear(source::Calendar calendar, source::Moment moment) {
-  return static_cast<double>(source::DateOf(calendar, moment).year) + source::YearFraction(calendar, moment);
+double DecimalYear(cf::Calendar calendar, cf::Moment moment) {
+  return static_cast<double>(cf::DateOf(calendar, moment).year) + cf::YearFraction(calendar, moment);
 }
 
 // How far apart two places in the year are: December is next to January.
@@ -23,7 +24,7 @@ Result<void> Planner::CheckHarmonics() const {
   constexpr double kYear = 0.98;  // twelve months are a little less than a year from the first to the last
   const Anomaly& anomaly = *recipe_.anomaly;
   const TimeAxis& time = *plan_.selection.time;
-  const auto phase = [&](size_t t) { return source::YearFraction(time.calendar, time.moments[t]); };
+  const auto phase = [&](size_t t) { return cf::YearFraction(time.calendar, time.moments[t]); };
   const uint64_t start = plan_.anomaly_over.start;
   const uint64_t stop = plan_.anomaly_over.stop;
   const double span =
@@ -32,8 +33,8 @@ Result<void> Planner::CheckHarmonics() const {
       span * static_cast<double>(stop - start) / static_cast<double>(std::max<uint64_t>(1, stop - start - 1));
   if (!(whole >= kYear)) {
     return At(anomaly.line, "harmonics need a whole year at least, and the split '" + anomaly.over +
-                                "' goes only from " + source::FormatMoment(time.calendar, time.moments[start]) +
-                                " to " + source::FormatMoment(time.calendar, time.moments[stop - 1]));
+                                "' goes only from " + cf::FormatMoment(time.calendar, time.moments[start]) + " to " +
+                                cf::FormatMoment(time.calendar, time.moments[stop - 1]));
   }
   std::vector<double> known;
   for (uint64_t t = start; t < stop; ++t) known.push_back(phase(t));
@@ -46,7 +47,7 @@ Result<void> Planner::CheckHarmonics() const {
     const double before = after == known.begin() ? known.back() : *(after - 1);
     if (std::min(Apart(here, next), Apart(here, before)) <= most) continue;
     return At(anomaly.line, "the split '" + anomaly.over + "' has no step near the time of year of " +
-                                source::FormatMoment(time.calendar, time.moments[t]) + ", which " +
+                                cf::FormatMoment(time.calendar, time.moments[t]) + ", which " +
                                 std::to_string(anomaly.harmonics) + " harmonics need: fewer, or a longer split");
   }
   return {};
@@ -67,12 +68,12 @@ Result<void> Planner::PlanBasis() {
   for (size_t t = 0; t < steps; ++t) {
     double* row = basis.weights.data() + t * basis.terms;
     if (basis.exclusive) {
-      const auto month = static_cast<size_t>(source::DateOf(time.calendar, time.moments[t]).month - 1);
+      const auto month = static_cast<size_t>(cf::DateOf(time.calendar, time.moments[t]).month - 1);
       row[month] = 1;
       if (t >= plan_.anomaly_over.start && t < plan_.anomaly_over.stop) seen[month] = true;
       continue;
     }
-    const double phase = 2 * std::numbers::pi * source::YearFraction(time.calendar, time.moments[t]);
+    const double phase = 2 * std::numbers::pi * cf::YearFraction(time.calendar, time.moments[t]);
     row[0] = 1;
     for (int k = 1; k <= anomaly.harmonics; ++k) {
       row[2 * k - 1] = std::cos(k * phase);
@@ -80,7 +81,7 @@ Result<void> Planner::PlanBasis() {
     }
   }
   for (size_t t = 0; basis.exclusive && t < steps; ++t) {
-    const size_t month = static_cast<size_t>(source::DateOf(time.calendar, time.moments[t]).month - 1);
+    const size_t month = static_cast<size_t>(cf::DateOf(time.calendar, time.moments[t]).month - 1);
     if (!seen[month]) {
       return At(anomaly.line, "the split '" + anomaly.over + "' has no step in month " + std::to_string(month + 1) +
                                   ", which the data have: no climatology for it");

@@ -6,9 +6,11 @@
 #include <set>
 
 #include "base/text.h"
+#include "cf/decode.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/attributes.h"
 #include "prepare/planner.h"
-#include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
@@ -22,12 +24,12 @@ Bytes OneElement(T value) {
   return Bytes::Copy(std::as_bytes(std::span(&value, 1)));
 }
 
-std::vector<std::byte> AsBytesVector(const std::vector<double>& values, zarr::DataType type) {
-  std::vector<std::byte> out(values.size() * zarr::SizeOf(type));
+std::vector<std::byte> AsBytesVector(const std::vector<double>& values, nd::DataType type) {
+  std::vector<std::byte> out(values.size() * nd::SizeOf(type));
   for (size_t i = 0; i < values.size(); ++i) {
     const auto narrow = static_cast<float>(values[i]);
-    if (type == zarr::DataType::kFloat32) std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
-    if (type == zarr::DataType::kFloat64) std::memcpy(out.data() + i * sizeof(double), &values[i], sizeof(double));
+    if (type == nd::DataType::kFloat32) std::memcpy(out.data() + i * sizeof narrow, &narrow, sizeof narrow);
+    if (type == nd::DataType::kFloat64) std::memcpy(out.data() + i * sizeof(double), &values[i], sizeof(double));
   }
   return out;
 }
@@ -44,18 +46,16 @@ std::vector<std::string> NamesIn(const source::Variable& variable, const char* a
 
 }  // namespace
 
-Bytes FillValue(zarr::DataType type) {
-  if (type == zarr::DataType::kFloat32) return OneElement(std::numeric_limits<float>::quiet_NaN());
-  if (type == zarr::DataType::kFloat64) return OneElement(std::numeric_limits<double>::quiet_NaN());
-  Buffer zero(zarr::SizeOf(type));
+Bytes FillValue(nd::DataType type) {
+  if (type == nd::DataType::kFloat32) return OneElement(std::numeric_limits<float>::quiet_NaN());
+  if (type == nd::DataType::kFloat64) return OneElement(std::numeric_limits<double>::quiet_NaN());
+  Buffer zero(nd::SizeOf(type));
   std::memset(zero.data(), 0, zero.size());
   return Bytes(std::move(zero));
 }
 
-bool IsFloat(zarr::DataType type) { return type == zarr::DataType::kFloat32 || type == zarr::DataType::kFloat64; }
-
-void Planner::AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions,
-                       source::Index shape, std::vector<std::byte> values, const std::string& attributes) {
+void Planner::AddSmall(const std::string& name, nd::DataType type, std::vector<std::string> dimensions, nd::Index shape,
+                       std::vector<std::byte> values, const std::string& attributes) {
   SmallArray small;
   small.name = name;
   small.metadata.format = recipe_.format;
@@ -65,7 +65,7 @@ void Planner::AddSmall(const std::string& name, zarr::DataType type, std::vector
   small.metadata.shape = std::move(shape);
   small.metadata.dimension_names = std::move(dimensions);
   small.metadata.fill_value = FillValue(type);
-  small.metadata.fill_value_null = !IsFloat(type);
+  small.metadata.fill_value_null = !nd::IsFloat(type);
   small.metadata.attributes_json = attributes;
   if (auto codecs = zarr::CodecsFromName("zstd", type, false)) small.metadata.codecs = *std::move(codecs);
   small.values = std::move(values);
@@ -77,8 +77,8 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
   if (coordinate == nullptr) return;
   const source::Variable& variable = facts_.variables[coordinate->variable];
   const auto packing = source::PackingOf(variable);
-  const bool plain = packing && packing->identity() && dimension.relabeled.empty();
-  const size_t element = source::SizeOf(variable.type);
+  const bool plain = packing && packing->identity(variable.type) && dimension.relabeled.empty();
+  const size_t element = nd::SizeOf(variable.type);
   std::vector<std::byte> stored;
   std::vector<double> values = dimension.relabeled;
   for (const IndexRun& run : dimension.runs) {
@@ -88,9 +88,9 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
     const auto first = coordinate->values.begin() + static_cast<std::ptrdiff_t>(run.start);
     values.insert(values.end(), first, first + static_cast<std::ptrdiff_t>(run.count));
   }
-  zarr::DataType type = ZarrType(variable.type);
+  nd::DataType type = variable.type;
   if (!plain) {
-    if (type != zarr::DataType::kFloat32) type = zarr::DataType::kFloat64;
+    if (type != nd::DataType::kFloat32) type = nd::DataType::kFloat64;
     stored = AsBytesVector(values, type);
   }
   AddSmall(dimension.name, type, {dimension.name}, {dimension.size}, std::move(stored),
@@ -114,12 +114,12 @@ void Planner::AddBasis() {
   for (size_t i = 0; i < terms.size(); ++i) terms[i] = static_cast<int32_t>(basis.exclusive ? i + 1 : i);
   const auto* bytes = reinterpret_cast<const std::byte*>(terms.data());
   AddSmall(
-      basis.dimension, zarr::DataType::kInt32, {basis.dimension}, {basis.terms},
+      basis.dimension, nd::DataType::kInt32, {basis.dimension}, {basis.terms},
       {bytes, bytes + terms.size() * sizeof(int32_t)},
       WithText("{}", {{"long_name", basis.exclusive ? "month of the year"
                                                     : "terms of the annual harmonics: mean, cos 1, sin 1, cos 2, …"}}));
-  AddSmall("climatology_weights", zarr::DataType::kFloat64, {plan_.selection.time->dimension, basis.dimension},
-           {plan_.selection.time->moments.size(), basis.terms}, AsBytesVector(basis.weights, zarr::DataType::kFloat64),
+  AddSmall("climatology_weights", nd::DataType::kFloat64, {plan_.selection.time->dimension, basis.dimension},
+           {plan_.selection.time->moments.size(), basis.terms}, AsBytesVector(basis.weights, nd::DataType::kFloat64),
            WithText("{}", {{"long_name", "climatology of a step = sum over terms of weight times coefficient"}}));
 }
 
@@ -155,11 +155,11 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
   const auto left_out = [&](const std::string& why) {
     plan_.notes.push_back("the coordinate '" + name + "' is left out: " + why);
   };
-  const bool readable = found->unreadable.empty() && found->type != source::DataType::kChar;
+  const bool readable = found->unreadable.empty() && found->type != nd::DataType::kChar;
   if (!readable && found->dimensions.empty()) {  // a grid mapping: its attributes are all that there is to it
     const int32_t none = 0;
     const auto* bytes = reinterpret_cast<const std::byte*>(&none);
-    AddSmall(OutputName(name), zarr::DataType::kInt32, {}, {}, {bytes, bytes + sizeof none},
+    AddSmall(OutputName(name), nd::DataType::kInt32, {}, {}, {bytes, bytes + sizeof none},
              ArrayAttributesJson(found->attributes));
     return {};
   }
@@ -167,7 +167,7 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
     left_out(found->unreadable.empty() ? "it holds text" : found->unreadable);
     return {};
   }
-  uint64_t bytes = source::SizeOf(found->type);
+  uint64_t bytes = nd::SizeOf(found->type);
   for (const std::string& dimension : found->dimensions) bytes *= plan_.selection.Find(dimension).size;
   if (bytes > kMaxAuxiliaryBytes) {
     left_out("it has " + base::FormatBytes(bytes) + "; named under 'variables' it is written");
@@ -179,9 +179,9 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
   array.auxiliary = true;
   auto packing = source::PackingOf(*found);
   if (!packing) return packing.error();
-  const bool identity = packing->identity();
+  const bool identity = packing->identity(found->type);
   array.as_stored = identity;
-  return Add(std::move(array), identity ? found->type : source::DecodedType(found->type),
+  return Add(std::move(array), identity ? found->type : cf::DecodedType(found->type),
              ArrayAttributesJson(found->attributes), 1);
 }
 

@@ -5,6 +5,9 @@
 
 #include <cmath>
 
+#include "cf/axis.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/expression.h"
 #include "prepare/layout.h"
 #include "prepare/recipe.h"
@@ -15,7 +18,7 @@
 namespace seamount::prepare {
 namespace {
 
-using source::Index;
+using nd::Index;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
@@ -109,9 +112,9 @@ TEST(Plan, LongitudesGoRoundTheGlobe) {
     SourceFacts facts;
     facts.files = {{.path = "fake.nc"}};
     facts.dimensions = {{"lon", c.values.size(), false}};
-    source::Variable lon{.name = "lon", .type = source::DataType::kFloat64, .dimensions = {"lon"}};
+    source::Variable lon{.name = "lon", .type = nd::DataType::kFloat64, .dimensions = {"lon"}};
     facts.variables = {lon};
-    facts.coordinates = {{.variable = 0, .axis = source::Axis::kLongitude, .values = c.values}};
+    facts.coordinates = {{.variable = 0, .axis = cf::Axis::kLongitude, .values = c.values}};
     const auto recipe = ParseRecipe(std::string("source: x\nvariables: [u]\nbox: {lon: ") + c.box + "}", "r.yaml");
     const auto plan = PlanSelection(*recipe, facts);
     ASSERT_EQ(plan.has_value(), !c.expected.empty()) << c.box;
@@ -148,7 +151,7 @@ TEST(Layout, ChunksFollowTheMinibatch) {
   EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(1, 721, 1440)) << "a field fills a request";
   request.shape = {1000, 7210, 14400};
   const Layout split = SolveLayout(request);
-  EXPECT_LE(source::Elements(split.chunk) * 4, 32 << 20);
+  EXPECT_LE(nd::Elements(split.chunk) * 4, 32 << 20);
   request.chunks = {{"time", 5, 1}};
   EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(5, 7210, 14400));
   request.chunks.clear();
@@ -166,7 +169,7 @@ TEST(Layout, TasksCoverSourceChunksWithinALimit) {
   EXPECT_THAT(TaskShape({100, 80, 80}, {3, 80, 80}, {10, 80, 80}, 4), ElementsAre(12, 80, 80));
   const Index task = TaskShape({10000, 721, 1440}, {10000, 10, 10}, {1, 721, 1440}, 4);
   EXPECT_EQ(task[0], 10000);
-  EXPECT_LE(source::Elements(task) * 4, 64 << 20);
+  EXPECT_LE(nd::Elements(task) * 4, 64 << 20);
 }
 
 TEST(Slabs, CutTheOutputWhereSourceChunksEnd) {
@@ -180,12 +183,12 @@ TEST(Slabs, CutTheOutputWhereSourceChunksEnd) {
   const SlabGrid some(*plan, 0, 5 * 12);
   EXPECT_THAT(some.edges(0), ElementsAre(0, 6, 12, 18, 24, 30, 36)) << "six steps of nine";
   uint64_t elements = 0;
-  const zarr::Box region{{3, 1, 0}, {9, 2, 3}};
-  ASSERT_TRUE(some.ForEach(region, [&](const zarr::Box& slab) -> Result<void> {
-    elements += source::Elements(slab.shape);
+  const nd::Box region{{3, 1, 0}, {9, 2, 3}};
+  ASSERT_TRUE(some.ForEach(region, [&](const nd::Box& slab) -> Result<void> {
+    elements += nd::Elements(slab.shape);
     return {};
   }));
-  EXPECT_EQ(elements, source::Elements(region.shape));
+  EXPECT_EQ(elements, nd::Elements(region.shape));
   EXPECT_EQ(some.Count(region), 2 * 2);
 }
 

@@ -5,14 +5,14 @@
 #include <string>
 #include <vector>
 
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/plan.h"
 
 namespace seamount::prepare {
 
-zarr::DataType ZarrType(source::DataType type);
-bool IsFloat(zarr::DataType type);
 // NaN for floating point, so that what is missing stays missing; zero otherwise.
-Bytes FillValue(zarr::DataType type);
+Bytes FillValue(nd::DataType type);
 // "a/b" of a NetCDF-4 group would be a path in Zarr, with groups of its own.
 std::string OutputName(const std::string& name);
 
@@ -29,7 +29,7 @@ class Planner {
   Result<void> CheckExtents(const std::vector<Extent>& extents, const char* key) const;
   Result<void> AddVariable(const NamedLine& named);
   Result<void> AddDerived(const Derived& derived);
-  Result<void> Add(DataArray array, source::DataType type, const std::string& attributes, int line);
+  Result<void> Add(DataArray array, nd::DataType type, const std::string& attributes, int line);
   Result<void> CheckStandardize() const;
   // A sample of the minibatch fits into the data, between its gaps.
   Result<void> CheckMinibatch();
@@ -44,7 +44,7 @@ class Planner {
   void AddCoordinates();
   void AddBasis();
   void AddCoordinate(const PlannedDimension& dimension);
-  void AddSmall(const std::string& name, zarr::DataType type, std::vector<std::string> dimensions, source::Index shape,
+  void AddSmall(const std::string& name, nd::DataType type, std::vector<std::string> dimensions, nd::Index shape,
                 std::vector<std::byte> values, const std::string& attributes);
   Result<void> AddTasks();
 

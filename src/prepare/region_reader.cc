@@ -3,11 +3,14 @@
 #include <algorithm>
 #include <cstring>
 
-#include "source/copy_box.h"
+#include "cf/decode.h"
+#include "cf/packing.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
 
 namespace seamount::prepare {
 
-using source::Elements;
+using nd::Elements;
 
 namespace {
 constexpr uint64_t kPieceElements = 1 << 19;  // 4 MiB of float64: out of the cache, but cheap to hold twice
@@ -22,7 +25,7 @@ Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& fac
   reader.climatology_ = climatology;
   const DataArray& planned = plan.arrays[array];
   for (const size_t input : planned.inputs) {
-    SEAMOUNT_TRY_ASSIGN(source::Packing packing, source::PackingOf(facts.variables[input]));
+    SEAMOUNT_TRY_ASSIGN(cf::Packing packing, source::PackingOf(facts.variables[input]));
     reader.packing_.push_back(std::move(packing));
   }
   if (!planned.expression.empty()) {
@@ -34,7 +37,7 @@ Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& fac
 }
 
 // The output region is, in the source, one box for every combination of runs that it touches: nearly always one.
-Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, std::span<std::byte> into) {
+Result<void> RegionReader::ReadStored(size_t variable, const nd::Box& region, std::span<std::byte> into) {
   const DataArray& array = plan_->arrays[array_];
   const size_t rank = array.source_dimensions.size();
   struct Piece {
@@ -43,7 +46,7 @@ Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, 
     uint64_t at;  // in the region
   };
   std::vector<std::vector<Piece>> pieces(rank);
-  source::Index region_shape(rank, 1);  // with the dropped dimensions
+  nd::Index region_shape(rank, 1);  // with the dropped dimensions
   size_t kept = 0;
   for (size_t d = 0; d < rank; ++d) {
     const PlannedDimension& dimension = plan_->selection.Find(array.source_dimensions[d]);
@@ -59,11 +62,11 @@ Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, 
       start += run.count;
     }
   }
-  const size_t element = source::SizeOf(facts_->variables[variable].type);
+  const size_t element = nd::SizeOf(facts_->variables[variable].type);
   std::vector<size_t> choice(rank, 0);
   for (;;) {
-    source::Box box{source::Index(rank), source::Index(rank)};
-    source::Index at(rank);
+    nd::Box box{nd::Index(rank), nd::Index(rank)};
+    nd::Index at(rank);
     for (size_t d = 0; d < rank; ++d) {
       const Piece& piece = pieces[d][choice[d]];
       box.origin[d] = piece.from;
@@ -73,8 +76,8 @@ Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, 
     if (box.shape == region_shape) return dataset_->ReadBox(variable, box, into);
     box_.resize(Elements(box.shape) * element);
     SEAMOUNT_TRY(dataset_->ReadBox(variable, box, box_));
-    const source::Index zero(rank, 0);
-    source::CopyBox({box_.data(), box.shape, zero}, {into.data(), region_shape, at}, box.shape, element);
+    const nd::Box part{at, box.shape};
+    nd::CopyBox(part, part, box_, nd::Whole(region_shape), into, element);
     size_t d = rank;
     while (d > 0) {
       --d;
@@ -85,17 +88,17 @@ Result<void> RegionReader::ReadStored(size_t variable, const zarr::Box& region, 
   }
 }
 
-Result<void> RegionReader::ReadValues(const zarr::Box& region, std::vector<double>& into) {
+Result<void> RegionReader::ReadValues(const nd::Box& region, std::vector<double>& into) {
   const DataArray& array = plan_->arrays[array_];
   const uint64_t count = Elements(region.shape);
   into.resize(count);
   for (size_t i = 0; i < array.inputs.size(); ++i) {
-    const source::DataType type = facts_->variables[array.inputs[i]].type;
-    stored_.resize(count * source::SizeOf(type));
+    const nd::DataType type = facts_->variables[array.inputs[i]].type;
+    stored_.resize(count * nd::SizeOf(type));
     SEAMOUNT_TRY(ReadStored(array.inputs[i], region, stored_));
     std::vector<double>& values = expression_ ? inputs_[i] : into;
     values.resize(count);
-    source::Decode(stored_, type, packing_[i], std::span<double>(values));
+    cf::Decode(stored_, packing_[i], std::span<double>(values));
   }
   if (expression_) {
     const std::vector<std::span<const double>> inputs(inputs_.begin(), inputs_.end());
@@ -105,13 +108,13 @@ Result<void> RegionReader::ReadValues(const zarr::Box& region, std::vector<doubl
   return {};
 }
 
-void RegionReader::Subtract(const zarr::Box& region, std::span<double> values) const {
+void RegionReader::Subtract(const nd::Box& region, std::span<double> values) const {
   const DataArray& array = plan_->arrays[array_];
   const Basis& basis = *plan_->basis;
-  const source::Index& shape = array.metadata.shape;
+  const nd::Index& shape = array.metadata.shape;
   const size_t time = *array.time;
   const size_t rank = shape.size();
-  source::Index at(rank, 0);  // within the region
+  nd::Index at(rank, 0);  // within the region
   for (double& value : values) {
     uint64_t point = 0;
     for (size_t d = 0; d < rank; ++d) {
@@ -131,35 +134,32 @@ void RegionReader::Subtract(const zarr::Box& region, std::span<double> values) c
   }
 }
 
-Result<void> RegionReader::Read(const zarr::Box& region, std::span<std::byte> into) {
+Result<void> RegionReader::Read(const nd::Box& region, std::span<std::byte> into) {
   const DataArray& array = plan_->arrays[array_];
   if (array.as_stored) return ReadStored(array.inputs[0], region, into);
-  const size_t element = zarr::SizeOf(array.metadata.data_type);
-  return pieces_.ForEach(region, [&](const zarr::Box& piece) -> Result<void> {
+  const size_t element = nd::SizeOf(array.metadata.data_type);
+  return pieces_.ForEach(region, [&](const nd::Box& piece) -> Result<void> {
     if (piece.shape == region.shape) return ReadPiece(piece, into);
     elements_.resize(Elements(piece.shape) * element);
     SEAMOUNT_TRY(ReadPiece(piece, elements_));
-    source::Index at(piece.origin);
-    for (size_t d = 0; d < at.size(); ++d) at[d] -= region.origin[d];
-    const source::Index zero(at.size(), 0);
-    source::CopyBox({elements_.data(), piece.shape, zero}, {into.data(), region.shape, at}, piece.shape, element);
+    nd::CopyBox(piece, piece, elements_, region, into, element);
     return {};
   });
 }
 
-Result<void> RegionReader::ReadPiece(const zarr::Box& piece, std::span<std::byte> into) {
+Result<void> RegionReader::ReadPiece(const nd::Box& piece, std::span<std::byte> into) {
   const DataArray& array = plan_->arrays[array_];
-  const bool narrow = array.metadata.data_type == zarr::DataType::kFloat32;
+  const bool narrow = array.metadata.data_type == nd::DataType::kFloat32;
   const uint64_t count = Elements(piece.shape);
   auto* floats = reinterpret_cast<float*>(into.data());
   if (!array.anomaly && !expression_) {  // one pass from stored to written
-    const source::DataType type = facts_->variables[array.inputs[0]].type;
-    stored_.resize(count * source::SizeOf(type));
+    const nd::DataType type = facts_->variables[array.inputs[0]].type;
+    stored_.resize(count * nd::SizeOf(type));
     SEAMOUNT_TRY(ReadStored(array.inputs[0], piece, stored_));
     if (narrow) {
-      source::Decode(stored_, type, packing_[0], std::span(floats, count));
+      cf::Decode(stored_, packing_[0], std::span(floats, count));
     } else {
-      source::Decode(stored_, type, packing_[0], std::span(reinterpret_cast<double*>(into.data()), count));
+      cf::Decode(stored_, packing_[0], std::span(reinterpret_cast<double*>(into.data()), count));
     }
     return {};
   }
@@ -179,7 +179,7 @@ uint64_t RegionReader::ReadValuesBytes(const Plan& plan, const SourceFacts& fact
     const source::Variable& variable = facts.variables[input];
     // A chunk as stored, and up to two stages of its decoding.
     if (!variable.chunk_shape.empty()) {
-      chunk = std::max(chunk, 3 * Elements(variable.chunk_shape) * source::SizeOf(variable.type));
+      chunk = std::max(chunk, 3 * Elements(variable.chunk_shape) * nd::SizeOf(variable.type));
     }
   }
   // As stored, a part of it where a longitude range crosses the seam, and the inputs of an expression.

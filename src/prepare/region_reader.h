@@ -6,6 +6,8 @@
 #include <string>
 #include <vector>
 
+#include "cf/packing.h"
+#include "nd/box.h"
 #include "prepare/climatology.h"
 #include "prepare/expression.h"
 #include "prepare/plan.h"
@@ -23,9 +25,9 @@ class RegionReader {
 
   // The region's elements in the array's type, dense, C order. into.size() must match. What has to be computed is
   // computed piece by piece, cut where the source's chunks end, so that it takes little memory beside `into`.
-  Result<void> Read(const zarr::Box& region, std::span<std::byte> into);
+  Result<void> Read(const nd::Box& region, std::span<std::byte> into);
   // Physical values in float64, less the climatology where there is one: what statistics are taken of. All at once.
-  Result<void> ReadValues(const zarr::Box& region, std::vector<double>& into);
+  Result<void> ReadValues(const nd::Box& region, std::vector<double>& into);
 
   // What Read, or ReadValues of so many elements, needs beyond `into`, for the memory ledger.
   static uint64_t ReadBytes(const Plan& plan, const SourceFacts& facts, size_t array);
@@ -33,9 +35,9 @@ class RegionReader {
 
  private:
   RegionReader(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset, size_t array);
-  Result<void> ReadPiece(const zarr::Box& piece, std::span<std::byte> into);
-  Result<void> ReadStored(size_t variable, const zarr::Box& region, std::span<std::byte> into);
-  void Subtract(const zarr::Box& region, std::span<double> values) const;
+  Result<void> ReadPiece(const nd::Box& piece, std::span<std::byte> into);
+  Result<void> ReadStored(size_t variable, const nd::Box& region, std::span<std::byte> into);
+  void Subtract(const nd::Box& region, std::span<double> values) const;
 
   const Plan* plan_;
   const SourceFacts* facts_;
@@ -43,7 +45,7 @@ class RegionReader {
   size_t array_;
   SlabGrid pieces_;
   const Climatology* climatology_ = nullptr;
-  std::vector<source::Packing> packing_;  // of each input
+  std::vector<cf::Packing> packing_;  // of each input
   std::unique_ptr<Expression> expression_;
   std::vector<std::byte> stored_;
   std::vector<std::byte> box_;

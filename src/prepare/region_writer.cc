@@ -3,26 +3,22 @@
 #include <algorithm>
 #include <map>
 
+#include "exec/for_each.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
 #include "prepare/parallel.h"
-#include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
 
-using source::Elements;
-using source::Index;
+using nd::Elements;
+using nd::Index;
 
 constexpr uint64_t kSlabBytes = 16 << 20;  // long enough pieces for a disk, and some slabs at once in a small budget
 
-Index Minus(const Index& a, const Index& b) {
-  Index out(a);
-  for (size_t d = 0; d < out.size(); ++d) out[d] -= b[d];
-  return out;
-}
-
 // How many elements of a region lie before one of its pieces, when the pieces, cut by a grid, follow one another in C
 // order, each dense.
-uint64_t PieceOffset(const zarr::Box& region, const zarr::Box& piece) {
+uint64_t PieceOffset(const nd::Box& region, const nd::Box& piece) {
   uint64_t offset = 0;
   uint64_t before = 1;  // elements across, of the dimensions so far
   uint64_t rest = Elements(region.shape);
@@ -32,13 +28,6 @@ uint64_t PieceOffset(const zarr::Box& region, const zarr::Box& piece) {
     before *= piece.shape[d];
   }
   return offset;
-}
-
-bool Intersect(const zarr::Box& a, const zarr::Box& b, zarr::Box* out) {
-  source::Box overlap;
-  if (!source::Overlap({a.origin, a.shape}, {b.origin, b.shape}, &overlap)) return false;
-  *out = {std::move(overlap.origin), std::move(overlap.shape)};
-  return true;
 }
 
 std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
@@ -59,7 +48,7 @@ Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallCon
 }
 
 uint64_t RegionWriter::UnitBytes(size_t array) const {
-  return Elements(in_.arrays[array]->unit_shape()) * zarr::SizeOf(in_.plan.arrays[array].metadata.data_type);
+  return Elements(in_.arrays[array]->unit_shape()) * nd::SizeOf(in_.plan.arrays[array].metadata.data_type);
 }
 
 Result<RegionReader*> RegionWriter::Reader(Worker& worker, size_t array) const {
@@ -81,19 +70,19 @@ Result<void> RegionWriter::WriteDirectly(const std::vector<size_t>& tasks, const
   SEAMOUNT_TRY_ASSIGN(const Crew crew, Hire(in_.pool, in_.budget, tasks.size(), bytes,
                                             "one region of '" + in_.plan.arrays[array].name + "'"));
   std::vector<Worker> workers(crew.workers);
-  return ForEachItem(in_.pool, crew.workers, tasks.size(), context,
-                     [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
-                       const Task& task = in_.plan.tasks[tasks[i]];
-                       SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(workers[w], array));
-                       SEAMOUNT_TRY(reader->Read(task.region, Sized(workers[w].region, task.bytes)));
-                       in_.progress.Add(task.bytes);
-                       return WriteUnits(task, workers[w], inner);
-                     });
+  return exec::ForEachItem(in_.pool, crew.workers, tasks.size(), context,
+                           [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
+                             const Task& task = in_.plan.tasks[tasks[i]];
+                             SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(workers[w], array));
+                             SEAMOUNT_TRY(reader->Read(task.region, Sized(workers[w].region, task.bytes)));
+                             in_.progress.Add(task.bytes);
+                             return WriteUnits(task, workers[w], inner);
+                           });
 }
 
 Result<void> RegionWriter::WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context) {
   const size_t array = in_.plan.tasks[tasks[0]].array;
-  const size_t element = zarr::SizeOf(in_.plan.arrays[array].metadata.data_type);
+  const size_t element = nd::SizeOf(in_.plan.arrays[array].metadata.data_type);
   const SlabGrid slabs(in_.plan, array, kSlabBytes / element);
   for (size_t next = 0; next < tasks.size();) {
     SEAMOUNT_TRY_ASSIGN(const Spill spill, Spill::Make(in_.spill_directory));
@@ -113,7 +102,7 @@ Result<void> RegionWriter::WriteThroughSpill(const std::vector<size_t>& tasks, c
 
 // The tasks of an array stand in the plan in C order of their grid, so that their numbers follow from the box.
 std::vector<const RegionWriter::Spilled*> RegionWriter::TasksOf(const std::vector<Spilled>& group,
-                                                                const zarr::Box& box) const {
+                                                                const nd::Box& box) const {
   const size_t array = in_.plan.tasks[group[0].task].array;
   const DataArray& planned = in_.plan.arrays[array];
   const size_t rank = box.shape.size();
@@ -150,10 +139,10 @@ Result<void> RegionWriter::SpillSlabs(const Spill& spill, const std::vector<Spil
                                       const CallContext& context) {
   const size_t array = in_.plan.tasks[group[0].task].array;
   const DataArray& planned = in_.plan.arrays[array];
-  const size_t element = zarr::SizeOf(planned.metadata.data_type);
-  std::vector<zarr::Box> list;  // the slabs that a task of the group needs
-  const zarr::Box all{Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
-  SEAMOUNT_TRY(slabs.ForEach(all, [&](const zarr::Box& box) -> Result<void> {
+  const size_t element = nd::SizeOf(planned.metadata.data_type);
+  std::vector<nd::Box> list;  // the slabs that a task of the group needs
+  const nd::Box all{Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
+  SEAMOUNT_TRY(slabs.ForEach(all, [&](const nd::Box& box) -> Result<void> {
     if (!TasksOf(group, box).empty()) list.push_back(box);
     return {};
   }));
@@ -162,34 +151,31 @@ Result<void> RegionWriter::SpillSlabs(const Spill& spill, const std::vector<Spil
   SEAMOUNT_TRY_ASSIGN(const Crew crew,
                       Hire(in_.pool, in_.budget, list.size(), bytes, "one part of '" + planned.name + "'"));
   std::vector<Worker> workers(crew.workers);
-  return ForEachItem(in_.pool, crew.workers, list.size(), context,
-                     [&](size_t i, size_t w, const CallContext&) -> Result<void> {
-                       const zarr::Box& slab = list[i];
-                       Worker& worker = workers[w];
-                       SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(worker, array));
-                       const auto content = Sized(worker.region, Elements(slab.shape) * element);
-                       SEAMOUNT_TRY(reader->Read(slab, content));
-                       for (const Spilled* spilled : TasksOf(group, slab)) {
-                         const zarr::Box& region = in_.plan.tasks[spilled->task].region;
-                         zarr::Box part;
-                         Intersect(slab, region, &part);
-                         const auto piece = Sized(worker.piece, Elements(part.shape) * element);
-                         const Index zero(part.shape.size(), 0);
-                         source::CopyBox({content.data(), slab.shape, Minus(part.origin, slab.origin)},
-                                         {piece.data(), part.shape, zero}, part.shape, element);
-                         SEAMOUNT_TRY(spill.Write(spilled->offset + PieceOffset(region, part) * element, piece));
-                         spilled_bytes_ += piece.size();
-                         in_.progress.Add(piece.size());
-                       }
-                       return {};
-                     });
+  return exec::ForEachItem(in_.pool, crew.workers, list.size(), context,
+                           [&](size_t i, size_t w, const CallContext&) -> Result<void> {
+                             const nd::Box& slab = list[i];
+                             Worker& worker = workers[w];
+                             SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(worker, array));
+                             const auto content = Sized(worker.region, Elements(slab.shape) * element);
+                             SEAMOUNT_TRY(reader->Read(slab, content));
+                             for (const Spilled* spilled : TasksOf(group, slab)) {
+                               const nd::Box& region = in_.plan.tasks[spilled->task].region;
+                               const nd::Box part = nd::Intersection(slab, region);
+                               const auto piece = Sized(worker.piece, Elements(part.shape) * element);
+                               nd::CopyBox(part, slab, content, part, piece, element);
+                               SEAMOUNT_TRY(spill.Write(spilled->offset + PieceOffset(region, part) * element, piece));
+                               spilled_bytes_ += piece.size();
+                               in_.progress.Add(piece.size());
+                             }
+                             return {};
+                           });
 }
 
 Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
                                         const CallContext& context) {
   const size_t array = in_.plan.tasks[group[0].task].array;
   const DataArray& planned = in_.plan.arrays[array];
-  const size_t element = zarr::SizeOf(planned.metadata.data_type);
+  const size_t element = nd::SizeOf(planned.metadata.data_type);
   uint64_t largest = 0;
   for (const Spilled& spilled : group) largest = std::max(largest, in_.plan.tasks[spilled.task].bytes);
   const uint64_t piece_bytes = std::min(largest, slabs.LargestElements() * element);
@@ -197,24 +183,21 @@ Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Sp
   SEAMOUNT_TRY_ASSIGN(const Crew crew,
                       Hire(in_.pool, in_.budget, group.size(), bytes, "one region of '" + planned.name + "'"));
   std::vector<Worker> workers(crew.workers);
-  return ForEachItem(in_.pool, crew.workers, group.size(), context,
-                     [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
-                       const Task& task = in_.plan.tasks[group[i].task];
-                       Worker& worker = workers[w];
-                       const auto region = Sized(worker.region, task.bytes);
-                       const auto read = slabs.ForEach(task.region, [&](const zarr::Box& part) -> Result<void> {
-                         const auto piece = Sized(worker.piece, Elements(part.shape) * element);
-                         SEAMOUNT_TRY(spill.Read(group[i].offset + PieceOffset(task.region, part) * element, piece));
-                         const Index zero(part.shape.size(), 0);
-                         source::CopyBox({piece.data(), part.shape, zero},
-                                         {region.data(), task.region.shape, Minus(part.origin, task.region.origin)},
-                                         part.shape, element);
-                         return {};
-                       });
-                       if (!read) return read.error();
-                       in_.progress.Add(task.bytes);
-                       return WriteUnits(task, worker, inner);
-                     });
+  return exec::ForEachItem(
+      in_.pool, crew.workers, group.size(), context, [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
+        const Task& task = in_.plan.tasks[group[i].task];
+        Worker& worker = workers[w];
+        const auto region = Sized(worker.region, task.bytes);
+        const auto read = slabs.ForEach(task.region, [&](const nd::Box& part) -> Result<void> {
+          const auto piece = Sized(worker.piece, Elements(part.shape) * element);
+          SEAMOUNT_TRY(spill.Read(group[i].offset + PieceOffset(task.region, part) * element, piece));
+          nd::CopyBox(part, part, piece, task.region, region, element);
+          return {};
+        });
+        if (!read) return read.error();
+        in_.progress.Add(task.bytes);
+        return WriteUnits(task, worker, inner);
+      });
 }
 
 Result<void> RegionWriter::WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
@@ -232,7 +215,7 @@ Result<void> RegionWriter::WriteUnit(zarr::Array& array, const Index& unit, std:
 Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const CallContext& context) {
   zarr::Array& array = *in_.arrays[task.array];
   const Index& unit_shape = array.unit_shape();
-  const size_t element = zarr::SizeOf(array.metadata().data_type);
+  const size_t element = nd::SizeOf(array.metadata().data_type);
   const std::span<const std::byte> region = std::span(worker.region).first(task.bytes);
   const size_t rank = unit_shape.size();
   Index unit(rank);
@@ -244,13 +227,10 @@ Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const Ca
   }
   for (bool more = true; more;) {
     const std::span<std::byte> elements = Sized(worker.piece, UnitBytes(task.array));
-    zarr::Box whole{unit, unit_shape};
-    for (size_t d = 0; d < rank; ++d) whole.origin[d] *= unit_shape[d];
-    zarr::Box overlap;
-    Intersect(whole, task.region, &overlap);
+    const nd::Box whole = nd::CellBox(unit, unit_shape);
+    const nd::Box overlap = nd::Intersection(whole, task.region);
     if (overlap.shape != unit_shape) array.Fill(elements);
-    source::CopyBox({region.data(), task.region.shape, Minus(overlap.origin, task.region.origin)},
-                    {elements.data(), unit_shape, Minus(overlap.origin, whole.origin)}, overlap.shape, element);
+    nd::CopyBox(overlap, task.region, region, whole, elements, element);
     SEAMOUNT_TRY(WriteUnit(array, unit, elements, context));
     more = false;
     for (size_t d = rank; d-- > 0 && !more;) {

@@ -16,6 +16,7 @@
 #include "exec/byte_budget.h"
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
+#include "nd/box.h"
 #include "prepare/output.h"
 #include "prepare/plan.h"
 #include "prepare/region_reader.h"
@@ -63,14 +64,14 @@ class RegionWriter {
   Result<void> WriteDirectly(const std::vector<size_t>& tasks, const CallContext& context);
   Result<void> WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context);
   // Those of the group that have a part in the box.
-  std::vector<const Spilled*> TasksOf(const std::vector<Spilled>& group, const zarr::Box& box) const;
+  std::vector<const Spilled*> TasksOf(const std::vector<Spilled>& group, const nd::Box& box) const;
   Result<void> SpillSlabs(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
                           const CallContext& context);
   Result<void> WriteSpilled(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
                             const CallContext& context);
   Result<RegionReader*> Reader(Worker& worker, size_t array) const;
   Result<void> WriteUnits(const Task& task, Worker& worker, const CallContext& context);
-  Result<void> WriteUnit(zarr::Array& array, const source::Index& unit, std::span<const std::byte> elements,
+  Result<void> WriteUnit(zarr::Array& array, const nd::Index& unit, std::span<const std::byte> elements,
                          const CallContext& context);
   uint64_t UnitBytes(size_t array) const;
 

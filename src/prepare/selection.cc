@@ -4,6 +4,8 @@
 #include <cmath>
 
 #include "base/text.h"
+#include "cf/axis.h"
+#include "cf/calendar.h"
 
 namespace seamount::prepare {
 namespace {
@@ -75,11 +77,11 @@ Result<PlannedDimension*> Planner::Dimension(const std::string& key, int line, b
     if (dimension.name == key) return &dimension;
     names.push_back(dimension.name);
   }
-  source::Axis axis = source::Axis::kOther;
-  if (axes && (key == "lat" || key == "latitude")) axis = source::Axis::kLatitude;
-  if (axes && (key == "lon" || key == "longitude")) axis = source::Axis::kLongitude;
+  cf::Axis axis = cf::Axis::kOther;
+  if (axes && (key == "lat" || key == "latitude")) axis = cf::Axis::kLatitude;
+  if (axes && (key == "lon" || key == "longitude")) axis = cf::Axis::kLongitude;
   for (const Coordinate& coordinate : facts_.coordinates) {
-    if (axis == source::Axis::kOther || coordinate.axis != axis) continue;
+    if (axis == cf::Axis::kOther || coordinate.axis != axis) continue;
     return Dimension(facts_.variables[coordinate.variable].name, line, false);
   }
   return At(recipe_, line, "the source has no dimension '" + key + "'" + base::NameHint(key, names));
@@ -101,7 +103,7 @@ Result<void> Planner::Select(const Selection& selection) {
     const std::vector<double>& values = coordinate->values;
     const auto distance = [&](double v) {
       const double d = std::abs(v - *selection.value);
-      return coordinate->axis == source::Axis::kLongitude ? std::abs(std::remainder(d, kCircle)) : d;
+      return coordinate->axis == cf::Axis::kLongitude ? std::abs(std::remainder(d, kCircle)) : d;
     };
     const auto nearest =
         std::min_element(values.begin(), values.end(), [&](double a, double b) { return distance(a) < distance(b); });
@@ -138,7 +140,7 @@ Result<void> Planner::Cut(const BoxRange& range) {
   if (coordinate == nullptr)
     return At(recipe_, range.line, "dimension '" + dimension->name + "' has no coordinate values");
   const std::vector<double>& values = coordinate->values;
-  if (coordinate->axis == source::Axis::kLongitude) return CutLongitude(range, values, *dimension);
+  if (coordinate->axis == cf::Axis::kLongitude) return CutLongitude(range, values, *dimension);
   const double low = std::min(range.from, range.to);
   const double high = std::max(range.from, range.to);
   const double least = low - Tolerance(values, low);
@@ -219,7 +221,7 @@ Result<void> Planner::FindTime() {
   }
   std::string selected;
   for (const Coordinate& coordinate : facts_.coordinates) {
-    if (coordinate.axis != source::Axis::kTime) continue;
+    if (coordinate.axis != cf::Axis::kTime) continue;
     const source::Variable& variable = facts_.variables[coordinate.variable];
     PlannedDimension* dimension = *Dimension(variable.name, line, false);
     if (dimension->dropped) {
@@ -229,7 +231,7 @@ Result<void> Planner::FindTime() {
     TimeAxis axis;
     axis.dimension = variable.name;
     const auto units =
-        source::TimeUnits::Parse(variable.Text("units").value_or(""), variable.Text("calendar").value_or(""));
+        cf::TimeUnits::Parse(variable.Text("units").value_or(""), variable.Text("calendar").value_or(""));
     if (!units && !asked) continue;
     if (!units) return units.error().Wrap("reading the time of " + facts_.files.front().path);
     axis.calendar = units->calendar();
@@ -283,16 +285,16 @@ Result<void> Planner::AddSplits() {
       plan_.notes.push_back("the splits '" + other.name + "' and '" + range.name + "' share " +
                             std::to_string(to - from) + (to - from == 1 ? " step" : " steps"));
     }
-    const auto from = source::ParseDate(time.calendar, range.from);
-    const auto to = source::ParseDate(time.calendar, range.to);
-    const source::Moment step = time.moments.size() > 1 ? time.moments[1] - time.moments[0] : 0;
-    const bool before = from && source::MomentOf(time.calendar, from->date) + step < time.moments.front();
+    const auto from = cf::ParseDate(time.calendar, range.from);
+    const auto to = cf::ParseDate(time.calendar, range.to);
+    const cf::Moment step = time.moments.size() > 1 ? time.moments[1] - time.moments[0] : 0;
+    const bool before = from && cf::MomentOf(time.calendar, from->date) + step < time.moments.front();
     const bool beyond = to && to->end > time.moments.back() + 2 * step;
     if (step > 0 && (before || beyond)) {
       plan_.notes.push_back("the split '" + range.name + "' [" + range.from + ", " + range.to +
                             "] reaches outside the data, which go from " +
-                            source::FormatMoment(time.calendar, time.moments.front()) + " to " +
-                            source::FormatMoment(time.calendar, time.moments.back()));
+                            cf::FormatMoment(time.calendar, time.moments.front()) + " to " +
+                            cf::FormatMoment(time.calendar, time.moments.back()));
     }
     plan_.splits.push_back({range.name, steps.start, steps.stop});
   }

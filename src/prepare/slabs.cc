@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "nd/box.h"
+
 namespace seamount::prepare {
 namespace {
 
@@ -9,7 +11,7 @@ namespace {
 // is worth the second pass.
 constexpr double kSpillFrom = 3;
 
-using source::Index;
+using nd::Index;
 
 // Where chunks of `chunk` source elements end, in output coordinates; every `growth`-th end, and that of every run.
 Index Edges(const PlannedDimension& dimension, uint64_t chunk, uint64_t growth) {
@@ -61,7 +63,7 @@ SlabGrid::SlabGrid(const Plan& plan, size_t array, uint64_t elements) {
   }
 }
 
-uint64_t SlabGrid::Count(const zarr::Box& region) const {
+uint64_t SlabGrid::Count(const nd::Box& region) const {
   uint64_t count = 1;
   for (size_t d = 0; d < edges_.size(); ++d) {
     const Range range = Touched(edges_[d], region.origin[d], region.shape[d]);
@@ -70,8 +72,7 @@ uint64_t SlabGrid::Count(const zarr::Box& region) const {
   return count;
 }
 
-Result<void> SlabGrid::ForEach(const zarr::Box& region,
-                               const std::function<Result<void>(const zarr::Box&)>& each) const {
+Result<void> SlabGrid::ForEach(const nd::Box& region, const std::function<Result<void>(const nd::Box&)>& each) const {
   const size_t rank = edges_.size();
   if (Count(region) == 0) return {};
   std::vector<Range> ranges(rank);
@@ -81,7 +82,7 @@ Result<void> SlabGrid::ForEach(const zarr::Box& region,
     at[d] = ranges[d].first;
   }
   for (bool more = true; more;) {
-    zarr::Box slab{Index(rank), Index(rank)};
+    nd::Box slab{Index(rank), Index(rank)};
     for (size_t d = 0; d < rank; ++d) {
       const uint64_t start = std::max(edges_[d][at[d]], region.origin[d]);
       slab.origin[d] = start;

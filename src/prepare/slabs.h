@@ -5,6 +5,7 @@
 #include <functional>
 #include <vector>
 
+#include "nd/box.h"
 #include "prepare/plan.h"
 
 namespace seamount::prepare {
@@ -15,16 +16,16 @@ class SlabGrid {
   SlabGrid(const Plan& plan, size_t array, uint64_t elements);
 
   // Starts of the slabs along a dimension, and at last its size.
-  const source::Index& edges(size_t dimension) const { return edges_[dimension]; }
+  const nd::Index& edges(size_t dimension) const { return edges_[dimension]; }
   // How many slabs a region touches.
-  uint64_t Count(const zarr::Box& region) const;
+  uint64_t Count(const nd::Box& region) const;
   // Every slab that the region touches, cut to it, in C order; stops at the first error.
-  Result<void> ForEach(const zarr::Box& region, const std::function<Result<void>(const zarr::Box&)>& each) const;
+  Result<void> ForEach(const nd::Box& region, const std::function<Result<void>(const nd::Box&)>& each) const;
   // The largest slab.
   uint64_t LargestElements() const;
 
  private:
-  std::vector<source::Index> edges_;
+  std::vector<nd::Index> edges_;
 };
 
 // How often the source's chunks would be decoded, on average, if the tasks (of one array) were read one by one.

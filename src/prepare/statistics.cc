@@ -4,15 +4,17 @@
 #include <cmath>
 #include <limits>
 
+#include "exec/for_each.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/parallel.h"
 #include "prepare/slabs.h"
-#include "source/copy_box.h"
 
 namespace seamount::prepare {
 namespace {
 
-using source::Elements;
-using source::Index;
+using nd::Elements;
+using nd::Index;
 
 constexpr uint64_t kSegments = 8;                  // enough for the cores of a machine that prepares one field
 constexpr uint64_t kSegmentSumsBytes = 128 << 20;  // sums of all segments together, where the field is large
@@ -119,9 +121,9 @@ class Accumulator {
  private:
   void MakeTiles();
   Result<void> AddPart(size_t part, Sums& sums, const CallContext& context) const;
-  Result<void> AddBlock(const zarr::Box& region, const std::vector<double>& values, Sums& sums) const;
+  Result<void> AddBlock(const nd::Box& region, const std::vector<double>& values, Sums& sums) const;
   static void Plain(const Sums& sums, Totals& totals);
-  void Fit(const zarr::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const;
+  void Fit(const nd::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const;
   std::string Name() const { return "the statistics of '" + planned_.name + "'"; }
 
   const StatisticsInputs& in_;
@@ -130,8 +132,8 @@ class Accumulator {
   const Pass pass_;
   const Gram gram_;
   const Climatology* subtract_;
-  std::vector<zarr::Box> tiles_;  // extent 1 and origin 0 along time
-  Index blocks_;                  // first steps of the blocks, and pass_.stop
+  std::vector<nd::Box> tiles_;  // extent 1 and origin 0 along time
+  Index blocks_;                // first steps of the blocks, and pass_.stop
   uint64_t segments_ = 1;
   uint64_t most_points_ = 0;  // of a tile
 };
@@ -148,9 +150,9 @@ Accumulator::Accumulator(const StatisticsInputs& in, size_t array, const Pass& p
 
 void Accumulator::MakeTiles() {
   const SlabGrid grid(in_.plan, array_, kBlockElements);
-  zarr::Box field{Index(planned_.metadata.shape.size(), 0), planned_.metadata.shape};
+  nd::Box field{Index(planned_.metadata.shape.size(), 0), planned_.metadata.shape};
   if (planned_.time) field.shape[*planned_.time] = std::min<uint64_t>(1, field.shape[*planned_.time]);
-  [[maybe_unused]] const auto listed = grid.ForEach(field, [&](const zarr::Box& tile) -> Result<void> {
+  [[maybe_unused]] const auto listed = grid.ForEach(field, [&](const nd::Box& tile) -> Result<void> {
     most_points_ = std::max(most_points_, Elements(tile.shape));
     tiles_.push_back(tile);
     return {};
@@ -167,7 +169,7 @@ void Accumulator::MakeTiles() {
   segments_ = std::clamp<uint64_t>(std::min(blocks, kSegmentSumsBytes / sums_bytes), 1, kSegments);
 }
 
-Result<void> Accumulator::AddBlock(const zarr::Box& region, const std::vector<double>& values, Sums& sums) const {
+Result<void> Accumulator::AddBlock(const nd::Box& region, const std::vector<double>& values, Sums& sums) const {
   const size_t time = planned_.time.value_or(0);
   uint64_t outer = 1;
   uint64_t inner = 1;
@@ -214,7 +216,7 @@ Result<void> Accumulator::AddBlock(const zarr::Box& region, const std::vector<do
 
 // Part i is segment i % segments of tile i / segments.
 Result<void> Accumulator::AddPart(size_t part, Sums& sums, const CallContext& context) const {
-  const zarr::Box& tile = tiles_[part / segments_];
+  const nd::Box& tile = tiles_[part / segments_];
   const uint64_t segment = part % segments_;
   const uint64_t points = Elements(tile.shape);
   sums.projected.assign(pass_.terms * points, 0);
@@ -226,14 +228,14 @@ Result<void> Accumulator::AddPart(size_t part, Sums& sums, const CallContext& co
   std::vector<double> values;
   for (uint64_t b = blocks * segment / segments_; b < blocks * (segment + 1) / segments_; ++b) {
     if (context.stop.stop_requested()) return base::Cancelled("taking statistics: stop was requested");
-    zarr::Box region = tile;
+    nd::Box region = tile;
     if (planned_.time) {
       region.origin[*planned_.time] = blocks_[b];
       region.shape[*planned_.time] = blocks_[b + 1] - blocks_[b];
     }
     SEAMOUNT_TRY(reader.ReadValues(region, values));
     SEAMOUNT_TRY(AddBlock(region, values, sums));
-    in_.progress.Add(values.size() * zarr::SizeOf(planned_.metadata.data_type));
+    in_.progress.Add(values.size() * nd::SizeOf(planned_.metadata.data_type));
   }
   return {};
 }
@@ -259,9 +261,9 @@ Result<Totals> Accumulator::Run(Climatology* fit, const CallContext& context) {
   Sums merged;
   for (size_t first = 0; first < parts; first += crew.workers) {
     std::vector<Sums> round(std::min(crew.workers, parts - first));
-    SEAMOUNT_TRY(
-        ForEachItem(in_.pool, crew.workers, round.size(), context,
-                    [&](size_t i, size_t, const CallContext& inner) { return AddPart(first + i, round[i], inner); }));
+    SEAMOUNT_TRY(exec::ForEachItem(
+        in_.pool, crew.workers, round.size(), context,
+        [&](size_t i, size_t, const CallContext& inner) { return AddPart(first + i, round[i], inner); }));
     for (size_t i = 0; i < round.size(); ++i) {
       merged.Merge(std::move(round[i]));
       if ((first + i + 1) % segments_ != 0) continue;
@@ -282,9 +284,9 @@ void Accumulator::Plain(const Sums& sums, Totals& totals) {
 }
 
 // Fits every point of a tile; the totals are of the residuals.
-void Accumulator::Fit(const zarr::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const {
+void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const {
   const Index& shape = planned_.metadata.shape;
-  const bool narrow = planned_.metadata.data_type == zarr::DataType::kFloat32;
+  const bool narrow = planned_.metadata.data_type == nd::DataType::kFloat32;
   const uint64_t points = sums.count.size();
   std::vector<double> a;
   std::vector<double> b(pass_.terms);
@@ -368,7 +370,7 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
 
 uint64_t StatisticsBytes(const Plan& plan, size_t array) {
   const DataArray& planned = plan.arrays[array];
-  const uint64_t all = Elements(planned.metadata.shape) * zarr::SizeOf(planned.metadata.data_type);
+  const uint64_t all = Elements(planned.metadata.shape) * nd::SizeOf(planned.metadata.data_type);
   if (!planned.time) return planned.standardize ? all : 0;
   const uint64_t step = all / std::max<uint64_t>(1, planned.metadata.shape[*planned.time]);
   uint64_t bytes = 0;

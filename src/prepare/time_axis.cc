@@ -4,11 +4,13 @@
 #include <limits>
 #include <set>
 
+#include "cf/calendar.h"
+
 namespace seamount::prepare {
 namespace {
 
-using source::FormatMoment;
-using source::Moment;
+using cf::FormatMoment;
+using cf::Moment;
 
 constexpr double kGap = 1.5;  // times the usual step: months differ by a tenth, a missing one by all
 
@@ -54,20 +56,20 @@ Steps Measure(const std::vector<Moment>& moments, const std::set<uint64_t>& seam
 
 }  // namespace
 
-Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, source::Calendar calendar,
+Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, cf::Calendar calendar,
                         const std::vector<Moment>& moments) {
-  const auto date = [&](const std::string& text) -> Result<source::ParsedDate> {
-    auto parsed = source::ParseDate(calendar, text);
+  const auto date = [&](const std::string& text) -> Result<cf::ParsedDate> {
+    auto parsed = cf::ParseDate(calendar, text);
     if (!parsed) return At(recipe, range.line, parsed.error().message());
     return parsed;
   };
-  SEAMOUNT_TRY_ASSIGN(const source::ParsedDate from, date(range.from));
-  SEAMOUNT_TRY_ASSIGN(const source::ParsedDate to, date(range.to));
+  SEAMOUNT_TRY_ASSIGN(const cf::ParsedDate from, date(range.from));
+  SEAMOUNT_TRY_ASSIGN(const cf::ParsedDate to, date(range.to));
   const std::string written = "[" + range.from + ", " + range.to + "]";
-  if (source::MomentOf(calendar, from.date) >= to.end) {
+  if (cf::MomentOf(calendar, from.date) >= to.end) {
     return At(recipe, range.line, written + " goes backwards: the earlier date comes first");
   }
-  const auto first = std::lower_bound(moments.begin(), moments.end(), source::MomentOf(calendar, from.date));
+  const auto first = std::lower_bound(moments.begin(), moments.end(), cf::MomentOf(calendar, from.date));
   const auto last = std::lower_bound(first, moments.end(), to.end);
   if (first == last) {
     const std::string there = moments.empty() ? "the data are empty"
@@ -79,7 +81,7 @@ Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, source::Ca
 }
 
 Result<void> CheckOrder(const Recipe& recipe, const SourceFacts& facts, const std::string& dimension,
-                        source::Calendar calendar, const std::vector<Moment>& moments) {
+                        cf::Calendar calendar, const std::vector<Moment>& moments) {
   if (recipe.disorder_allowed) return {};
   for (uint64_t i = 1; i < moments.size(); ++i) {
     if (moments[i] > moments[i - 1]) continue;

@@ -6,9 +6,9 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cf/calendar.h"
 #include "prepare/facts.h"
 #include "prepare/recipe.h"
-#include "source/calendar.h"
 
 namespace seamount::prepare {
 
@@ -21,18 +21,18 @@ struct Stretch {
 
 struct TimeAxis {
   std::string dimension;
-  source::Calendar calendar = source::Calendar::kStandard;
-  std::vector<source::Moment> moments;  // of the output's steps
-  std::vector<Stretch> segments;        // in order, all steps together: none has a gap within it
+  cf::Calendar calendar = cf::Calendar::kStandard;
+  std::vector<cf::Moment> moments;  // of the output's steps
+  std::vector<Stretch> segments;    // in order, all steps together: none has a gap within it
 };
 
 // A date range as indices into moments in order. InvalidArgument where it is backwards or holds no step.
-Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, source::Calendar calendar,
-                        const std::vector<source::Moment>& moments);
+Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, cf::Calendar calendar,
+                        const std::vector<cf::Moment>& moments);
 
 // All moments of the source's axis: every one must come after the one before, unless the recipe allows disorder.
 Result<void> CheckOrder(const Recipe& recipe, const SourceFacts& facts, const std::string& dimension,
-                        source::Calendar calendar, const std::vector<source::Moment>& moments);
+                        cf::Calendar calendar, const std::vector<cf::Moment>& moments);
 
 // Fills in the segments; `first` is the source's index of the axis's first step. A gap is a step of more than one and a
 // half times the usual one. Where times are irregular there is no usual step, and only gaps between joined files are

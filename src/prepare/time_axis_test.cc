@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "cf/calendar.h"
 #include "prepare/testing/fake_dataset.h"
 
 namespace seamount::prepare {
@@ -14,7 +15,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
-constexpr source::Moment kDay = source::kDayMicroseconds;
+constexpr cf::Moment kDay = cf::kDayMicroseconds;
 
 // Days as an axis; `files`: how many steps each of the joined files holds.
 Result<std::vector<Stretch>> Segments(const std::vector<int>& days, const std::vector<uint64_t>& files = {},

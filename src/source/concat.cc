@@ -1,11 +1,13 @@
-// Several files as one, end to end along one dimension.
+#include "source/concat.h"
+
 #include <algorithm>
-#include <cmath>
 
 #include "base/text.h"
-#include "source/cf.h"
-#include "source/copy_box.h"
-#include "source/dataset.h"
+#include "cf/attribute.h"
+#include "cf/axis.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
+#include "source/open.h"
 
 namespace seamount::source {
 namespace {
@@ -21,8 +23,8 @@ class ConcatDataset final : public Dataset {
   const std::vector<FileIdentity>& files() const override { return files_; }
   const std::vector<Dimension>& dimensions() const override { return dimensions_; }
   const std::vector<Variable>& variables() const override { return variables_; }
-  const std::vector<Attribute>& attributes() const override { return parts_.front()->attributes(); }
-  Result<void> ReadBox(size_t variable, const Box& box, std::span<std::byte> into) const override;
+  const std::vector<cf::Attribute>& attributes() const override { return parts_.front()->attributes(); }
+  Result<void> ReadBox(size_t variable, const nd::Box& box, std::span<std::byte> into) const override;
 
  private:
   Result<void> Match(const Dataset& part, size_t variable) const;
@@ -42,11 +44,6 @@ constexpr std::array<const char*, 10> kMeaning = {"units",       "calendar",    
                                                   "_FillValue",  "missing_value", "valid_min",    "valid_max",
                                                   "valid_range", "_Unsigned"};
 
-bool SameValue(const Attribute& a, const Attribute& b) {
-  const auto same = [](double x, double y) { return x == y || (std::isnan(x) && std::isnan(y)); };
-  return a.text == b.text && std::equal(a.numbers.begin(), a.numbers.end(), b.numbers.begin(), b.numbers.end(), same);
-}
-
 Result<void> ConcatDataset::Match(const Dataset& part, size_t variable) const {
   const Variable& first = variables_[variable];
   const std::string& file = part.files().front().path;
@@ -64,14 +61,14 @@ Result<void> ConcatDataset::Match(const Dataset& part, size_t variable) const {
     }
   }
   for (const char* name : kMeaning) {
-    const Attribute* a = first.FindAttribute(name);
-    const Attribute* b = other.FindAttribute(name);
-    const bool same = (a == nullptr) == (b == nullptr) && (a == nullptr || SameValue(*a, *b));
+    const cf::Attribute* a = first.FindAttribute(name);
+    const cf::Attribute* b = other.FindAttribute(name);
+    const bool same = (a == nullptr) == (b == nullptr) && (a == nullptr || cf::SameValue(*a, *b));
     if (!same) return differs(std::string("another attribute '") + name + "'");
   }
   // Fields on different grids must not be taken for one.
   const bool grid = first.dimensions.size() == 1 && first.dimensions[0] == first.name && first.name != along_;
-  const uint64_t bytes = Elements(first.shape) * SizeOf(first.type);
+  const uint64_t bytes = nd::Elements(first.shape) * nd::SizeOf(first.type);
   if (!grid || !first.unreadable.empty() || bytes > kMaxGridBytes) return {};
   std::vector<std::byte> a(bytes);
   std::vector<std::byte> b(bytes);
@@ -110,11 +107,11 @@ Result<void> ConcatDataset::Join() {
   return {};
 }
 
-Result<void> ConcatDataset::ReadBox(size_t variable, const Box& box, std::span<std::byte> into) const {
+Result<void> ConcatDataset::ReadBox(size_t variable, const nd::Box& box, std::span<std::byte> into) const {
   const Variable& v = variables_[variable];
   SEAMOUNT_TRY(CheckBox(v, box, into.size(), files_.front().path));
   const auto axis = v.DimensionIndex(along_);
-  const auto read = [&](size_t part, const Box& inner, std::span<std::byte> out) -> Result<void> {
+  const auto read = [&](size_t part, const nd::Box& inner, std::span<std::byte> out) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const size_t index, FindVariable(*parts_[part], v.name));
     return parts_[part]->ReadBox(index, inner, out);
   };
@@ -125,16 +122,16 @@ Result<void> ConcatDataset::ReadBox(size_t variable, const Box& box, std::span<s
     const uint64_t from = std::max(box.origin[*axis], starts_[p]);
     const uint64_t to = std::min(box.origin[*axis] + box.shape[*axis], end);
     if (from >= to) continue;
-    Box inner = box;
+    nd::Box inner = box;
     inner.origin[*axis] = from - starts_[p];
     inner.shape[*axis] = to - from;
     if (inner.shape == box.shape) return read(p, inner, into);
-    piece.resize(Elements(inner.shape) * SizeOf(v.type));
+    piece.resize(nd::Elements(inner.shape) * nd::SizeOf(v.type));
     SEAMOUNT_TRY(read(p, inner, piece));
-    const Index zero(box.shape.size(), 0);
-    Index at(box.shape.size(), 0);
-    at[*axis] = from - box.origin[*axis];
-    CopyBox({piece.data(), inner.shape, zero}, {into.data(), box.shape, at}, inner.shape, SizeOf(v.type));
+    nd::Box part = box;
+    part.origin[*axis] = from;
+    part.shape[*axis] = to - from;
+    nd::CopyBox(part, part, piece, box, into, nd::SizeOf(v.type));
   }
   return {};
 }
@@ -142,7 +139,8 @@ Result<void> ConcatDataset::ReadBox(size_t variable, const Box& box, std::span<s
 std::string JoinDimension(const Dataset& first) {
   for (const Dimension& dimension : first.dimensions()) {
     const auto coordinate = VariableIndex(first, dimension.name);
-    if (coordinate && AxisOf(first.variables()[*coordinate]) == Axis::kTime) return dimension.name;
+    if (coordinate && cf::AxisOf(dimension.name, first.variables()[*coordinate].attributes) == cf::Axis::kTime)
+      return dimension.name;
   }
   for (const Dimension& dimension : first.dimensions()) {
     if (dimension.unlimited) return dimension.name;

@@ -1,9 +1,9 @@
 // Raw Earth-science files behind one interface.
 //
-// How it works: Open looks at a file's first bytes and picks the driver (netcdf/: our own reader of the classic format;
-// hdf5/: NetCDF-4). A driver reads the metadata once, at Open; after that a Dataset is immutable, and ReadBox is called
-// from many threads. Values come as stored, in native byte order; cf.h turns them into physical numbers, calendar.h
-// turns time coordinates into dates.
+// How it works: Open (open.h) looks at a file's first bytes and picks the driver (netcdf/: our own reader of the
+// classic format; hdf5/: NetCDF-4). A driver reads the metadata once, at Open; after that a Dataset is immutable, and
+// ReadBox is called from many threads. Values come as stored, in native byte order; PackingOf says how they become
+// physical numbers.
 #pragma once
 
 #include <cstddef>
@@ -16,34 +16,12 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cf/attribute.h"
+#include "cf/packing.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 
 namespace seamount::source {
-
-using Index = std::vector<uint64_t>;
-
-enum class DataType {
-  kInt8,
-  kUInt8,
-  kInt16,
-  kUInt16,
-  kInt32,
-  kUInt32,
-  kInt64,
-  kUInt64,
-  kFloat32,
-  kFloat64,
-  kChar,   // one byte of text; as an attribute's type: text
-  kOther,  // strings, compounds and the like: listed, not readable
-};
-size_t SizeOf(DataType type);            // 0 for kOther
-std::string_view NameOf(DataType type);  // "float32", as NumPy spells it
-
-struct Attribute {
-  std::string name;
-  DataType type = DataType::kChar;
-  std::string text;             // of kChar
-  std::vector<double> numbers;  // of the others; 64-bit integers beyond 2^53 are rounded
-};
 
 struct Dimension {
   std::string name;
@@ -53,24 +31,19 @@ struct Dimension {
 
 struct Variable {
   std::string name;  // in a group: "group/name"
-  DataType type = DataType::kOther;
+  nd::DataType type = nd::DataType::kOther;
   std::vector<std::string> dimensions;
-  Index shape;
-  Index chunk_shape;       // empty: contiguous
+  nd::Index shape;
+  nd::Index chunk_shape;   // empty: contiguous
   std::string filters;     // "shuffle, deflate"; empty: stored plain
   std::string unreadable;  // why ReadBox would refuse; empty: readable
-  std::vector<Attribute> attributes;
+  std::vector<cf::Attribute> attributes;
+  std::optional<double> fill;  // stored where nothing was ever written, if that can be told from data
 
-  const Attribute* FindAttribute(std::string_view attribute) const;
+  const cf::Attribute* FindAttribute(std::string_view attribute) const;
   std::optional<std::string> Text(std::string_view attribute) const;
   std::optional<double> Number(std::string_view attribute) const;  // of a numeric attribute's first value
   std::optional<size_t> DimensionIndex(std::string_view dimension) const;
-};
-
-// A hyper-rectangle, in elements; both have one entry per dimension.
-struct Box {
-  Index origin;
-  Index shape;
 };
 
 // What identifies the bytes that were read, for provenance and for noticing a changed source.
@@ -92,22 +65,15 @@ class Dataset {
   virtual const std::vector<FileIdentity>& files() const = 0;
   virtual const std::vector<Dimension>& dimensions() const = 0;
   virtual const std::vector<Variable>& variables() const = 0;
-  virtual const std::vector<Attribute>& attributes() const = 0;
+  virtual const std::vector<cf::Attribute>& attributes() const = 0;
   // Fills `into` (dense, C order, native byte order, as stored) with the box of variables()[variable]. The box must lie
   // within the shape and into.size() match, or it is InvalidArgument. Damaged data is DataLoss, naming file and
   // variable.
-  virtual Result<void> ReadBox(size_t variable, const Box& box, std::span<std::byte> into) const = 0;
+  virtual Result<void> ReadBox(size_t variable, const nd::Box& box, std::span<std::byte> into) const = 0;
 };
 
-// NotFound, PermissionDenied, InvalidArgument (not a format known here) or DataLoss, each naming the file.
-Result<std::unique_ptr<Dataset>> Open(const std::string& path);
-
-// Opens the files in the order given as one, concatenated along the dimension `along` (empty: the unlimited dimension,
-// or the one with time units, of the first file). All must hold the same variables in the same layout.
-Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along);
-
-// DataLoss when the local file of that name is no longer what was opened: what was read may be a mixture.
-Result<void> CheckUnchanged(const FileIdentity& file);
+// How the variable's numbers become values. InvalidArgument names it.
+Result<cf::Packing> PackingOf(const Variable& variable, const cf::Options& options = {});
 
 // The index of a variable; InvalidArgument with the nearest name.
 Result<size_t> FindVariable(const Dataset& dataset, std::string_view name);
@@ -115,6 +81,6 @@ std::optional<size_t> VariableIndex(const Dataset& dataset, std::string_view nam
 const Dimension* FindDimension(const Dataset& dataset, std::string_view name);
 
 // What every driver does first: InvalidArgument unless the box lies in the variable and `bytes` is its size.
-Result<void> CheckBox(const Variable& variable, const Box& box, size_t bytes, const std::string& file);
+Result<void> CheckBox(const Variable& variable, const nd::Box& box, size_t bytes, const std::string& file);
 
 }  // namespace seamount::source

@@ -3,11 +3,11 @@
 #include <algorithm>
 #include <cstring>
 
+#include "nd/copy.h"
+#include "nd/data_type.h"
 #include "zarr/array_state.h"
-#include "zarr/chunk_grid.h"
+#include "zarr/codecs/scratch.h"
 #include "zarr/documents.h"
-#include "zarr/scratch.h"
-#include "zarr/strided.h"
 
 namespace seamount::zarr {
 namespace {
@@ -36,10 +36,21 @@ Result<void> WriteMetadata(Store& store, const std::string& path, const ArrayMet
   return WriteDocument(store, JoinPath(path, ".zarray"), documents.zarray, overwrite, context);
 }
 
+// "c/0/1" as the metadata has chunk keys.
+std::string ChunkKey(std::span<const uint64_t> unit, char separator, bool v2_style) {
+  std::string key = v2_style ? "" : "c";
+  if (v2_style && unit.empty()) return "0";
+  for (const uint64_t position : unit) {
+    if (!key.empty()) key += separator;
+    key += std::to_string(position);
+  }
+  return key;
+}
+
 }  // namespace
 
-Index Array::State::UnitOf(std::span<const uint64_t> chunk) const {
-  Index unit(chunk.begin(), chunk.end());
+nd::Index Array::State::UnitOf(std::span<const uint64_t> chunk) const {
+  nd::Index unit(chunk.begin(), chunk.end());
   for (size_t d = 0; d < unit.size(); ++d) unit[d] /= unit_chunks[d];
   return unit;
 }
@@ -97,11 +108,11 @@ Result<ShardIndexCache::IndexPtr> Array::State::ReadIndex(const std::string& key
 
 Result<ShardIndexCache::IndexPtr> Array::State::IndexOf(std::span<const uint64_t> unit,
                                                         const CallContext& context) const {
-  return indices->Get(LinearIndex(unit, unit_grid_shape), [&] { return ReadIndex(UnitKey(unit), context); });
+  return indices->Get(nd::LinearIndex(unit, unit_grid_shape), [&] { return ReadIndex(UnitKey(unit), context); });
 }
 
 void Array::State::DropIndex(std::span<const uint64_t> unit) const {
-  if (indices) indices->Drop(LinearIndex(unit, unit_grid_shape));
+  if (indices) indices->Drop(nd::LinearIndex(unit, unit_grid_shape));
 }
 
 Array::Array(std::unique_ptr<State> state) : state_(std::move(state)) {}
@@ -116,11 +127,11 @@ Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> st
   state->chain = std::make_shared<const CodecChain>(std::move(chain));
   state->store = std::move(store);
   state->path = std::move(path);
-  state->element_bytes = SizeOf(metadata.data_type);
-  state->grid_shape = GridShape(metadata.shape, metadata.chunk_shape);
+  state->element_bytes = nd::SizeOf(metadata.data_type);
+  state->grid_shape = nd::GridShape(metadata.shape, metadata.chunk_shape);
   state->unit_shape = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
-  state->unit_grid_shape = GridShape(metadata.shape, state->unit_shape);
-  state->unit_chunks = GridShape(state->unit_shape, metadata.chunk_shape);
+  state->unit_grid_shape = nd::GridShape(metadata.shape, state->unit_shape);
+  state->unit_chunks = nd::GridShape(state->unit_shape, metadata.chunk_shape);
   if (metadata.shard_shape) {
     const ShardingSpec spec{metadata.chunk_shape, metadata.codecs, metadata.shard_index_codecs,
                             metadata.shard_index_at_start};
@@ -156,52 +167,20 @@ Result<std::unique_ptr<Array>> Array::Create(std::shared_ptr<Store> store, std::
 
 const ArrayMetadata& Array::metadata() const { return state_->metadata; }
 const std::string& Array::path() const { return state_->path; }
-const Index& Array::grid_shape() const { return state_->grid_shape; }
+const nd::Index& Array::grid_shape() const { return state_->grid_shape; }
 size_t Array::chunk_bytes() const { return state_->chain->decoded_bytes(); }
-const Index& Array::unit_shape() const { return state_->unit_shape; }
+const nd::Index& Array::unit_shape() const { return state_->unit_shape; }
 std::string Array::UnitKey(std::span<const uint64_t> unit) const { return state_->UnitKey(unit); }
-
-Result<std::optional<ChunkLocation>> Array::Locate(std::span<const uint64_t> chunk, const CallContext& context) {
-  SEAMOUNT_TRY(state_->CheckChunk(chunk));
-  if (!state_->shard) return std::optional<ChunkLocation>({state_->UnitKey(chunk), std::nullopt, std::nullopt});
-  const Index unit = state_->UnitOf(chunk);
-  SEAMOUNT_TRY_ASSIGN(const auto index, state_->IndexOf(unit, context));
-  if (!index) return std::optional<ChunkLocation>();
-  auto range = index->Find(state_->PlaceInUnit(chunk));
-  if (!range) return range.error().Wrap("shard '" + state_->UnitKey(unit) + "'");
-  if (!*range) return std::optional<ChunkLocation>();
-  return std::optional<ChunkLocation>({state_->UnitKey(unit), **range, index->generation()});
-}
-
-Result<std::optional<Bytes>> Array::Fetch(std::span<const uint64_t> chunk, const CallContext& context) {
-  constexpr int kTries = 4;  // each meets another overwrite of the shard
-  for (int left = kTries;; --left) {
-    SEAMOUNT_TRY_ASSIGN(const auto location, Locate(chunk, context));
-    if (!location) return std::optional<Bytes>();
-    const store::ReadOptions options{.range = location->range, .if_generation = location->generation};
-    auto read = state_->store->Read(location->key, options, context);
-    if (!read && read.error().code() == ErrorCode::kPreconditionFailed && location->generation && left > 1) {
-      state_->DropIndex(state_->UnitOf(chunk));
-      continue;
-    }
-    if (!read) return read.error().Wrap(state_->Describe(chunk));
-    if (!*read) return std::optional<Bytes>();
-    if (location->range && (*read)->data.size() != *location->range->length) {
-      return base::DataLoss(state_->Describe(chunk) + ": its shard is shorter than its index says");
-    }
-    return std::optional<Bytes>(std::move((*read)->data));
-  }
-}
 
 Result<void> Array::Decode(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const {
   return state_->DecodeChunk(chunk, encoded, into);
 }
 
-void Array::Fill(std::span<std::byte> into) const { FillElements(state_->fill.span(), into); }
+void Array::Fill(std::span<std::byte> into) const { nd::FillElements(state_->fill.span(), into); }
 
 Result<Bytes> Array::EncodeUnit(std::span<const std::byte> elements) const {
   const State& s = *state_;
-  if (elements.size() != CountOf(s.unit_shape) * s.element_bytes) {
+  if (elements.size() != nd::Elements(s.unit_shape) * s.element_bytes) {
     return base::InvalidArgument("array '" + s.path + "': " + std::to_string(elements.size()) +
                                  " bytes are not one chunk or shard");
   }

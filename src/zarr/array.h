@@ -15,18 +15,11 @@
 
 #include "base/bytes.h"
 #include "exec/thread_pool.h"
+#include "nd/box.h"
 #include "store/store.h"
 #include "zarr/metadata.h"
 
 namespace seamount::zarr {
-
-using Index = std::vector<uint64_t>;
-
-// A hyper-rectangle: origin and shape, one entry per dimension, in elements.
-struct Box {
-  Index origin;
-  Index shape;
-};
 
 // Where a chunk's encoded bytes lie. Absent chunks (never written, or empty in a shard) hold fill values.
 struct ChunkLocation {
@@ -50,7 +43,7 @@ class Array {
   const ArrayMetadata& metadata() const;
   const std::string& path() const;
   // Chunks per dimension (inner chunks where sharded).
-  const Index& grid_shape() const;
+  const nd::Index& grid_shape() const;
   size_t chunk_bytes() const;  // of one decoded chunk; edge chunks are stored whole
 
   // nullopt: absent. Reads the shard's index the first time one of its chunks is asked for; the indices used last are
@@ -58,6 +51,14 @@ class Array {
   Result<std::optional<ChunkLocation>> Locate(std::span<const uint64_t> chunk, const CallContext& context);
   // The encoded bytes of one chunk; nullopt: absent. A shard that was overwritten since its index was read is noticed.
   Result<std::optional<Bytes>> Fetch(std::span<const uint64_t> chunk, const CallContext& context);
+  struct Fetched {
+    std::vector<std::optional<Bytes>> chunks;  // in the order asked for; nullopt: absent
+    uint64_t requests = 0;                     // reads of chunk bytes that it took
+  };
+  // Fetch of several: chunks that lie next to each other in one shard are read by one request.
+  Result<Fetched> FetchMany(std::span<const nd::Index> chunks, const CallContext& context);
+  // The number of the storage unit that holds the chunk, in C order: what to group chunks by that are fetched together.
+  uint64_t UnitNumber(std::span<const uint64_t> chunk) const;
   // Decodes to exactly chunk_bytes(). DataLoss names the chunk's key. No I/O.
   Result<void> Decode(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const;
   // Fills a chunk-sized (or smaller) buffer with the fill value.
@@ -68,16 +69,16 @@ class Array {
   // The unit's object key: `unit` counts storage units, not inner chunks.
   std::string UnitKey(std::span<const uint64_t> unit) const;
   // Chunk shape, or shard shape where sharded.
-  const Index& unit_shape() const;
+  const nd::Index& unit_shape() const;
   Result<void> WriteUnit(std::span<const uint64_t> unit, std::span<const std::byte> elements,
                          const CallContext& context);
 
   // Any box within the shape; `pool` (may be null) reads chunks in parallel. into.size() must match.
-  Result<void> ReadRegion(const Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
+  Result<void> ReadRegion(const nd::Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
                           const CallContext& context);
   // Any box; units touched only partly are read first, and written only if nobody wrote them meanwhile (then read
   // again). Neither may be called from a task on `pool`.
-  Result<void> WriteRegion(const Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
+  Result<void> WriteRegion(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                            const CallContext& context);
 
  private:
@@ -85,12 +86,12 @@ class Array {
   static Result<std::unique_ptr<State>> MakeState(std::shared_ptr<Store> store, std::string path,
                                                   ArrayMetadata metadata);
   explicit Array(std::unique_ptr<State> state);
-  Result<void> PlaceChunk(const Index& chunk, const std::optional<Bytes>& encoded, const Box& box,
+  Result<void> PlaceChunk(const nd::Index& chunk, const std::optional<Bytes>& encoded, const nd::Box& box,
                           std::span<std::byte> into) const;
-  Result<void> PlaceUnit(const Index& unit, const std::optional<store::ReadResult>& object, const Box& box,
+  Result<void> PlaceUnit(const nd::Index& unit, const std::optional<store::ReadResult>& object, const nd::Box& box,
                          std::span<std::byte> into) const;
-  Result<std::optional<store::ReadResult>> ReadUnit(const Index& unit, const CallContext& context) const;
-  Result<void> UpdateUnit(const Index& unit, const Box& box, std::span<const std::byte> from,
+  Result<std::optional<store::ReadResult>> ReadUnit(const nd::Index& unit, const CallContext& context) const;
+  Result<void> UpdateUnit(const nd::Index& unit, const nd::Box& box, std::span<const std::byte> from,
                           const CallContext& context);
   std::unique_ptr<State> state_;
 };

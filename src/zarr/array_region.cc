@@ -1,45 +1,24 @@
 // Boxes of elements: which units a box touches, in parallel over them; a unit that the box needs most of is read whole,
 // one that it touches little is read chunk by chunk.
-#include <atomic>
 #include <cstring>
-#include <functional>
 #include <limits>
-#include <mutex>
 
+#include "exec/for_each.h"
+#include "nd/box.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
 #include "zarr/array_state.h"
-#include "zarr/chunk_grid.h"
-#include "zarr/scratch.h"
-#include "zarr/strided.h"
+#include "zarr/codecs/scratch.h"
 
 namespace seamount::zarr {
 namespace {
 
-// Runs body(0..count-1), on the pool if there is one, until one fails; returns the first error.
-Result<void> ForEach(exec::ThreadPool* pool, size_t count, const std::function<Result<void>(size_t)>& body) {
-  if (pool == nullptr || count < 2) {
-    for (size_t i = 0; i < count; ++i) SEAMOUNT_TRY(body(i));
-    return {};
-  }
-  std::mutex mutex;
-  Result<void> first;
-  std::atomic<bool> failed = false;
-  exec::ParallelFor(*pool, count, [&](size_t i) {
-    if (failed) return;
-    auto result = body(i);
-    if (result) return;
-    const std::scoped_lock lock(mutex);
-    if (!failed) first = std::move(result);
-    failed = true;
-  });
-  return first;
-}
-
-Result<void> CheckBox(const ArrayMetadata& metadata, const Box& box, size_t buffer_bytes, const std::string& path) {
+Result<void> CheckBox(const ArrayMetadata& metadata, const nd::Box& box, size_t buffer_bytes, const std::string& path) {
   const auto bad = [&](const std::string& what) { return base::InvalidArgument("array '" + path + "': " + what); };
   if (box.origin.size() != metadata.shape.size() || box.shape.size() != metadata.shape.size()) {
     return bad("a box of another rank than the array's " + std::to_string(metadata.shape.size()));
   }
-  uint64_t bytes = SizeOf(metadata.data_type);
+  uint64_t bytes = nd::SizeOf(metadata.data_type);
   for (size_t d = 0; d < box.shape.size(); ++d) {
     if (box.origin[d] > metadata.shape[d] || box.shape[d] > metadata.shape[d] - box.origin[d]) {
       return bad("the box reaches beyond dimension " + std::to_string(d) + " of size " +
@@ -57,7 +36,7 @@ Result<void> CheckBox(const ArrayMetadata& metadata, const Box& box, size_t buff
 
 // Whether `part` is one stretch of the dense buffer that holds `box`; then also a chunk that it fills can be decoded
 // there.
-bool IsContiguous(const Box& part, const Box& box) {
+bool IsContiguous(const nd::Box& part, const nd::Box& box) {
   bool one_stretch = true;  // every dimension up to here has size 1
   for (size_t d = 0; d < part.shape.size(); ++d) {
     if (!one_stretch && part.shape[d] != box.shape[d]) return false;
@@ -69,40 +48,40 @@ bool IsContiguous(const Box& part, const Box& box) {
 }  // namespace
 
 // Puts one chunk's part of the box in place. encoded: nullopt where absent.
-Result<void> Array::PlaceChunk(const Index& chunk, const std::optional<Bytes>& encoded, const Box& box,
+Result<void> Array::PlaceChunk(const nd::Index& chunk, const std::optional<Bytes>& encoded, const nd::Box& box,
                                std::span<std::byte> into) const {
   const State& s = *state_;
-  const Box chunk_box = CellBox(chunk, s.metadata.chunk_shape);
-  const Box part = Intersection(chunk_box, box);
+  const nd::Box chunk_box = nd::CellBox(chunk, s.metadata.chunk_shape);
+  const nd::Box part = nd::Intersection(chunk_box, box);
   if (!encoded) {
-    FillBox(part, s.fill.span(), box, into);
+    nd::FillBox(part, s.fill.span(), box, into);
     return {};
   }
-  if (SameBox(part, chunk_box) && IsContiguous(part, box)) {
-    Index relative = part.origin;
+  if (part == chunk_box && IsContiguous(part, box)) {
+    nd::Index relative = part.origin;
     for (size_t d = 0; d < relative.size(); ++d) relative[d] -= box.origin[d];
-    const uint64_t offset = LinearIndex(relative, box.shape) * s.element_bytes;
+    const uint64_t offset = nd::LinearIndex(relative, box.shape) * s.element_bytes;
     return s.DecodeChunk(chunk, *encoded, into.subspan(offset, chunk_bytes()));
   }
   Scratch decoded(chunk_bytes());
   SEAMOUNT_TRY(s.DecodeChunk(chunk, *encoded, decoded.span()));
-  CopyBox(part, chunk_box, decoded.span(), box, into, s.element_bytes);
+  nd::CopyBox(part, chunk_box, decoded.span(), box, into, s.element_bytes);
   return {};
 }
 
 // Puts the unit's part of the box in place, from the unit's whole object (nullopt where absent).
-Result<void> Array::PlaceUnit(const Index& unit, const std::optional<store::ReadResult>& object, const Box& box,
+Result<void> Array::PlaceUnit(const nd::Index& unit, const std::optional<store::ReadResult>& object, const nd::Box& box,
                               std::span<std::byte> into) const {
   const State& s = *state_;
   if (!object) {
-    FillBox(Intersection(CellBox(unit, s.unit_shape), box), s.fill.span(), box, into);
+    nd::FillBox(nd::Intersection(nd::CellBox(unit, s.unit_shape), box), s.fill.span(), box, into);
     return {};
   }
   if (!s.shard) return PlaceChunk(unit, object->data, box, into);
   auto index = ShardIndexOf(*s.shard, object->data, object->info.generation);
   if (!index) return index.error().Wrap("shard '" + s.UnitKey(unit) + "'");
-  for (const Index& chunk :
-       IndicesOf(CellsTouched(Intersection(CellBox(unit, s.unit_shape), box), s.metadata.chunk_shape))) {
+  for (const nd::Index& chunk : nd::IndicesOf(
+           nd::CellsTouched(nd::Intersection(nd::CellBox(unit, s.unit_shape), box), s.metadata.chunk_shape))) {
     auto range = index->Find(s.PlaceInUnit(chunk));
     if (!range) return range.error().Wrap("shard '" + s.UnitKey(unit) + "'");
     std::optional<Bytes> encoded;
@@ -112,51 +91,51 @@ Result<void> Array::PlaceUnit(const Index& unit, const std::optional<store::Read
   return {};
 }
 
-Result<std::optional<store::ReadResult>> Array::ReadUnit(const Index& unit, const CallContext& context) const {
+Result<std::optional<store::ReadResult>> Array::ReadUnit(const nd::Index& unit, const CallContext& context) const {
   const std::string key = state_->UnitKey(unit);
   auto read = state_->store->Read(key, {}, context);
   if (!read) return read.error().Wrap("reading '" + key + "'");
   return read;
 }
 
-Result<void> Array::ReadRegion(const Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
+Result<void> Array::ReadRegion(const nd::Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
                                const CallContext& context) {
   const State& s = *state_;
   SEAMOUNT_TRY(CheckBox(s.metadata, box, into.size(), s.path));
-  const auto units = IndicesOf(CellsTouched(box, s.unit_shape));
-  const auto read_chunk = [&](const Index& chunk) -> Result<void> {
+  const auto units = nd::IndicesOf(nd::CellsTouched(box, s.unit_shape));
+  const auto read_chunk = [&](const nd::Index& chunk) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const auto encoded, Fetch(chunk, context));
     return PlaceChunk(chunk, encoded, box, into);
   };
   const auto read_unit = [&](size_t i, exec::ThreadPool* inner) -> Result<void> {
-    const auto chunks =
-        IndicesOf(CellsTouched(Intersection(CellBox(units[i], s.unit_shape), box), s.metadata.chunk_shape));
-    if (2 * chunks.size() > CountOf(s.unit_chunks)) {
+    const auto chunks = nd::IndicesOf(
+        nd::CellsTouched(nd::Intersection(nd::CellBox(units[i], s.unit_shape), box), s.metadata.chunk_shape));
+    if (2 * chunks.size() > nd::Elements(s.unit_chunks)) {
       SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(units[i], context));
       return PlaceUnit(units[i], object, box, into);
     }
-    return ForEach(inner, chunks.size(), [&](size_t c) { return read_chunk(chunks[c]); });
+    return exec::ForEach(inner, chunks.size(), [&](size_t c) { return read_chunk(chunks[c]); });
   };
   if (units.size() == 1) return read_unit(0, pool);
-  return ForEach(pool, units.size(), [&](size_t i) { return read_unit(i, nullptr); });
+  return exec::ForEach(pool, units.size(), [&](size_t i) { return read_unit(i, nullptr); });
 }
 
 // Writes the unit's part of the box, keeping its other elements.
-Result<void> Array::UpdateUnit(const Index& unit, const Box& box, std::span<const std::byte> from,
+Result<void> Array::UpdateUnit(const nd::Index& unit, const nd::Box& box, std::span<const std::byte> from,
                                const CallContext& context) {
   const State& s = *state_;
   const std::string key = s.UnitKey(unit);
-  const Box unit_box = CellBox(unit, s.unit_shape);
-  const Box inside = Intersection(unit_box, {Index(s.metadata.shape.size(), 0), s.metadata.shape});
-  const Box part = Intersection(unit_box, box);
-  const bool partial = !SameBox(part, inside);
+  const nd::Box unit_box = nd::CellBox(unit, s.unit_shape);
+  const nd::Box inside = nd::Intersection(unit_box, {nd::Index(s.metadata.shape.size(), 0), s.metadata.shape});
+  const nd::Box part = nd::Intersection(unit_box, box);
+  const bool partial = part != inside;
   // A whole shard is held to be encoded, and may be as large as the format can say.
   constexpr uint64_t kMaxUnitBytes = uint64_t{16} << 30;
-  if (static_cast<double>(CountOf(s.unit_chunks)) * static_cast<double>(chunk_bytes()) > double{kMaxUnitBytes}) {
+  if (static_cast<double>(nd::Elements(s.unit_chunks)) * static_cast<double>(chunk_bytes()) > double{kMaxUnitBytes}) {
     return base::InvalidArgument("writing '" + key +
                                  "': a shard of more than 16 GiB is not supported (make it smaller)");
   }
-  Buffer elements(CountOf(s.unit_shape) * s.element_bytes);
+  Buffer elements(nd::Elements(s.unit_shape) * s.element_bytes);
   constexpr int kTries = 16;  // each lost to another writer of the same unit
   for (int left = kTries;; --left) {
     store::WriteOptions options;
@@ -164,10 +143,10 @@ Result<void> Array::UpdateUnit(const Index& unit, const Box& box, std::span<cons
       SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(unit, context));
       options.if_generation = object ? object->info.generation : store::kAbsent;
       SEAMOUNT_TRY(PlaceUnit(unit, object, unit_box, elements.span()));
-    } else if (!SameBox(inside, unit_box)) {
+    } else if (inside != unit_box) {
       Fill(elements.span());
     }
-    CopyBox(part, box, from, unit_box, elements.span(), s.element_bytes);
+    nd::CopyBox(part, box, from, unit_box, elements.span(), s.element_bytes);
     auto encoded = EncodeUnit(elements.span());
     if (!encoded) return encoded.error().Wrap("encoding '" + key + "'");
     auto written = s.store->Write(key, store::BytesSource(*std::move(encoded)), options, context);
@@ -179,11 +158,11 @@ Result<void> Array::UpdateUnit(const Index& unit, const Box& box, std::span<cons
   }
 }
 
-Result<void> Array::WriteRegion(const Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
+Result<void> Array::WriteRegion(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                                 const CallContext& context) {
   SEAMOUNT_TRY(CheckBox(state_->metadata, box, from.size(), state_->path));
-  const auto units = IndicesOf(CellsTouched(box, state_->unit_shape));
-  return ForEach(pool, units.size(), [&](size_t i) { return UpdateUnit(units[i], box, from, context); });
+  const auto units = nd::IndicesOf(nd::CellsTouched(box, state_->unit_shape));
+  return exec::ForEach(pool, units.size(), [&](size_t i) { return UpdateUnit(units[i], box, from, context); });
 }
 
 }  // namespace seamount::zarr

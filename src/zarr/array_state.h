@@ -5,9 +5,10 @@
 #include <optional>
 #include <string>
 
+#include "nd/box.h"
 #include "zarr/array.h"
 #include "zarr/codecs/codec_chain.h"
-#include "zarr/codecs/shard_codec.h"
+#include "zarr/codecs/codec_chain_shards.h"
 #include "zarr/codecs/sharding.h"
 #include "zarr/shard_index_cache.h"
 
@@ -18,18 +19,18 @@ struct Array::State {
   std::string path;
   ArrayMetadata metadata;
   std::shared_ptr<const CodecChain> chain;
-  Index grid_shape;       // chunks
-  Index unit_shape;       // elements
-  Index unit_grid_shape;  // units
-  Index unit_chunks;      // chunks in a unit
-  Bytes fill;             // one element
+  nd::Index grid_shape;       // chunks
+  nd::Index unit_shape;       // elements
+  nd::Index unit_grid_shape;  // units
+  nd::Index unit_chunks;      // chunks in a unit
+  Bytes fill;                 // one element
   size_t element_bytes = 0;
   std::optional<ShardLayout> shard;
   std::optional<ShardCodec> shard_codec;  // where sharded
   std::unique_ptr<ShardIndexCache> indices;
 
   // The unit that holds a chunk, and the chunk's place in it.
-  Index UnitOf(std::span<const uint64_t> chunk) const;
+  nd::Index UnitOf(std::span<const uint64_t> chunk) const;
   uint64_t PlaceInUnit(std::span<const uint64_t> chunk) const;
   std::string UnitKey(std::span<const uint64_t> unit) const;
   Result<void> CheckChunk(std::span<const uint64_t> chunk) const;

@@ -6,8 +6,9 @@
 #include <cstring>
 #include <random>
 
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "store/memory/memory_store.h"
-#include "zarr/chunk_grid.h"
 
 namespace seamount::zarr {
 namespace {
@@ -17,7 +18,7 @@ struct Layout {
   int format;
   const char* codecs;
   bool checksum;
-  std::optional<Index> shard;
+  std::optional<nd::Index> shard;
   bool index_at_start;
 };
 
@@ -26,11 +27,11 @@ const Layout kLayouts[] = {
     {"zstd", 3, "zstd", true, std::nullopt, false},
     {"lz4", 3, "blosc-lz4", false, std::nullopt, false},
     {"v2", 2, "blosc-zstd:1", false, std::nullopt, false},
-    {"shards", 3, "blosc-zstd:1", false, Index{6, 8, 10}, false},
-    {"shards_index_first", 3, "none", true, Index{3, 4, 10}, true},
+    {"shards", 3, "blosc-zstd:1", false, nd::Index{6, 8, 10}, false},
+    {"shards_index_first", 3, "none", true, nd::Index{3, 4, 10}, true},
 };
 
-ArrayMetadata MetadataOf(const Layout& layout, DataType type) {
+ArrayMetadata MetadataOf(const Layout& layout, nd::DataType type) {
   ArrayMetadata metadata;
   metadata.format = layout.format;
   metadata.data_type = type;
@@ -41,14 +42,14 @@ ArrayMetadata MetadataOf(const Layout& layout, DataType type) {
   metadata.codecs = *CodecsFromName(layout.codecs, type, layout.checksum);
   metadata.dimension_names = {"time", "lat", "lon"};
   metadata.attributes_json = R"({"units":"m/s"})";
-  Buffer fill(SizeOf(type));
+  Buffer fill(nd::SizeOf(type));
   std::memset(fill.data(), 7, fill.size());
   metadata.fill_value = std::move(fill);
   return metadata;
 }
 
-Box RandomBox(std::mt19937& random, const Index& shape) {
-  Box box;
+nd::Box RandomBox(std::mt19937& random, const nd::Index& shape) {
+  nd::Box box;
   for (const uint64_t size : shape) {
     const uint64_t origin = random() % size;
     box.origin.push_back(origin);
@@ -59,9 +60,9 @@ Box RandomBox(std::mt19937& random, const Index& shape) {
 
 // The definition: one element at a time.
 template <class F>
-void ForEachElement(const Box& box, const Index& shape, F body) {
+void ForEachElement(const nd::Box& box, const nd::Index& shape, F body) {
   size_t position = 0;
-  for (const Index& index : IndicesOf(box)) body(position++, LinearIndex(index, shape));
+  for (const nd::Index& index : nd::IndicesOf(box)) body(position++, nd::LinearIndex(index, shape));
 }
 
 class ArrayModelTest : public testing::TestWithParam<Layout> {};
@@ -72,13 +73,13 @@ TEST_P(ArrayModelTest, RandomBoxesAgreeWithAPlainBuffer) {
   std::mt19937 random(seed);
   std::shared_ptr<Store> store = store::MakeMemoryStore();
   exec::ThreadPool pool(3);
-  auto array = Array::Create(store, "a/uwnd", MetadataOf(GetParam(), DataType::kFloat32), false, {});
+  auto array = Array::Create(store, "a/uwnd", MetadataOf(GetParam(), nd::DataType::kFloat32), false, {});
   ASSERT_TRUE(array) << array.error().ToString();
-  const Index shape = (*array)->metadata().shape;
-  std::vector<uint32_t> model(CountOf(shape), 0x07070707);
+  const nd::Index shape = (*array)->metadata().shape;
+  std::vector<uint32_t> model(nd::Elements(shape), 0x07070707);
   for (int round = 0; round < 60; ++round) {
-    const Box box = RandomBox(random, shape);
-    std::vector<uint32_t> values(CountOf(box.shape));
+    const nd::Box box = RandomBox(random, shape);
+    std::vector<uint32_t> values(nd::Elements(box.shape));
     exec::ThreadPool* const threads = round % 2 == 0 ? &pool : nullptr;
     if (round % 3 == 0) {
       for (auto& value : values) value = random() % 1000;
@@ -106,9 +107,9 @@ INSTANTIATE_TEST_SUITE_P(Layouts, ArrayModelTest, testing::ValuesIn(kLayouts),
 
 class ArrayTest : public testing::Test {
  protected:
-  std::unique_ptr<Array> Make(std::optional<Index> shard, const char* codecs = "none") {
+  std::unique_ptr<Array> Make(std::optional<nd::Index> shard, const char* codecs = "none") {
     ArrayMetadata metadata;
-    metadata.data_type = DataType::kUInt8;
+    metadata.data_type = nd::DataType::kUInt8;
     metadata.shape = {8};
     metadata.chunk_shape = {2};
     metadata.shard_shape = std::move(shard);
@@ -131,7 +132,7 @@ class ArrayTest : public testing::Test {
 };
 
 TEST_F(ArrayTest, AbsentChunksAndShardsHoldTheFillValue) {
-  auto array = Make(Index{4});
+  auto array = Make(nd::Index{4});
   EXPECT_EQ(Read(*array), "ffffffff");
   Write(*array, 1, "a");
   EXPECT_EQ(Read(*array), "faffffff");
@@ -143,7 +144,7 @@ TEST_F(ArrayTest, AbsentChunksAndShardsHoldTheFillValue) {
 }
 
 TEST_F(ArrayTest, AShardThatSomebodyElseOverwroteIsNoticed) {
-  auto array = Make(Index{4}, "zstd");
+  auto array = Make(nd::Index{4}, "zstd");
   Write(*array, 0, "abcd");
   const auto before = array->Locate(std::vector<uint64_t>{1}, {});
   ASSERT_TRUE(before);
@@ -158,7 +159,7 @@ TEST_F(ArrayTest, AShardThatSomebodyElseOverwroteIsNoticed) {
 }
 
 TEST_F(ArrayTest, DamageIsDataLossThatNamesTheObject) {
-  for (const auto& shard : {std::optional<Index>(), std::optional<Index>(Index{4})}) {
+  for (const auto& shard : {std::optional<nd::Index>(), std::optional<nd::Index>(nd::Index{4})}) {
     auto array = Make(shard, "zstd");
     Write(*array, 0, "abcdefgh");
     const std::string key = array->UnitKey(std::vector<uint64_t>{1});
@@ -182,7 +183,7 @@ TEST_F(ArrayTest, DamageIsDataLossThatNamesTheObject) {
 }
 
 TEST_F(ArrayTest, WritersOfTheSameChunkLoseNothing) {
-  for (const auto& shard : {std::optional<Index>(), std::optional<Index>(Index{8})}) {
+  for (const auto& shard : {std::optional<nd::Index>(), std::optional<nd::Index>(nd::Index{8})}) {
     store_ = store::MakeMemoryStore();
     auto array = Make(shard);
     exec::ThreadPool pool(8);
@@ -198,7 +199,8 @@ TEST_F(ArrayTest, BoxesThatDoNotFitAreRefused) {
   auto array = Make(std::nullopt);
   std::string text(8, '?');
   const auto into = std::as_writable_bytes(std::span(text));
-  for (const Box& box : {Box{{0}, {9}}, Box{{9}, {0}}, Box{{4}, {5}}, Box{{0, 0}, {8, 1}}, Box{{0}, {7}}}) {
+  for (const nd::Box& box :
+       {nd::Box{{0}, {9}}, nd::Box{{9}, {0}}, nd::Box{{4}, {5}}, nd::Box{{0, 0}, {8, 1}}, nd::Box{{0}, {7}}}) {
     const auto read = array->ReadRegion(box, into, nullptr, {});
     ASSERT_FALSE(read);
     EXPECT_EQ(read.error().code(), ErrorCode::kInvalidArgument);
@@ -207,10 +209,10 @@ TEST_F(ArrayTest, BoxesThatDoNotFitAreRefused) {
 
 TEST_F(ArrayTest, AShardTooLargeToBeHeldIsAnError) {
   ArrayMetadata metadata;
-  metadata.data_type = DataType::kUInt8;
+  metadata.data_type = nd::DataType::kUInt8;
   metadata.shape = {uint64_t{1} << 50};
   metadata.chunk_shape = {uint64_t{1} << 30};
-  metadata.shard_shape = Index{uint64_t{1} << 50};
+  metadata.shard_shape = nd::Index{uint64_t{1} << 50};
   auto array = Array::Create(store_, "s", std::move(metadata), true, {});
   ASSERT_TRUE(array) << array.error().ToString();
   const auto written = (*array)->WriteRegion({{5}, {1}}, base::AsBytes("x"), nullptr, {});
@@ -220,20 +222,61 @@ TEST_F(ArrayTest, AShardTooLargeToBeHeldIsAnError) {
 }
 
 TEST_F(ArrayTest, ScalarsAndEmptyDimensions) {
-  for (const Index& shape : {Index{}, Index{0}, Index{3, 0}}) {
+  for (const nd::Index& shape : {nd::Index{}, nd::Index{0}, nd::Index{3, 0}}) {
     ArrayMetadata metadata;
-    metadata.data_type = DataType::kUInt8;
+    metadata.data_type = nd::DataType::kUInt8;
     metadata.shape = shape;
-    metadata.chunk_shape = Index(shape.size(), 1);
+    metadata.chunk_shape = nd::Index(shape.size(), 1);
     auto array = Array::Create(store_, "s", std::move(metadata), true, {});
     ASSERT_TRUE(array) << array.error().ToString();
-    std::string text(CountOf(shape), 'x');
-    const Box all{Index(shape.size(), 0), shape};
+    std::string text(nd::Elements(shape), 'x');
+    const nd::Box all{nd::Index(shape.size(), 0), shape};
     ASSERT_TRUE((*array)->WriteRegion(all, base::AsBytes(text), nullptr, {}));
     std::string back(text.size(), '?');
     ASSERT_TRUE((*array)->ReadRegion(all, std::as_writable_bytes(std::span(back)), nullptr, {}));
     EXPECT_EQ(back, text);
   }
+}
+
+// Neighbours in a shard come by one request, whatever the order they are asked in; a replaced shard is noticed.
+TEST(FetchMany, MergesNeighboursOfAShard) {
+  const std::shared_ptr<Store> store = store::MakeMemoryStore();
+  ArrayMetadata metadata;
+  metadata.data_type = nd::DataType::kInt32;
+  metadata.shape = {16};
+  metadata.chunk_shape = {2};
+  metadata.shard_shape = nd::Index{8};
+  metadata.codecs = *CodecsFromName("none", metadata.data_type, true);
+  auto array = Array::Create(store, "a", metadata, false, {});
+  ASSERT_TRUE(array);
+  const auto write = [&](int32_t first) {
+    std::vector<int32_t> values(16);
+    for (int32_t i = 0; i < 16; ++i) values[static_cast<size_t>(i)] = first + i;
+    ASSERT_TRUE((*array)->WriteRegion({{0}, {16}}, std::as_bytes(std::span(values)), nullptr, {}));
+  };
+  write(100);
+  const std::vector<nd::Index> chunks = {{2}, {7}, {1}, {3}, {5}};
+  const auto check = [&](int32_t first) {
+    auto fetched = (*array)->FetchMany(chunks, {});
+    ASSERT_TRUE(fetched) << fetched.error().ToString();
+    for (size_t i = 0; i < chunks.size(); ++i) {
+      std::vector<int32_t> values(2);
+      ASSERT_TRUE(fetched->chunks[i]);
+      ASSERT_TRUE((*array)->Decode(chunks[i], *fetched->chunks[i], std::as_writable_bytes(std::span(values))));
+      EXPECT_EQ(values[0], first + 2 * static_cast<int32_t>(chunks[i][0]));
+    }
+    if (first != 100) return;
+    EXPECT_EQ(fetched->requests, 3U) << "1, 2 and 3 lie together, 5 and 7 apart";
+  };
+  check(100);
+  EXPECT_EQ((*array)->UnitNumber(nd::Index{3}), 0U);
+  EXPECT_EQ((*array)->UnitNumber(nd::Index{4}), 1U);
+  auto other = Array::Open(store, "a", {});  // its writes are not known to the first one's index
+  ASSERT_TRUE(other);
+  std::swap(*array, *other);
+  write(1000);
+  std::swap(*array, *other);
+  check(1000);
 }
 
 }  // namespace

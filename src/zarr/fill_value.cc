@@ -8,7 +8,8 @@
 #include <optional>
 
 #include "base/encoding.h"
-#include "zarr/codecs/byte_order.h"
+#include "nd/byte_order.h"
+#include "nd/data_type.h"
 
 namespace seamount::zarr {
 namespace {
@@ -25,9 +26,9 @@ T ValueOf(const Bytes& element) {
   return value;
 }
 
-Error BadFill(DataType type, const Json& value) {
+Error BadFill(nd::DataType type, const Json& value) {
   return base::DataLoss("fill_value " + DumpJson(value).substr(0, 64) + " is not a value of " +
-                        std::string(NameOf(type)));
+                        std::string(nd::NameOf(type)));
 }
 
 template <class T>
@@ -111,32 +112,34 @@ std::optional<Bytes> ParseBool(const Json& value) {
   return std::nullopt;
 }
 
-std::optional<Bytes> ParseBase64(DataType type, const Json& value, bool big_endian) {
+std::optional<Bytes> ParseBase64(nd::DataType type, const Json& value, bool big_endian) {
   if (!value.is_string()) return std::nullopt;
   const auto decoded = base::Base64Decode(value.get<std::string>());
-  if (!decoded || decoded->size() != SizeOf(type)) return std::nullopt;
+  if (!decoded || decoded->size() != nd::SizeOf(type)) return std::nullopt;
   Buffer element(decoded->size());
   std::memcpy(element.data(), decoded->data(), decoded->size());
-  if (big_endian) SwapBytes(element.span(), WordSizeOf(type));
+  if (big_endian) nd::SwapBytes(element.span(), nd::WordSizeOf(type));
   return Bytes(std::move(element));
 }
 
-std::optional<Bytes> ParseSpelling(DataType type, const Json& value) {
+std::optional<Bytes> ParseSpelling(nd::DataType type, const Json& value) {
   switch (type) {
-    case DataType::kBool: return ParseBool(value);
-    case DataType::kInt8: return ParseInteger<int8_t>(value);
-    case DataType::kInt16: return ParseInteger<int16_t>(value);
-    case DataType::kInt32: return ParseInteger<int32_t>(value);
-    case DataType::kInt64: return ParseInteger<int64_t>(value);
-    case DataType::kUInt8: return ParseInteger<uint8_t>(value);
-    case DataType::kUInt16: return ParseInteger<uint16_t>(value);
-    case DataType::kUInt32: return ParseInteger<uint32_t>(value);
-    case DataType::kUInt64: return ParseInteger<uint64_t>(value);
-    case DataType::kFloat16: return ParseFloat(value, 2);
-    case DataType::kFloat32: return ParseFloat(value, 4);
-    case DataType::kFloat64: return ParseFloat(value, 8);
-    case DataType::kComplex64: return ParseComplex(value, 4);
-    case DataType::kComplex128: return ParseComplex(value, 8);
+    case nd::DataType::kBool: return ParseBool(value);
+    case nd::DataType::kInt8: return ParseInteger<int8_t>(value);
+    case nd::DataType::kInt16: return ParseInteger<int16_t>(value);
+    case nd::DataType::kInt32: return ParseInteger<int32_t>(value);
+    case nd::DataType::kInt64: return ParseInteger<int64_t>(value);
+    case nd::DataType::kUInt8: return ParseInteger<uint8_t>(value);
+    case nd::DataType::kUInt16: return ParseInteger<uint16_t>(value);
+    case nd::DataType::kUInt32: return ParseInteger<uint32_t>(value);
+    case nd::DataType::kUInt64: return ParseInteger<uint64_t>(value);
+    case nd::DataType::kFloat16: return ParseFloat(value, 2);
+    case nd::DataType::kFloat32: return ParseFloat(value, 4);
+    case nd::DataType::kFloat64: return ParseFloat(value, 8);
+    case nd::DataType::kComplex64: return ParseComplex(value, 4);
+    case nd::DataType::kComplex128: return ParseComplex(value, 8);
+    case nd::DataType::kChar:
+    case nd::DataType::kOther: break;  // no Zarr array has them
   }
   return std::nullopt;
 }
@@ -196,35 +199,37 @@ double DoubleFromHalf(uint16_t bits) {
   return (bits & 0x8000) != 0 ? -magnitude : magnitude;
 }
 
-Result<Bytes> ParseFillValue(DataType type, const Json& value) {
+Result<Bytes> ParseFillValue(nd::DataType type, const Json& value) {
   if (auto element = ParseSpelling(type, value)) return *std::move(element);
   return BadFill(type, value);
 }
 
-Result<Bytes> ParseFillValueV2(DataType type, const Json& value, bool big_endian) {
+Result<Bytes> ParseFillValueV2(nd::DataType type, const Json& value, bool big_endian) {
   if (auto element = ParseSpelling(type, value)) return *std::move(element);
   if (auto element = ParseBase64(type, value, big_endian)) return *std::move(element);
   return BadFill(type, value);
 }
 
-Json FormatFillValue(DataType type, const Bytes& element, int format) {
-  const Bytes zero = ElementOf(std::array<std::byte, 16>{}).Slice(0, SizeOf(type));
-  const Bytes& fill = element.size() == SizeOf(type) ? element : zero;
+Json FormatFillValue(nd::DataType type, const Bytes& element, int format) {
+  const Bytes zero = ElementOf(std::array<std::byte, 16>{}).Slice(0, nd::SizeOf(type));
+  const Bytes& fill = element.size() == nd::SizeOf(type) ? element : zero;
   switch (type) {
-    case DataType::kBool: return ValueOf<uint8_t>(fill) != 0;
-    case DataType::kInt8: return ValueOf<int8_t>(fill);
-    case DataType::kInt16: return ValueOf<int16_t>(fill);
-    case DataType::kInt32: return ValueOf<int32_t>(fill);
-    case DataType::kInt64: return ValueOf<int64_t>(fill);
-    case DataType::kUInt8: return ValueOf<uint8_t>(fill);
-    case DataType::kUInt16: return ValueOf<uint16_t>(fill);
-    case DataType::kUInt32: return ValueOf<uint32_t>(fill);
-    case DataType::kUInt64: return ValueOf<uint64_t>(fill);
-    case DataType::kFloat16:
-    case DataType::kFloat32:
-    case DataType::kFloat64: return FormatFloatElement(fill, format);
-    case DataType::kComplex64:
-    case DataType::kComplex128: return FormatComplex(fill, format);
+    case nd::DataType::kBool: return ValueOf<uint8_t>(fill) != 0;
+    case nd::DataType::kInt8: return ValueOf<int8_t>(fill);
+    case nd::DataType::kInt16: return ValueOf<int16_t>(fill);
+    case nd::DataType::kInt32: return ValueOf<int32_t>(fill);
+    case nd::DataType::kInt64: return ValueOf<int64_t>(fill);
+    case nd::DataType::kUInt8: return ValueOf<uint8_t>(fill);
+    case nd::DataType::kUInt16: return ValueOf<uint16_t>(fill);
+    case nd::DataType::kUInt32: return ValueOf<uint32_t>(fill);
+    case nd::DataType::kUInt64: return ValueOf<uint64_t>(fill);
+    case nd::DataType::kFloat16:
+    case nd::DataType::kFloat32:
+    case nd::DataType::kFloat64: return FormatFloatElement(fill, format);
+    case nd::DataType::kComplex64:
+    case nd::DataType::kComplex128: return FormatComplex(fill, format);
+    case nd::DataType::kChar:
+    case nd::DataType::kOther: break;
   }
   return nullptr;
 }

@@ -3,8 +3,8 @@
 #include <nlohmann/json.hpp>
 #include <optional>
 
+#include "zarr/codecs/json.h"
 #include "zarr/documents.h"
-#include "zarr/json.h"
 
 namespace seamount::zarr {
 namespace {

@@ -1,4 +1,4 @@
-// What v2 and v3 share: data types, checks, codecs by the names people use.
+// What v2 and v3 share: checks, codecs by the names people use.
 #include "zarr/metadata.h"
 
 #include <algorithm>
@@ -11,35 +11,11 @@
 #include "base/text.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
+#include "zarr/codecs/json.h"
 #include "zarr/codecs/sharding.h"
-#include "zarr/json.h"
 
 namespace seamount::zarr {
 namespace {
-
-struct TypeRow {
-  DataType type;
-  std::string_view name;
-  size_t size;
-};
-constexpr TypeRow kTypes[] = {
-    {DataType::kBool, "bool", 1},           {DataType::kInt8, "int8", 1},
-    {DataType::kInt16, "int16", 2},         {DataType::kInt32, "int32", 4},
-    {DataType::kInt64, "int64", 8},         {DataType::kUInt8, "uint8", 1},
-    {DataType::kUInt16, "uint16", 2},       {DataType::kUInt32, "uint32", 4},
-    {DataType::kUInt64, "uint64", 8},       {DataType::kFloat16, "float16", 2},
-    {DataType::kFloat32, "float32", 4},     {DataType::kFloat64, "float64", 8},
-    {DataType::kComplex64, "complex64", 8}, {DataType::kComplex128, "complex128", 16},
-};
-constexpr bool TypesInEnumOrder() {
-  for (size_t i = 0; i < std::size(kTypes); ++i) {
-    if (kTypes[i].type != static_cast<DataType>(i)) return false;
-  }
-  return true;
-}
-static_assert(TypesInEnumOrder(), "rows are found by their enumerator");
-
-const TypeRow& RowOf(DataType type) { return kTypes[static_cast<size_t>(type)]; }
 
 // The number of chunks is counted in 64 bits, in bytes of their index even.
 Result<void> CheckGrid(const ArrayMetadata& metadata) {
@@ -67,11 +43,11 @@ Result<int> LevelOr(std::string_view text, int fallback, int min, int max) {
   return level;
 }
 
-CodecSpec BloscSpec(std::string_view compressor, int level, DataType type) {
+CodecSpec BloscSpec(std::string_view compressor, int level, nd::DataType type) {
   const Json configuration{{"cname", std::string(compressor)},
                            {"clevel", level},
-                           {"shuffle", SizeOf(type) > 1 ? "shuffle" : "noshuffle"},
-                           {"typesize", SizeOf(type)},
+                           {"shuffle", nd::SizeOf(type) > 1 ? "shuffle" : "noshuffle"},
+                           {"typesize", nd::SizeOf(type)},
                            {"blocksize", 0}};
   return {"blosc", DumpJson(configuration)};
 }
@@ -84,15 +60,12 @@ const std::vector<std::string>& CodecNames() {
 
 }  // namespace
 
-size_t SizeOf(DataType type) { return RowOf(type).size; }
-
-std::string_view NameOf(DataType type) { return RowOf(type).name; }
-
-Result<DataType> DataTypeFromName(std::string_view v3_name) {
+Result<nd::DataType> DataTypeFromName(std::string_view v3_name) {
   std::vector<std::string> names;
-  for (const TypeRow& row : kTypes) {
-    if (row.name == v3_name) return row.type;
-    names.emplace_back(row.name);
+  for (int i = 0; i <= static_cast<int>(nd::DataType::kComplex128); ++i) {
+    const auto type = static_cast<nd::DataType>(i);
+    if (nd::NameOf(type) == v3_name) return type;
+    names.emplace_back(nd::NameOf(type));
   }
   return base::InvalidArgument("data type \"" + std::string(v3_name.substr(0, 64)) + "\" is not supported" +
                                base::NameHint(v3_name, names));
@@ -100,7 +73,7 @@ Result<DataType> DataTypeFromName(std::string_view v3_name) {
 
 Bytes FillElementOf(const ArrayMetadata& metadata) {
   if (!metadata.fill_value.empty()) return metadata.fill_value;
-  Buffer zero(SizeOf(metadata.data_type));
+  Buffer zero(nd::SizeOf(metadata.data_type));
   std::memset(zero.data(), 0, zero.size());
   return zero;
 }
@@ -115,8 +88,8 @@ Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
     return base::InvalidArgument("dimension_names: " + std::to_string(metadata.dimension_names.size()) + " names for " +
                                  std::to_string(rank) + " dimensions");
   }
-  if (!metadata.fill_value.empty() && metadata.fill_value.size() != SizeOf(metadata.data_type)) {
-    return base::InvalidArgument("the fill value is not one element of " + std::string(NameOf(metadata.data_type)));
+  if (!metadata.fill_value.empty() && metadata.fill_value.size() != nd::SizeOf(metadata.data_type)) {
+    return base::InvalidArgument("the fill value is not one element of " + std::string(nd::NameOf(metadata.data_type)));
   }
   if (metadata.separator != '/' && metadata.separator != '.') {
     return base::InvalidArgument("the chunk key separator must be '/' or '.'");
@@ -130,7 +103,7 @@ Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
   return {};
 }
 
-Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, DataType type, bool checksum) {
+Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, nd::DataType type, bool checksum) {
   const size_t colon = name.find(':');
   const std::string_view kind = name.substr(0, colon);
   const std::string_view level_text = colon == std::string_view::npos ? "" : name.substr(colon + 1);

@@ -9,38 +9,17 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "nd/data_type.h"
+#include "zarr/codecs/codec_spec.h"
 
 namespace seamount::zarr {
 
-enum class DataType {
-  kBool,
-  kInt8,
-  kInt16,
-  kInt32,
-  kInt64,
-  kUInt8,
-  kUInt16,
-  kUInt32,
-  kUInt64,
-  kFloat16,
-  kFloat32,
-  kFloat64,
-  kComplex64,
-  kComplex128
-};
-size_t SizeOf(DataType type);
-std::string_view NameOf(DataType type);  // the v3 name: "float32"
-Result<DataType> DataTypeFromName(std::string_view v3_name);
-
-// One codec with its configuration, as v3 spells it: name "blosc", configuration_json {"cname":"zstd",…}.
-struct CodecSpec {
-  std::string name;
-  std::string configuration_json = "{}";
-};
+// InvalidArgument names the data types that a Zarr array may have: all of nd's but the last two.
+Result<nd::DataType> DataTypeFromName(std::string_view v3_name);
 
 struct ArrayMetadata {
   int format = 3;  // 3 or 2
-  DataType data_type = DataType::kFloat32;
+  nd::DataType data_type = nd::DataType::kFloat32;
   std::vector<uint64_t> shape;
   std::vector<uint64_t> chunk_shape;                 // the unit of decoding: the inner chunk where sharded
   std::optional<std::vector<uint64_t>> shard_shape;  // v3 only; a multiple of chunk_shape
@@ -64,14 +43,9 @@ Bytes FillElementOf(const ArrayMetadata& metadata);
 // metadata has passed it.
 Result<void> CheckArrayMetadata(const ArrayMetadata& metadata);
 
-// Limits of what is believed of a document read from outside.
-inline constexpr size_t kMaxDimensions = 64;                   // as NumPy 2
-inline constexpr uint64_t kMaxChunkBytes = uint64_t{4} << 30;  // decoded; one chunk must fit in memory several times
-inline constexpr uint64_t kMaxChunksPerShard = uint64_t{1} << 22;  // an index of 64 MiB
-
 // Codec chains for writing, by the names people use: "none", "zstd", "zstd:3", "blosc-lz4", "blosc-zstd:1", "gzip:5",
 // each with a trailing crc32c where `checksum`. InvalidArgument names those there are.
-Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, DataType type, bool checksum);
+Result<std::vector<CodecSpec>> CodecsFromName(std::string_view name, nd::DataType type, bool checksum);
 
 // Malformed documents are DataLoss, well-formed ones that ask for what is not supported are InvalidArgument. Neither
 // names the document: the caller knows where it lies.

@@ -5,6 +5,7 @@
 
 #include <cstring>
 
+#include "nd/data_type.h"
 #include "zarr/fill_value.h"
 
 namespace seamount::zarr {
@@ -139,12 +140,12 @@ TEST(MetadataV2Test, WhatV2CannotSayIsRefused) {
 
 TEST(CodecsFromNameTest, KnowsTheNamesAndSaysThem) {
   for (const char* name : {"none", "zstd", "zstd:19", "gzip:9", "blosc-lz4", "blosc-zstd:1", "blosc-blosclz:3"}) {
-    EXPECT_TRUE(CodecsFromName(name, DataType::kFloat64, true)) << name;
+    EXPECT_TRUE(CodecsFromName(name, nd::DataType::kFloat64, true)) << name;
   }
   for (const char* name : {"", "zstd:0", "zstd:x", "blosc-", "blosc-lz4:10", "none:1", "zst"}) {
-    EXPECT_FALSE(CodecsFromName(name, DataType::kFloat64, false)) << name;
+    EXPECT_FALSE(CodecsFromName(name, nd::DataType::kFloat64, false)) << name;
   }
-  EXPECT_THAT(CodecsFromName("blosc-zst", DataType::kInt8, false).error().message(), HasSubstr("blosc-zstd"));
+  EXPECT_THAT(CodecsFromName("blosc-zst", nd::DataType::kInt8, false).error().message(), HasSubstr("blosc-zstd"));
 }
 
 TEST(CheckArrayMetadataTest, NamesWhatIsWrong) {

@@ -5,11 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <numeric>
 
-#include "zarr/codecs/byte_order.h"
+#include "nd/data_type.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
+#include "zarr/codecs/json.h"
 #include "zarr/fill_value.h"
-#include "zarr/json.h"
 #include "zarr/metadata.h"
 
 namespace seamount::zarr {
@@ -19,19 +19,19 @@ namespace {
 constexpr const char* kDimensions = "_ARRAY_DIMENSIONS";
 
 struct KindRow {
-  DataType type;
+  nd::DataType type;
   std::string_view code;  // NumPy's, without byte order
 };
 constexpr KindRow kKinds[] = {
-    {DataType::kBool, "b1"},      {DataType::kInt8, "i1"},        {DataType::kInt16, "i2"},
-    {DataType::kInt32, "i4"},     {DataType::kInt64, "i8"},       {DataType::kUInt8, "u1"},
-    {DataType::kUInt16, "u2"},    {DataType::kUInt32, "u4"},      {DataType::kUInt64, "u8"},
-    {DataType::kFloat16, "f2"},   {DataType::kFloat32, "f4"},     {DataType::kFloat64, "f8"},
-    {DataType::kComplex64, "c8"}, {DataType::kComplex128, "c16"},
+    {nd::DataType::kBool, "b1"},      {nd::DataType::kInt8, "i1"},        {nd::DataType::kInt16, "i2"},
+    {nd::DataType::kInt32, "i4"},     {nd::DataType::kInt64, "i8"},       {nd::DataType::kUInt8, "u1"},
+    {nd::DataType::kUInt16, "u2"},    {nd::DataType::kUInt32, "u4"},      {nd::DataType::kUInt64, "u8"},
+    {nd::DataType::kFloat16, "f2"},   {nd::DataType::kFloat32, "f4"},     {nd::DataType::kFloat64, "f8"},
+    {nd::DataType::kComplex64, "c8"}, {nd::DataType::kComplex128, "c16"},
 };
 
 struct V2Type {
-  DataType type;
+  nd::DataType type;
   bool big_endian;
 };
 
@@ -43,8 +43,8 @@ Result<V2Type> ParseType(const Json& json) {
   if (order == '<' || order == '>' || order == '|') {
     for (const KindRow& row : kKinds) {
       if (std::string_view(text).substr(1) != row.code) continue;
-      if (order == '|' && SizeOf(row.type) > 1) break;
-      return V2Type{row.type, order == '>' && SizeOf(row.type) > 1};
+      if (order == '|' && nd::SizeOf(row.type) > 1) break;
+      return V2Type{row.type, order == '>' && nd::SizeOf(row.type) > 1};
     }
   }
   return base::InvalidArgument("data type \"" + text.substr(0, 64) +
@@ -115,8 +115,8 @@ Result<void> ParseAttributes(std::string_view zattrs, ArrayMetadata& metadata) {
   return {};
 }
 
-std::string TypeCode(DataType type, bool big_endian) {
-  const char order = SizeOf(type) == 1 ? '|' : big_endian ? '>' : '<';
+std::string TypeCode(nd::DataType type, bool big_endian) {
+  const char order = nd::SizeOf(type) == 1 ? '|' : big_endian ? '>' : '<';
   return order + std::string(kKinds[static_cast<size_t>(type)].code);
 }
 
@@ -144,7 +144,7 @@ Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
     if (codec.name == "transpose") continue;
     if (codec.name == "bytes") {
       SEAMOUNT_TRY_ASSIGN(big_endian,
-                          ParseBytesConfiguration(codec.configuration_json, WordSizeOf(metadata.data_type)));
+                          ParseBytesConfiguration(codec.configuration_json, nd::WordSizeOf(metadata.data_type)));
       continue;
     }
     SEAMOUNT_TRY_ASSIGN(const std::string v2, CodecToV2(codec));
@@ -177,7 +177,7 @@ Result<ArrayMetadata> ParseArrayMetadataV2(std::string_view zarray, std::string_
   SEAMOUNT_TRY_ASSIGN(const Json* fill, Member(json, "fill_value"));
   metadata.fill_value_null = fill->is_null();
   if (metadata.fill_value_null) {
-    Buffer zero(SizeOf(type.type));
+    Buffer zero(nd::SizeOf(type.type));
     std::fill(zero.span().begin(), zero.span().end(), std::byte{0});
     metadata.fill_value = Bytes(std::move(zero));
   } else {

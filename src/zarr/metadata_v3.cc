@@ -5,10 +5,11 @@
 #include <nlohmann/json.hpp>
 #include <utility>
 
+#include "nd/data_type.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
+#include "zarr/codecs/json.h"
 #include "zarr/fill_value.h"
-#include "zarr/json.h"
 #include "zarr/metadata.h"
 
 namespace seamount::zarr {
@@ -103,7 +104,7 @@ Json CodecsJson(const std::vector<CodecSpec>& codecs) {
 
 Json ShardingJson(const ArrayMetadata& metadata) {
   std::vector<CodecSpec> index_codecs = metadata.shard_index_codecs;
-  if (index_codecs.empty()) index_codecs = {BytesSpec(DataType::kUInt64, /*big_endian=*/false), {"crc32c", "{}"}};
+  if (index_codecs.empty()) index_codecs = {BytesSpec(nd::DataType::kUInt64, /*big_endian=*/false), {"crc32c", "{}"}};
   Json configuration = Json::object();
   configuration["chunk_shape"] = metadata.chunk_shape;
   configuration["codecs"] = CodecsJson(WithBytesCodec(metadata.codecs, metadata.data_type));
@@ -144,7 +145,7 @@ std::string SerializeArrayMetadataV3(const ArrayMetadata& metadata) {
   json["zarr_format"] = 3;
   json["node_type"] = "array";
   json["shape"] = metadata.shape;
-  json["data_type"] = NameOf(metadata.data_type);
+  json["data_type"] = nd::NameOf(metadata.data_type);
   Json grid = Json::object();
   grid["chunk_shape"] = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   json["chunk_grid"] = NamedJson("regular", std::move(grid));

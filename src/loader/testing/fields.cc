@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <random>
 
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "zarr/array.h"
 
 namespace seamount::loader {
@@ -24,12 +26,12 @@ void WriteField(const std::shared_ptr<Store>& store, const Field& field) {
   metadata.attributes_json = field.attributes;
   const float fill = 0;
   metadata.fill_value = Bytes::Copy(std::as_bytes(std::span(&fill, 1)));
-  auto codecs = zarr::CodecsFromName(field.codecs, zarr::DataType::kFloat32, true);
+  auto codecs = zarr::CodecsFromName(field.codecs, nd::DataType::kFloat32, true);
   ASSERT_TRUE(codecs) << codecs.error().message();
   metadata.codecs = *codecs;
   auto array = zarr::Array::Create(store, field.name, metadata, false, {});
   ASSERT_TRUE(array) << array.error().message();
-  const auto written = (*array)->WriteRegion({zarr::Index(field.shape.size(), 0), field.shape},
+  const auto written = (*array)->WriteRegion({nd::Index(field.shape.size(), 0), field.shape},
                                              std::as_bytes(std::span(field.values)), nullptr, {});
   ASSERT_TRUE(written) << written.error().message();
 }

@@ -9,9 +9,11 @@
 #include <utility>
 #include <vector>
 
+#include "cf/attribute.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
-#include "source/copy_box.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
@@ -22,18 +24,17 @@ class FakeDataset final : public source::Dataset {
   using Field = std::function<float(uint64_t, uint64_t, uint64_t)>;
   explicit FakeDataset(Field field, uint64_t steps = 36) : field_(std::move(field)), steps_(steps) {
     dimensions_ = {{"time", steps, true}, {"lat", 3, false}, {"lon", 4, false}};
-    Add("time", source::DataType::kFloat64, {"time"},
-        {{"units", source::DataType::kChar, "months since 2000-01-16", {}}});
-    Add("lat", source::DataType::kFloat64, {"lat"}, {{"units", source::DataType::kChar, "degrees_north", {}}});
-    Add("lon", source::DataType::kFloat64, {"lon"}, {{"units", source::DataType::kChar, "degrees_east", {}}});
-    Add("u", source::DataType::kFloat32, {"time", "lat", "lon"},
-        {{"units", source::DataType::kChar, "m/s", {}}, {"_FillValue", source::DataType::kFloat32, "", {-99}}});
+    Add("time", nd::DataType::kFloat64, {"time"}, {{"units", nd::DataType::kChar, "months since 2000-01-16", {}}});
+    Add("lat", nd::DataType::kFloat64, {"lat"}, {{"units", nd::DataType::kChar, "degrees_north", {}}});
+    Add("lon", nd::DataType::kFloat64, {"lon"}, {{"units", nd::DataType::kChar, "degrees_east", {}}});
+    Add("u", nd::DataType::kFloat32, {"time", "lat", "lon"},
+        {{"units", nd::DataType::kChar, "m/s", {}}, {"_FillValue", nd::DataType::kFloat32, "", {-99}}});
   }
   const std::vector<source::FileIdentity>& files() const override { return files_; }
   const std::vector<source::Dimension>& dimensions() const override { return dimensions_; }
   const std::vector<source::Variable>& variables() const override { return variables_; }
-  const std::vector<source::Attribute>& attributes() const override { return attributes_; }
-  Result<void> ReadBox(size_t variable, const source::Box& box, std::span<std::byte> into) const override {
+  const std::vector<cf::Attribute>& attributes() const override { return attributes_; }
+  Result<void> ReadBox(size_t variable, const nd::Box& box, std::span<std::byte> into) const override {
     if (fail_reads && variable == 3) return base::Unavailable("the disk went away");
     SEAMOUNT_TRY(source::CheckBox(variables_[variable], box, into.size(), "fake.nc"));
     if (variable < 3) {
@@ -59,8 +60,8 @@ class FakeDataset final : public source::Dataset {
   std::atomic<bool> fail_reads = false;
 
  private:
-  void Add(const std::string& name, source::DataType type, const std::vector<std::string>& dimensions,
-           std::vector<source::Attribute> attributes) {
+  void Add(const std::string& name, nd::DataType type, const std::vector<std::string>& dimensions,
+           std::vector<cf::Attribute> attributes) {
     source::Variable variable;
     variable.name = name;
     variable.type = type;
@@ -78,7 +79,7 @@ class FakeDataset final : public source::Dataset {
   std::vector<source::FileIdentity> files_ = {{.path = "fake.nc", .size_bytes = 1, .modified_ns = 2}};
   std::vector<source::Dimension> dimensions_;
   std::vector<source::Variable> variables_;
-  std::vector<source::Attribute> attributes_;
+  std::vector<cf::Attribute> attributes_;
 };
 
 inline float Season(uint64_t t, uint64_t y, uint64_t x) {

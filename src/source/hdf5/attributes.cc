@@ -8,6 +8,8 @@
 #include <cstring>
 #include <memory>
 
+#include "cf/attribute.h"
+#include "nd/data_type.h"
 #include "source/hdf5/library.h"
 
 namespace seamount::source::hdf5 {
@@ -25,7 +27,7 @@ constexpr std::array<std::string_view, 8> kInternal = {"CLASS",          "NAME",
                                                        "REFERENCE_LIST", "_Netcdf4Dimid", "_Netcdf4Coordinates",
                                                        "_nc3_strict",    "_NCProperties"};
 
-std::optional<Attribute> ReadText(hid_t attribute, hid_t type, hid_t space, Attribute out) {
+std::optional<cf::Attribute> ReadText(hid_t attribute, hid_t type, hid_t space, cf::Attribute out) {
   const hssize_t points = H5Sget_simple_extent_npoints(space);
   if (points < 0 || points > 4096) return std::nullopt;
   if (H5Tis_variable_str(type) > 0) {
@@ -52,61 +54,60 @@ std::optional<Attribute> ReadText(hid_t attribute, hid_t type, hid_t space, Attr
 
 }  // namespace
 
-DataType TypeOf(hid_t type, bool* swap) {
+nd::DataType TypeOf(hid_t type, bool* swap) {
   const H5T_class_t kind = H5Tget_class(type);
-  if (kind != H5T_INTEGER && kind != H5T_FLOAT) return DataType::kOther;
+  if (kind != H5T_INTEGER && kind != H5T_FLOAT) return nd::DataType::kOther;
   const size_t size = H5Tget_size(type);
   const H5T_order_t order = H5Tget_order(type);
   const H5T_order_t native = std::endian::native == std::endian::little ? H5T_ORDER_LE : H5T_ORDER_BE;
   *swap = size > 1 && order != native;
-  if (size > 1 && order != H5T_ORDER_LE && order != H5T_ORDER_BE) return DataType::kOther;
+  if (size > 1 && order != H5T_ORDER_LE && order != H5T_ORDER_BE) return nd::DataType::kOther;
   const auto any_of = [&](hid_t little, hid_t big) { return H5Tequal(type, little) > 0 || H5Tequal(type, big) > 0; };
   if (kind == H5T_FLOAT) {
-    if (any_of(H5T_IEEE_F32LE, H5T_IEEE_F32BE)) return DataType::kFloat32;
-    return any_of(H5T_IEEE_F64LE, H5T_IEEE_F64BE) ? DataType::kFloat64 : DataType::kOther;
+    if (any_of(H5T_IEEE_F32LE, H5T_IEEE_F32BE)) return nd::DataType::kFloat32;
+    return any_of(H5T_IEEE_F64LE, H5T_IEEE_F64BE) ? nd::DataType::kFloat64 : nd::DataType::kOther;
   }
-  if (H5Tget_precision(type) != 8 * size || H5Tget_offset(type) != 0) return DataType::kOther;  // padded bits
+  if (H5Tget_precision(type) != 8 * size || H5Tget_offset(type) != 0) return nd::DataType::kOther;  // padded bits
   const bool is_signed = H5Tget_sign(type) == H5T_SGN_2;
   switch (size) {
-    case 1: return is_signed ? DataType::kInt8 : DataType::kUInt8;
-    case 2: return is_signed ? DataType::kInt16 : DataType::kUInt16;
-    case 4: return is_signed ? DataType::kInt32 : DataType::kUInt32;
-    case 8: return is_signed ? DataType::kInt64 : DataType::kUInt64;
-    default: return DataType::kOther;
+    case 1: return is_signed ? nd::DataType::kInt8 : nd::DataType::kUInt8;
+    case 2: return is_signed ? nd::DataType::kInt16 : nd::DataType::kUInt16;
+    case 4: return is_signed ? nd::DataType::kInt32 : nd::DataType::kUInt32;
+    case 8: return is_signed ? nd::DataType::kInt64 : nd::DataType::kUInt64;
+    default: return nd::DataType::kOther;
   }
 }
 
-hid_t NativeType(DataType type) {
+hid_t NativeType(nd::DataType type) {
   switch (type) {
-    case DataType::kInt8: return H5T_NATIVE_INT8;
-    case DataType::kUInt8: return H5T_NATIVE_UINT8;
-    case DataType::kInt16: return H5T_NATIVE_INT16;
-    case DataType::kUInt16: return H5T_NATIVE_UINT16;
-    case DataType::kInt32: return H5T_NATIVE_INT32;
-    case DataType::kUInt32: return H5T_NATIVE_UINT32;
-    case DataType::kInt64: return H5T_NATIVE_INT64;
-    case DataType::kUInt64: return H5T_NATIVE_UINT64;
-    case DataType::kFloat32: return H5T_NATIVE_FLOAT;
-    case DataType::kFloat64: return H5T_NATIVE_DOUBLE;
-    case DataType::kChar:
-    case DataType::kOther: return H5T_NATIVE_CHAR;
+    case nd::DataType::kInt8: return H5T_NATIVE_INT8;
+    case nd::DataType::kUInt8: return H5T_NATIVE_UINT8;
+    case nd::DataType::kInt16: return H5T_NATIVE_INT16;
+    case nd::DataType::kUInt16: return H5T_NATIVE_UINT16;
+    case nd::DataType::kInt32: return H5T_NATIVE_INT32;
+    case nd::DataType::kUInt32: return H5T_NATIVE_UINT32;
+    case nd::DataType::kInt64: return H5T_NATIVE_INT64;
+    case nd::DataType::kUInt64: return H5T_NATIVE_UINT64;
+    case nd::DataType::kFloat32: return H5T_NATIVE_FLOAT;
+    case nd::DataType::kFloat64: return H5T_NATIVE_DOUBLE;
+    default: return H5T_NATIVE_CHAR;  // no others come from TypeOf
   }
-  return H5T_NATIVE_CHAR;
 }
 
-std::optional<Attribute> ReadAttribute(hid_t object, const std::string& name) {
+std::optional<cf::Attribute> ReadAttribute(hid_t object, const std::string& name) {
   if (H5Aexists(object, name.c_str()) <= 0) return std::nullopt;
   const AttributeHandle attribute(H5Aopen(object, name.c_str(), H5P_DEFAULT));
   if (!attribute) return std::nullopt;
   const TypeHandle type(H5Aget_type(attribute.get()));
   const SpaceHandle space(H5Aget_space(attribute.get()));
   if (!type || !space) return std::nullopt;
-  Attribute out{name, DataType::kChar, {}, {}};
+  cf::Attribute out{name, nd::DataType::kChar, {}, {}};
   const hssize_t points = H5Sget_simple_extent_npoints(space.get());
   if (H5Tget_class(type.get()) == H5T_STRING) return ReadText(attribute.get(), type.get(), space.get(), std::move(out));
   bool swap = false;
   out.type = TypeOf(type.get(), &swap);
-  if (out.type == DataType::kOther || points < 0 || static_cast<size_t>(points) > kMaxAttributeBytes / sizeof(double)) {
+  if (out.type == nd::DataType::kOther || points < 0 ||
+      static_cast<size_t>(points) > kMaxAttributeBytes / sizeof(double)) {
     return std::nullopt;
   }
   out.numbers.resize(static_cast<size_t>(points));
@@ -114,7 +115,7 @@ std::optional<Attribute> ReadAttribute(hid_t object, const std::string& name) {
   return out;
 }
 
-std::vector<Attribute> ReadAttributes(hid_t object) {
+std::vector<cf::Attribute> ReadAttributes(hid_t object) {
   std::vector<std::string> names;
   const auto add = [](hid_t, const char* name, const H5A_info_t*, void* into) -> herr_t {
     static_cast<std::vector<std::string>*>(into)->emplace_back(name);
@@ -127,7 +128,7 @@ std::vector<Attribute> ReadAttributes(hid_t object) {
     at = 0;
     H5Aiterate2(object, H5_INDEX_NAME, H5_ITER_INC, &at, add, &names);
   }
-  std::vector<Attribute> attributes;
+  std::vector<cf::Attribute> attributes;
   for (const std::string& name : names) {
     if (std::find(kInternal.begin(), kInternal.end(), name) != kInternal.end()) continue;
     if (auto attribute = ReadAttribute(object, name)) attributes.push_back(*std::move(attribute));

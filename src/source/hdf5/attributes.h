@@ -6,17 +6,19 @@
 #include <string>
 #include <vector>
 
+#include "cf/attribute.h"
+#include "nd/data_type.h"
 #include "source/dataset.h"
 
 namespace seamount::source::hdf5 {
 
 // The type as stored; kOther for what is not a plain number. Sets *swap when the byte order is not this machine's.
-DataType TypeOf(int64_t type, bool* swap);
-int64_t NativeType(DataType type);
+nd::DataType TypeOf(int64_t type, bool* swap);
+int64_t NativeType(nd::DataType type);
 
-std::optional<Attribute> ReadAttribute(int64_t object, const std::string& name);
+std::optional<cf::Attribute> ReadAttribute(int64_t object, const std::string& name);
 // Every attribute but those by which NetCDF-4 marks dimensions.
-std::vector<Attribute> ReadAttributes(int64_t object);
+std::vector<cf::Attribute> ReadAttributes(int64_t object);
 // The paths of the first dimension scale of each dimension (DIMENSION_LIST); empty strings where there is none.
 std::vector<std::string> ReadDimensionList(int64_t dataset, size_t rank);
 std::string PathOf(int64_t object);

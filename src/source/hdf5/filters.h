@@ -30,10 +30,6 @@ struct FilterScratch {
 Result<void> Unfilter(std::span<const Filter> filters, uint32_t mask, std::span<const std::byte> stored,
                       std::span<std::byte> into, FilterScratch& scratch);
 
-// The inverse of HDF5's shuffle: plane b of the input holds byte b of every element; bytes beyond the last whole
-// element are left as they are. Sizes are equal.
-void Unshuffle(std::span<const std::byte> from, size_t element_bytes, std::span<std::byte> into);
-
 // HDF5's Fletcher-32 over big-endian 16-bit words.
 uint32_t Fletcher32(std::span<const std::byte> data);
 

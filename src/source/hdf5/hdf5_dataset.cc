@@ -6,7 +6,10 @@
 #include <cstring>
 #include <limits>
 
-#include "source/copy_box.h"
+#include "cf/attribute.h"
+#include "nd/byte_order.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
 #include "source/hdf5/attributes.h"
 #include "source/hdf5/filters.h"
 #include "source/hdf5/library.h"
@@ -43,7 +46,7 @@ struct Addresses {
   std::optional<Error> error;
   haddr_t contiguous = HADDR_UNDEF;
   bool table = false;  // chunks are listed, by row-major number in the grid
-  Index grid;
+  nd::Index grid;
   std::vector<ChunkInfo> chunks;
 };
 
@@ -57,10 +60,6 @@ std::vector<std::byte>& Reusable(size_t size, int slot) {
   std::vector<std::byte>& buffer = buffers[slot];
   if (buffer.size() < size) buffer.resize(size);
   return buffer;
-}
-
-void FillWith(std::span<const std::byte> fill, std::span<std::byte> into) {
-  for (size_t i = 0; i < into.size(); i += fill.size()) std::memcpy(into.data() + i, fill.data(), fill.size());
 }
 
 class Hdf5Dataset final : public Dataset {
@@ -80,27 +79,27 @@ class Hdf5Dataset final : public Dataset {
   const std::vector<FileIdentity>& files() const override { return files_; }
   const std::vector<Dimension>& dimensions() const override { return metadata_.dimensions; }
   const std::vector<Variable>& variables() const override { return variables_; }
-  const std::vector<Attribute>& attributes() const override { return metadata_.attributes; }
-  Result<void> ReadBox(size_t index, const Box& box, std::span<std::byte> into) const override;
+  const std::vector<cf::Attribute>& attributes() const override { return metadata_.attributes; }
+  Result<void> ReadBox(size_t index, const nd::Box& box, std::span<std::byte> into) const override;
 
  private:
   Error Context(const StoredVariable& v, const Error& error) const {
     return error.Wrap("reading variable '" + v.variable.name + "' of " + files_.front().path);
   }
   // Of a box within what the file holds.
-  Result<void> ReadStored(size_t index, const Box& box, std::span<std::byte> into) const;
+  Result<void> ReadStored(size_t index, const nd::Box& box, std::span<std::byte> into) const;
   void Find(const StoredVariable& v, Addresses& at) const;
   void FindChunks(hid_t dataset, const StoredVariable& v, Addresses& at) const;
-  Result<void> ReadContiguous(const StoredVariable& v, const Addresses& at, const Box& box,
+  Result<void> ReadContiguous(const StoredVariable& v, const Addresses& at, const nd::Box& box,
                               std::span<std::byte> into) const;
-  Result<void> ReadChunks(const StoredVariable& v, const Addresses& at, const Box& box,
+  Result<void> ReadChunks(const StoredVariable& v, const Addresses& at, const nd::Box& box,
                           std::span<std::byte> into) const;
-  Result<void> ReadChunk(const StoredVariable& v, const Addresses& at, const Index& chunk, const Box& box,
+  Result<void> ReadChunk(const StoredVariable& v, const Addresses& at, const nd::Index& chunk, const nd::Box& box,
                          std::span<std::byte> into) const;
   // The chunk's stored bytes in `into`; empty when it was never written.
-  Result<std::span<const std::byte>> Stored(const StoredVariable& v, const Addresses& at, const Index& chunk,
+  Result<std::span<const std::byte>> Stored(const StoredVariable& v, const Addresses& at, const nd::Index& chunk,
                                             uint32_t* mask) const;
-  Result<void> ReadThroughLibrary(const StoredVariable& v, const Box& box, std::span<std::byte> into) const;
+  Result<void> ReadThroughLibrary(const StoredVariable& v, const nd::Box& box, std::span<std::byte> into) const;
 
   const std::shared_ptr<const LocalFile> file_;
   const std::vector<FileIdentity> files_;
@@ -110,26 +109,22 @@ class Hdf5Dataset final : public Dataset {
   std::vector<std::unique_ptr<Addresses>> addresses_;
 };
 
-Result<void> Hdf5Dataset::ReadBox(size_t index, const Box& box, std::span<std::byte> into) const {
+Result<void> Hdf5Dataset::ReadBox(size_t index, const nd::Box& box, std::span<std::byte> into) const {
   const StoredVariable& v = metadata_.variables[index];
   SEAMOUNT_TRY(CheckBox(v.variable, box, into.size(), files_.front().path));
   if (into.empty()) return {};
-  Box there;
-  const bool any = Overlap(box, {Index(box.shape.size(), 0), v.stored_shape}, &there);
-  if (any && there.shape == box.shape) return ReadStored(index, box, into);
-  FillWith(v.fill, into);
-  if (!any) return {};
-  const size_t element = SizeOf(v.variable.type);
-  std::vector<std::byte> piece(Elements(there.shape) * element);
+  const nd::Box there = nd::Intersection(box, nd::Whole(v.stored_shape));
+  if (there == box) return ReadStored(index, box, into);
+  nd::FillElements(v.fill, into);
+  if (nd::IsEmpty(there)) return {};
+  const size_t element = nd::SizeOf(v.variable.type);
+  std::vector<std::byte> piece(nd::Elements(there.shape) * element);
   SEAMOUNT_TRY(ReadStored(index, there, piece));
-  Index at(there.origin);
-  for (size_t d = 0; d < at.size(); ++d) at[d] -= box.origin[d];
-  const Index zero(at.size(), 0);
-  CopyBox({piece.data(), there.shape, zero}, {into.data(), box.shape, at}, there.shape, element);
+  nd::CopyBox(there, there, piece, box, into, element);
   return {};
 }
 
-Result<void> Hdf5Dataset::ReadStored(size_t index, const Box& box, std::span<std::byte> into) const {
+Result<void> Hdf5Dataset::ReadStored(size_t index, const nd::Box& box, std::span<std::byte> into) const {
   const StoredVariable& v = metadata_.variables[index];
   // libhdf5 converts the byte order itself.
   if (v.through_library || v.layout == Layout::kCompact) {
@@ -153,7 +148,7 @@ void Hdf5Dataset::Find(const StoredVariable& v, Addresses& at) const {
   }
   if (v.layout == Layout::kChunked) return FindChunks(dataset.get(), v, at);
   at.contiguous = H5Dget_offset(dataset.get());
-  const uint64_t bytes = Elements(v.stored_shape) * SizeOf(v.variable.type);
+  const uint64_t bytes = nd::Elements(v.stored_shape) * nd::SizeOf(v.variable.type);
   if (at.contiguous != HADDR_UNDEF && (at.contiguous > file_->size() || bytes > file_->size() - at.contiguous)) {
     at.error = base::DataLoss("the file is truncated: its data end at byte " + std::to_string(at.contiguous + bytes) +
                               ", but the file has " + std::to_string(file_->size()) + " bytes");
@@ -161,8 +156,8 @@ void Hdf5Dataset::Find(const StoredVariable& v, Addresses& at) const {
 }
 
 void Hdf5Dataset::FindChunks(hid_t dataset, const StoredVariable& v, Addresses& at) const {
-  const Index& chunk = v.variable.chunk_shape;
-  uint64_t chunk_bytes = SizeOf(v.variable.type);
+  const nd::Index& chunk = v.variable.chunk_shape;
+  uint64_t chunk_bytes = nd::SizeOf(v.variable.type);
   uint64_t count = 1;
   for (size_t d = 0; d < chunk.size(); ++d) {
     if (chunk_bytes > kMaxChunkBytes / chunk[d]) {
@@ -201,15 +196,15 @@ void Hdf5Dataset::FindChunks(hid_t dataset, const StoredVariable& v, Addresses& 
   }
 }
 
-Result<void> Hdf5Dataset::ReadContiguous(const StoredVariable& v, const Addresses& at, const Box& box,
+Result<void> Hdf5Dataset::ReadContiguous(const StoredVariable& v, const Addresses& at, const nd::Box& box,
                                          std::span<std::byte> into) const {
-  const size_t element = SizeOf(v.variable.type);
+  const size_t element = nd::SizeOf(v.variable.type);
   if (at.contiguous == HADDR_UNDEF) {  // never written
-    FillWith(v.fill, into);
+    nd::FillElements(v.fill, into);
     return {};
   }
-  const Index& shape = v.stored_shape;
-  Index stride(shape.size());
+  const nd::Index& shape = v.stored_shape;
+  nd::Index stride(shape.size());
   uint64_t step = element;
   for (size_t d = shape.size(); d-- > 0;) {
     stride[d] = step;
@@ -224,7 +219,7 @@ Result<void> Hdf5Dataset::ReadContiguous(const StoredVariable& v, const Addresse
   }
   uint64_t from = at.contiguous;
   for (size_t d = 0; d < shape.size(); ++d) from += box.origin[d] * stride[d];
-  Index position(outer, 0);
+  nd::Index position(outer, 0);
   for (uint64_t filled = 0; filled < into.size(); filled += run) {
     SEAMOUNT_TRY(file_->ReadAt(from, into.subspan(filled, run)));
     for (size_t d = outer; d-- > 0;) {
@@ -234,21 +229,21 @@ Result<void> Hdf5Dataset::ReadContiguous(const StoredVariable& v, const Addresse
       position[d] = 0;
     }
   }
-  if (v.swap_bytes) SwapBytes(into, element);
+  if (v.swap_bytes) nd::SwapBytes(into, element);
   return {};
 }
 
-Result<void> Hdf5Dataset::ReadChunks(const StoredVariable& v, const Addresses& at, const Box& box,
+Result<void> Hdf5Dataset::ReadChunks(const StoredVariable& v, const Addresses& at, const nd::Box& box,
                                      std::span<std::byte> into) const {
-  const Index& extent = v.variable.chunk_shape;
+  const nd::Index& extent = v.variable.chunk_shape;
   const size_t rank = extent.size();
-  Index first(rank);
-  Index last(rank);
+  nd::Index first(rank);
+  nd::Index last(rank);
   for (size_t d = 0; d < rank; ++d) {
     first[d] = box.origin[d] / extent[d];
     last[d] = (box.origin[d] + box.shape[d] - 1) / extent[d];
   }
-  Index chunk = first;
+  nd::Index chunk = first;
   for (;;) {
     SEAMOUNT_TRY(ReadChunk(v, at, chunk, box, into));
     size_t d = rank;
@@ -261,8 +256,8 @@ Result<void> Hdf5Dataset::ReadChunks(const StoredVariable& v, const Addresses& a
   }
 }
 
-Result<std::span<const std::byte>> Hdf5Dataset::Stored(const StoredVariable& v, const Addresses& at, const Index& chunk,
-                                                       uint32_t* mask) const {
+Result<std::span<const std::byte>> Hdf5Dataset::Stored(const StoredVariable& v, const Addresses& at,
+                                                       const nd::Index& chunk, uint32_t* mask) const {
   if (at.table) {
     uint64_t number = 0;
     for (size_t d = 0; d < chunk.size(); ++d) number = number * at.grid[d] + chunk[d];
@@ -294,42 +289,36 @@ Result<std::span<const std::byte>> Hdf5Dataset::Stored(const StoredVariable& v, 
   return std::span<const std::byte>(into);
 }
 
-Result<void> Hdf5Dataset::ReadChunk(const StoredVariable& v, const Addresses& at, const Index& chunk, const Box& box,
-                                    std::span<std::byte> into) const {
-  const Index& extent = v.variable.chunk_shape;
-  const size_t element = SizeOf(v.variable.type);
-  Box whole{chunk, extent};
-  for (size_t d = 0; d < extent.size(); ++d) whole.origin[d] *= extent[d];
-  Box overlap;
-  if (!Overlap(whole, box, &overlap)) return {};
+Result<void> Hdf5Dataset::ReadChunk(const StoredVariable& v, const Addresses& at, const nd::Index& chunk,
+                                    const nd::Box& box, std::span<std::byte> into) const {
+  const nd::Index& extent = v.variable.chunk_shape;
+  const size_t element = nd::SizeOf(v.variable.type);
+  const nd::Box whole = nd::CellBox(chunk, extent);
+  const nd::Box overlap = nd::Intersection(whole, box);
+  if (nd::IsEmpty(overlap)) return {};
   // A box that is exactly this chunk is decoded in place.
-  const bool in_place = box.origin == whole.origin && box.shape == extent;
-  const size_t chunk_bytes = Elements(extent) * element;
+  const bool in_place = box == whole;
+  const size_t chunk_bytes = nd::Elements(extent) * element;
   const std::span<std::byte> decoded = in_place ? into : std::span(Reusable(chunk_bytes, 1)).first(chunk_bytes);
   uint32_t mask = 0;
   SEAMOUNT_TRY_ASSIGN(const std::span<const std::byte> stored, Stored(v, at, chunk, &mask));
   if (stored.empty()) {
-    FillWith(v.fill, decoded);
+    nd::FillElements(v.fill, decoded);
   } else {
     if (auto done = Unfilter(v.filters, mask, stored, decoded, Scratch()); !done) {
       std::string where = "chunk (";
       for (size_t d = 0; d < chunk.size(); ++d) where += (d > 0 ? ", " : "") + std::to_string(chunk[d]);
       return done.error().Wrap(where + ")");
     }
-    if (v.swap_bytes) SwapBytes(decoded, element);
+    if (v.swap_bytes) nd::SwapBytes(decoded, element);
   }
   if (in_place) return {};
-  Index from(extent.size());
-  Index to(extent.size());
-  for (size_t d = 0; d < extent.size(); ++d) {
-    from[d] = overlap.origin[d] - whole.origin[d];
-    to[d] = overlap.origin[d] - box.origin[d];
-  }
-  CopyBox({decoded.data(), extent, from}, {into.data(), box.shape, to}, overlap.shape, element);
+  nd::CopyBox(overlap, whole, decoded, box, into, element);
   return {};
 }
 
-Result<void> Hdf5Dataset::ReadThroughLibrary(const StoredVariable& v, const Box& box, std::span<std::byte> into) const {
+Result<void> Hdf5Dataset::ReadThroughLibrary(const StoredVariable& v, const nd::Box& box,
+                                             std::span<std::byte> into) const {
   const LibraryLock lock;
   const DatasetHandle dataset(H5Dopen2(handle_.get(), v.path.c_str(), H5P_DEFAULT));
   const SpaceHandle space(dataset ? H5Dget_space(dataset.get()) : -1);

@@ -6,7 +6,8 @@
 #include <map>
 #include <set>
 
-#include "source/copy_box.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "source/hdf5/attributes.h"
 #include "source/hdf5/library.h"
 
@@ -118,7 +119,7 @@ void ReadLayout(hid_t dataset, StoredVariable& out) {
     default: out.variable.unreadable = kElsewhere; break;
   }
   ReadFilters(properties.get(), out);
-  out.fill.assign(SizeOf(out.variable.type), std::byte{0});
+  out.fill.assign(nd::SizeOf(out.variable.type), std::byte{0});
   if (!out.fill.empty()) H5Pget_fill_value(properties.get(), NativeType(out.variable.type), out.fill.data());
 }
 
@@ -134,7 +135,7 @@ bool IsScale(hid_t dataset) {
 }
 
 // The dimensions of one dataset, as NetCDF-4 writes them down; without scales a name is made from the size.
-std::vector<std::string> DimensionsOf(hid_t dataset, const std::string& path, const Index& shape, Scales& scales) {
+std::vector<std::string> DimensionsOf(hid_t dataset, const std::string& path, const nd::Index& shape, Scales& scales) {
   std::vector<std::string> paths = ReadDimensionList(dataset, shape.size());
   if (IsScale(dataset)) {
     const auto ids = ReadAttribute(dataset, "_Netcdf4Coordinates");
@@ -180,7 +181,7 @@ Result<StoredVariable> ReadVariable(hid_t dataset, const std::string& path, cons
   out.variable.type = TypeOf(type.get(), &out.swap_bytes);
   out.stored_shape = out.variable.shape;
   ReadLayout(dataset, out);
-  if (out.variable.type == DataType::kOther) out.variable.unreadable = "its type is not a plain number";
+  if (out.variable.type == nd::DataType::kOther) out.variable.unreadable = "its type is not a plain number";
   if (H5Tget_class(type.get()) == H5T_STRING) out.variable.unreadable = "it holds text";
   for (const uint64_t extent : out.variable.chunk_shape) {
     if (extent == 0) return base::DataLoss("reading variable '" + out.variable.name + "': a chunk of size 0");
@@ -224,7 +225,7 @@ Result<void> GrowUnlimited(Scales& scales, std::vector<StoredVariable>& variable
   each([](Dimension& dimension, uint64_t extent) { dimension.size = std::max(dimension.size, extent); });
   each([](const Dimension& dimension, uint64_t& extent) { extent = dimension.size; });
   for (const StoredVariable& stored : variables) {
-    uint64_t bytes = std::max<uint64_t>(1, SizeOf(stored.variable.type));
+    uint64_t bytes = std::max<uint64_t>(1, nd::SizeOf(stored.variable.type));
     for (const uint64_t extent : stored.variable.shape) {
       if (extent != 0 && bytes > kMaxExtent / extent) {
         return base::DataLoss("reading variable '" + stored.variable.name + "' of " + file_name + ": impossibly large");

@@ -4,6 +4,8 @@
 #include <string>
 #include <vector>
 
+#include "cf/attribute.h"
+#include "nd/box.h"
 #include "source/dataset.h"
 #include "source/hdf5/filters.h"
 
@@ -13,8 +15,9 @@ enum class Layout { kCompact, kContiguous, kChunked };
 
 struct StoredVariable {
   Variable variable;
-  Index stored_shape;  // what the file holds; smaller than the shape where others grew an unlimited dimension further
-  std::string path;    // within the file; differs from the name for "_nc4_non_coord_" variables
+  nd::Index
+      stored_shape;  // what the file holds; smaller than the shape where others grew an unlimited dimension further
+  std::string path;  // within the file; differs from the name for "_nc4_non_coord_" variables
   Layout layout = Layout::kContiguous;
   std::vector<Filter> filters;
   bool through_library = false;  // filters or layout that only libhdf5 reads
@@ -24,7 +27,7 @@ struct StoredVariable {
 
 struct Metadata {
   std::vector<Dimension> dimensions;
-  std::vector<Attribute> attributes;
+  std::vector<cf::Attribute> attributes;
   std::vector<StoredVariable> variables;
 };
 

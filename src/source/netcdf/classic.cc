@@ -2,7 +2,10 @@
 
 #include <bit>
 
-#include "source/copy_box.h"
+#include "cf/attribute.h"
+#include "nd/box.h"
+#include "nd/byte_order.h"
+#include "nd/data_type.h"
 
 namespace seamount::source::netcdf {
 namespace {
@@ -17,32 +20,32 @@ class ClassicDataset final : public Dataset {
   const std::vector<FileIdentity>& files() const override { return files_; }
   const std::vector<Dimension>& dimensions() const override { return header_.dimensions; }
   const std::vector<Variable>& variables() const override { return variables_; }
-  const std::vector<Attribute>& attributes() const override { return header_.attributes; }
+  const std::vector<cf::Attribute>& attributes() const override { return header_.attributes; }
 
-  Result<void> ReadBox(size_t index, const Box& box, std::span<std::byte> into) const override {
+  Result<void> ReadBox(size_t index, const nd::Box& box, std::span<std::byte> into) const override {
     const Variable& variable = variables_[index];
     SEAMOUNT_TRY(CheckBox(variable, box, into.size(), files_.front().path));
     if (into.empty()) return {};
     if (auto read = ReadRuns(header_.variables[index], box, into); !read) {
       return read.error().Wrap("reading variable '" + variable.name + "' of " + files_.front().path);
     }
-    if constexpr (std::endian::native == std::endian::little) SwapBytes(into, SizeOf(variable.type));
+    if constexpr (std::endian::native == std::endian::little) nd::SwapBytes(into, nd::SizeOf(variable.type));
     return {};
   }
 
  private:
   // Reads the longest runs that are contiguous in the file, one by one.
-  Result<void> ReadRuns(const ClassicVariable& v, const Box& box, std::span<std::byte> into) const {
-    const Index& shape = v.variable.shape;
+  Result<void> ReadRuns(const ClassicVariable& v, const nd::Box& box, std::span<std::byte> into) const {
+    const nd::Index& shape = v.variable.shape;
     const size_t rank = shape.size();
-    Index stride(rank);
-    uint64_t step = SizeOf(v.variable.type);
+    nd::Index stride(rank);
+    uint64_t step = nd::SizeOf(v.variable.type);
     for (size_t d = rank; d-- > 0;) {
       stride[d] = step;
       step *= shape[d];
     }
     if (v.record) stride[0] = header_.record_bytes;
-    uint64_t run = SizeOf(v.variable.type);
+    uint64_t run = nd::SizeOf(v.variable.type);
     size_t outer = rank;
     while (outer > 0 && stride[outer - 1] == run) {
       --outer;
@@ -51,7 +54,7 @@ class ClassicDataset final : public Dataset {
     }
     uint64_t at = v.begin;
     for (size_t d = 0; d < rank; ++d) at += box.origin[d] * stride[d];
-    Index position(outer, 0);
+    nd::Index position(outer, 0);
     for (uint64_t filled = 0; filled < into.size(); filled += run) {
       SEAMOUNT_TRY(file_->ReadAt(at, into.subspan(filled, run)));
       for (size_t d = outer; d-- > 0;) {

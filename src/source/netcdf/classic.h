@@ -11,6 +11,7 @@
 #include <string>
 #include <vector>
 
+#include "cf/attribute.h"
 #include "source/dataset.h"
 #include "store/byte_source.h"
 
@@ -25,7 +26,7 @@ struct ClassicVariable {
 
 struct ClassicHeader {
   std::vector<Dimension> dimensions;
-  std::vector<Attribute> attributes;
+  std::vector<cf::Attribute> attributes;
   std::vector<ClassicVariable> variables;
   uint64_t records = 0;
   uint64_t record_bytes = 0;  // distance from one record to the next

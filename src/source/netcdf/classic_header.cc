@@ -3,7 +3,9 @@
 #include <cstring>
 #include <limits>
 
-#include "source/copy_box.h"
+#include "cf/attribute.h"
+#include "nd/byte_order.h"
+#include "nd/data_type.h"
 #include "source/netcdf/classic.h"
 
 namespace seamount::source::netcdf {
@@ -18,19 +20,19 @@ constexpr uint64_t kMaxAttributeBytes = 64 << 20;   // an attribute is a remark,
 constexpr uint64_t kStreaming = 0xFFFFFFFF;         // record count unknown while the file was written
 constexpr uint64_t kMaxExtent = uint64_t{1} << 62;  // sums and products below are checked against this
 
-std::optional<DataType> TypeFromCode(uint32_t code) {
+std::optional<nd::DataType> TypeFromCode(uint32_t code) {
   switch (code) {
-    case 1: return DataType::kInt8;
-    case 2: return DataType::kChar;
-    case 3: return DataType::kInt16;
-    case 4: return DataType::kInt32;
-    case 5: return DataType::kFloat32;
-    case 6: return DataType::kFloat64;
-    case 7: return DataType::kUInt8;
-    case 8: return DataType::kUInt16;
-    case 9: return DataType::kUInt32;
-    case 10: return DataType::kInt64;
-    case 11: return DataType::kUInt64;
+    case 1: return nd::DataType::kInt8;
+    case 2: return nd::DataType::kChar;
+    case 3: return nd::DataType::kInt16;
+    case 4: return nd::DataType::kInt32;
+    case 5: return nd::DataType::kFloat32;
+    case 6: return nd::DataType::kFloat64;
+    case 7: return nd::DataType::kUInt8;
+    case 8: return nd::DataType::kUInt16;
+    case 9: return nd::DataType::kUInt32;
+    case 10: return nd::DataType::kInt64;
+    case 11: return nd::DataType::kUInt64;
     default: return std::nullopt;
   }
 }
@@ -126,54 +128,52 @@ double Load(const std::byte* at) {
   return static_cast<double>(value);
 }
 
-double LoadNumber(DataType type, const std::byte* at) {
+double LoadNumber(nd::DataType type, const std::byte* at) {
   switch (type) {
-    case DataType::kInt8: return Load<int8_t>(at);
-    case DataType::kUInt8: return Load<uint8_t>(at);
-    case DataType::kInt16: return Load<int16_t>(at);
-    case DataType::kUInt16: return Load<uint16_t>(at);
-    case DataType::kInt32: return Load<int32_t>(at);
-    case DataType::kUInt32: return Load<uint32_t>(at);
-    case DataType::kInt64: return Load<int64_t>(at);
-    case DataType::kUInt64: return Load<uint64_t>(at);
-    case DataType::kFloat32: return Load<float>(at);
-    case DataType::kFloat64: return Load<double>(at);
-    case DataType::kChar:
-    case DataType::kOther: break;
+    case nd::DataType::kInt8: return Load<int8_t>(at);
+    case nd::DataType::kUInt8: return Load<uint8_t>(at);
+    case nd::DataType::kInt16: return Load<int16_t>(at);
+    case nd::DataType::kUInt16: return Load<uint16_t>(at);
+    case nd::DataType::kInt32: return Load<int32_t>(at);
+    case nd::DataType::kUInt32: return Load<uint32_t>(at);
+    case nd::DataType::kInt64: return Load<int64_t>(at);
+    case nd::DataType::kUInt64: return Load<uint64_t>(at);
+    case nd::DataType::kFloat32: return Load<float>(at);
+    case nd::DataType::kFloat64: return Load<double>(at);
+    default: return 0;  // TypeFromCode knows no others; text is no number
   }
-  return 0;
 }
 
-Result<Attribute> ReadAttribute(Cursor& in) {
-  Attribute attribute;
+Result<cf::Attribute> ReadAttribute(Cursor& in) {
+  cf::Attribute attribute;
   SEAMOUNT_TRY_ASSIGN(attribute.name, in.Name());
   SEAMOUNT_TRY_ASSIGN(const uint32_t code, in.Tag());
   const auto type = TypeFromCode(code);
   if (!type) return in.Bad("attribute '" + attribute.name + "' has the unknown type " + std::to_string(code));
   attribute.type = *type;
   SEAMOUNT_TRY_ASSIGN(const uint64_t count, in.Count());
-  const size_t size = SizeOf(*type);
+  const size_t size = nd::SizeOf(*type);
   if (count > kMaxAttributeBytes / size || count * size > in.remaining()) {
     return in.Bad("attribute '" + attribute.name + "' claims " + std::to_string(count) + " values");
   }
   SEAMOUNT_TRY_ASSIGN(std::string raw, in.Text(count * size));
-  if (*type == DataType::kChar) {
+  if (*type == nd::DataType::kChar) {
     while (!raw.empty() && raw.back() == '\0') raw.pop_back();
     attribute.text = std::move(raw);
     return attribute;
   }
   const std::span<std::byte> bytes = std::as_writable_bytes(std::span(raw));
-  if constexpr (std::endian::native == std::endian::little) SwapBytes(bytes, size);
+  if constexpr (std::endian::native == std::endian::little) nd::SwapBytes(bytes, size);
   attribute.numbers.reserve(count);
   for (uint64_t i = 0; i < count; ++i) attribute.numbers.push_back(LoadNumber(*type, bytes.data() + i * size));
   return attribute;
 }
 
-Result<std::vector<Attribute>> ReadAttributes(Cursor& in) {
+Result<std::vector<cf::Attribute>> ReadAttributes(Cursor& in) {
   SEAMOUNT_TRY_ASSIGN(const uint64_t count, in.ListLength(kAttributeTag, "attributes", 12));
-  std::vector<Attribute> attributes;
+  std::vector<cf::Attribute> attributes;
   for (uint64_t i = 0; i < count; ++i) {
-    SEAMOUNT_TRY_ASSIGN(Attribute attribute, ReadAttribute(in));
+    SEAMOUNT_TRY_ASSIGN(cf::Attribute attribute, ReadAttribute(in));
     attributes.push_back(std::move(attribute));
   }
   return attributes;
@@ -220,7 +220,7 @@ Result<ClassicVariable> ReadVariable(Cursor& in, const std::vector<Dimension>& d
   variable.type = *type;
   SEAMOUNT_TRY_ASSIGN([[maybe_unused]] const uint64_t vsize, in.Count());
   SEAMOUNT_TRY_ASSIGN(out.begin, in.Unsigned(in.offset8 ? 8 : 4));
-  out.slab_bytes = SizeOf(*type);
+  out.slab_bytes = nd::SizeOf(*type);
   for (size_t d = out.record ? 1 : 0; d < variable.shape.size(); ++d) {
     if (variable.shape[d] != 0 && out.slab_bytes > kMaxExtent / variable.shape[d]) {
       return in.Bad("variable '" + variable.name + "' is impossibly large");

@@ -11,11 +11,11 @@
 #include <array>
 #include <cstring>
 
+#include "nd/shuffle.h"
 #include "zarr/codecs/blosc_frame.h"
 #include "zarr/codecs/byte_codec.h"
-#include "zarr/codecs/shuffle.h"
+#include "zarr/codecs/scratch.h"
 #include "zarr/codecs/zstd.h"
-#include "zarr/scratch.h"
 
 namespace seamount::zarr {
 namespace {
@@ -130,7 +130,7 @@ class BloscCodec final : public ByteCodec {
                              std::span<std::byte> planes) const {
     std::span<const std::byte> source = block;
     if ((header.flags & kBloscByteShuffled) != 0) {
-      Shuffle(block.data(), planes.data(), block.size(), options_.element_size);
+      nd::Shuffle(block.data(), planes.data(), block.size(), options_.element_size);
       source = planes.first(block.size());
     }
     const size_t streams = BloscStreams(header, block.size());

@@ -11,11 +11,11 @@
 #include <cstring>
 #include <string>
 
+#include "nd/shuffle.h"
 #include "zarr/codecs/byte_codec.h"
 #include "zarr/codecs/deflate.h"
-#include "zarr/codecs/shuffle.h"
+#include "zarr/codecs/scratch.h"
 #include "zarr/codecs/zstd.h"
-#include "zarr/scratch.h"
 
 namespace seamount::zarr {
 namespace {
@@ -84,7 +84,7 @@ Result<void> DecodeBlock(const BloscHeader& header, std::span<const std::byte> b
     SEAMOUNT_TRY(DecodeStream(header.format(), stream, target.subspan(i * stream_bytes, stream_bytes)));
   }
   if (streams * stream_bytes != into.size()) return BadFrame("a block does not divide into its streams");
-  if (shuffled) Unshuffle(target.data(), into.data(), into.size(), header.element_size);
+  if (shuffled) nd::Unshuffle(target.data(), into.data(), into.size(), header.element_size);
   return {};
 }
 

@@ -4,11 +4,12 @@
 #include <cstring>
 #include <optional>
 
-#include "zarr/codecs/byte_order.h"
+#include "nd/byte_order.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
+#include "zarr/codecs/codec_chain_shards.h"
 #include "zarr/codecs/codec_config.h"
-#include "zarr/codecs/shard_codec.h"
-#include "zarr/scratch.h"
-#include "zarr/strided.h"
+#include "zarr/codecs/scratch.h"
 
 namespace seamount::zarr {
 namespace {
@@ -33,7 +34,7 @@ CodecChain::CodecChain(CodecChain&&) noexcept = default;
 CodecChain& CodecChain::operator=(CodecChain&&) noexcept = default;
 CodecChain::~CodecChain() = default;
 
-std::vector<CodecSpec> WithBytesCodec(const std::vector<CodecSpec>& specs, DataType type) {
+std::vector<CodecSpec> WithBytesCodec(const std::vector<CodecSpec>& specs, nd::DataType type) {
   std::vector<CodecSpec> all = specs;
   if (std::any_of(all.begin(), all.end(), IsSerializer)) return all;
   const auto place = std::find_if_not(all.begin(), all.end(), IsTranspose);
@@ -41,14 +42,14 @@ std::vector<CodecSpec> WithBytesCodec(const std::vector<CodecSpec>& specs, DataT
   return all;
 }
 
-Result<CodecChain> CodecChain::Make(const std::vector<CodecSpec>& specs, DataType type,
+Result<CodecChain> CodecChain::Make(const std::vector<CodecSpec>& specs, nd::DataType type,
                                     const std::vector<uint64_t>& chunk_shape, const Bytes& fill) {
   if (specs.size() > kMaxCodecs) return base::InvalidArgument("more than 16 codecs in a chain");
   CodecChain chain;
   chain.shape_ = chunk_shape;
-  chain.element_size_ = SizeOf(type);
-  chain.word_size_ = WordSizeOf(type);
-  chain.decoded_bytes_ = SizeOf(type);
+  chain.element_size_ = nd::SizeOf(type);
+  chain.word_size_ = nd::WordSizeOf(type);
+  chain.decoded_bytes_ = nd::SizeOf(type);
   for (const uint64_t size : chunk_shape) {
     if (size == 0) return base::InvalidArgument("a chunk must not have a dimension of size 0");
     if (size > kMaxChunkBytes / chain.decoded_bytes_) {
@@ -63,7 +64,7 @@ Result<CodecChain> CodecChain::Make(const std::vector<CodecSpec>& specs, DataTyp
   return chain;
 }
 
-Result<void> CodecChain::Add(const CodecSpec& spec, DataType type, const Bytes& fill) {
+Result<void> CodecChain::Add(const CodecSpec& spec, nd::DataType type, const Bytes& fill) {
   if (IsSerializer(spec) && has_bytes_) {
     return base::InvalidArgument("elements became bytes already, by the codec before");
   }
@@ -85,7 +86,7 @@ Result<void> CodecChain::AddBytes(const std::string& configuration) {
   return {};
 }
 
-Result<void> CodecChain::AddShards(const std::string& configuration, DataType type, const Bytes& fill) {
+Result<void> CodecChain::AddShards(const std::string& configuration, nd::DataType type, const Bytes& fill) {
   has_bytes_ = true;
   std::vector<uint64_t> stored_shape = shape_;
   for (size_t i = 0; i < order_.size(); ++i) stored_shape[i] = shape_[order_[i]];
@@ -113,18 +114,18 @@ Result<void> CodecChain::AddTranspose(const std::string& configuration) {
 
 // The array's elements into the stored order, or back.
 void CodecChain::CopyOrdered(std::span<const std::byte> from, std::span<std::byte> into, bool encode) const {
-  const std::vector<uint64_t> strides = DenseStrides(shape_, element_size_);
+  const std::vector<uint64_t> strides = nd::DenseStrides(shape_, element_size_);
   std::vector<uint64_t> stored_shape;
   std::vector<uint64_t> array_strides;  // of the stored dimensions, in the array
   for (const size_t axis : order_) {
     stored_shape.push_back(shape_[axis]);
     array_strides.push_back(strides[axis]);
   }
-  const std::vector<uint64_t> stored_strides = DenseStrides(stored_shape, element_size_);
+  const std::vector<uint64_t> stored_strides = nd::DenseStrides(stored_shape, element_size_);
   if (encode) {
-    CopyStrided(from.data(), array_strides, into.data(), stored_strides, stored_shape, element_size_);
+    nd::CopyStrided(from.data(), array_strides, into.data(), stored_strides, stored_shape, element_size_);
   } else {
-    CopyStrided(from.data(), stored_strides, into.data(), array_strides, stored_shape, element_size_);
+    nd::CopyStrided(from.data(), stored_strides, into.data(), array_strides, stored_shape, element_size_);
   }
 }
 
@@ -178,7 +179,7 @@ Result<void> CodecChain::Decode(std::span<const std::byte> encoded, std::span<st
     SEAMOUNT_TRY(Deserialize(encoded, stored.span()));
     CopyOrdered(stored.span(), into, /*encode=*/false);
   }
-  if (swap_) SwapBytes(into, word_size_);
+  if (swap_) nd::SwapBytes(into, word_size_);
   return {};
 }
 
@@ -191,7 +192,7 @@ Result<Bytes> CodecChain::Encode(std::span<const std::byte> elements) const {
   } else {
     CopyOrdered(elements, stored.span(), /*encode=*/true);
   }
-  if (swap_) SwapBytes(stored.span(), word_size_);
+  if (swap_) nd::SwapBytes(stored.span(), word_size_);
   return EncodeStages(stored.span());
 }
 

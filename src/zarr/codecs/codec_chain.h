@@ -9,8 +9,9 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
+#include "nd/data_type.h"
 #include "zarr/codecs/byte_codec.h"
-#include "zarr/metadata.h"
+#include "zarr/codecs/codec_spec.h"
 
 namespace seamount::zarr {
 
@@ -21,7 +22,7 @@ class CodecChain {
  public:
   // InvalidArgument for an unknown codec, DataLoss for a malformed configuration; both name the codec.
   // fill: one element, for chunks that are absent from a shard within.
-  static Result<CodecChain> Make(const std::vector<CodecSpec>& specs, DataType type,
+  static Result<CodecChain> Make(const std::vector<CodecSpec>& specs, nd::DataType type,
                                  const std::vector<uint64_t>& chunk_shape, const Bytes& fill);
   CodecChain();
   CodecChain(CodecChain&&) noexcept;
@@ -36,10 +37,10 @@ class CodecChain {
   Result<Bytes> Encode(std::span<const std::byte> elements) const;
 
  private:
-  Result<void> Add(const CodecSpec& spec, DataType type, const Bytes& fill);
+  Result<void> Add(const CodecSpec& spec, nd::DataType type, const Bytes& fill);
   Result<void> AddBytes(const std::string& configuration);
   Result<void> AddTranspose(const std::string& configuration);
-  Result<void> AddShards(const std::string& configuration, DataType type, const Bytes& fill);
+  Result<void> AddShards(const std::string& configuration, nd::DataType type, const Bytes& fill);
   size_t serialized_bound() const;
   Result<void> Deserialize(std::span<const std::byte> encoded, std::span<std::byte> into) const;
   Result<std::span<const std::byte>> DecodeStages(std::span<const std::byte> encoded, std::span<std::byte> into) const;
@@ -59,6 +60,6 @@ class CodecChain {
 };
 
 // The specs with "bytes" put in where it was left out.
-std::vector<CodecSpec> WithBytesCodec(const std::vector<CodecSpec>& specs, DataType type);
+std::vector<CodecSpec> WithBytesCodec(const std::vector<CodecSpec>& specs, nd::DataType type);
 
 }  // namespace seamount::zarr

@@ -5,7 +5,8 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "zarr/json.h"
+#include "nd/data_type.h"
+#include "zarr/codecs/json.h"
 
 namespace seamount::zarr {
 namespace {
@@ -35,7 +36,7 @@ Result<BloscShuffle> ParseShuffle(const Json& configuration, size_t element_size
   return static_cast<BloscShuffle>(shuffle);
 }
 
-Result<BloscOptions> ParseBlosc(const Json& configuration, DataType type) {
+Result<BloscOptions> ParseBlosc(const Json& configuration, nd::DataType type) {
   BloscOptions options;
   if (configuration.contains("cname")) {
     SEAMOUNT_TRY_ASSIGN(options.compressor, StringMember(configuration, "cname"));
@@ -47,7 +48,7 @@ Result<BloscOptions> ParseBlosc(const Json& configuration, DataType type) {
   }
   SEAMOUNT_TRY_ASSIGN(options.level, IntMemberOr(configuration, "clevel", 5, 0, 9));
   SEAMOUNT_TRY_ASSIGN(const int element_size,
-                      IntMemberOr(configuration, "typesize", static_cast<int>(SizeOf(type)), 1, kMaxElementBytes));
+                      IntMemberOr(configuration, "typesize", static_cast<int>(nd::SizeOf(type)), 1, kMaxElementBytes));
   options.element_size = static_cast<size_t>(element_size);
   constexpr int kMaxBlock = (0x7fffffff - 4 * kMaxElementBytes) / 3;  // c-blosc reads no larger ones
   SEAMOUNT_TRY_ASSIGN(const int block, IntMemberOr(configuration, "blocksize", 0, 0, kMaxBlock));
@@ -65,7 +66,7 @@ Json BloscJson(const BloscOptions& options) {
               {"blocksize", options.block_size}};
 }
 
-Result<std::unique_ptr<ByteCodec>> MakeBlosc(const Json& configuration, DataType type, size_t decoded_bytes) {
+Result<std::unique_ptr<ByteCodec>> MakeBlosc(const Json& configuration, nd::DataType type, size_t decoded_bytes) {
   SEAMOUNT_TRY_ASSIGN(const BloscOptions options, ParseBlosc(configuration, type));
   if (decoded_bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB (make them smaller)");
   return MakeBloscCodec(options);
@@ -81,7 +82,7 @@ Result<std::unique_ptr<ByteCodec>> MakeZstd(const Json& configuration) {
 
 }  // namespace
 
-Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, DataType type, size_t decoded_bytes) {
+Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, nd::DataType type, size_t decoded_bytes) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
   if (spec.name == "blosc") return MakeBlosc(configuration, type, decoded_bytes);
   if (spec.name == "zstd") return MakeZstd(configuration);
@@ -151,7 +152,7 @@ Result<CodecSpec> ParseNamed(const Json& json, const char* what) {
   return spec;
 }
 
-Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, DataType type) {
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, nd::DataType type) {
   SEAMOUNT_TRY_ASSIGN(const Json* list, Member(object, member));
   if (!list->is_array()) return base::DataLoss("\"" + std::string(member) + "\" is not a list");
   if (list->empty()) return base::DataLoss("\"" + std::string(member) + "\" is empty (\"bytes\" at least expected)");
@@ -164,12 +165,12 @@ Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* membe
   return codecs;
 }
 
-Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, DataType type) {
+Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, nd::DataType type) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
   ShardingSpec spec;
   SEAMOUNT_TRY_ASSIGN(spec.chunk_shape, SizesMember(configuration, "chunk_shape"));
   SEAMOUNT_TRY_ASSIGN(spec.codecs, ParseCodecs(configuration, "codecs", type));
-  SEAMOUNT_TRY_ASSIGN(spec.index_codecs, ParseCodecs(configuration, "index_codecs", DataType::kUInt64));
+  SEAMOUNT_TRY_ASSIGN(spec.index_codecs, ParseCodecs(configuration, "index_codecs", nd::DataType::kUInt64));
   if (!configuration.contains("index_location")) return spec;
   SEAMOUNT_TRY_ASSIGN(const std::string location, StringMember(configuration, "index_location"));
   if (location != "start" && location != "end") {
@@ -179,8 +180,8 @@ Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, DataTyp
   return spec;
 }
 
-CodecSpec BytesSpec(DataType type, bool big_endian) {
-  if (SizeOf(type) == 1) return {"bytes", "{}"};
+CodecSpec BytesSpec(nd::DataType type, bool big_endian) {
+  if (nd::SizeOf(type) == 1) return {"bytes", "{}"};
   return {"bytes", big_endian ? R"({"endian":"big"})" : R"({"endian":"little"})"};
 }
 
@@ -188,7 +189,7 @@ CodecSpec TransposeSpec(const std::vector<size_t>& order) {
   return {"transpose", DumpJson(Json{{"order", Json(order)}})};
 }
 
-Result<CodecSpec> CanonicalCodec(CodecSpec spec, DataType type) {
+Result<CodecSpec> CanonicalCodec(CodecSpec spec, nd::DataType type) {
   for (const char* both : {"blosc", "zstd", "gzip"}) {
     if (spec.name == kNumcodecs + both) spec.name = both;
   }
@@ -200,7 +201,7 @@ Result<CodecSpec> CanonicalCodec(CodecSpec spec, DataType type) {
   return spec;
 }
 
-Result<CodecSpec> CodecFromV2(const std::string& json, DataType type) {
+Result<CodecSpec> CodecFromV2(const std::string& json, nd::DataType type) {
   SEAMOUNT_TRY_ASSIGN(Json configuration, ParseJsonObject(json));
   SEAMOUNT_TRY_ASSIGN(const std::string id, StringMember(configuration, "id"));
   configuration.erase("id");

@@ -6,14 +6,15 @@
 #include <vector>
 
 #include "base/result.h"
+#include "nd/data_type.h"
 #include "zarr/codecs/byte_codec.h"
-#include "zarr/json.h"
-#include "zarr/metadata.h"
+#include "zarr/codecs/codec_spec.h"
+#include "zarr/codecs/json.h"
 
 namespace seamount::zarr {
 
 // decoded_bytes: the most it will ever be given to encode.
-Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, DataType type, size_t decoded_bytes);
+Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, nd::DataType type, size_t decoded_bytes);
 
 // True: big endian.
 Result<bool> ParseBytesConfiguration(const std::string& json, size_t word_size);
@@ -26,20 +27,20 @@ struct ShardingSpec {
   std::vector<CodecSpec> index_codecs;  // empty: bytes and crc32c
   bool index_at_start = false;
 };
-Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, DataType type);
+Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, nd::DataType type);
 
 // An extension point of v3: "name", or {"name": …, "configuration": {…}}. what: for messages.
 Result<CodecSpec> ParseNamed(const Json& json, const char* what);
 // The member of `object` that is a list of codecs, in canonical form.
-Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, DataType type);
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, nd::DataType type);
 
-CodecSpec BytesSpec(DataType type, bool big_endian);
+CodecSpec BytesSpec(nd::DataType type, bool big_endian);
 CodecSpec TransposeSpec(const std::vector<size_t>& order);
 
 // Between v2's {"id": …, …} and v3's form; v3 in turn calls numcodecs' others "numcodecs.<id>".
-Result<CodecSpec> CodecFromV2(const std::string& json, DataType type);
+Result<CodecSpec> CodecFromV2(const std::string& json, nd::DataType type);
 Result<std::string> CodecToV2(const CodecSpec& spec);
 // The canonical spec of one that was read: names and spellings that mean the same become the same.
-Result<CodecSpec> CanonicalCodec(CodecSpec spec, DataType type);
+Result<CodecSpec> CanonicalCodec(CodecSpec spec, nd::DataType type);
 
 }  // namespace seamount::zarr

@@ -6,11 +6,10 @@
 #include <cstring>
 #include <random>
 
+#include "nd/data_type.h"
 #include "zarr/codecs/blosc_frame.h"
 #include "zarr/codecs/byte_codec.h"
-#include "zarr/codecs/byte_order.h"
 #include "zarr/codecs/codec_chain.h"
-#include "zarr/codecs/shuffle.h"
 
 namespace seamount::zarr {
 namespace {
@@ -41,25 +40,6 @@ struct Seeded : testing::Test {
   std::mt19937 random{seed};
   testing::ScopedTrace trace{__FILE__, __LINE__, testing::Message() << "seed " << seed};
 };
-
-using ShuffleTest = Seeded;
-
-TEST_F(ShuffleTest, AgreesWithItsDefinitionAndReverses) {
-  for (const size_t element : {1, 2, 3, 4, 7, 8, 16, 255}) {
-    for (const size_t size : {0UL, 1UL, element, 16 * element, 33 * element + 1, 1000UL}) {
-      const Block from = MakeContent(Content::kNoise, size, random);
-      Block shuffled(size);
-      Block back(size);
-      Shuffle(from.data(), shuffled.data(), size, element);
-      const size_t count = size / element;
-      for (size_t i = 0; i < count; ++i) {
-        for (size_t p = 0; p < element; ++p) ASSERT_EQ(shuffled[p * count + i], from[i * element + p]);
-      }
-      Unshuffle(shuffled.data(), back.data(), size, element);
-      EXPECT_EQ(back, from) << element << " bytes an element, " << size;
-    }
-  }
-}
 
 using BloscTest = Seeded;
 
@@ -189,7 +169,7 @@ TEST_P(CodecChainTest, RoundTripsAndNoticesDamage) {
   std::mt19937 random(seed);
   const std::vector<uint64_t> shape = {5, 7, 11};
   const auto chain =
-      CodecChain::Make(GetParam().codecs, DataType::kFloat32, shape, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
+      CodecChain::Make(GetParam().codecs, nd::DataType::kFloat32, shape, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
   ASSERT_TRUE(chain) << chain.error().ToString();
   const bool checked = !GetParam().codecs.empty() && GetParam().codecs.back().name == "crc32c";
   for (const Content content : kContents) {
@@ -225,7 +205,7 @@ INSTANTIATE_TEST_SUITE_P(Chains, CodecChainTest, testing::ValuesIn(kChains),
 
 TEST(CodecChainTest, TransposesAsItsDefinitionSays) {
   const auto chain =
-      CodecChain::Make({{"transpose", R"({"order":[1,0]})"}}, DataType::kUInt8, {2, 3}, Bytes::Copy("f"));
+      CodecChain::Make({{"transpose", R"({"order":[1,0]})"}}, nd::DataType::kUInt8, {2, 3}, Bytes::Copy("f"));
   ASSERT_TRUE(chain);
   const Block from = {std::byte{1}, std::byte{2}, std::byte{3}, std::byte{4}, std::byte{5}, std::byte{6}};
   const auto encoded = chain->Encode(from);
@@ -235,7 +215,8 @@ TEST(CodecChainTest, TransposesAsItsDefinitionSays) {
 
 TEST(CodecChainTest, RefusesWhatItCannotDo) {
   const auto message = [](std::vector<CodecSpec> codecs) {
-    const auto chain = CodecChain::Make(codecs, DataType::kFloat32, {4}, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
+    const auto chain =
+        CodecChain::Make(codecs, nd::DataType::kFloat32, {4}, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
     return chain ? "" : chain.error().ToString();
   };
   EXPECT_THAT(message({{"pcodec", "{}"}}), testing::HasSubstr("codec \"pcodec\" is not supported"));
@@ -245,8 +226,8 @@ TEST(CodecChainTest, RefusesWhatItCannotDo) {
   EXPECT_THAT(message({{"zstd", R"({"level":18446744073709551615})"}}), testing::HasSubstr("\"level\""));
   EXPECT_THAT(message({{"transpose", R"({"order":[0,0]})"}}), testing::HasSubstr("permutation"));
   EXPECT_THAT(message({{"blosc", R"({"cname":"snappy"})"}}), testing::HasSubstr("snappy"));
-  EXPECT_FALSE(CodecChain::Make({}, DataType::kFloat32, {0}, {}));
-  EXPECT_FALSE(CodecChain::Make({}, DataType::kFloat32, {uint64_t{1} << 62, uint64_t{1} << 62}, {}));
+  EXPECT_FALSE(CodecChain::Make({}, nd::DataType::kFloat32, {0}, {}));
+  EXPECT_FALSE(CodecChain::Make({}, nd::DataType::kFloat32, {uint64_t{1} << 62, uint64_t{1} << 62}, {}));
 }
 
 }  // namespace

@@ -11,7 +11,7 @@
 #include "base/result.h"
 #include "store/store.h"
 #include "zarr/codecs/codec_config.h"
-#include "zarr/metadata.h"
+#include "zarr/codecs/codec_spec.h"
 
 namespace seamount::zarr {
 

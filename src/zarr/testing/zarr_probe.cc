@@ -15,9 +15,10 @@
 #include <iterator>
 
 #include "base/text.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
 #include "store/memory/memory_store.h"
 #include "zarr/array.h"
-#include "zarr/chunk_grid.h"
 #include "zarr/group.h"
 
 namespace seamount::zarr {
@@ -54,24 +55,24 @@ Result<void> Save(Store& store, const fs::path& folder) {
   return {};
 }
 
-Index ParseNumbers(const std::string& text) {
-  Index numbers;
+nd::Index ParseNumbers(const std::string& text) {
+  nd::Index numbers;
   if (text == "-") return numbers;
   for (const std::string& number : base::Split(text, ',')) numbers.push_back(std::stoull(number));
   return numbers;
 }
 
-Box BoxFrom(const std::vector<std::string>& args, size_t at, const Array& array) {
-  const Index& shape = array.metadata().shape;
-  if (args.size() <= at + 1) return {Index(shape.size(), 0), shape};
+nd::Box BoxFrom(const std::vector<std::string>& args, size_t at, const Array& array) {
+  const nd::Index& shape = array.metadata().shape;
+  if (args.size() <= at + 1) return {nd::Index(shape.size(), 0), shape};
   return {ParseNumbers(args[at]), ParseNumbers(args[at + 1])};
 }
 
 Result<void> ReadCommand(const std::shared_ptr<Store>& store, const std::vector<std::string>& args) {
   exec::ThreadPool pool(2);
   SEAMOUNT_TRY_ASSIGN(const auto array, Array::Open(store, args[2], {}));
-  const Box box = BoxFrom(args, 4, *array);
-  std::string elements(CountOf(box.shape) * SizeOf(array->metadata().data_type), '\0');
+  const nd::Box box = BoxFrom(args, 4, *array);
+  std::string elements(nd::Elements(box.shape) * nd::SizeOf(array->metadata().data_type), '\0');
   SEAMOUNT_TRY(array->ReadRegion(box, std::as_writable_bytes(std::span(elements)), &pool, {}));
   WriteFile(args[3], elements);
   std::cout << SerializeArrayMetadataV3(array->metadata()) << "\n";

@@ -1,9 +1,9 @@
-#include "zarr/json.h"
+#include "zarr/codecs/json.h"
 
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
-#include "zarr/metadata.h"
+#include "zarr/codecs/codec_spec.h"
 
 namespace seamount::zarr {
 namespace {

@@ -4,10 +4,10 @@
 
 #include <cstddef>
 
-namespace seamount::zarr {
+namespace seamount::nd {
 
-// `from` and `into` do not overlap and hold `size` bytes each.
+// `from` and `into` do not overlap and hold `size` bytes each. An element of 0 or 1 bytes: a copy.
 void Shuffle(const std::byte* from, std::byte* into, size_t size, size_t element_size);
 void Unshuffle(const std::byte* from, std::byte* into, size_t size, size_t element_size);
 
-}  // namespace seamount::zarr
+}  // namespace seamount::nd

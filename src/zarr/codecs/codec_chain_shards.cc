@@ -1,11 +1,12 @@
-#include "zarr/codecs/shard_codec.h"
+#include "zarr/codecs/codec_chain_shards.h"
 
 #include <algorithm>
 #include <cstring>
 
-#include "zarr/chunk_grid.h"
+#include "nd/copy.h"
+#include "nd/data_type.h"
 #include "zarr/codecs/codec_config.h"
-#include "zarr/scratch.h"
+#include "zarr/codecs/scratch.h"
 
 namespace seamount::zarr {
 namespace {
@@ -20,14 +21,14 @@ bool IsFill(std::span<const std::byte> elements, const Bytes& fill) {
 
 ShardCodec::ShardCodec(ShardLayout layout, std::vector<uint64_t> shape, std::vector<uint64_t> chunk_shape,
                        std::shared_ptr<const CodecChain> chain, Bytes fill)
-    : grid_(GridShape(shape, chunk_shape)),
+    : grid_(nd::GridShape(shape, chunk_shape)),
       layout_(layout),
       shape_(std::move(shape)),
       chunk_shape_(std::move(chunk_shape)),
       chain_(std::move(chain)),
       fill_(std::move(fill)) {}
 
-Result<ShardCodec> ShardCodec::Make(const std::string& configuration_json, DataType type,
+Result<ShardCodec> ShardCodec::Make(const std::string& configuration_json, nd::DataType type,
                                     const std::vector<uint64_t>& shape, const Bytes& fill) {
   SEAMOUNT_TRY_ASSIGN(ShardingSpec spec, ParseShardingConfiguration(configuration_json, type));
   SEAMOUNT_TRY(CheckShardShape(shape, spec.chunk_shape));
@@ -40,13 +41,13 @@ Result<ShardCodec> ShardCodec::Make(const std::string& configuration_json, DataT
 size_t ShardCodec::encoded_bound() const { return layout_.index_bytes() + layout_.chunks * chain_->encoded_bound(); }
 
 Result<Bytes> ShardCodec::Encode(std::span<const std::byte> elements) const {
-  const Box whole{Index(shape_.size(), 0), shape_};
+  const nd::Box whole{nd::Index(shape_.size(), 0), shape_};
   std::vector<std::optional<Bytes>> chunks;
   chunks.reserve(layout_.chunks);
   Scratch chunk(chain_->decoded_bytes());
-  for (const Index& index : IndicesOf({Index(grid_.size(), 0), grid_})) {
-    const Box box = CellBox(index, chunk_shape_);
-    CopyBox(box, whole, elements, box, chunk.span(), fill_.size());
+  for (const nd::Index& index : nd::IndicesOf({nd::Index(grid_.size(), 0), grid_})) {
+    const nd::Box box = nd::CellBox(index, chunk_shape_);
+    nd::CopyBox(box, whole, elements, box, chunk.span(), fill_.size());
     if (IsFill(chunk.span(), fill_)) {
       chunks.emplace_back();
       continue;
@@ -60,18 +61,18 @@ Result<Bytes> ShardCodec::Encode(std::span<const std::byte> elements) const {
 Result<void> ShardCodec::Decode(std::span<const std::byte> encoded, std::span<std::byte> into) const {
   const Bytes shard(nullptr, encoded.data(), encoded.size());
   SEAMOUNT_TRY_ASSIGN(const ShardIndex index, ShardIndexOf(layout_, shard, store::kAbsent));
-  const Box whole{Index(shape_.size(), 0), shape_};
+  const nd::Box whole{nd::Index(shape_.size(), 0), shape_};
   Scratch chunk(chain_->decoded_bytes());
   uint64_t place = 0;
-  for (const Index& cell : IndicesOf({Index(grid_.size(), 0), grid_})) {
-    const Box box = CellBox(cell, chunk_shape_);
+  for (const nd::Index& cell : nd::IndicesOf({nd::Index(grid_.size(), 0), grid_})) {
+    const nd::Box box = nd::CellBox(cell, chunk_shape_);
     SEAMOUNT_TRY_ASSIGN(const auto range, index.Find(place));
     if (range) {
       auto decoded = chain_->Decode(encoded.subspan(range->offset, *range->length), chunk.span());
       if (!decoded) return decoded.error().Wrap("chunk " + std::to_string(place) + " within");
-      CopyBox(box, box, chunk.span(), whole, into, fill_.size());
+      nd::CopyBox(box, box, chunk.span(), whole, into, fill_.size());
     } else {
-      FillBox(box, fill_.span(), whole, into);
+      nd::FillBox(box, fill_.span(), whole, into);
     }
     ++place;
   }

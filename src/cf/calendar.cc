@@ -1,4 +1,4 @@
-#include "source/calendar.h"
+#include "cf/calendar.h"
 
 #include <algorithm>
 #include <array>
@@ -8,7 +8,7 @@
 
 #include "base/text.h"
 
-namespace seamount::source {
+namespace seamount::cf {
 namespace {
 
 constexpr int64_t kMaxYear = 290'000;          // microseconds in 64 bits reach that far
@@ -361,4 +361,4 @@ Result<std::vector<Moment>> TimeUnits::ToMoments(const std::vector<double>& valu
   return moments;
 }
 
-}  // namespace seamount::source
+}  // namespace seamount::cf

@@ -1,10 +1,9 @@
-#include "zarr/codecs/byte_order.h"
+#include "nd/byte_order.h"
 
-#include <bit>
 #include <cstdint>
 #include <cstring>
 
-namespace seamount::zarr {
+namespace seamount::nd {
 namespace {
 
 uint16_t Swapped(uint16_t word) { return __builtin_bswap16(word); }
@@ -23,15 +22,10 @@ void SwapAll(std::span<std::byte> words) {
 
 }  // namespace
 
-size_t WordSizeOf(DataType type) {
-  const bool complex = type == DataType::kComplex64 || type == DataType::kComplex128;
-  return complex ? SizeOf(type) / 2 : SizeOf(type);
+void SwapBytes(std::span<std::byte> words, size_t word_bytes) {
+  if (word_bytes == 2) SwapAll<uint16_t>(words);
+  if (word_bytes == 4) SwapAll<uint32_t>(words);
+  if (word_bytes == 8) SwapAll<uint64_t>(words);
 }
 
-void SwapBytes(std::span<std::byte> words, size_t word_size) {
-  if (word_size == 2) SwapAll<uint16_t>(words);
-  if (word_size == 4) SwapAll<uint32_t>(words);
-  if (word_size == 8) SwapAll<uint64_t>(words);
-}
-
-}  // namespace seamount::zarr
+}  // namespace seamount::nd

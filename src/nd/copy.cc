@@ -1,9 +1,9 @@
-#include "zarr/strided.h"
+#include "nd/copy.h"
 
 #include <algorithm>
 #include <cstring>
 
-namespace seamount::zarr {
+namespace seamount::nd {
 namespace {
 
 struct Axis {
@@ -36,12 +36,12 @@ void CopyLine(const std::byte* from, std::byte* into, const Axis& axis) {
   }
 }
 
-void CopyInnermost(const std::byte* from, std::byte* into, const Axis& axis, size_t element_size) {
-  if (axis.from_stride == element_size && axis.into_stride == element_size) {
-    std::memcpy(into, from, axis.size * element_size);
+void CopyInnermost(const std::byte* from, std::byte* into, const Axis& axis, size_t element_bytes) {
+  if (axis.from_stride == element_bytes && axis.into_stride == element_bytes) {
+    std::memcpy(into, from, axis.size * element_bytes);
     return;
   }
-  switch (element_size) {
+  switch (element_bytes) {
     case 1: return CopyLine<1>(from, into, axis);
     case 2: return CopyLine<2>(from, into, axis);
     case 4: return CopyLine<4>(from, into, axis);
@@ -50,18 +50,25 @@ void CopyInnermost(const std::byte* from, std::byte* into, const Axis& axis, siz
   }
 }
 
-void CopyAxes(const std::byte* from, std::byte* into, std::span<const Axis> axes, size_t element_size) {
-  if (axes.size() == 1) return CopyInnermost(from, into, axes[0], element_size);
+void CopyAxes(const std::byte* from, std::byte* into, std::span<const Axis> axes, size_t element_bytes) {
+  if (axes.size() == 1) return CopyInnermost(from, into, axes[0], element_bytes);
   for (uint64_t i = 0; i < axes[0].size; ++i) {
-    CopyAxes(from + i * axes[0].from_stride, into + i * axes[0].into_stride, axes.subspan(1), element_size);
+    CopyAxes(from + i * axes[0].from_stride, into + i * axes[0].into_stride, axes.subspan(1), element_bytes);
   }
+}
+
+// Offset in bytes of part's origin within a dense buffer that holds `box`.
+uint64_t OffsetOf(const Box& part, const Box& box, std::span<const uint64_t> strides) {
+  uint64_t offset = 0;
+  for (size_t d = 0; d < strides.size(); ++d) offset += (part.origin[d] - box.origin[d]) * strides[d];
+  return offset;
 }
 
 }  // namespace
 
-std::vector<uint64_t> DenseStrides(std::span<const uint64_t> shape, size_t element_size) {
+std::vector<uint64_t> DenseStrides(std::span<const uint64_t> shape, size_t element_bytes) {
   std::vector<uint64_t> strides(shape.size());
-  uint64_t stride = element_size;
+  uint64_t stride = element_bytes;
   for (size_t d = shape.size(); d-- > 0;) {
     strides[d] = stride;
     stride *= shape[d];
@@ -70,14 +77,23 @@ std::vector<uint64_t> DenseStrides(std::span<const uint64_t> shape, size_t eleme
 }
 
 void CopyStrided(const std::byte* from, std::span<const uint64_t> from_strides, std::byte* into,
-                 std::span<const uint64_t> into_strides, std::span<const uint64_t> shape, size_t element_size) {
+                 std::span<const uint64_t> into_strides, std::span<const uint64_t> shape, size_t element_bytes) {
   if (std::find(shape.begin(), shape.end(), 0) != shape.end()) return;
   const std::vector<Axis> axes = Coalesce(from_strides, into_strides, shape);
   if (axes.empty()) {
-    std::memcpy(into, from, element_size);
+    std::memcpy(into, from, element_bytes);
     return;
   }
-  CopyAxes(from, into, axes, element_size);
+  CopyAxes(from, into, axes, element_bytes);
+}
+
+void CopyBox(const Box& part, const Box& from_box, std::span<const std::byte> from, const Box& into_box,
+             std::span<std::byte> into, size_t element_bytes) {
+  if (IsEmpty(part)) return;
+  const auto from_strides = DenseStrides(from_box.shape, element_bytes);
+  const auto into_strides = DenseStrides(into_box.shape, element_bytes);
+  CopyStrided(from.data() + OffsetOf(part, from_box, from_strides), from_strides,
+              into.data() + OffsetOf(part, into_box, into_strides), into_strides, part.shape, element_bytes);
 }
 
 void FillElements(std::span<const std::byte> element, std::span<std::byte> into) {
@@ -96,4 +112,12 @@ void FillElements(std::span<const std::byte> element, std::span<std::byte> into)
   }
 }
 
-}  // namespace seamount::zarr
+void FillBox(const Box& part, std::span<const std::byte> element, const Box& into_box, std::span<std::byte> into) {
+  if (IsEmpty(part)) return;
+  const auto strides = DenseStrides(into_box.shape, element.size());
+  const std::vector<uint64_t> same_element(part.shape.size(), 0);
+  CopyStrided(element.data(), same_element, into.data() + OffsetOf(part, into_box, strides), strides, part.shape,
+              element.size());
+}
+
+}  // namespace seamount::nd

@@ -1,4 +1,4 @@
-#include "zarr/scratch.h"
+#include "zarr/codecs/scratch.h"
 
 #include <algorithm>
 #include <vector>

@@ -13,7 +13,7 @@
 
 #include "base/result.h"
 
-namespace seamount::source {
+namespace seamount::cf {
 
 enum class Calendar { kStandard, kProlepticGregorian, kJulian, kNoLeap, kAllLeap, k360Day };
 // "gregorian", "standard", "" (the default), "365_day", … in any case. InvalidArgument lists them.
@@ -68,4 +68,4 @@ class TimeUnits {
   int months_ = 0;                 // per unit, where that is 0
 };
 
-}  // namespace seamount::source
+}  // namespace seamount::cf
