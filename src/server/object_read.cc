@@ -8,6 +8,7 @@
 
 #include "base/encoding.h"
 #include "server/handlers.h"
+#include "server/list_json.h"
 #include "server/objects.h"
 
 namespace seamount::server {
@@ -157,10 +158,9 @@ Result<ServerResponse> ListObjects(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto max_results, UintQuery(call.target, "maxResults"));
   constexpr uint64_t kMaxResults = 1000;  // as Google's
   query.max_results = static_cast<int>(std::clamp<uint64_t>(max_results.value_or(kMaxResults), 1, kMaxResults));
-  SEAMOUNT_TRY_ASSIGN(Listing listing, service.catalog.ListObjects(*call.bucket, query));
-  gcs::ObjectList list{.prefixes = std::move(listing.prefixes), .next_page_token = std::move(listing.next_page_token)};
-  for (const ObjectRow& row : listing.objects) list.objects.push_back(ResourceOf(call, *call.bucket, row));
-  return JsonResponse(200, gcs::EncodeList(list));
+  SEAMOUNT_TRY_ASSIGN(const Listing listing, service.catalog.ListObjects(*call.bucket, query));
+  const ListFields fields = ListFields::Parse(text("fields"));
+  return JsonResponse(200, ListJson(listing, fields, call.bucket->name, call.base_url));
 }
 
 }  // namespace seamount::server
