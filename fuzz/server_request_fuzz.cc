@@ -8,6 +8,7 @@
 #include "net/url.h"
 #include "server/access_token.h"
 #include "server/json_text.h"
+#include "server/list_json.h"
 #include "server/parameters.h"
 #include "server/route.h"
 #include "server/service.h"
@@ -28,6 +29,7 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   }
   (void)seamount::gcs::ParseContentRange(text);
   (void)seamount::server::CheckObjectName(std::string(text));
+  (void)seamount::server::ListFields::Parse(text);
   if (seamount::server::VerifyToken("secret", text, 0)) std::abort();  // nothing here is signed
   if (const auto policy = seamount::server::ParsePolicyBody(text)) (void)seamount::server::CheckPolicy(policy->policy);
   (void)seamount::server::CheckObjectFields(text);
