@@ -1,4 +1,8 @@
 // seamount vm: throw-away machines on this host.
+#include <arpa/inet.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -33,7 +37,7 @@ void ShareThisProgram(std::vector<cloud::Share>& shares) {
 const char* StateOf(const MachineInfo& machine) {
   switch (machine.state) {
     case cloud::MachineState::kStarting: return "starting";
-    case cloud::MachineState::kRunning: return "running";
+    case cloud::MachineState::kRunning: return machine.ends < base::RealClock().WallNow() ? "ending" : "running";
     case cloud::MachineState::kDead: return machine.ends < base::RealClock().WallNow() ? "expired" : "dead";
   }
   return "";
@@ -52,6 +56,19 @@ cloud::Share ParseShare(const std::string& text) {
   const size_t colon = text.rfind(":/");
   if (colon == std::string::npos || colon == 0) return {.from = text, .to = std::filesystem::absolute(text)};
   return {.from = text.substr(0, colon), .to = text.substr(colon + 1)};
+}
+
+// Whether somebody takes connections at ADDRESS:PORT of this host.
+bool Listens(const std::string& server) {
+  const size_t colon = server.rfind(':');
+  sockaddr_in address = {};
+  address.sin_family = AF_INET;
+  address.sin_port = htons(static_cast<uint16_t>(std::strtoul(server.substr(colon + 1).c_str(), nullptr, 10)));
+  if (inet_pton(AF_INET, server.substr(0, colon).c_str(), &address.sin_addr) != 1) return false;
+  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  const bool connected = fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  if (fd >= 0) close(fd);
+  return connected;
 }
 
 struct UpOptions {
@@ -79,6 +96,11 @@ Result<int> Up(const UpOptions& options) {
   std::printf("%s runs%s, and ends by itself after %s\n", machine.name.c_str(),
               machine.server.empty() ? ", without network" : (", reaches " + machine.server + " only").c_str(),
               base::FormatDuration(spec.lifetime).c_str());
+  if (!machine.server.empty() && !Listens(machine.server)) {
+    std::printf("Nothing listens at %s yet: seamount serve DIR --address %s --port %s\n", machine.server.c_str(),
+                machine.server.substr(0, machine.server.rfind(':')).c_str(),
+                machine.server.substr(machine.server.rfind(':') + 1).c_str());
+  }
   std::printf("Next: seamount vm run %s -- COMMAND, then seamount vm down %s\n", machine.name.c_str(),
               machine.name.c_str());
   return kExitOk;
@@ -86,12 +108,13 @@ Result<int> Up(const UpOptions& options) {
 
 void AddUp(CLI::App& vm, Chosen& chosen) {
   CLI::App& command = AddCommand(vm, "up", "Start a machine; what it writes is gone when it goes",
+                                 "seamount serve lab --address $(seamount vm address) --port 8080 &\n"
                                  "seamount vm up train --server 10.83.0.1:8080 --share .venv:/opt/seamount/venv");
   const auto options = std::make_shared<UpOptions>();
   command.add_option("name", options->name, "Its name")->required();
   command
       .add_option("--server,--network", options->server,
-                  "The one ADDRESS:PORT of this host that it reaches (default: none)")
+                  "The one ADDRESS:PORT of this host that it reaches, at `seamount vm address` (default: none)")
       ->type_name("ADDR:PORT");
   command.add_option("--share", options->shares, "A file or folder of this host that it sees, read-only")
       ->type_name("FROM[:TO]")
@@ -172,9 +195,11 @@ Result<int> List(bool as_json) {
     std::puts(all.dump().c_str());
     return kExitOk;
   }
-  if (!machines.empty()) {
-    std::printf("%-30s  %-8s  %8s  %8s  %-14s  %s\n", "NAME", "STATE", "AGE", "ENDS IN", "ADDRESS", "SERVER");
+  if (machines.empty()) {
+    std::puts("No machines (`seamount vm up NAME` starts one)");
+    return kExitOk;
   }
+  std::printf("%-30s  %-8s  %8s  %8s  %-14s  %s\n", "NAME", "STATE", "AGE", "ENDS IN", "ADDRESS", "SERVER");
   const base::SystemTime now = base::RealClock().WallNow();
   for (const MachineInfo& machine : machines) {
     const bool runs = machine.state == cloud::MachineState::kRunning && machine.ends > now;
@@ -216,8 +241,11 @@ void AddAddress(CLI::App& vm, Chosen& chosen) {
 }  // namespace
 
 void AddVmCommand(CLI::App& app, Chosen& chosen) {
-  CLI::App& vm = AddCommand(app, "vm", "Throw-away machines on this host",
-                            "seamount vm up train\nseamount vm run train -- hostname\nseamount vm down train");
+  CLI::App& vm =
+      AddCommand(app, "vm", "Throw-away machines on this host, which reach one server of it and nothing else",
+                 "seamount serve lab --address $(seamount vm address) --port 8080 &\n"
+                 "seamount vm up train --server $(seamount vm address):8080\nseamount vm run train -- "
+                 "hostname\nseamount vm down train");
   vm.require_subcommand(1);
   AddUp(vm, chosen);
   AddRun(vm, chosen);

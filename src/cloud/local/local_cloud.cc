@@ -76,13 +76,13 @@ class LocalCloud final : public Cloud {
     SEAMOUNT_TRY(CheckMachineName(name));
     if (options.argv.empty()) return base::InvalidArgument("no command to run");
     SEAMOUNT_TRY_ASSIGN(const MachineRecord record, state_.Find(name));
-    if (record.info.state == MachineState::kDead) {
-      return base::NotFound("machine '" + name + "' has died (`seamount vm down " + name + "` clears it away)");
-    }
+    if (record.info.state == MachineState::kDead) return HasEnded(record.info);
     if (record.info.state == MachineState::kStarting) {
       return base::Unavailable("machine '" + name + "' is starting: try again in a moment");
     }
-    return RunInside(record, options, context);
+    SEAMOUNT_TRY_ASSIGN(const Fd init, OpenInit(record));
+    if (!init) return HasEnded(record.info);
+    return RunInside(record, init, options, context);
   }
 
   Result<void> Stop(const std::string& name, const CallContext& context) override {
@@ -136,13 +136,27 @@ class LocalCloud final : public Cloud {
     return state_.Remove(name);
   }
 
-  Result<void> EndInit(const MachineRecord& record, int signal, int timeout_ms) const {
-    const Fd init(static_cast<int>(syscall(SYS_pidfd_open, record.init_pid, 0)));
-    if (!init && errno == ESRCH) return {};
+  static Error HasEnded(const MachineInfo& machine) {
+    const bool over = machine.ends <= base::RealClock().WallNow();
+    return base::NotFound("machine '" + machine.name + "' " +
+                          (over ? "has ended by itself: its lifetime is over" : "has died") + " (`seamount vm down " +
+                          machine.name + "` clears it away, `seamount vm up` starts it anew)");
+  }
+
+  // The machine's first process; no descriptor when it has ended.
+  Result<Fd> OpenInit(const MachineRecord& record) const {
+    Fd init(static_cast<int>(syscall(SYS_pidfd_open, record.init_pid, 0)));
+    if (!init && errno == ESRCH) return Fd();
     if (!init) return SystemError("opening the first process of machine '" + record.info.name + "'");
     // It may have ended since the record was read, and its number have gone to another process.
     SEAMOUNT_TRY_ASSIGN(const MachineRecord still, state_.Find(record.info.name));
-    if (still.info.state != MachineState::kRunning) return {};
+    const bool same = still.info.state == MachineState::kRunning && still.init_pid == record.init_pid;
+    return same ? std::move(init) : Fd();
+  }
+
+  Result<void> EndInit(const MachineRecord& record, int signal, int timeout_ms) const {
+    SEAMOUNT_TRY_ASSIGN(const Fd init, OpenInit(record));
+    if (!init) return {};
     for (const int sent : {signal, SIGKILL}) {
       if (syscall(SYS_pidfd_send_signal, init.get(), sent, nullptr, 0) != 0 && errno != ESRCH) {
         return SystemError("ending machine '" + record.info.name + "'");

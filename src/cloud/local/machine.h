@@ -14,8 +14,10 @@ namespace seamount::cloud::local {
 Result<void> StartInit(const MachineSpec& spec, const Endpoint* server, const StateDirectory& state,
                        const std::string& staging, Fd lock, MachineRecord& record);
 
-// Runs a command in the machine of that init, with our standard input and outputs, and returns its exit code. SIGINT,
-// SIGTERM, SIGHUP and SIGQUIT are passed on to it while it runs, unless a terminal has sent them to it as well.
-Result<int> RunInside(const MachineRecord& record, const RunOptions& options, const CallContext& context);
+// Runs a command in the machine of that first process (a pidfd), with our standard input and outputs, and returns its
+// exit code. SIGINT, SIGTERM, SIGHUP and SIGQUIT are passed on to it while it runs, unless a terminal has sent them to
+// it as well.
+Result<int> RunInside(const MachineRecord& record, const Fd& init, const RunOptions& options,
+                      const CallContext& context);
 
 }  // namespace seamount::cloud::local

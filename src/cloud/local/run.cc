@@ -1,5 +1,6 @@
 // Commands that enter a machine. The caller joins the machine's process namespace for its children alone, forks, and
 // the child joins the others and executes. The caller then waits for the child, a signal, or a stop, whichever comes.
+// The machine is known by a descriptor of its first process: a number could be another process's by now.
 #include <fcntl.h>
 #include <poll.h>
 #include <sched.h>
@@ -24,21 +25,6 @@ constexpr int kCannotEnter = 125;  // as `docker run` has it
 constexpr int kCannotExecute = 126;
 constexpr int kNoSuchCommand = 127;
 
-struct Namespaces {
-  Fd mount, uts, ipc, net, pid;
-};
-
-Result<Namespaces> OpenNamespaces(const MachineRecord& record) {
-  const std::string directory = "/proc/" + std::to_string(record.init_pid) + "/ns/";
-  Namespaces all;
-  for (const auto& [fd, name] : {std::pair(&all.mount, "mnt"), std::pair(&all.uts, "uts"), std::pair(&all.ipc, "ipc"),
-                                 std::pair(&all.net, "net"), std::pair(&all.pid, "pid")}) {
-    *fd = Fd(open((directory + name).c_str(), O_RDONLY | O_CLOEXEC));
-    if (!*fd) return SystemError("opening the " + std::string(name) + " namespace of '" + record.info.name + "'");
-  }
-  return all;
-}
-
 std::vector<std::string> Environment(const RunOptions& options) {
   std::map<std::string, std::string> all = {
       {"PATH", "/opt/seamount/bin:/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"},
@@ -52,7 +38,7 @@ std::vector<std::string> Environment(const RunOptions& options) {
   return lines;
 }
 
-[[noreturn]] void Execute(const Namespaces& ns, const std::string& control_group, const std::vector<std::string>& argv,
+[[noreturn]] void Execute(const Fd& init, const std::string& control_group, const std::vector<std::string>& argv,
                           const std::vector<std::string>& environment) {
   const auto pointers = [](const std::vector<std::string>& texts) {
     std::vector<char*> all;
@@ -62,9 +48,7 @@ std::vector<std::string> Environment(const RunOptions& options) {
   };
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   if (!control_group.empty() && !JoinControlGroup(control_group)) _exit(kCannotEnter);
-  for (const Fd* fd : {&ns.uts, &ns.ipc, &ns.net, &ns.mount}) {
-    if (setns(fd->get(), 0) != 0) _exit(kCannotEnter);
-  }
+  if (setns(init.get(), CLONE_NEWUTS | CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWNS) != 0) _exit(kCannotEnter);
   if (chdir("/root") != 0) _exit(kCannotEnter);
   DropCapabilities();
   sigset_t none;
@@ -130,16 +114,16 @@ Result<int> Wait(pid_t child, const SignalsBlocked& signals, const CallContext& 
 
 }  // namespace
 
-Result<int> RunInside(const MachineRecord& record, const RunOptions& options, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const Namespaces ns, OpenNamespaces(record));
+Result<int> RunInside(const MachineRecord& record, const Fd& init, const RunOptions& options,
+                      const CallContext& context) {
   const Fd own(open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC));
   if (!own) return SystemError("opening /proc/self/ns/pid_for_children");
   const std::vector<std::string> environment = Environment(options);
   const SignalsBlocked signals;
-  if (setns(ns.pid.get(), CLONE_NEWPID) != 0) return SystemError("entering machine '" + record.info.name + "'");
+  if (setns(init.get(), CLONE_NEWPID) != 0) return SystemError("entering machine '" + record.info.name + "'");
   const pid_t child = fork();
   const int fork_error = errno;
-  if (child == 0) Execute(ns, record.control_group, options.argv, environment);
+  if (child == 0) Execute(init, record.control_group, options.argv, environment);
   if (setns(own.get(), CLONE_NEWPID) != 0) return SystemError("leaving machine '" + record.info.name + "'");
   if (child < 0) return SystemError("starting a process in machine '" + record.info.name + "'", fork_error);
   return Wait(child, signals, context);
