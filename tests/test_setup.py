@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+import os
 import signal
 import subprocess
+from pathlib import Path
 
 import pytest
 import requests
+from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
@@ -59,6 +62,141 @@ def test_another_key_of_the_same_account(setup, tmp_path):
     assert setup("winds", "second.json").returncode == 0
     emails = {json.loads((tmp_path / name).read_text())["client_email"] for name in ("key.json", "second.json")}
     assert len(emails) == 1
+
+
+READS = {"storage.objects.get", "storage.objects.list"}
+CHANGES = {"storage.objects.create", "storage.objects.delete", "storage.objects.update"}
+
+
+@pytest.mark.parametrize(("role", "rights", "words"), [
+    ("reader", READS, "may read and list"),
+    ("viewer", READS, "may read and list"),
+    ("roles/storage.objectViewer", READS, "may read and list"),
+    ("creator", {"storage.objects.create"}, "may create, and nothing else"),
+    ("writer", READS | CHANGES, "written, read and deleted"),
+    ("admin", READS | CHANGES | {"storage.buckets.setIamPolicy"}, "written, read and deleted"),
+])  # fmt: skip
+def test_each_role_has_a_key_that_can_do_this_and_nothing_else(setup, server, tmp_path, role, rights, words):
+    """Also where a key that may write is there already, and the other way round."""
+    assert setup().returncode == 0
+    done = setup("winds", "other.json", None, "--role", role)
+    assert done.returncode == 0, done.stderr
+    assert words in done.stdout and "Next" in done.stdout
+    asked = {"permissions": sorted(READS | CHANGES | {"storage.buckets.setIamPolicy"})}
+    bucket = f"{server.endpoint}/storage/v1/b/winds"
+    granted = session_of(tmp_path / "other.json").get(f"{bucket}/iam/testPermissions", params=asked).json()
+    assert set(granted.get("permissions", [])) == rights
+    assert session_of(server.admin_key).get(f"{bucket}/o").json().get("items") is None  # no probe is left
+    assert setup("winds", "again.json").returncode == 0
+    assert setup("winds", "other.json", None, "--role", role).returncode == 0  # a second run
+
+
+def test_an_account_that_may_do_more_gives_no_lesser_key(setup, tmp_path):
+    assert setup().returncode == 0
+    for arguments in (("reader.json", None, "--role", "reader", "--account", "sm-winds"),
+                      ("key.json", None, "--role", "reader")):  # fmt: skip
+        refused = setup("winds", *arguments)
+        assert refused.returncode == 4, refused.stdout
+        assert "roles/storage.objectUser" in refused.stderr and "--account" in refused.stderr
+    assert not (tmp_path / "reader.json").exists()
+
+
+def test_an_unknown_role_is_explained_before_anything_is_made(setup, server, tmp_path):
+    refused = setup("winds", "key.json", None, "--role", "read-only")
+    assert refused.returncode == 2 and "expected reader, creator, writer, admin" in refused.stderr
+    assert session_of(server.admin_key).get(f"{server.endpoint}/storage/v1/b", params={"project": "p"}).json().get("items") is None
+
+
+def test_where_the_key_goes_is_seen_before_anything_is_made(setup, server, tmp_path):
+    (tmp_path / "text.txt").write_text("root:x:0:0\n")
+    for key, words in (("nodir/key.json", "there is no folder"), ("text.txt", "is no key")):
+        refused = setup("winds", key)
+        assert refused.returncode == 2 and words in refused.stderr, refused.stderr
+        assert "chmod" not in refused.stderr
+    assert session_of(server.admin_key).get(f"{server.endpoint}/storage/v1/b", params={"project": "p"}).json().get("items") is None
+    (tmp_path / "empty.json").touch(mode=0o600)  # as a run that was killed leaves it
+    assert setup("winds", "empty.json").returncode == 0
+    assert json.loads((tmp_path / "empty.json").read_text())["client_email"]
+
+
+def test_what_is_missing_is_named(seamount_binary, server, tmp_path):
+    def run(*arguments: str) -> str:
+        command = [seamount_binary, "setup", "gs://winds", "--key", str(tmp_path / "key.json"), *arguments]
+        environment = {"PATH": os.environ["PATH"], "HOME": str(tmp_path)}
+        done = subprocess.run(command, capture_output=True, text=True, timeout=60, env=environment)
+        assert done.returncode != 0 and not (tmp_path / "key.json").exists()
+        return done.stderr
+
+    at = ("--endpoint", server.endpoint)
+    assert "--admin-key" in run(*at) and "--project" in run(*at)
+    assert "--admin-key" in run(*at, "--project", "p")
+    missing = run(*at, "--admin-key", "nope.json")
+    assert "nope.json" in missing and "setup'" not in missing
+
+
+def test_the_address_comes_from_the_key(seamount_binary, server, tmp_path):
+    key, folder = str(tmp_path / "key.json"), tmp_path / "home"
+    (folder / ".config" / "seamount").mkdir(parents=True)
+    environment = {"PATH": os.environ["PATH"], "HOME": str(folder)}
+
+    def run(*arguments: str, **more: str) -> None:
+        done = subprocess.run([seamount_binary, *arguments], capture_output=True, text=True, env=environment | more)
+        assert done.returncode == 0, done.stderr
+
+    run("setup", "gs://winds", "--admin-key", str(server.admin_key), "--key", key)
+    run("ls", "gs://winds", "--key", key)
+    run("ls", "gs://winds", GOOGLE_APPLICATION_CREDENTIALS=key)
+    run("doctor", "gs://winds", "--key", key)
+    (folder / ".config" / "seamount" / "key.json").write_bytes(Path(key).read_bytes())
+    (folder / ".config" / "seamount" / "key.json").chmod(0o600)
+    run("ls", "gs://winds")
+
+
+def test_a_key_of_an_address_that_has_changed_says_the_way_out(setup, tmp_path):
+    assert setup().returncode == 0
+    key = json.loads((tmp_path / "key.json").read_text())
+    (tmp_path / "key.json").write_text(json.dumps(key | {"token_uri": "http://127.0.0.1:9/token"}))
+    refused = setup()
+    assert refused.returncode == 2 and "http://127.0.0.1:9" in refused.stderr and "fixed --port" in refused.stderr
+
+
+def test_a_key_in_a_git_work_tree_is_warned_of(setup, tmp_path):
+    subprocess.run(["git", "init", "-q", str(tmp_path / "code")], check=True)
+    (tmp_path / "code" / "deep").mkdir()
+    assert ".gitignore" in setup("winds", "code/deep/key.json").stderr
+    assert setup("winds", "key.json").stderr == ""
+
+
+def test_keys_are_listed_and_taken_back(seamount_binary, setup, server, tmp_path):
+    assert setup().returncode == 0
+    assert setup("winds", "guest.json", None, "--role", "reader").returncode == 0
+
+    def keys(*arguments: str) -> subprocess.CompletedProcess:
+        command = [seamount_binary, "keys", *arguments, "--admin-key", str(server.admin_key)]
+        return subprocess.run(command, capture_output=True, text=True, timeout=60)
+
+    guest = json.loads((tmp_path / "guest.json").read_text())
+    listed = {entry["account"]: entry for entry in json.loads(keys("ls", "--json").stdout)}
+    assert [key["id"] for key in listed[guest["client_email"]]["keys"]] == [guest["private_key_id"]]
+    assert guest["private_key_id"] in keys("ls").stdout
+    objects = f"{server.endpoint}/storage/v1/b/winds/o"
+    guests = session_of(tmp_path / "guest.json")
+    assert guests.get(objects).status_code == 200
+
+    assert keys("disable", guest["client_email"]).returncode == 0
+    with pytest.raises(RefreshError):  # the token in use is refused, and so is another
+        guests.get(objects)
+    assert "(disabled)" in keys("ls").stdout
+    assert keys("enable", guest["client_email"]).returncode == 0
+    assert session_of(tmp_path / "guest.json").get(objects).status_code == 200
+
+    assert keys("revoke", str(tmp_path / "guest.json")).returncode == 0
+    with pytest.raises(RefreshError):
+        session_of(tmp_path / "guest.json").get(objects)
+    owner = json.loads((tmp_path / "key.json").read_text())
+    assert keys("revoke", owner["private_key_id"]).returncode == 0
+    gone = keys("revoke", owner["private_key_id"])
+    assert gone.returncode == 3 and "keys ls" in gone.stderr
 
 
 def test_never_overwrites_what_is_there(setup, tmp_path):

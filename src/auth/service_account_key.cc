@@ -51,12 +51,6 @@ Result<Secret> ReadCredentialFile(const std::string& path) {
   struct stat status {};
   if (fstat(file.fd(), &status) != 0) return CannotOpen(path, errno);
   if (!S_ISREG(status.st_mode)) return BadCredential(path, "is not a file");
-  if ((status.st_mode & kOthers) != 0) {
-    std::array<char, 8> mode{};
-    std::snprintf(mode.data(), mode.size(), "%04o", static_cast<unsigned>(status.st_mode & 07777));
-    return BadCredential(path, std::string("is open to other users (mode ") + mode.data() +
-                                   ", expected 0600): run 'chmod 600 " + path + "'");
-  }
   if (static_cast<uint64_t>(status.st_size) > kMaxFileBytes) {
     return BadCredential(path, "is larger than 64 KiB (expected a service-account key)");
   }
@@ -64,6 +58,17 @@ Result<Secret> ReadCredentialFile(const std::string& path) {
   const ssize_t size = pread(file.fd(), text.data(), text.size(), 0);
   if (size < 0) return CannotOpen(path, errno);
   text.resize(static_cast<size_t>(size));
+  // Before any advice on its mode: whatever else it is shall keep the one it has.
+  const size_t first = text.find_first_not_of(" \t\r\n");
+  if (first == std::string::npos || text[first] != '{') {
+    return BadCredential(path, "is no key (expected the JSON of a service account's key)");
+  }
+  if ((status.st_mode & kOthers) != 0) {
+    std::array<char, 8> mode{};
+    std::snprintf(mode.data(), mode.size(), "%04o", static_cast<unsigned>(status.st_mode & 07777));
+    return BadCredential(path, std::string("is open to other users (mode ") + mode.data() +
+                                   ", expected 0600): run 'chmod 600 " + path + "'");
+  }
   return Secret(std::move(text));
 }
 

@@ -4,8 +4,10 @@
 #include <memory>
 #include <nlohmann/json.hpp>
 
+#include "cli/admin_flags.h"
 #include "cli/command.h"
 #include "net/http_client.h"
+#include "stores/key_file.h"
 #include "stores/open_store.h"
 #include "stores/setup.h"
 
@@ -18,14 +20,19 @@ struct SetupFlags {
   bool json = false;
 };
 
-void PrintNext(const stores::SetupOptions& options) {
-  const std::string endpoint = options.endpoint.empty() ? "" : " --endpoint " + options.endpoint;
-  const std::string argument = options.endpoint.empty() ? "" : ", endpoint=\"" + options.endpoint + "\"";
-  std::printf("Next, as a folder:    seamount mount gs://%s FOLDER%s --key %s\n", options.bucket.c_str(),
-              endpoint.c_str(), options.key_file.c_str());
-  std::printf("      in a notebook:  seamount.Loader(\"gs://%s/DATA.zarr\", ...%s, key=\"%s\")\n",
-              options.bucket.c_str(), argument.c_str(), options.key_file.c_str());
-  std::printf("Whoever has the key file can read and write this bucket: treat it like a password.\n");
+void PrintNext(const stores::SetupOptions& options, const stores::SetupReport& report) {
+  const gcs::Rights rights = report.role.rights;
+  const char* bucket = options.bucket.c_str();
+  const char* key = options.key_file.c_str();
+  if ((rights & gcs::kMayList) == 0) {
+    std::printf("Next:                 seamount cp FILE gs://%s/ --key %s\n", bucket, key);
+  } else {
+    const char* read_only = (rights & gcs::kMayDelete) == 0 ? " --read-only" : "";
+    std::printf("Next, as a folder:    seamount mount gs://%s FOLDER --key %s%s\n", bucket, key, read_only);
+    std::printf("      in a notebook:  seamount.Loader(\"gs://%s/DATA.zarr\", ..., key=\"%s\")\n", bucket, key);
+  }
+  std::printf("Whoever has the key file may %s in this bucket: treat it like a password.\n",
+              gcs::Describe(rights).c_str());
 }
 
 Result<int> Setup(const SetupFlags& flags) {
@@ -34,19 +41,25 @@ Result<int> Setup(const SetupFlags& flags) {
     return base::InvalidArgument("'" + flags.url + "': setup makes whole buckets (expected gs://bucket)");
   stores::SetupOptions options = flags.options;
   options.bucket = url.bucket;
+  if (const std::string tree = stores::GitWorkTreeOf(options.key_file); !tree.empty()) {
+    std::fprintf(stderr,
+                 "seamount setup: '%s' lies in a git work tree: put it into %s/.gitignore, and never commit it\n",
+                 options.key_file.c_str(), tree.c_str());
+  }
   const auto said = [&](const std::string& step) {
     if (!flags.json) std::printf("%s\n", step.c_str());
   };
   SEAMOUNT_TRY_ASSIGN(const stores::SetupReport report,
                       stores::SetUpBucket(options, net::MakeCurlHttpClient(), said, Interruptible()));
   if (!flags.json) {
-    PrintNext(options);
+    PrintNext(options, report);
     return kExitOk;
   }
   const nlohmann::json json = {{"bucket", options.bucket},
                                {"account", report.email},
                                {"key", options.key_file},
-                               {"role", options.role},
+                               {"role", report.role.name},
+                               {"endpoint", report.endpoint},
                                {"created",
                                 {{"bucket", report.bucket_created},
                                  {"account", report.account_created},
@@ -60,23 +73,24 @@ Result<int> Setup(const SetupFlags& flags) {
 
 void AddSetupCommand(CLI::App& app, Chosen& chosen) {
   auto flags = std::make_shared<SetupFlags>();
-  CLI::App& command = AddCommand(
-      app, "setup", "Make a bucket, a service account with rights on it alone, and its key file",
-      "seamount setup gs://winds --endpoint http://127.0.0.1:9000 --admin-key lab/admin-key.json --key winds-key.json\n"
-      "seamount setup gs://my-winds --project my-project --location europe-west3 --key winds-key.json");
+  CLI::App& command =
+      AddCommand(app, "setup", "Make a bucket, a service account with rights on it alone, and its key file",
+                 "seamount setup gs://winds --admin-key lab/admin-key.json --key winds-key.json\n"
+                 "seamount setup gs://winds --admin-key lab/admin-key.json --key guest-key.json --role reader\n"
+                 "seamount setup gs://my-winds --project my-project --location europe-west3 --key winds-key.json");
   stores::SetupOptions& options = flags->options;
   command.add_option("URL", flags->url, "Bucket, as gs://bucket")->required();
-  AddEndpointFlag(command, options.endpoint);
-  command
-      .add_option("--admin-key", options.admin_key_file, "Key of the administrator (default: what this machine has)")
-      ->type_name("FILE");
+  AddAdminFlags(command, options.admin);
   command.add_option("--key", options.key_file, "Where the new key goes; a key that is there is kept and tried")
       ->required()
       ->type_name("FILE");
-  command.add_option("--project", options.project, "Cloud project (default: the administrator key's)");
   command.add_option("--location", options.location, "Region of a new bucket (default: the server's)");
-  command.add_option("--account", options.account_id, "Name of the service account (default: after the bucket)");
-  command.add_option("--role", options.role, "What the account may do in the bucket")->capture_default_str();
+  command.add_option("--account", options.account_id, "Name of the service account (default: after bucket and role)");
+  command
+      .add_option("--role", options.role,
+                  "What the key may do in the bucket: reader (list and read), creator (add, and nothing else), writer, "
+                  "admin, or a role of the storage's by its full name")
+      ->capture_default_str();
   AddJsonFlag(command, flags->json);
   OnChosen(command, chosen, [flags] { return Setup(*flags); });
 }

@@ -6,7 +6,7 @@
 #include <utility>
 
 #include "base/encoding.h"
-#include "base/json_depth.h"
+#include "gcs/admin_json.h"
 #include "net/url.h"
 
 namespace seamount::gcs {
@@ -25,19 +25,6 @@ net::RequestBody BodyOf(std::string text) {
             std::memcpy(into.data(), shared->data() + offset, into.size());
             return {};
           }};
-}
-
-Result<Json> ObjectOf(const net::HttpResponse& response, const std::string& what) {
-  if (base::NestsDeeper(response.body.view()))
-    return base::Internal(what + ": the server's answer is nested deeper than 64 levels");
-  Json json = Json::parse(response.body.view(), nullptr, /*allow_exceptions=*/false);
-  if (!json.is_object()) return base::Internal(what + ": the server's answer is not a JSON object");
-  return json;
-}
-
-std::string TextOf(const Json& json, const char* name) {
-  const auto found = json.find(name);
-  return found != json.end() && found->is_string() ? found->get<std::string>() : "";
 }
 
 // True when `member` was added to an unconditional binding of `role`; false when it was there.
@@ -107,40 +94,6 @@ Result<bool> AdminClient::EnsureBucket(const std::string& bucket, const std::str
   return true;
 }
 
-Result<std::optional<std::string>> AdminClient::FindAccount(const std::string& account_id, const CallContext& context) {
-  const std::string what = "listing service accounts of project '" + project_ + "'";
-  const std::string path = "/v1/projects/" + base::PercentEncode(project_) + "/serviceAccounts";
-  std::string page;
-  do {
-    net::QueryParameters query = {{"pageSize", "100"}};
-    if (!page.empty()) query.emplace_back("pageToken", page);
-    SEAMOUNT_TRY_ASSIGN(const auto response, Send(*iam_, "GET", iam_->UrlOf(path, query), "", context));
-    if (response.status != 200) return iam_->ErrorOf(response, what);
-    SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
-    for (const Json& account : json.value("accounts", Json::array())) {
-      std::string email = account.is_object() ? TextOf(account, "email") : "";
-      if (email.starts_with(account_id + "@")) return std::optional<std::string>(std::move(email));
-    }
-    page = TextOf(json, "nextPageToken");
-  } while (!page.empty());
-  return std::optional<std::string>();
-}
-
-Result<AdminClient::Account> AdminClient::EnsureAccount(const std::string& account_id, const std::string& display_name,
-                                                        const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(auto present, FindAccount(account_id, context));
-  if (present) return Account{*std::move(present), false};
-  const std::string what = "making service account '" + account_id + "' in project '" + project_ + "'";
-  const Json body = {{"accountId", account_id}, {"serviceAccount", {{"displayName", display_name}}}};
-  const std::string path = "/v1/projects/" + base::PercentEncode(project_) + "/serviceAccounts";
-  SEAMOUNT_TRY_ASSIGN(const auto response, Send(*iam_, "POST", iam_->UrlOf(path, {}), body.dump(), context));
-  if (response.status != 200) return iam_->ErrorOf(response, what);
-  SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
-  std::string email = TextOf(json, "email");
-  if (email.empty()) return base::Internal(what + ": the server's answer has no 'email'");
-  return Account{std::move(email), true};
-}
-
 Result<bool> AdminClient::GrantBucketRole(const std::string& bucket, const std::string& email, const std::string& role,
                                           const CallContext& context) {
   const std::string what = "granting " + role + " on bucket '" + bucket + "' to " + email;
@@ -164,33 +117,56 @@ Result<bool> AdminClient::GrantBucketRole(const std::string& bucket, const std::
   }
 }
 
-Result<AdminClient::NewKey> AdminClient::CreateKey(const std::string& email, const CallContext& context) {
-  const std::string what = "making a key of " + email;
-  const std::string path =
-      "/v1/projects/" + base::PercentEncode(project_) + "/serviceAccounts/" + base::PercentEncode(email) + "/keys";
-  const Json body = {{"privateKeyType", "TYPE_GOOGLE_CREDENTIALS_FILE"}, {"keyAlgorithm", "KEY_ALG_RSA_2048"}};
-  SEAMOUNT_TRY_ASSIGN(const auto response, Send(*iam_, "POST", iam_->UrlOf(path, {}), body.dump(), context));
-  if (response.status != 200) {
-    const Error error = iam_->ErrorOf(response, what);
-    if (response.body.view().find("disableServiceAccountKeyCreation") == std::string_view::npos) return error;
-    return base::PermissionDenied(error.message() +
-                                  ": the organisation forbids service-account keys (use a VM with the account "
-                                  "attached, or ask its administrator)");
+Result<std::vector<std::string>> AdminClient::RolesOn(const std::string& bucket, const std::string& email,
+                                                      const CallContext& context) {
+  const std::string what = "reading who may use bucket '" + bucket + "'";
+  const std::string path = "/storage/v1/b/" + base::PercentEncode(bucket) + "/iam";
+  SEAMOUNT_TRY_ASSIGN(
+      const auto response,
+      Send(*storage_, "GET", storage_->UrlOf(path, {{"optionsRequestedPolicyVersion", "3"}}), "", context));
+  if (response.status != 200) return storage_->ErrorOf(response, what);
+  SEAMOUNT_TRY_ASSIGN(const Json policy, ObjectOf(response, what));
+  std::vector<std::string> roles;
+  for (const Json& binding : policy.value("bindings", Json::array())) {
+    if (!binding.is_object() || binding.contains("condition")) continue;
+    const Json members = binding.value("members", Json::array());
+    if (std::find(members.begin(), members.end(), Json("serviceAccount:" + email)) != members.end()) {
+      roles.push_back(TextOf(binding, "role"));
+    }
   }
-  SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
-  const std::string name = TextOf(json, "name");
-  const auto file = base::Base64Decode(TextOf(json, "privateKeyData"));
-  if (!file || file->empty()) return base::Internal(what + ": the server's answer has no 'privateKeyData'");
-  return NewKey{name.substr(name.find_last_of('/') + 1),
-                auth::Secret(std::string(reinterpret_cast<const char*>(file->data()), file->size()))};
+  return roles;
 }
 
-Result<void> AdminClient::DeleteKey(const std::string& email, const std::string& key_id, const CallContext& context) {
-  const std::string path = "/v1/projects/" + base::PercentEncode(project_) + "/serviceAccounts/" +
-                           base::PercentEncode(email) + "/keys/" + base::PercentEncode(key_id);
-  SEAMOUNT_TRY_ASSIGN(const auto response, Send(*iam_, "DELETE", iam_->UrlOf(path, {}), "", context));
-  if (response.status != 200) return iam_->ErrorOf(response, "deleting key " + key_id + " of " + email);
-  return {};
+Result<Rights> AdminClient::RightsOn(const std::string& bucket, const CallContext& context) {
+  const std::string what = "asking for the rights on bucket '" + bucket + "'";
+  const std::string path = "/storage/v1/b/" + base::PercentEncode(bucket) + "/iam/testPermissions";
+  net::QueryParameters query;
+  for (const NamedRight& named : kRights) query.emplace_back("permissions", named.permission);
+  SEAMOUNT_TRY_ASSIGN(const auto response, Send(*storage_, "GET", storage_->UrlOf(path, query), "", context));
+  if (response.status != 200) return storage_->ErrorOf(response, what);
+  SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
+  const Json granted = json.value("permissions", Json::array());
+  Rights rights = 0;
+  for (const NamedRight& named : kRights) {
+    if (std::find(granted.begin(), granted.end(), Json(named.permission)) != granted.end()) rights |= named.right;
+  }
+  return rights;
+}
+
+Result<std::vector<std::string>> AdminClient::ListBuckets(const CallContext& context) {
+  const std::string what = "listing the buckets of project '" + project_ + "'";
+  std::vector<std::string> names;
+  net::QueryParameters query = {{"project", project_}, {"fields", "nextPageToken,items/name"}};
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const auto response,
+                        Send(*storage_, "GET", storage_->UrlOf("/storage/v1/b", query), "", context));
+    if (response.status != 200) return storage_->ErrorOf(response, what);
+    SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
+    for (const Json& bucket : json.value("items", Json::array())) names.push_back(TextOf(bucket, "name"));
+    const std::string page = TextOf(json, "nextPageToken");
+    if (page.empty()) return names;
+    query = {{"project", project_}, {"fields", "nextPageToken,items/name"}, {"pageToken", page}};
+  }
 }
 
 }  // namespace seamount::gcs

@@ -15,6 +15,7 @@
 
 #include "base/text.h"
 #include "net/http_client.h"
+#include "net/logged_http_client.h"
 #include "net/response_sink.h"
 #include "net/stall_watch.h"
 #include "net/tls_roots.h"
@@ -485,7 +486,7 @@ CURLcode Initialise() {
 std::unique_ptr<HttpClient> MakeCurlHttpClient(const HttpClientOptions& options) {
   static const CURLcode initialised = Initialise();
   static_cast<void>(initialised);  // without memory for it every call fails by itself
-  return std::make_unique<CurlHttpClient>(options);
+  return LogRequests(std::make_unique<CurlHttpClient>(options));
 }
 
 }  // namespace seamount::net

@@ -3,8 +3,10 @@
 #include <cstdlib>
 
 #include "auth/credentials.h"
+#include "auth/key_server.h"
 #include "auth/token_sources.h"
 #include "base/encoding.h"
+#include "base/log.h"
 #include "gcs/gcs_store.h"
 #include "store/cache/cache_store.h"
 #include "store/file/file_store.h"
@@ -47,6 +49,7 @@ Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config
 Result<OpenedStore> OpenGcs(const StoreUrl& url, const StoreConfig& config) {
   const std::string endpoint = EndpointOf(config);
   SEAMOUNT_TRY_ASSIGN(auto credentials, Credentials(config, endpoint));
+  base::Log(base::LogLevel::kInfo, "gs://" + url.bucket + " is at " + endpoint + ", as " + credentials->Describe());
   SEAMOUNT_TRY_ASSIGN(
       std::shared_ptr<Store> bucket,
       gcs::MakeGcsStore({.endpoint = endpoint, .bucket = url.bucket, .upload = {.patience = config.retry_deadline}},
@@ -101,8 +104,14 @@ Result<StoreUrl> ParseStoreUrl(const std::string& url) {
 
 std::string EndpointOf(const StoreConfig& config) {
   if (!config.endpoint.empty()) return config.endpoint;
+  if (!config.key_file.empty()) {
+    const std::string server = auth::ServerOfKey(config.key_file);
+    if (!server.empty()) return server;
+  }
   const std::string emulator = EmulatorHost();
-  return emulator.empty() ? "https://storage.googleapis.com" : emulator;
+  if (!emulator.empty()) return emulator;
+  const std::string server = config.anonymous || !config.key_file.empty() ? "" : auth::ServerOfFoundKey();
+  return server.empty() ? "https://storage.googleapis.com" : server;
 }
 
 Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config) {

@@ -16,7 +16,7 @@ namespace seamount::stores {
 
 // What a person can say about a store: the flags of every command that touches a bucket, and of the Python package.
 struct StoreConfig {
-  // Empty: STORAGE_EMULATOR_HOST if set, else https://storage.googleapis.com.
+  // Empty: EndpointOf says which.
   std::string endpoint;
   // Service-account key file. Empty: what is found on the machine (auth/credentials.h says where and in which order).
   std::string key_file;
@@ -50,7 +50,8 @@ struct OpenedStore {
 };
 Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config);
 
-// The endpoint that `config` means: its own, STORAGE_EMULATOR_HOST's (with or without a scheme), or Google's.
+// The endpoint that `config` means, the first of: its own; the server that the key named was made at; what
+// STORAGE_EMULATOR_HOST says (with or without a scheme); the server of the key that is found; Google's.
 std::string EndpointOf(const StoreConfig& config);
 
 }  // namespace seamount::stores
