@@ -7,11 +7,12 @@ import os
 import re
 import shutil
 import signal
+import socket
 import subprocess
-import time
 from pathlib import Path
 
 import pytest
+from conftest import start_server
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
 
@@ -55,8 +56,69 @@ def test_without_arguments_and_by_help_it_explains_itself(seamount_binary):
     assert seamount(seamount_binary, "help", "vm", "up").stdout == seamount(seamount_binary, "vm", "up", "--help").stdout
 
 
+@pytest.mark.parametrize("columns", [40, 60, 80, 100])
+def test_help_fits_the_terminal(seamount_binary, columns):
+    """No line is longer, but where one word is; examples can still be pasted."""
+    environment = os.environ | {"COLUMNS": str(columns)}
+    for command in [(), *commands(seamount_binary)]:
+        text = seamount(seamount_binary, *command, "--help", env=environment).stdout
+        for line in text.splitlines():
+            words = line.removesuffix(" \\").split()
+            assert len(line) <= columns or len(words) == 1, f"{command}: {line}"
+        wide = seamount(seamount_binary, *command, "--help", env=os.environ | {"COLUMNS": "100"}).stdout
+        joined = re.sub(r" \\\n +", " ", text.partition("Example:\n")[2])
+        assert joined == re.sub(r" \\\n +", " ", wide.partition("Example:\n")[2])
+
+
+def test_what_stands_for_a_value_is_in_capitals_everywhere(seamount_binary):
+    for command in commands(seamount_binary):
+        usage = seamount(seamount_binary, *command, "--help").stdout.partition("Usage: ")[2].partition("\n\n")[0]
+        values = usage.replace("\n", " ").split()[1 + len(command) :]
+        assert values and all(value == value.upper() for value in values), usage
+
+
+def test_flags_of_a_command_may_stand_before_it(seamount_binary, tmp_path):
+    url = f"file://{tmp_path}"
+    assert json.loads(seamount(seamount_binary, "--json", "ls", url).stdout) == []
+    assert seamount(seamount_binary, "-v", "--json", "-r", "ls", url).stdout == "[]\n"
+    misspelt = seamount(seamount_binary, "--jsn", "ls", url)
+    assert misspelt.returncode == 2 and "did you mean --json" in misspelt.stderr
+
+
+COMPLETE = """
+eval "$(seamount completion bash)"
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _seamount; echo "${COMPREPLY[*]}"
+"""
+
+
+@pytest.mark.parametrize(("typed", "offered"), [
+    (["m"], "mount"),
+    (["vm", "u"], "up"),
+    (["-v", "vm", "up", "name", "--sh"], "--share"),
+    (["ls", "--anon"], "--anonymous"),
+    (["--ver"], "--version --verbose"),
+])  # fmt: skip
+def test_bash_completes(seamount_binary, tmp_path, typed, offered):
+    (tmp_path / "seamount").symlink_to(seamount_binary)
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
+    done = subprocess.run(["bash", "-c", COMPLETE, "bash", "seamount", *typed], capture_output=True, text=True, env=environment)
+    assert done.stderr == "" and sorted(done.stdout.split()) == sorted(offered.split())
+
+
+def test_the_manual_and_the_completions_know_every_command_and_flag(seamount_binary):
+    manual = seamount(seamount_binary, "help", "--man").stdout
+    assert manual.startswith(".TH SEAMOUNT 1")
+    plain = manual.replace("\\-", "-")
+    scripts = [seamount(seamount_binary, "completion", shell).stdout for shell in ("bash", "zsh", "fish")]
+    for command in commands(seamount_binary):
+        assert f".SS seamount {' '.join(command)}" in plain
+        for flag in re.findall(r"^  (?:-\w,)?--([\w-]+)", seamount(seamount_binary, *command, "--help").stdout, re.MULTILINE):
+            assert f"--{flag}" in plain and all(flag in script for script in scripts), (command, flag)
+
+
 def test_version_and_exit_codes_are_told(seamount_binary):
-    assert re.fullmatch(r"seamount \d+\.\d+\.\d+\n", seamount(seamount_binary, "--version").stdout)
+    for asked in ("--version", "-V", "version"):
+        assert re.fullmatch(r"seamount \d+\.\d+\.\d+\n", seamount(seamount_binary, asked).stdout)
     assert "Exit codes:" in seamount(seamount_binary, "--help").stdout
 
 
@@ -65,13 +127,17 @@ def test_version_and_exit_codes_are_told(seamount_binary):
     [
         (["lss"], ["unknown command 'lss'", "did you mean 'ls'"]),
         (["vm", "uppp"], ["unknown command 'uppp'", "up"]),
-        (["ls"], ["seamount ls:", "url is required", "seamount ls --help"]),
+        (["ls"], ["seamount ls:", "URL is required", "seamount ls --help"]),
         (["ls", "gs://b", "--no-such-flag"], ["seamount ls:", "--no-such-flag"]),
         (["ls", "gs://b", "--anonymus"], ["no flag --anonymus", "did you mean --anonymous"]),
         (["ls", "gs://b", "--jsn"], ["no flag --jsn", "did you mean --json"]),
         (["mount", "gs://b", "x", "--readonly"], ["seamount mount:", "did you mean --read-only"]),
         (["vm", "up", "m", "--disc=1G"], ["seamount vm up:", "did you mean --disk"]),
         (["vm", "up", "m", "--lifetime", "long"], ["seamount vm up:", "--lifetime", "long"]),
+        (["serve", "d", "--port", "99999"], ["seamount serve:", "--port '99999'", "a whole number"]),
+        (["vm", "up", "m", "--disk"], ["seamount vm up:", "--disk needs a SIZE"]),
+        (["ls", "gs://b", "stray"], ["seamount ls:", "not expected: stray"]),
+        (["completion", "tcsh"], ["seamount completion:", "'tcsh'", "bash, zsh or fish"]),
         (["help", "lss"], ["unknown command 'lss'", "did you mean 'ls'"]),
         (["ls", "ftp://b"], ["seamount ls:", "gs://"]),
         (["vm", "up", "m", "--memory", "much"], ["seamount vm up:", "much"]),
@@ -96,7 +162,7 @@ def test_ls_of_a_folder(seamount_binary, tmp_path):
     entries = json.loads(seamount(seamount_binary, "ls", "-r", "--json", url).stdout)
     assert [(entry["url"], entry["size"]) for entry in entries] == [(f"{url}/a/x", 5), (f"{url}/y", 1)]
     assert "2 objects, 6 B" in seamount(seamount_binary, "ls", "-l", "-r", url).stdout
-    assert "1 object, 1 folder, 1 B" in seamount(seamount_binary, "ls", "-l", url).stdout
+    assert "1 object, 1 B, and what lies in 1 folder" in seamount(seamount_binary, "ls", "-l", url).stdout
     missing = seamount(seamount_binary, "ls", f"{url}/none")
     assert missing.returncode == 3 and f"{tmp_path}/none" in missing.stderr
 
@@ -173,6 +239,46 @@ def test_doctor_gives_a_next_step_for_every_failure(seamount_binary, server, tmp
         assert examined.returncode == 1
 
 
+def test_doctor_knows_a_server_with_a_certificate_of_its_own_and_one_that_is_frozen(seamount_binary, tmp_path):
+    subprocess.run(["openssl", "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-subj", "/CN=lab", "-days", "2",
+                    "-addext", "subjectAltName=IP:127.0.0.1", "-keyout", "tls.key", "-out", "tls.pem"],
+                   cwd=tmp_path, check=True, capture_output=True)  # fmt: skip
+
+    def advice(endpoint: str, **more: str) -> str:
+        argv = ["doctor", "--json", "--anonymous", "--endpoint", endpoint]
+        checks = json.loads(seamount(seamount_binary, *argv, env=os.environ | more).stdout)
+        return next(check for check in checks if check["check"] == "endpoint")["advice"]
+
+    tls = ["--tls-cert", str(tmp_path / "tls.pem"), "--tls-key", str(tmp_path / "tls.key")]
+    served = start_server(seamount_binary, tmp_path / "served", 0, *tls)
+    plain = start_server(seamount_binary, tmp_path / "plain", 0)
+    try:
+        secure = served.endpoint.replace("http:", "https:")
+        assert "SSL_CERT_FILE=" in advice(secure)
+        assert advice(secure, SSL_CERT_FILE=str(tmp_path / "tls.pem")) == ""
+        assert "write https://" in advice(served.endpoint)
+        assert "write http://" in advice(plain.endpoint.replace("http:", "https:"))
+        plain.process.send_signal(signal.SIGSTOP)
+        assert "does not answer" in advice(plain.endpoint)
+        plain.process.send_signal(signal.SIGCONT)
+    finally:
+        served.kill()
+        plain.kill()
+
+
+def test_doctor_says_nothing_after_ctrl_c_but_that(seamount_binary):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        examining = subprocess.Popen([seamount_binary, "doctor", "--anonymous", "--endpoint", at],
+                                     stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)  # fmt: skip
+        connection, _ = silent.accept()
+        examining.send_signal(signal.SIGINT)
+        said, errors = examining.communicate()
+        connection.close()
+    assert examining.returncode == 130 and errors == "seamount doctor: interrupted\n"
+    assert "endpoint" not in said
+
+
 def test_ls_of_many_objects_streams_and_ends_quietly_in_a_pipe(seamount_binary, tmp_path):
     for i in range(3000):
         (tmp_path / f"object-{i:05}").touch()
@@ -223,11 +329,14 @@ def test_exit_codes_are_those_that_are_documented(seamount_binary, server, tmp_p
     codes[8] = seamount(seamount_binary, *prepare, "--memory", "10K").returncode
     os.truncate(tmp_path / "winds.cdf", 5_000_000)
     codes[9] = seamount(seamount_binary, *prepare, "--overwrite").returncode
-    waiting = subprocess.Popen([seamount_binary, "ls", "gs://lab", "--endpoint", "http://127.0.0.1:9", "--anonymous"],
-                               stderr=subprocess.DEVNULL)  # fmt: skip
-    time.sleep(1)  # into its retries
-    waiting.send_signal(signal.SIGINT)
-    codes[130] = waiting.wait(timeout=20)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        at = f"http://127.0.0.1:{silent.getsockname()[1]}"
+        waiting = subprocess.Popen([seamount_binary, "ls", "gs://lab", "--endpoint", at, "--anonymous"],
+                                   stderr=subprocess.DEVNULL)  # fmt: skip
+        connection, _ = silent.accept()  # it waits for an answer
+        waiting.send_signal(signal.SIGINT)
+        codes[130] = waiting.wait()
+        connection.close()
     assert codes == {code: code for code in codes}
     documented = (ROOT / "docs" / "exit-codes.md").read_text()
     assert [int(code) for code in re.findall(r"^\| (\d+) \|", documented, re.MULTILINE)] == list(codes)

@@ -1,4 +1,5 @@
 // Checks of the way to storage, each resting on the ones before it.
+#include <algorithm>
 #include <cstdlib>
 #include <ctime>
 #include <random>
@@ -9,6 +10,8 @@
 
 namespace seamount::cli {
 namespace {
+
+constexpr std::chrono::seconds kAnswerWithin(5);  // a page of nothing
 
 Check Found(std::string name, const Error& error, std::string advice) {
   return {
@@ -30,6 +33,30 @@ Check CheckClock(const net::HttpResponse& response) {
   check.finding = std::abs(skew) > kRefused ? Finding::kFailure : Finding::kWarning;
   check.advice = "set this machine's clock (timedatectl set-ntp true): signed requests expire";
   return check;
+}
+
+// Why nothing answers, by what was heard of the network.
+std::string AdviceOnEndpoint(const Error& error, const std::string& endpoint) {
+  const std::string& heard = error.message();
+  const auto says = [&](const char* words) { return heard.find(words) != std::string::npos; };
+  if (says("wrong version number")) return "the server speaks no TLS: write http:// in its address";
+  if (says("certificate") || says("SSL")) {
+    return "this machine does not trust the server's certificate: for one of your own, SSL_CERT_FILE=cert.pem before "
+           "the "
+           "command, or add it to the system's (update-ca-certificates)";
+  }
+  switch (error.code()) {
+    case ErrorCode::kInvalidArgument: return "correct --endpoint: http://HOST:PORT or https://HOST:PORT";
+    case ErrorCode::kUnavailable: break;
+    default: return "look at the server's log";
+  }
+  if (endpoint.starts_with("http://") && (says("reset by peer") || says("Empty reply") || says("HTTP/0.9"))) {
+    return "if the server speaks TLS, write https:// in its address";
+  }
+  if (says("onnect to") || says("esolve host") || says("refused") || says("nreachable")) {
+    return "check address and network, and whether the server runs; behind a proxy, set HTTPS_PROXY";
+  }
+  return "the server takes connections and does not answer: look at its log and its disk, or start it again";
 }
 
 Check CheckKeyFile(const std::string& path) {
@@ -60,6 +87,8 @@ std::string AdviceOn(const Error& error, const std::string& if_refused) {
     case ErrorCode::kUnauthenticated: return "the account may be gone or revoked: make a new key with `seamount setup`";
     case ErrorCode::kNotFound: return "correct the name, or make the bucket with `seamount setup`";
     case ErrorCode::kUnavailable: return "try again; if it stays so, look at the server and the network";
+    case ErrorCode::kResourceExhausted: return "make room on the server's disk, or delete objects";
+    case ErrorCode::kDataLoss: return "the server's disk may be failing: save what it holds, and look at its log";
     default: return "run it again with -vv, which logs every request, and report it";
   }
 }
@@ -139,11 +168,10 @@ void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_writ
   }
   const std::string endpoint = stores::EndpointOf(ConfigFromFlags(flags));
   const auto http = net::MakeCurlHttpClient();
-  const auto answered = http->Send({.url = endpoint + "/"}, context);
-  if (!answered) {
-    return hear(Found("endpoint", answered.error(),
-                      "check address and network, and whether the server runs; behind a proxy, set HTTPS_PROXY"));
-  }
+  CallContext soon = context;
+  soon.deadline = std::min(context.deadline, std::chrono::steady_clock::now() + kAnswerWithin);
+  const auto answered = http->Send({.url = endpoint + "/"}, soon);
+  if (!answered) return hear(Found("endpoint", answered.error(), AdviceOnEndpoint(answered.error(), endpoint)));
   hear({.name = "endpoint", .detail = endpoint + " answers"});
   hear(CheckClock(*answered));
   const Check credentials = CheckCredentials(flags, endpoint, *http, context);

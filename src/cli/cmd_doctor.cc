@@ -33,6 +33,7 @@ Result<int> Examine(const DoctorOptions& options) {
   int failures = 0;
   auto all = nlohmann::json::array();
   const Hear hear = [&](const Check& check) {
+    if (context.stop.stop_requested()) return;  // it was cut short, and found nothing
     failures += check.finding == Finding::kFailure ? 1 : 0;
     if (options.json) {
       all.push_back({{"check", check.name},
@@ -71,7 +72,7 @@ void AddDoctorCommand(CLI::App& app, Chosen& chosen) {
                                  "seamount doctor\nseamount doctor gs://winds --key key.json");
   const auto options = std::make_shared<DoctorOptions>();
   options->cache_dir = DefaultCacheDir();
-  command.add_option("url", options->url, "A bucket to check rights on: gs://bucket[/prefix]")->type_name("URL");
+  command.add_option("URL", options->url, "A bucket to check rights on: gs://bucket[/prefix]")->type_name("");
   AddStoreFlags(command, options->store);
   command.add_option("--cache-dir", options->cache_dir, "The cache folder to check")->type_name("DIR");
   command.add_flag("--read-only", options->read_only, "Do not try to write a small object");

@@ -6,6 +6,8 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "net/http_client.h"
+#include "stores/setup.h"
 
 namespace seamount::cli {
 namespace {
@@ -23,10 +25,6 @@ std::string Timestamp(base::SystemTime time) {
   char text[32];
   std::strftime(text, sizeof(text), "%Y-%m-%dT%H:%M:%SZ", &utc);
   return text;
-}
-
-std::string Count(uint64_t number, const char* what) {
-  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
 }
 
 // Prints objects and prefixes as they come, page by page, so that a bucket of any size can be listed.
@@ -54,9 +52,9 @@ class Printer {
   void Prefix(const std::string& prefix) {
     ++prefixes_;
     if (options_.json) {
-      PrintJson({{"url", root_ + prefix}});
+      PrintJson({{"url", root_ + prefix}, {"folder", true}});
     } else {
-      std::printf("%s%s%s\n", options_.long_form ? "                                  " : "", root_.c_str(),
+      std::printf("%s%s%s\n", options_.long_form ? "         -                         " : "", root_.c_str(),
                   prefix.c_str());
     }
   }
@@ -67,8 +65,9 @@ class Printer {
     if (options_.json) {
       std::puts(empty() ? "[]" : "\n]");
     } else if (options_.long_form) {
-      std::printf("%s%s, %s\n", Count(objects_, "object").c_str(),
-                  prefixes_ == 0 ? "" : (", " + Count(prefixes_, "folder")).c_str(), base::FormatBytes(bytes_).c_str());
+      const std::string folders =
+          prefixes_ == 0 ? "" : ", and what lies in " + Count(prefixes_, "folder") + " (seamount du sums it)";
+      std::printf("%s, %s%s\n", Count(objects_, "object").c_str(), base::FormatBytes(bytes_).c_str(), folders.c_str());
     }
   }
 
@@ -94,7 +93,27 @@ Result<void> PrintAll(Store& store, store::ListOptions list, Printer& printer, c
   return {};
 }
 
+// `ls gs://`: the buckets of the key's project.
+Result<int> ListBuckets(const LsOptions& options) {
+  SEAMOUNT_TRY_ASSIGN(const auto administrator, stores::FindAdministrator({.endpoint = options.store.endpoint,
+                                                                           .admin_key_file = options.store.key},
+                                                                          net::MakeCurlHttpClient()));
+  auto listed = administrator.client->ListBuckets(Interruptible());
+  if (!listed && listed.error().code() == ErrorCode::kPermissionDenied)
+    return base::PermissionDenied(listed.error().message() +
+                                  " (a key of one bucket may not see the others: name it, as gs://bucket)");
+  if (!listed) return listed.error();
+  auto json = nlohmann::json::array();
+  for (const std::string& bucket : *listed) {
+    if (!options.json) std::printf("gs://%s\n", bucket.c_str());
+    json.push_back({{"url", "gs://" + bucket}});
+  }
+  if (options.json) std::puts(json.dump(1).c_str());
+  return kExitOk;
+}
+
 Result<int> List(const LsOptions& options) {
+  if (options.url == "gs://") return ListBuckets(options);
   const CallContext context = Interruptible();
   SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(options.url));
   const bool bucket = url.scheme == "gs";
@@ -108,7 +127,7 @@ Result<int> List(const LsOptions& options) {
   }
   const auto listed = PrintAll(
       *store, {.prefix = path.empty() ? "" : path + "/", .delimiter = options.recursive ? "" : "/"}, printer, context);
-  if (!listed) return listed.error().Wrap("listing " + options.url);
+  if (!listed) return listed.error();
   if (printer.empty() && !path.empty()) {
     return base::NotFound(options.url + ": no such object, and nothing begins with it");
   }
@@ -120,11 +139,12 @@ Result<int> List(const LsOptions& options) {
 
 void AddLsCommand(CLI::App& app, Chosen& chosen) {
   CLI::App& command = AddCommand(app, "ls", "List what a bucket holds",
-                                 "seamount ls gs://winds --endpoint http://127.0.0.1:9000 --key winds-key.json\n"
+                                 "seamount ls gs://winds --key winds-key.json\n"
                                  "seamount ls gs://winds/winds.zarr -l -r\n"
                                  "seamount ls -r gs://winds --json | jq -r '.[].url'");
   const auto options = std::make_shared<LsOptions>();
-  command.add_option("url", options->url, "gs://bucket[/prefix], or file:///folder")->required()->type_name("URL");
+  command.add_option("URL", options->url, "gs://bucket[/prefix], gs:// for the buckets there are, or file:///folder")
+      ->required();
   command.add_flag("-l,--long", options->long_form, "Sizes and times as well, and a sum; --json has sizes in bytes");
   command.add_flag("-r,--recursive", options->recursive, "All objects under it, not one level");
   AddStoreFlags(command, options->store);

@@ -1,6 +1,10 @@
 #include "cli/command.h"
 
+#include <unistd.h>
+
 #include <CLI/CLI.hpp>
+#include <cerrno>
+#include <cstring>
 
 namespace seamount::cli {
 
@@ -62,6 +66,21 @@ stores::StoreConfig ConfigFromFlags(const StoreFlags& flags) {
 
 Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags) {
   return stores::OpenStore(url, ConfigFromFlags(flags));
+}
+
+std::string Count(uint64_t number, const char* what) {
+  return std::to_string(number) + " " + what + (number == 1 ? "" : "s");
+}
+
+Result<void> WriteOutput(const Bytes& bytes) {
+  std::string_view left = bytes.view();
+  while (!left.empty()) {
+    const ssize_t n = ::write(STDOUT_FILENO, left.data(), left.size());
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) return base::ResourceExhausted(std::string("writing to standard output: ") + std::strerror(errno));
+    left.remove_prefix(static_cast<size_t>(n));
+  }
+  return {};
 }
 
 void AddJsonFlag(CLI::App& command, bool& json) { command.add_flag("--json", json, "Print JSON, for scripts"); }

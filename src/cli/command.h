@@ -9,6 +9,7 @@
 #include <memory>
 #include <string>
 
+#include "base/bytes.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "stores/open_store.h"
@@ -56,6 +57,11 @@ Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const Store
 
 void AddJsonFlag(CLI::App& command, bool& json);
 
+// "1 object", "2 objects".
+std::string Count(uint64_t number, const char* what);
+// All of it to standard output.
+Result<void> WriteOutput(const Bytes& bytes);
+
 // A context that SIGINT and SIGTERM stop; the second signal ends the program at once. The first call in a process
 // starts listening for the signals, so a command that forks calls it after the fork.
 CallContext Interruptible();
@@ -67,8 +73,14 @@ void AddMountCommand(CLI::App& app, Chosen& chosen);
 void AddUmountCommand(CLI::App& app, Chosen& chosen);
 void AddPrepareCommand(CLI::App& app, Chosen& chosen);
 void AddLsCommand(CLI::App& app, Chosen& chosen);
+void AddCpCommand(CLI::App& app, Chosen& chosen);
+void AddCatCommand(CLI::App& app, Chosen& chosen);
+void AddRmCommand(CLI::App& app, Chosen& chosen);
+void AddDuCommand(CLI::App& app, Chosen& chosen);
+void AddKeysCommand(CLI::App& app, Chosen& chosen);
 void AddDemoCommand(CLI::App& app, Chosen& chosen);
 void AddDoctorCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
+void AddCompletionCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

@@ -10,13 +10,16 @@
 #include "base/log.h"
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/command_line.h"
+#include "cli/help.h"
+#include "cli/manual.h"
 
 namespace seamount::cli {
 namespace {
 
 constexpr char kExitCodes[] =
-    "Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 precondition failed (exists, changed),\n"
-    "5 permission denied, 6 unauthenticated, 7 unavailable, 8 out of space or quota, 9 data corrupt, 130 interrupted.\n"
+    "Exit codes: 0 done, 1 failed, 2 wrong usage or input, 3 not found, 4 precondition failed (exists, changed), "
+    "5 permission denied, 6 unauthenticated, 7 unavailable, 8 out of space or quota, 9 data corrupt, 130 interrupted. "
     "`vm run` passes on the exit code of the command it ran.";
 
 // In the order of --help.
@@ -27,70 +30,22 @@ void AddCommands(CLI::App& app, Chosen& chosen) {
   AddUmountCommand(app, chosen);
   AddPrepareCommand(app, chosen);
   AddLsCommand(app, chosen);
+  AddCpCommand(app, chosen);
+  AddCatCommand(app, chosen);
+  AddRmCommand(app, chosen);
+  AddDuCommand(app, chosen);
+  AddKeysCommand(app, chosen);
   AddVmCommand(app, chosen);
   AddDoctorCommand(app, chosen);
   AddDemoCommand(app, chosen);
-}
-
-// CLI11 reports an unknown command as a stray argument; we can do better. Empty when all commands named are known.
-std::string UnknownCommand(const CLI::App& app, const std::vector<std::string>& arguments) {
-  const CLI::App* at = &app;
-  for (const std::string& argument : arguments) {
-    std::vector<std::string> names;
-    for (const CLI::App* command : at->get_subcommands({})) names.push_back(command->get_name());
-    if (names.empty() || argument == "--") return "";
-    if (argument.starts_with('-')) continue;
-    const auto found = std::find(names.begin(), names.end(), argument);
-    if (found == names.end()) return "unknown command '" + argument + "'" + base::NameHint(argument, names);
-    at = at->get_subcommand(*found);
-  }
-  return "";
-}
-
-// The command that parsing had come to when it failed, and its name: "vm up".
-std::pair<const CLI::App*, std::string> ParsedCommand(const CLI::App& app) {
-  std::string name;
-  const CLI::App* at = &app;
-  while (!at->get_subcommands().empty()) {
-    at = at->get_subcommands().front();
-    name += (name.empty() ? "" : " ") + at->get_name();
-  }
-  return {at, name};
-}
-
-// What is wrong with the command line: of a flag that there is none of, the nearest that there is.
-std::string Complaint(const CLI::App& command, const std::vector<std::string>& arguments,
-                      const CLI::ParseError& error) {
-  if (error.get_exit_code() != static_cast<int>(CLI::ExitCodes::ExtrasError)) return error.what();
-  std::vector<std::string> flags;
-  for (const CLI::App* at = &command; at; at = at->get_parent()) {
-    for (const CLI::Option* option : at->get_options()) {
-      for (const std::string& name : option->get_lnames()) flags.push_back("--" + name);
-    }
-  }
-  for (const std::string& argument : arguments) {
-    const std::string flag = argument.substr(0, argument.find('='));
-    if (flag == "--") break;
-    if (!flag.starts_with("--") || std::find(flags.begin(), flags.end(), flag) != flags.end()) continue;
-    const auto nearest = base::NearestName(flag, flags);
-    return "there is no flag " + flag + (nearest ? ", did you mean " + *nearest + "?" : "");
-  }
-  return error.what();
-}
-
-int PrintAndCode(const CLI::App& app, const std::vector<std::string>& arguments, const CLI::ParseError& error) {
-  if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
-  const auto [command, name] = ParsedCommand(app);
-  const std::string program = name.empty() ? "seamount" : "seamount " + name;
-  std::fprintf(stderr, "%s: %s (%s --help explains)\n", program.c_str(), Complaint(*command, arguments, error).c_str(),
-               program.c_str());
-  return kExitUsage;
+  AddCompletionCommand(app, chosen);
 }
 
 int Main(int argc, char** argv) {
   CLI::App app("Ties ephemeral compute to persistent data: serve, mount, prepare and load Earth-science data.",
                "seamount");
-  app.set_version_flag("--version", "seamount " SEAMOUNT_VERSION);
+  app.set_version_flag("-V,--version", "seamount " SEAMOUNT_VERSION);
+  app.formatter(MakeHelpFormatter());
   app.require_subcommand(1);
   app.fallthrough();
   app.footer(kExitCodes);
@@ -104,10 +59,16 @@ int Main(int argc, char** argv) {
     std::fputs(app.help().c_str(), stderr);
     return kExitUsage;
   }
+  if (arguments == std::vector<std::string>{"version"}) arguments = {"--version"};
+  if (arguments == std::vector<std::string>{"help", "--man"}) {
+    std::fputs(ManualPage(app, SEAMOUNT_VERSION).c_str(), stdout);
+    return kExitOk;
+  }
   if (arguments.front() == "help") {  // as of other tools: `seamount help vm up`
     arguments.erase(arguments.begin());
     arguments.emplace_back("--help");
   }
+  arguments = WithFlagsBehindCommand(app, std::move(arguments));
   if (const std::string unknown = UnknownCommand(app, arguments); !unknown.empty()) {
     std::fprintf(stderr, "seamount: %s\n", unknown.c_str());
     return kExitUsage;
@@ -115,7 +76,9 @@ int Main(int argc, char** argv) {
   try {
     app.parse(std::vector<std::string>(arguments.rbegin(), arguments.rend()));  // CLI11 takes them from the back
   } catch (const CLI::ParseError& error) {
-    return PrintAndCode(app, arguments, error);
+    if (error.get_exit_code() == 0) return app.exit(error);  // --help, --version
+    std::fprintf(stderr, "%s\n", Complaint(app, arguments, error).c_str());
+    return kExitUsage;
   }
   if (verbosity > 0) base::SetLogLevel(verbosity > 1 ? base::LogLevel::kDebug : base::LogLevel::kInfo);
   const Result<int> result = chosen.run();
