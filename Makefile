@@ -16,8 +16,6 @@ SUDO := $(if $(filter 0,$(shell id -u)),,sudo)
 # The compiler cache sees paths relative to the checkout, so that another checkout of the same code hits it.
 export CCACHE_BASEDIR := $(CURDIR)
 export CCACHE_NOHASHDIR := 1
-export SEAMOUNT_BINARY := $(CURDIR)/$(BINARY)
-export PYTHONPATH := $(CURDIR)/python
 
 demo: build
 	@$(SUDO) $(BINARY) demo --output winds.png

@@ -7,6 +7,8 @@
 # Debian's source of it is built here with nothing but HTTP.
 set -euo pipefail
 cd "$(dirname "$0")/.."
+unset PYTHONPATH SEAMOUNT_BINARY SEAMOUNT_PYTHON  # a checkout's would be tried in the wheel's place
+say() { echo "wheel: $*"; }
 # The compiler by the name that the development build uses: the compiler cache tells names apart.
 export CXX=c++ PATH=$PWD/.venv/bin:$PATH
 deps=$PWD/build/wheel-deps
@@ -31,11 +33,12 @@ SOURCES
 
 curl_prefix=$deps/curl/prefix
 if [ ! -f "$curl_prefix/lib/libcurl.a" ]; then
+  say "building Debian's libcurl with nothing but HTTP (once)"
   rm -rf "$deps/curl" && mkdir -p "$deps/curl"
   (
     cd "$deps/curl"
     apt_from deb-src "bookworm bookworm-updates" source --download-only curl
-    dpkg-source --no-check -x curl_*.dsc source
+    dpkg-source --no-check -x curl_*.dsc source > unpack.log
     cmake -S source -B build -G Ninja -DCMAKE_BUILD_TYPE=Release -DCMAKE_POSITION_INDEPENDENT_CODE=ON \
       -DBUILD_SHARED_LIBS=OFF -DBUILD_CURL_EXE=OFF -DBUILD_TESTING=OFF -DENABLE_MANUAL=OFF -DHTTP_ONLY=ON \
       -DCURL_USE_OPENSSL=ON -DCURL_USE_LIBSSH2=OFF -DCURL_USE_LIBPSL=OFF -DCURL_DISABLE_LDAP=ON -DUSE_NGHTTP2=OFF \
@@ -46,6 +49,7 @@ fi
 
 headers=$deps/python/files/usr/include
 if [ ! -d "$headers" ]; then
+  say "fetching the headers of Python 3.13, for the stable ABI (once)"
   rm -rf "$deps/python" && mkdir -p "$deps/python"
   (
     cd "$deps/python"
@@ -54,15 +58,18 @@ if [ ! -d "$headers" ]; then
   )
 fi
 
+say "building the wheel for Python 3.11, command and extension"
 pip wheel --quiet --disable-pip-version-check --no-deps --no-build-isolation --wheel-dir "$work" . \
   --config-settings=build-dir=build/wheel-static --config-settings=cmake.define.SEAMOUNT_STATIC=ON "--config-settings=cmake.define.CURL_DIR=$curl_prefix/lib/cmake/CURL"
 
+say "building the extension for Python 3.12 and later"
 cmake -S . -B build/wheel-abi3 -G Ninja -DCMAKE_BUILD_TYPE=Release -DSEAMOUNT_PYTHON=ON -DSEAMOUNT_TESTS=OFF \
   -DSEAMOUNT_FUZZ=OFF -DSEAMOUNT_STATIC=ON -DCURL_DIR="$curl_prefix/lib/cmake/CURL" \
   -DSEAMOUNT_ABI3_HEADERS="$headers" -DPython_EXECUTABLE="$PWD/.venv/bin/python" > "$work/configure.log"
 ninja -C build/wheel-abi3 _core > "$work/build.log" || { tail -n 40 "$work/build.log"; exit 1; }
 python tools/stable_abi_wheel.py "$work"/*-cp311-*.whl build/wheel-abi3/python/_core.abi3.so
 
+say "bundling what cannot be linked statically"
 rm -f dist/*.whl
 for wheel in "$work"/*.whl; do
   auditwheel repair --plat manylinux_2_35_x86_64 --wheel-dir dist "$wheel" > "$work/repair.log" 2>&1 \
@@ -70,8 +77,17 @@ for wheel in "$work"/*.whl; do
 done
 python tools/check_wheel.py dist/*.whl
 
+# From outside the checkout, in an environment that has nothing else: the package, the command, and both together.
+say "trying the one for this Python in a fresh environment"
 python -m venv "$work/fresh"
 "$work/fresh/bin/pip" install --quiet --disable-pip-version-check --find-links dist seamount
 cd "$work"
-fresh/bin/python -c 'import seamount; print("wheel: seamount", seamount.__version__, "imports")'
+fresh/bin/python -c '
+import sys, seamount
+assert seamount.__file__.startswith(sys.prefix), f"{seamount.__file__} is not the wheel"
+print("wheel: seamount", seamount.__version__, "imports")'
 fresh/bin/seamount --version
+fresh/bin/seamount help --man > seamount.1
+cmp seamount.1 fresh/share/man/man1/seamount.1
+{ fresh/bin/seamount doctor --cache-dir "$work" || true; } | grep '^ok *python '  # the rest is about this machine
+ls -l "$OLDPWD"/dist
