@@ -3,88 +3,28 @@
 from __future__ import annotations
 
 import ast
-import contextlib
 import gc
-import http.server
 import json
-import multiprocessing
-import os
-import pickle
-import signal
-import subprocess
-import sys
-import textwrap
-import threading
-import urllib.parse
 from pathlib import Path
 
 import numpy as np
 import pytest
 import zarr
+from loader_support import (  # noqa: F401
+    LAT,
+    LON,
+    OPTIONS,
+    STATS,
+    TIMES,
+    assert_same,
+    epoch_of,
+    expected,
+    url,
+    values,
+    write,
+)
 
 import seamount
-
-TIMES, LAT, LON = 60, 6, 10
-
-
-def write(group, name, values, attributes=None, **options):
-    """Writes one variable with dimension names, as zarr-python does it in the group's format."""
-    options = {"chunks": (4, LAT, LON)} | options
-    if group.metadata.zarr_format == 3:
-        options["dimension_names"] = ("time", "lat", "lon")
-    array = group.create_array(name, shape=values.shape, dtype=values.dtype, **options)
-    array.attrs.update(attributes or {})
-    if group.metadata.zarr_format == 2:
-        array.attrs["_ARRAY_DIMENSIONS"] = ["time", "lat", "lon"]
-    array[...] = values
-    return array
-
-
-def normalized(mean, std):
-    return {"seamount": {"normalize": {"mean": mean, "std": std}}}
-
-
-@pytest.fixture
-def values():
-    rng = np.random.default_rng(5)
-    shape = (TIMES, LAT, LON)
-    return {"u": rng.normal(3, 2, shape).astype("f4"), "v": rng.normal(-1, 5, shape).astype("f4")}
-
-
-@pytest.fixture
-def url(tmp_path, values):
-    path = tmp_path / "winds.zarr"
-    group = zarr.create_group(path, zarr_format=3)
-    group.attrs["title"] = "winds"
-    write(group, "u", values["u"], normalized(3.0, 2.0))
-    write(group, "v", values["v"], normalized(-1.0, 5.0), chunks=(5, 4, 7))
-    return f"file://{path}"
-
-
-def expected(values, index, leads, stats=None):
-    """(batch, lead, variable, y, x) by plain indexing."""
-    names = list(values)
-    out = np.stack([[[values[n][i + lead] for n in names] for lead in leads] for i in index]).astype("f8")
-    if stats:
-        for v, name in enumerate(names):
-            out[:, :, v] = (out[:, :, v] - stats[name][0]) / stats[name][1]
-    return out
-
-
-STATS = {"u": (3.0, 2.0), "v": (-1.0, 5.0)}
-OPTIONS = {"variables": ["u", "v"], "inputs": [-2, 0], "targets": [1], "batch_size": 8, "seed": 3}
-
-
-def epoch_of(loader):
-    return [(b.index.copy(), b.inputs.copy(), None if b.targets is None else b.targets.copy()) for b in loader]
-
-
-def assert_same(a, b):
-    assert len(a) == len(b)
-    for (index_a, inputs_a, targets_a), (index_b, inputs_b, targets_b) in zip(a, b):
-        np.testing.assert_array_equal(index_a, index_b)
-        assert inputs_a.tobytes() == inputs_b.tobytes()
-        assert targets_a.tobytes() == targets_b.tobytes()
 
 
 @pytest.mark.parametrize("shuffle", [None, "block", "global"])
@@ -137,7 +77,7 @@ def test_packed_types_and_fill_values(tmp_path, zarr_format):
     truth["half"] = stored["half"]
     write(group, "half", stored["half"])
     url = f"file://{tmp_path / 'packed.zarr'}"
-    loader = seamount.Loader(url, list(stored), inputs=[0, 1], normalize=False, batch_size=16)
+    loader = seamount.Loader(url, list(stored), inputs=[0, 1], normalize=False, batch_size=16, fill=np.nan)
     for batch in loader:
         np.testing.assert_allclose(batch.inputs, expected(truth, batch.index, [0, 1]), rtol=1e-6)
     for name in stored:
@@ -186,12 +126,19 @@ def test_thread_counts_and_memory_change_nothing(url):
             assert_same(epoch_of(seamount.Loader(url, **OPTIONS, threads=threads, memory=memory)), reference)
 
 
-def test_ranks_share_one_order(url):
-    alone = np.concatenate([b.index for b in seamount.Loader(url, **OPTIONS)])
+def test_a_step_holds_the_same_samples_for_any_number_of_ranks(url):
+    alone = [set(b.index) for b in seamount.Loader(url, **OPTIONS)]
     ranks = [epoch_of(seamount.Loader(url, **(OPTIONS | {"batch_size": 4}), rank=r, world=2)) for r in range(2)]
-    together = np.concatenate([part[0] for step in zip(*ranks) for part in step])
-    np.testing.assert_array_equal(together, alone[: len(together)])
-    assert len(alone) - len(together) < 2
+    assert [{i for part in step for i in part[0]} for step in zip(*ranks, strict=True)] == alone
+
+
+def test_evaluation_on_several_ranks_sees_all_samples(url):
+    loaders = [seamount.Loader(url, ["u"], batch_size=4, shuffle=None, rank=r, world=7) for r in range(7)]
+    batches = [list(loader) for loader in loaders]
+    counted = [i for rank in batches for b in rank for i in b.index[: len(b.index) - b.padding]]
+    assert sorted(counted) == list(range(TIMES))
+    assert {len(rank) for rank in batches} == {3}
+    assert [rank[-1].padding for rank in batches] == [0, 0, 0, 0, 1, 1, 1]
 
 
 def test_set_epoch(url):
@@ -211,8 +158,22 @@ def test_a_state_of_another_order_is_refused(url):
     state = seamount.Loader(url, **OPTIONS).state_dict()
     with pytest.raises(ValueError, match="another order of samples"):
         seamount.Loader(url, **(OPTIONS | {"inputs": [-3, 0]})).load_state_dict(state)
-    with pytest.raises(ValueError, match="version"):
-        seamount.Loader(url, **OPTIONS).load_state_dict({})
+    for state, message in [({}, "version"), ("x", "expected what state_dict"), ({"version": 1}, "seed is None")]:
+        with pytest.raises(ValueError, match=message):
+            seamount.Loader(url, **OPTIONS).load_state_dict(state)
+
+
+def test_a_state_of_the_first_order_resumes_in_it(url):
+    """The batches are those that the release before the second order made."""
+    loader = seamount.Loader(url, **OPTIONS, shuffle="block")
+    state = loader.state_dict()
+    assert state["order"] == "v2 samples 2+57 shuffle block 65x1 from -2 by 5"
+    old = state | {"order": "v1 samples 2+57 shuffle block 65x1 from -2", "position": 40}
+    loader.load_state_dict(old)
+    assert loader.state_dict() == old
+    assert [b.index.tolist() for b in loader] == [
+        [49, 13, 22, 43, 15, 45, 26, 5], [9, 23, 35, 18, 31, 58, 20, 55], [10]]
+    assert loader.state_dict()["order"] == old["order"]
 
 
 def test_arrays_are_handed_over_without_a_copy(url):
@@ -288,6 +249,15 @@ def test_a_corrupt_chunk_is_named(url, tmp_path):
         ({"shuffle": True}, ValueError, "shuffle is True"),
         ({"memory": "lots"}, ValueError, "lots"),
         ({"normalize": {"x": (0, 1)}}, ValueError, "'x'"),
+        ({"normalize": {"u": (0,)}}, ValueError, r"normalize\['u'\] is \(0,\): expected \(mean, std\)"),
+        ({"select": []}, ValueError, "expected \\(start, stop\\), or several"),
+        ({"select": [(0, 30), (20, 40)]}, ValueError, "0..30 and 20..40 overlap"),
+        ({"split": "train"}, ValueError, "notes no such split: it has none"),
+        ({"split": "train", "select": (0, 9)}, ValueError, "one of them"),
+        ({"missing_chunks": "nan"}, ValueError, "'error', 'fill' or None"),
+        ({"drop_last": True, "batch_size": 58}, ValueError, "no batch: an epoch has 57 samples, and a step takes 58"),
+        ({"rank": 1}, ValueError, "both or neither"),
+        ({"key": 3}, ValueError, "its content as text or as a dict"),
     ],
 )
 def test_wrong_options_are_explained(url, change, error, message):
@@ -311,115 +281,6 @@ def test_normalising_needs_the_attribute(tmp_path, values):
         seamount.Loader(f"file://{tmp_path}/n.zarr", ["u"])
 
 
-def test_read_and_attributes(url, values):
-    np.testing.assert_array_equal(seamount.read(url, "u"), values["u"])
-    np.testing.assert_array_equal(seamount.read(url, "v", select=(7, 23)), values["v"][7:23])
-    assert seamount.attributes(url) == {"title": "winds"}
-    assert seamount.attributes(url, "v")["seamount"]["normalize"] == {"mean": -1.0, "std": 5.0}
-    array = seamount.open_array(url, "u")
-    assert (array.shape, array.dims, array.chunks) == ((TIMES, LAT, LON), ("time", "lat", "lon"), (4, LAT, LON))
-    assert array.dtype == np.float32 and "float32" in repr(array)
-    with pytest.raises(ValueError, match="positions 0..60"):
-        array.read((0, 61))
-
-
-def test_forking_after_import_is_safe_and_a_parents_loader_says_so(url):
-    program = textwrap.dedent(
-        f"""
-        import os, numpy
-        threads = len(os.listdir("/proc/self/task"))  # NumPy's own
-        import seamount
-        assert len(os.listdir("/proc/self/task")) == threads
-        options = dict(variables=["u"], batch_size=8)
-        loader = seamount.Loader({url!r}, **options)
-        first = next(iter(loader))
-        child = os.fork()
-        if child == 0:
-            try:
-                next(iter(loader))
-            except RuntimeError as error:
-                fresh = next(iter(seamount.Loader({url!r}, **options)))
-                ok = "forked" in str(error) and fresh.inputs.tobytes() == first.inputs.tobytes()
-                del loader
-                os._exit(0 if ok else 2)
-            os._exit(1)
-        assert os.waitpid(child, 0)[1] == 0
-        assert sum(1 for _ in loader) == len(loader) - 1
-        """
-    )
-    subprocess.run([sys.executable, "-W", "ignore", "-c", program], check=True, timeout=60)
-
-
-def threads():
-    return len(os.listdir("/proc/self/task"))
-
-
-def test_a_loader_that_is_dropped_half_way_takes_its_threads_along(url):
-    before = threads()
-    iterator = iter(seamount.Loader(url, **OPTIONS, threads=3))
-    batch = next(iterator)
-    assert threads() > before
-    del iterator
-    gc.collect()
-    assert threads() == before
-    assert np.isfinite(batch.inputs).all()
-
-
-def test_a_process_may_end_while_loading(url):
-    program = f"""
-import seamount
-loader = seamount.Loader({url!r}, **{OPTIONS!r}, threads=4)
-iterator = iter(loader)
-batch = next(iterator)
-loader.itself = loader  # a cycle, which is not collected before the end
-"""
-    for _ in range(5):
-        done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
-        assert (done.returncode, done.stderr) == (0, "")
-
-
-def test_a_process_may_end_while_a_daemon_thread_waits(url, stuck_bucket):
-    program = f"""
-import seamount, threading, time
-def wait():
-    loader = seamount.Loader("gs://bucket/winds.zarr", ["u"], endpoint={stuck_bucket!r}, anonymous=True)
-    started.set()
-    try:
-        next(iter(loader))
-    except seamount.errors.CancelledError:
-        pass
-started = threading.Event()
-threading.Thread(target=wait, daemon=True).start()
-started.wait()
-time.sleep(0.3)
-"""
-    done = subprocess.run([sys.executable, "-W", "ignore", "-c", program], capture_output=True, text=True, timeout=60)
-    assert (done.returncode, done.stderr) == (0, "")
-
-
-def in_a_worker(url):
-    batch = next(iter(seamount.Loader(url, **OPTIONS)))
-    return batch.index.tolist(), batch.inputs.tobytes()
-
-
-@pytest.mark.filterwarnings("ignore:This process")  # other libraries' threads; none of them is needed in the child
-@pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_worker_processes_can_make_their_own(url, method):
-    here = in_a_worker(url)
-    with multiprocessing.get_context(method).Pool(2) as pool:
-        assert pool.map(in_a_worker, [url] * 4) == [here] * 4
-
-
-def test_loaders_and_arrays_say_why_they_cannot_be_pickled(url):
-    with pytest.raises(TypeError, match=r"state_dict\(\).*num_workers=0"):
-        pickle.dumps(seamount.Loader(url, **OPTIONS))
-    with pytest.raises(TypeError, match=r"open_array\(url, 'u'\)"):
-        pickle.dumps(seamount.open_array(url, "u"))
-    batch = next(iter(seamount.Loader(url, **OPTIONS)))
-    again = pickle.loads(pickle.dumps(batch))
-    np.testing.assert_array_equal(again.inputs, batch.inputs)
-
-
 def test_repr_says_what_and_where_and_no_secret(url, tmp_path):
     key = tmp_path / "secret-key.json"
     loader = seamount.Loader(url, **OPTIONS, key=key)
@@ -427,28 +288,13 @@ def test_repr_says_what_and_where_and_no_secret(url, tmp_path):
     assert url in repr(loader) and "['u', 'v']" in repr(loader) and "position 0" in repr(loader)
 
 
-def test_the_state_can_be_asked_for_while_another_thread_waits(url, stuck_bucket):
-    loader = seamount.Loader("gs://bucket/winds.zarr", ["u"], endpoint=stuck_bucket, anonymous=True)
-    stop = threading.Event()
-
-    def wait():
-        with contextlib.suppress(Exception):
-            next(iter(loader))
-        stop.set()
-
-    waiting = threading.Thread(target=wait, daemon=True)
-    waiting.start()
-    for _ in range(3):
-        assert loader.state_dict()["position"] == 0 and loader.stats()["batches"] == 0
-    assert not stop.is_set()
-
-
 def test_the_stub_names_what_the_extension_has():
     tree = ast.parse((Path(seamount.__file__).parent / "_core.pyi").read_text())
     said = {}
     for node in tree.body:
         if isinstance(node, ast.ClassDef):
-            said[node.name] = {getattr(part, "name", None) or part.target.id for part in node.body}
+            members = [part for part in node.body if not isinstance(part, ast.Expr)]
+            said[node.name] = {getattr(part, "name", None) or part.target.id for part in members}
         elif isinstance(node, ast.FunctionDef):
             said[node.name] = None
     there = {name for name in dir(seamount._core) if not name.startswith("_")}
@@ -458,64 +304,53 @@ def test_the_stub_names_what_the_extension_has():
             assert {m for m in dir(getattr(seamount._core, name)) if not m.startswith("_")} == members, name
 
 
-@pytest.fixture
-def stuck_bucket(tmp_path):
-    """The endpoint of a bucket that serves tmp_path's metadata and never answers a request for a chunk."""
-    released = threading.Event()
-
-    class Handler(http.server.BaseHTTPRequestHandler):
-        protocol_version = "HTTP/1.1"
-
-        def do_GET(self):
-            name = urllib.parse.unquote(self.path.partition("/o/")[2].partition("?")[0])
-            if "/c/" in name:
-                released.wait()
-            file = tmp_path / name
-            found = name != "" and file.is_file()
-            body = file.read_bytes() if found else b'{"error": {"code": 404, "message": "No such object"}}'
-            self.send_response(200 if found else 404)
-            self.send_header("Content-Length", str(len(body)))
-            self.send_header("X-Goog-Generation", "1")
-            self.end_headers()
-            self.wfile.write(body)
-
-        def log_message(self, *_):
-            pass
-
-    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    thread = threading.Thread(target=server.serve_forever)
-    thread.start()
-    yield f"http://127.0.0.1:{server.server_port}"
-    released.set()
-    server.shutdown()
-    thread.join()
-    server.server_close()
+def test_several_ranges(url, values):
+    loader = seamount.Loader(url, ["u"], inputs=[-1, 0], select=[(30, 40), (0, 5)], shuffle=None, normalize=False)
+    batch = next(iter(loader))
+    assert batch.index.tolist() == [1, 2, 3, 4, *range(31, 40)]
+    np.testing.assert_array_equal(batch.inputs, expected({"u": values["u"]}, batch.index, [-1, 0]).astype("f4"))
 
 
-@pytest.mark.parametrize(
-    "call", ["next(iter(seamount.Loader(url, variables=['u'], **options)))", "seamount.read(url, 'u', **options)"]
-)
-def test_ctrl_c_ends_a_wait(url, stuck_bucket, call):
-    program = textwrap.dedent(
-        f"""
-        import seamount, signal, sys
-        signal.signal(signal.SIGINT, signal.default_int_handler)  # a parent in the background may have ignored it
-        url, options = "gs://bucket/winds.zarr", dict(endpoint={stuck_bucket!r}, anonymous=True)
-        assert seamount.open_array(url, "u", **options).shape == (60, 6, 10)
-        try:
-            print("waiting", flush=True)
-            {call}
-        except KeyboardInterrupt:
-            print("interrupted", flush=True)
-        """
-    )
-    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
-    try:
-        assert process.stdout.readline() == "waiting\n"
-        process.send_signal(signal.SIGINT)
-        assert process.stdout.readline() == "interrupted\n"
-        assert process.wait(timeout=60) == 0
-    finally:
-        process.kill()
-        process.wait()
+def test_a_batch_comes_apart(url):
+    loader = seamount.Loader(url, **OPTIONS)
+    for inputs, targets in loader:
+        assert inputs.shape[1] == 2 and targets.shape[1] == 1
+
+
+def test_iterators_share_an_epoch(url):
+    loader = seamount.Loader(url, **OPTIONS)
+    iterators = [iter(loader) for _ in range(4)]
+    seen = [i for iterator in iterators for i in next(iterator).index]
+    for iterator in iterators:
+        seen.extend(i for batch in iterator for i in batch.index)
+    assert sorted(seen) == list(range(2, 59)) and loader.epoch == 1
+
+
+def test_missing_values_are_told_once_and_filled_where_asked(tmp_path, values):
+    data = values["u"].copy()
+    data[:, 2, 3:5] = np.nan  # land
+    write(zarr.create_group(tmp_path / "sea.zarr"), "sst", data)
+    url = f"file://{tmp_path}/sea.zarr"
+    options = {"inputs": [-1, 0], "targets": [1], "shuffle": None, "normalize": False}
+    with pytest.warns(UserWarning, match=r"'sst'.*missing values \(NaN\): fill=0.0") as told:
+        for batch in seamount.Loader(url, ["sst"], **options):
+            assert np.isnan(batch.inputs).any() and batch.inputs_missing is None
+    assert len(told) == 1
+    for fill in (0.0, np.nan):
+        for batch in seamount.Loader(url, ["sst"], fill=fill, **options):
+            truth = expected({"sst": data}, batch.index, [-1, 0])
+            np.testing.assert_array_equal(batch.inputs_missing, np.isnan(truth))
+            np.testing.assert_array_equal(batch.inputs, np.where(np.isnan(truth), fill, truth).astype("f4"))
+            np.testing.assert_array_equal(batch.targets_missing, np.isnan(expected({"sst": data}, batch.index, [1])))
+            assert batch.inputs_missing.dtype == bool
+
+
+def test_a_torch_dataloader_is_told_how(url):
+    loader = seamount.Loader(url, **OPTIONS)
+    with pytest.raises(TypeError, match=r"loader.torch_dataset\(\), with batch_size=None"):
+        loader[0]
+
+
+def test_it_shows_itself_in_a_notebook(url):
+    page = seamount.Loader(url, **OPTIONS, rank=1, world=2)._repr_html_()
+    assert "<table>" in page and "rank 1 of 2" in page and "lat 6" in page

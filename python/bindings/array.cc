@@ -1,4 +1,4 @@
-// Zarr arrays for reading a field at a time: forward mode, coordinates, statistics.
+// Zarr groups and their arrays, for reading a field at a time: forward mode, coordinates, statistics.
 #include "zarr/array.h"
 
 #include <nanobind/nanobind.h>
@@ -7,6 +7,7 @@
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
+#include <cstring>
 #include <memory>
 
 #include "base/text.h"
@@ -14,7 +15,11 @@
 #include "bindings/errors.h"
 #include "bindings/interruptible.h"
 #include "bindings/store.h"
+#include "cf/decode.h"
 #include "exec/thread_pool.h"
+#include "loader/group.h"
+#include "loader/time_axis.h"
+#include "loader/transform.h"
 #include "loader/variable.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
@@ -28,13 +33,6 @@ using nd::DataType;
 
 // Fetches wait for the network more than they compute.
 constexpr int kReadThreads = 16;
-
-std::unique_ptr<zarr::Array> Open(const std::string& url, const std::string& variable, const std::string& endpoint,
-                                  const std::string& key, bool anonymous) {
-  const auto store = OpenStoreOrRaise(url, {.endpoint = endpoint, .key = key, .anonymous = anonymous});
-  return ValueOrRaise(
-      Interruptibly([&](const CallContext& context) { return loader::OpenArray(store, variable, context); }));
-}
 
 nb::dlpack::dtype TypeOf(DataType type) {
   switch (type) {
@@ -66,39 +64,15 @@ nb::object ToNumpy(Buffer buffer, const nd::Index& shape, nb::dlpack::dtype type
   return nb::ndarray<nb::numpy>(data, extents.size(), extents.data(), owner, nullptr, type).cast();
 }
 
-// Whether decoding changes a number: else its own type is kept.
-bool IsPacked(const loader::CfAttributes& cf) {
-  return cf.scale_factor != 1 || cf.add_offset != 0 || !cf.missing.empty();
-}
-
-Buffer Decode(const zarr::Array& array, const loader::CfAttributes& cf, const Buffer& stored) {
-  const DataType type = array.metadata().data_type;
-  const size_t count = stored.size() / nd::SizeOf(type);
-  Buffer decoded(count * sizeof(double));
-  const loader::Transform transform{
-      .shift = -cf.add_offset / cf.scale_factor, .factor = cf.scale_factor, .missing = cf.missing};
-  loader::TransformRun(type, transform, stored.data(), 1, reinterpret_cast<double*>(decoded.data()), count);
-  return decoded;
-}
-
-// Positions [start, stop) of the first dimension, all of the others.
-nb::object Read(zarr::Array& array, uint64_t start, uint64_t stop, bool raw) {
+// The box of elements at `origin`; the caller has checked that it lies inside.
+nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw) {
   const zarr::ArrayMetadata& metadata = array.metadata();
-  nd::Box box{nd::Index(metadata.shape.size(), 0), metadata.shape};
-  if (!box.shape.empty()) {
-    if (start > stop || stop > metadata.shape[0]) {
-      Raise(base::InvalidArgument("select " + std::to_string(start) + ".." + std::to_string(stop) + " of '" +
-                                  array.path() + "': its first dimension has positions 0.." +
-                                  std::to_string(metadata.shape[0])));
-    }
-    box.origin[0] = start;
-    box.shape[0] = stop - start;
-  }
+  const nd::Box box{std::move(origin), std::move(shape)};
   uint64_t bytes = nd::SizeOf(metadata.data_type);
   for (const uint64_t extent : box.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes) || bytes > (uint64_t{1} << 46)) {
       Raise(base::InvalidArgument("reading '" + array.path() +
-                                  "' whole would take more memory than there is: " + "read part of it with select"));
+                                  "' whole would take more memory than there is: read part of it"));
     }
   }
   Buffer stored = ValueOrRaise(Interruptibly([&](const CallContext& context) -> Result<Buffer> {
@@ -107,33 +81,78 @@ nb::object Read(zarr::Array& array, uint64_t start, uint64_t stop, bool raw) {
     SEAMOUNT_TRY(array.ReadRegion(box, buffer.span(), &pool, context));
     return buffer;
   }));
-  if (raw || !loader::IsReal(metadata.data_type))
-    return ToNumpy(std::move(stored), box.shape, TypeOf(metadata.data_type));
-  const auto cf = ValueOrRaise(loader::ParseCfAttributes(metadata));
-  if (!IsPacked(cf)) return ToNumpy(std::move(stored), box.shape, TypeOf(metadata.data_type));
-  return ToNumpy(Decode(array, cf, stored), box.shape, nb::dtype<double>());
+  const nb::dlpack::dtype stored_type = TypeOf(metadata.data_type);
+  if (raw || !loader::IsReal(metadata.data_type)) return ToNumpy(std::move(stored), box.shape, stored_type);
+  const cf::Packing packing = ValueOrRaise(loader::PackingOf(metadata));
+  // Where decoding changes no number its own type is kept.
+  if (packing.identity(metadata.data_type)) return ToNumpy(std::move(stored), box.shape, stored_type);
+  const size_t count = nd::Elements(box.shape);
+  Buffer decoded(count * sizeof(double));
+  cf::Decode(stored.span(), packing, std::span(reinterpret_cast<double*>(decoded.data()), count));
+  return ToNumpy(std::move(decoded), box.shape, nb::dtype<double>());
 }
 
-// (Zarr format, text) of the JSON document that holds a group's attributes; None where there is none.
-nb::object GroupDocument(const std::string& url, const std::string& endpoint, const std::string& key, bool anonymous) {
-  const auto store = OpenStoreOrRaise(url, {.endpoint = endpoint, .key = key, .anonymous = anonymous});
-  struct Document {
-    const char* key;
-    int format;
-  };
-  for (const Document& kind : {Document{"zarr.json", 3}, Document{".zattrs", 2}}) {
-    const auto found =
-        ValueOrRaise(Interruptibly([&](const CallContext& context) { return store->Read(kind.key, {}, context); }));
-    if (found) return nb::make_tuple(kind.format, nb::str(found->data.view().data(), found->data.size()));
+loader::Group OpenGroup(const StoreHandle& store) {
+  return ValueOrRaise(
+      Interruptibly([&](const CallContext& context) { return loader::Group::Open(store.store, context); }));
+}
+
+std::unique_ptr<zarr::Array> OpenArray(const loader::Group& group, const std::string& name,
+                                       const std::string& missing_chunks) {
+  const auto missing = ValueOrRaise(loader::MissingChunksFromName(missing_chunks));
+  return ValueOrRaise(
+      Interruptibly([&](const CallContext& context) { return group.OpenArray(name, missing, context); }));
+}
+
+std::vector<std::string> ArraysOf(const loader::Group& group) {
+  return ValueOrRaise(Interruptibly([&](const CallContext& context) { return group.Arrays(context); }));
+}
+
+loader::TimeAxis TimeAxisOf(const loader::Group& group, const std::string& dimension) {
+  return ValueOrRaise(
+      Interruptibly([&](const CallContext& context) { return loader::TimeAxis::Open(group, dimension, context); }));
+}
+
+nb::object UnixMicrosecondsOf(const loader::TimeAxis& axis) {
+  auto moments = axis.UnixMicroseconds();
+  if (!moments) return nb::none();
+  Buffer buffer(moments->size() * sizeof(int64_t));
+  std::memcpy(buffer.data(), moments->data(), buffer.size());
+  return ToNumpy(std::move(buffer), {moments->size()}, nb::dtype<int64_t>());
+}
+
+std::vector<std::string> TextsOf(const loader::TimeAxis& axis) {
+  std::vector<std::string> texts;
+  for (uint64_t i = 0; i < axis.size(); ++i) texts.push_back(axis.TextOf(i));
+  return texts;
+}
+
+nb::tuple Find(const loader::TimeAxis& axis, const std::string& from, const std::string& to) {
+  const loader::Interval found = ValueOrRaise(axis.Find(from, to));
+  return nb::make_tuple(found.begin, found.end);
+}
+
+nb::dict SplitsOf(const loader::Group& group) {
+  nb::dict splits;
+  for (const auto& [name, range] : group.notes().splits) {
+    splits[nb::str(name.c_str(), name.size())] = nb::make_tuple(range.begin, range.end);
   }
-  return nb::none();
+  return splits;
+}
+
+nb::list SegmentsOf(const loader::Group& group) {
+  nb::list segments;
+  for (const loader::Interval& segment : group.notes().segments) {
+    segments.append(nb::make_tuple(segment.begin, segment.end));
+  }
+  return segments;
 }
 
 }  // namespace
 
 void AddArray(nb::module_& module) {
   nb::class_<zarr::Array>(module, "Array")
-      .def("read", &Read, nb::arg("start"), nb::arg("stop"), nb::arg("raw"))
+      .def("read", &Read, nb::arg("origin"), nb::arg("shape"), nb::arg("raw"))
       .def_prop_ro("path", &zarr::Array::path)
       .def_prop_ro("shape", [](const zarr::Array& array) { return array.metadata().shape; })
       .def_prop_ro("chunks", [](const zarr::Array& array) { return array.metadata().chunk_shape; })
@@ -141,10 +160,23 @@ void AddArray(nb::module_& module) {
                    [](const zarr::Array& array) { return std::string(nd::NameOf(array.metadata().data_type)); })
       .def_prop_ro("dims", [](const zarr::Array& array) { return array.metadata().dimension_names; })
       .def_prop_ro("attributes_json", [](const zarr::Array& array) { return array.metadata().attributes_json; });
-  module.def("open_array", &Open, nb::arg("url"), nb::arg("variable"), nb::arg("endpoint"), nb::arg("key"),
-             nb::arg("anonymous"));
-  module.def("group_document", &GroupDocument, nb::arg("url"), nb::arg("endpoint"), nb::arg("key"),
-             nb::arg("anonymous"));
+  nb::class_<loader::Group>(module, "Group")
+      .def("arrays", &ArraysOf)
+      .def("open_array", &OpenArray, nb::arg("name"), nb::arg("missing_chunks"))
+      .def("time_axis", &TimeAxisOf, nb::arg("dimension"))
+      .def("check_same",
+           [](const loader::Group& group) {
+             CheckOrRaise(Interruptibly([&](const CallContext& context) { return group.CheckSame(context); }));
+           })
+      .def_prop_ro("attributes_json", &loader::Group::attributes_json)
+      .def_prop_ro("sample_dim", [](const loader::Group& group) { return group.notes().sample_dim; })
+      .def_prop_ro("splits", &SplitsOf)
+      .def_prop_ro("segments", &SegmentsOf);
+  nb::class_<loader::TimeAxis>(module, "TimeAxis")
+      .def("find", &Find, nb::arg("first"), nb::arg("last"))
+      .def("unix_microseconds", &UnixMicrosecondsOf)
+      .def("texts", &TextsOf);
+  module.def("open_group", &OpenGroup, nb::arg("store"));
 }
 
 }  // namespace seamount::python

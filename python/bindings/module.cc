@@ -1,7 +1,9 @@
 // The extension module seamount._core: the loader and Zarr arrays, spoken to by the thin Python beside it.
 // Importing it starts no thread and opens no connection, so a process may fork after the import.
 #include <nanobind/nanobind.h>
+#include <nanobind/stl/string.h>
 
+#include "base/text.h"
 #include "bindings/bindings.h"
 #include "bindings/errors.h"
 #include "bindings/store.h"
@@ -23,8 +25,27 @@ std::shared_ptr<Store> OpenStoreOrRaise(const std::string& url, const Connection
 
 }  // namespace seamount::python
 
+namespace {
+
+seamount::python::StoreHandle Open(const std::string& url, const std::string& endpoint, const std::string& key,
+                                   bool anonymous, const std::string& cache_dir, const std::string& cache_size) {
+  using seamount::python::ValueOrRaise;
+  return {seamount::python::OpenStoreOrRaise(
+      url, {.endpoint = endpoint,
+            .key = key,
+            .anonymous = anonymous,
+            .cache_dir = cache_dir,
+            .cache_bytes = cache_dir.empty() ? 0 : ValueOrRaise(seamount::base::ParseBytes(cache_size))})};
+}
+
+}  // namespace
+
 NB_MODULE(_core, module) {
+  namespace nb = nanobind;
   module.doc() = "The C++ engine of seamount; use the package's own names instead.";
+  nb::class_<seamount::python::StoreHandle>(module, "Store");
+  module.def("open_store", &Open, nb::arg("url"), nb::arg("endpoint"), nb::arg("key"), nb::arg("anonymous"),
+             nb::arg("cache_dir"), nb::arg("cache_size"));
   seamount::python::AddArray(module);
   seamount::python::AddLoader(module);
 }

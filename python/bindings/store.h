@@ -16,6 +16,11 @@ struct Connection {
   uint64_t cache_bytes = 0;
 };
 
+// A store as Python holds it: what was opened once serves the loader, its group and its arrays.
+struct StoreHandle {
+  std::shared_ptr<Store> store;
+};
+
 // Raises. GIL held; it is let go while the store is opened.
 std::shared_ptr<Store> OpenStoreOrRaise(const std::string& url, const Connection& connection);
 

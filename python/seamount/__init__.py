@@ -1,9 +1,9 @@
 """Seamount: minibatches of Earth-science windows, read in place from Zarr over the network.
 
 >>> import seamount
->>> loader = seamount.Loader("gs://lab/winds.zarr", variables=["uwnd", "vwnd"], inputs=[-1, 0], targets=[1])
->>> for batch in loader:
-...     train(batch.inputs, batch.targets)
+>>> loader = seamount.Loader("gs://lab/winds.zarr", ["uwnd", "vwnd"], inputs=[-1, 0], targets=[1], split="train")
+>>> for inputs, targets in loader:
+...     train(inputs, targets)
 
 Importing this package starts no thread, opens no connection and reads no key.
 """
@@ -12,11 +12,24 @@ from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
 from . import errors
-from .arrays import Array, attributes, open_array, read
+from .arrays import Array, Group, attributes, ls, open_array, open_group, read
+from .batch import Batch
 from .errors import SeamountError
-from .loader import Batch, Loader
+from .loader import Loader
 
-__all__ = ["Array", "Batch", "Loader", "SeamountError", "attributes", "errors", "open_array", "read"]
+__all__ = [
+    "Array",
+    "Batch",
+    "Group",
+    "Loader",
+    "SeamountError",
+    "attributes",
+    "errors",
+    "ls",
+    "open_array",
+    "open_group",
+    "read",
+]
 
 try:
     __version__ = _version("seamount")

@@ -1,16 +1,22 @@
 """The C++ engine, as the Python files beside it call it; use the package's own names instead."""
 
+from typing import Any
+
 from numpy import ndarray
+
+class Store: ...
 
 class Loader:
     order_id: str
     samples: int
+    sample_dim: str
     batches_per_epoch: int
     field_shape: list[int]
     field_dims: list[str]
-    def next(self) -> tuple[ndarray, ndarray | None, ndarray] | None:
-        """(inputs, targets, index); None at the end of the epoch."""
+    def next(self, epoch: int) -> dict[str, Any] | None:
+        """The parts of a Batch, and has_missing; None at the end of that epoch."""
     def seek(self, seed: int, epoch: int, position: int) -> None: ...
+    def resume(self, seed: int, epoch: int, position: int, order: str) -> None: ...
     def state(self) -> tuple[int, int, int]:
         """(seed, epoch, position)"""
     def stats(self) -> dict[str, int | float]: ...
@@ -22,31 +28,26 @@ class Array:
     dtype: str
     dims: list[str]
     attributes_json: str
-    def read(self, start: int, stop: int, raw: bool) -> ndarray: ...
+    def read(self, origin: list[int], shape: list[int], raw: bool) -> ndarray: ...
 
-def open_loader(
-    url: str,
-    *,
-    variables: list[str],
-    sample_dim: str,
-    inputs: list[int],
-    targets: list[int],
-    batch_size: int,
-    shuffle: str,
-    seed: int,
-    select: tuple[int, int] | None,
-    normalize: bool,
-    normalization: dict[str, tuple[float, float]],
-    drop_last: bool,
-    threads: int,
-    memory: str,
-    rank: int,
-    world: int,
-    endpoint: str,
-    key: str,
-    anonymous: bool,
-    cache_dir: str,
-    cache_size: str,
-) -> Loader: ...
-def open_array(url: str, variable: str, endpoint: str, key: str, anonymous: bool) -> Array: ...
-def group_document(url: str, endpoint: str, key: str, anonymous: bool) -> tuple[int, str] | None: ...
+class Group:
+    attributes_json: str
+    sample_dim: str
+    splits: dict[str, tuple[int, int]]
+    segments: list[tuple[int, int]]
+    def arrays(self) -> list[str]: ...
+    def open_array(self, name: str, missing_chunks: str) -> Array: ...
+    def time_axis(self, dimension: str) -> TimeAxis: ...
+    def check_same(self) -> None: ...
+
+class TimeAxis:
+    def find(self, first: str, last: str) -> tuple[int, int]: ...
+    def unix_microseconds(self) -> ndarray | None: ...
+    def texts(self) -> list[str]: ...
+
+def open_store(
+    url: str, endpoint: str, key: str, anonymous: bool, cache_dir: str, cache_size: str
+) -> Store: ...
+def open_loader(group: Group, options: dict[str, Any]) -> Loader:
+    """The options are C++'s OpenArguments, all of them."""
+def open_group(store: Store) -> Group: ...

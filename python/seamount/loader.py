@@ -2,124 +2,126 @@
 
 from __future__ import annotations
 
-import operator
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+import sys
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
 from . import _core
+from .batch import Batch
+from .connection import Key, open_store
 from .errors import InvalidArgumentError
+from .html import table
+from .physical import Physical
+from .selection import leads, natural, normalization, ranges_of
+from .times import Times
 
 if TYPE_CHECKING:
-    import torch
+    import torch.utils.data
+
+Range = tuple[int, int] | tuple[str, str]
 
 _STATE_VERSION = 1
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class Batch:
-    """One minibatch. The arrays view the loader's own memory, which is used again once they all are dropped."""
-
-    inputs: np.ndarray
-    """float32, (batch, lead, variable, *field): the leads in the order of ``inputs=``, then the variables."""
-    targets: np.ndarray | None
-    """The same for ``targets=``; None where there are none."""
-    index: np.ndarray
-    """int64, (batch,): sample numbers, which are positions along the sample dimension."""
-
-    def __repr__(self) -> str:
-        targets = None if self.targets is None else self.targets.shape
-        return f"<seamount.Batch inputs {self.inputs.shape} targets {targets} index {self.index.tolist()}>"
-
-    def to_torch(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(inputs, targets) as tensors that share this batch's memory (DLPack; no copy).
-
-        ImportError where torch is not installed.
-        """
-        import torch
-
-        return torch.from_dlpack(self.inputs), None if self.targets is None else torch.from_dlpack(self.targets)
 
 
 class Loader:
     """Iterates over the minibatches of one epoch after the other.
 
-    A *sample* is a position along ``sample_dim`` for which every lead lies inside ``select``. Its inputs are the fields
-    at ``sample + lead`` for each lead of ``inputs``, its targets those for each lead of ``targets``.
+    A *sample* is a position along ``sample_dim`` for which every lead lies inside what is selected, and no gap of the
+    data (joined winters, say, as ``seamount prepare`` notes them) lies between the leads. Its inputs are the fields at
+    ``sample + lead`` for each lead of ``inputs``, its targets those for each lead of ``targets``.
 
     Iterating goes on where the loader stands and ends with the epoch; the next iteration is the next epoch, in another
     order. Where it stands is ``(seed, epoch, position)``: with :meth:`state_dict` and :meth:`load_state_dict` a run
     resumes at the exact batch, with the same bits, on any machine and with any number of threads. The state counts the
     batches handed out, so save it with the model it belongs to.
 
-    CF packing and missing values are decoded: ``scale_factor`` and ``add_offset`` are applied, numbers equal to
-    ``_FillValue`` or ``missing_value`` become NaN (in Zarr format 2 the array's ``fill_value`` counts too, unless it is
-    zero). With ``normalize=True`` every variable is then ``(x - mean) / std`` by its attribute
-    ``seamount.normalize``, which ``seamount prepare`` writes.
+    CF packing and missing values are decoded: ``scale_factor`` and ``add_offset`` are applied, missing values become
+    NaN. With ``normalize=True`` every variable is then ``(x - mean) / std`` by its attribute
+    ``seamount["normalize"]``, which ``seamount prepare`` writes. With ``fill`` missing values get that number at last,
+    and masks beside the batch say where; without it the first batch that holds NaN warns.
 
     Args:
         url: ``gs://bucket/prefix`` or ``file:///directory`` of a Zarr group (format 2 or 3).
         variables: names of its arrays; all with the same shape. They are stacked in this order.
-        sample_dim: the dimension samples run along.
+        sample_dim: the dimension samples run along; None for the one that the group notes, or ``"time"``.
         inputs, targets: leads, in steps of ``sample_dim``; negative is the past.
         batch_size: samples per batch (and rank). The last batch of an epoch may be smaller.
         shuffle: ``"global"`` (any order), ``"block"`` (shuffled runs, shuffled within groups of about 128 samples:
             needs little memory and reads each chunk about once), or None.
         seed: of the shuffling.
-        select: ``(start, stop)`` along ``sample_dim``: no window reaches outside.
+        select: ``(start, stop)`` along ``sample_dim``, or dates ``("2001", "2003-06")``, both included; or a list of
+            several. No window reaches outside one.
         normalize: True (by attribute), False, or ``{variable: (mean, std)}`` for those named and the attribute for
             the rest.
-        drop_last: leave out a last batch that is smaller.
+        drop_last: leave out a last step that is smaller. Otherwise every sample is in an epoch, for any ``world``: in a
+            last step of fewer samples than ranks, some ranks repeat one (:attr:`Batch.padding`).
         threads: that decode; None for one per core. Fetching has threads of its own.
-        memory: bytes, or a text such as ``"256MiB"``, for batches in the making, chunks and fetches together. Batches
-            handed out are the caller's.
-        rank, world: this process out of so many that share every epoch; the order of samples is the same for any
-            number of them.
-        endpoint, key, anonymous: as everywhere in Seamount: the server, the key file, no credentials.
+        memory: bytes, or a text such as ``"256MiB"``, for batches in the making, chunks, fetches and plans together.
+            Batches handed out are the caller's.
+        split: the name of a split that the group notes (``seamount.open_group(url).splits``), instead of ``select``.
+        fill: instead of NaN, in inputs and targets; ``math.nan`` leaves NaN and gives the masks alone.
+        missing_chunks: ``"error"``: a chunk that is not stored ends the iteration with DataLossError; ``"fill"``: its
+            values are the array's fill value. None: an error in what ``seamount prepare`` wrote, which writes every
+            chunk, and fill values elsewhere.
+        across_gaps: let windows reach over the gaps of the data.
+        rank, world: this process out of so many that share every epoch; by default torch.distributed's, where that is
+            initialised, else 0 and 1. A step holds the same samples for any number of ranks; each gets those that lie
+            together.
+        endpoint, anonymous: as everywhere in Seamount: the server, no credentials. A key says which server made it.
+        key: a key file, or its content as text or dict (a notebook's secret).
         cache_dir, cache_size: a block cache on disk, shared with mounts on this machine.
 
-    Thread-safe; importing and forking are safe before a loader is made, and a loader is not usable in a forked child
-    (it needs no worker processes: with a torch DataLoader use ``num_workers=0``).
+    Thread-safe: threads that iterate share an epoch. Importing and forking are safe before a loader is made, and a
+    loader is not usable in a forked child (it needs no worker processes: iterate over it as it is, or over
+    ``DataLoader(loader.torch_dataset(), batch_size=None)``).
 
     Raises:
         NotFoundError (FileNotFoundError): no such bucket or variable; the message has the nearest name.
         InvalidArgumentError (ValueError): an option is wrong, no sample fits, or memory is too small.
-        DataLossError (OSError): while iterating: a chunk is corrupt; the message names variable and chunk.
+        PreconditionFailedError (RuntimeError): the group is half-written, or, while iterating: the data were replaced.
+            No batch holds old and new data.
+        DataLossError (OSError): while iterating: a chunk is corrupt or gone; the message names variable and chunk.
         UnavailableError (ConnectionError): the server was away for longer than retrying lasts. Iterating again goes on
             at the batch that failed.
 
     Example:
         >>> loader = Loader("file:///data/winds.zarr", variables=["uwnd", "vwnd"], inputs=[-11, 0], targets=[1],
-        ...                 batch_size=16, select=(0, 108))
+        ...                 batch_size=16, split="train")
         >>> for epoch in range(loader.epoch, 10):
         ...     loader.set_epoch(epoch)
         ...     for batch in loader:
-        ...         loss = step(batch.inputs, batch.targets)  # (16, 2, 2, lat, lon), (16, 1, 2, lat, lon)
+        ...         inputs, targets = batch
+        ...         loss = step(inputs, targets)  # (16, 2, 2, lat, lon), (16, 1, 2, lat, lon)
     """
 
     def __init__(
         self,
         url: str | os.PathLike[str],
         variables: Sequence[str],
-        sample_dim: str = "time",
+        sample_dim: str | None = None,
         inputs: Sequence[int] = (0,),
         targets: Sequence[int] = (),
         batch_size: int = 16,
         shuffle: Literal["global", "block"] | None = "global",
         seed: int = 0,
-        select: tuple[int, int] | None = None,
+        select: Range | list[Range] | None = None,
         normalize: bool | Mapping[str, tuple[float, float]] = True,
         drop_last: bool = False,
         threads: int | None = None,
         memory: int | str = "256MiB",
         *,
-        rank: int = 0,
-        world: int = 1,
+        split: str | None = None,
+        fill: float | None = None,
+        missing_chunks: Literal["error", "fill"] | None = None,
+        across_gaps: bool = False,
+        rank: int | None = None,
+        world: int | None = None,
         endpoint: str | None = None,
-        key: str | os.PathLike[str] | None = None,
+        key: Key | None = None,
         anonymous: bool = False,
         cache_dir: str | os.PathLike[str] | None = None,
         cache_size: int | str = "4GiB",
@@ -127,48 +129,109 @@ class Loader:
         if isinstance(variables, str):
             raise InvalidArgumentError(f"variables is {variables!r}: expected a list of names, as [{variables!r}]")
         self._name = f"{os.fspath(url)!r} {list(variables)}"
+        self._warned = fill is not None
         if shuffle is not None and not isinstance(shuffle, str):
             raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
-        given = dict(normalize) if isinstance(normalize, Mapping) else {}
-        self._core = _core.open_loader(
-            os.fspath(url),
-            variables=[str(name) for name in variables],
-            sample_dim=sample_dim,
-            inputs=_leads("inputs", inputs),
-            targets=_leads("targets", targets),
-            batch_size=_natural("batch_size", batch_size),
-            shuffle="none" if shuffle is None else shuffle,
-            seed=_natural("seed", seed),
-            select=None if select is None else range_of(select),
-            normalize=isinstance(normalize, Mapping) or bool(normalize),
-            normalization={name: (float(mean), float(std)) for name, (mean, std) in given.items()},
-            drop_last=drop_last,
-            threads=0 if threads is None else _natural("threads", threads),
-            memory=str(memory),
-            rank=_natural("rank", rank),
-            world=_natural("world", world),
-            endpoint=endpoint or "",
-            key="" if key is None else os.fspath(key),
-            anonymous=anonymous,
-            cache_dir="" if cache_dir is None else os.fspath(cache_dir),
-            cache_size=str(cache_size),
+        if select is not None and split is not None:
+            raise InvalidArgumentError(f"select is {select!r} and split is {split!r}: expected one of them")
+        self.rank, self.world = _ranks(rank, world)
+        options = {
+            "variables": [str(name) for name in variables],
+            "sample_dim": sample_dim or "",
+            "inputs": leads("inputs", inputs),
+            "targets": leads("targets", targets),
+            "batch_size": natural("batch_size", batch_size),
+            "shuffle": "none" if shuffle is None else shuffle,
+            "seed": natural("seed", seed),
+            "select": [],
+            "across_gaps": bool(across_gaps),
+            "normalize": isinstance(normalize, Mapping) or bool(normalize),
+            "normalization": normalization(normalize) if isinstance(normalize, Mapping) else {},
+            "fill": None if fill is None else float(fill),
+            "missing_chunks": missing_chunks or "",
+            "drop_last": bool(drop_last),
+            "threads": 0 if threads is None else natural("threads", threads),
+            "memory": str(memory),
+            "rank": self.rank,
+            "world": self.world,
+        }
+        group = _core.open_group(
+            open_store(url, endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
         )
+        options["sample_dim"] = options["sample_dim"] or group.sample_dim or "time"
+        self._times = Times(group, options["sample_dim"])
+        if split is not None:
+            options["select"] = [_split(group, split)]
+        elif select is not None:
+            options["select"] = ranges_of(select, self._times.find)
+        self._core = _core.open_loader(group, options)
+        self._input_leads, self._target_leads = options["inputs"], options["targets"]
+        given = options["normalization"] if isinstance(normalize, Mapping) else bool(normalize)
+        self._physical = Physical(group, options["variables"], given)
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches from where the loader stands to the end of the epoch."""
-        while (arrays := self._core.next()) is not None:
-            # The tuple goes before the batch is handed out, so that dropping the batch drops its memory.
-            batch = Batch(*arrays)
-            del arrays
+        epoch = self.epoch
+        while (parts := self._core.next(epoch)) is not None:
+            if parts.pop("has_missing") and not self._warned:
+                self._warned = True
+                warnings.warn(
+                    f"a batch of {self._name} holds missing values (NaN): fill=0.0 replaces them and says where they "
+                    "were in batch.inputs_missing; fill=math.nan leaves them",
+                    stacklevel=2,
+                )
+            # The parts go before the batch is handed out, so that dropping the batch drops its memory.
+            batch = Batch(**parts, _times=self._times)
+            del parts
             yield batch
             del batch
 
+    def __getitem__(self, index: Any) -> Any:
+        raise TypeError(
+            "a seamount.Loader makes whole batches, in its own order, and has no samples by number: iterate over it, or "
+            "give a torch DataLoader loader.torch_dataset(), with batch_size=None and num_workers=0"
+        )
+
+    def torch_dataset(self) -> torch.utils.data.IterableDataset:
+        """This loader as an IterableDataset whose items are whole batches, (inputs, targets) as tensors.
+
+        Example:
+            >>> batches = torch.utils.data.DataLoader(loader.torch_dataset(), batch_size=None)
+        """
+        from torch.utils.data import IterableDataset
+
+        class Batches(IterableDataset):
+            def __init__(self, loader: Loader) -> None:
+                self.loader = loader
+
+            def __iter__(self) -> Iterator[Any]:
+                for batch in self.loader:
+                    pair = batch.to_torch()
+                    yield pair if pair[1] is not None else pair[0]
+
+            def __len__(self) -> int:
+                return len(self.loader)
+
+        return Batches(self)
+
     def __repr__(self) -> str:
         seed, epoch, position = self._core.state()
+        ranks = "" if self.world == 1 else f" of rank {self.rank} of {self.world}"
         return (
-            f"<seamount.Loader {self._name}: {self.samples} samples in {len(self)} batches; seed {seed}, epoch {epoch}, "
-            f"position {position}>"
+            f"<seamount.Loader {self._name}: {self.samples} samples in {len(self)} batches{ranks}; seed {seed}, "
+            f"epoch {epoch}, position {position}>"
         )
+
+    def _repr_html_(self) -> str:
+        _, epoch, position = self._core.state()
+        rows = {
+            "data": self._name,
+            "samples": f"{self.samples}, along {self.sample_dim}",
+            "batches": f"{len(self)} in an epoch" + ("" if self.world == 1 else f", rank {self.rank} of {self.world}"),
+            "field": " × ".join(f"{dim} {size}" for dim, size in zip(self.field_dims, self.field_shape)),
+            "stands at": f"epoch {epoch}, position {position}",
+        }
+        return table("seamount.Loader", rows)
 
     def __reduce__(self) -> Any:
         raise TypeError(
@@ -184,6 +247,30 @@ class Loader:
     def samples(self) -> int:
         """Samples in an epoch, of all ranks together."""
         return self._core.samples
+
+    @property
+    def sample_dim(self) -> str:
+        """The dimension samples run along."""
+        return self._core.sample_dim
+
+    @property
+    def times(self) -> np.ndarray:
+        """The time of each position along :attr:`sample_dim`; see :attr:`Batch.time`."""
+        return self._times.all()
+
+    def denormalize(self, values: Any, index: Any = None, leads: Sequence[int] | None = None) -> np.ndarray:
+        """Undoes the normalisation, and adds back what ``anomaly`` subtracted: numbers in the units of the data.
+
+        Args:
+            values: like a batch's inputs or targets, ``(…, variable, *field)``; a prediction, say.
+            index: the samples' numbers, ``batch.index``: for anomalies, whose climatology depends on the time.
+            leads: the leads of the values; those of ``targets`` where there are any, else those of ``inputs``.
+
+        Example:
+            >>> wind = loader.denormalize(model(batch.inputs), batch.index)  # m/s
+        """
+        leads_ = leads if leads is not None else self._target_leads or self._input_leads
+        return self._physical.undo(values, self.field_shape, index, leads_)
 
     @property
     def epoch(self) -> int:
@@ -208,7 +295,7 @@ class Loader:
         """
         seed, current, _ = self._core.state()
         if epoch != current:
-            self._core.seek(seed, _natural("epoch", epoch), 0)
+            self._core.seek(seed, natural("epoch", epoch), 0)
 
     def state_dict(self) -> dict[str, Any]:
         """Where the run stands, after the batches handed out so far: plain values, for JSON or a checkpoint."""
@@ -222,20 +309,19 @@ class Loader:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Goes where :meth:`state_dict` was taken.
+        """Goes where :meth:`state_dict` was taken, and on in the order that it was taken in (which may be that of an
+        older version of Seamount).
 
         Raises:
             InvalidArgumentError (ValueError): the state belongs to another order of samples: another selection,
                 window or shuffle. The number of ranks, threads and the memory may differ.
         """
+        if not isinstance(state, Mapping):
+            raise InvalidArgumentError(f"loader state is {state!r}: expected what state_dict() returned")
         if state.get("version") != _STATE_VERSION:
             raise InvalidArgumentError(f"loader state has version {state.get('version')!r}: expected {_STATE_VERSION}")
-        if state.get("order") != self._core.order_id:
-            raise InvalidArgumentError(
-                f"loader state is of another order of samples ({state.get('order')!r}) than this loader's "
-                f"({self._core.order_id!r}): use the selection, leads and shuffle that it was saved with"
-            )
-        self._core.seek(int(state["seed"]), int(state["epoch"]), int(state["position"]))
+        numbers = [natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position")]
+        self._core.resume(*numbers, str(state.get("order")))
 
     def stats(self) -> dict[str, int | float]:
         """Counts since the loader was made.
@@ -248,30 +334,21 @@ class Loader:
         return self._core.stats()
 
 
-def _integer(name: str, value: Any) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InvalidArgumentError(f"{name} is {value!r}: expected an integer") from None
+def _ranks(rank: int | None, world: int | None) -> tuple[int, int]:
+    """What was given, or torch.distributed's where that runs already, or one process."""
+    if rank is None and world is None:
+        distributed = sys.modules.get("torch.distributed")
+        if distributed is not None and distributed.is_available() and distributed.is_initialized():
+            return distributed.get_rank(), distributed.get_world_size()
+        return 0, 1
+    if rank is None or world is None:
+        raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected both or neither")
+    return natural("rank", rank), natural("world", world)
 
 
-def _natural(name: str, value: Any) -> int:
-    number = _integer(name, value)
-    if number < 0:
-        raise InvalidArgumentError(f"{name} is {number}: expected 0 or more")
-    return number
-
-
-def _leads(name: str, leads: Any) -> list[int]:
-    if isinstance(leads, (str, bytes)) or not isinstance(leads, Iterable):
-        raise InvalidArgumentError(f"{name} is {leads!r}: expected a list of leads, as [-1, 0]")
-    return [_integer(name, lead) for lead in leads]
-
-
-def range_of(select: Any) -> tuple[int, int]:
-    """(start, stop) as two natural numbers; InvalidArgumentError for anything else."""
-    try:
-        start, stop = select
-    except (TypeError, ValueError):
-        raise InvalidArgumentError(f"select is {select!r}: expected (start, stop)") from None
-    return _natural("select", start), _natural("select", stop)
+def _split(group: Any, name: str) -> tuple[int, int]:
+    splits = group.splits
+    if name in splits:
+        return splits[name]
+    there = f"it has {', '.join(map(repr, splits))}" if splits else "it has none (a recipe's key 'split' makes them)"
+    raise InvalidArgumentError(f"split is {name!r}, and the group notes no such split: {there}")

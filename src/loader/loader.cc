@@ -25,6 +25,10 @@ Result<void> CheckOptions(const LoaderOptions& options) {
     return base::InvalidArgument("rank " + std::to_string(options.rank) + " of world " + std::to_string(options.world) +
                                  ": expected 0 <= rank < world");
   }
+  if (options.batch_size > (uint64_t{1} << 40) || options.world > (uint64_t{1} << 20)) {
+    return base::InvalidArgument("a batch of " + std::to_string(options.batch_size) + " samples, " +
+                                 std::to_string(options.world) + " ranks: too large");
+  }
   if (options.threads < 0 || options.threads > kMostThreads) {
     return base::InvalidArgument("threads is " + std::to_string(options.threads) +
                                  ": expected 0 (one for each core) to " + std::to_string(kMostThreads));
@@ -37,101 +41,82 @@ Result<void> CheckOptions(const LoaderOptions& options) {
   return {};
 }
 
-std::vector<int64_t> AllLeads(const LoaderOptions& options) {
-  std::vector<int64_t> leads = options.inputs;
-  leads.insert(leads.end(), options.targets.begin(), options.targets.end());
-  return leads;
-}
-
-std::string ShapeText(const std::vector<uint64_t>& shape) {
-  std::vector<std::string> parts;
-  parts.reserve(shape.size());
-  for (const uint64_t extent : shape) parts.push_back(std::to_string(extent));
-  return "(" + base::Join(parts, ", ") + ")";
-}
-
-Result<void> CheckAlike(const Variable& first, const Variable& other, const std::string& sample_dim) {
-  if (first.samples() != other.samples()) {
-    return base::InvalidArgument("variables '" + first.name() + "' and '" + other.name() + "' differ along '" +
-                                 sample_dim + "': " + std::to_string(first.samples()) + " and " +
-                                 std::to_string(other.samples()));
+std::vector<OutputSlot> SlotsOf(const LoaderOptions& options) {
+  std::vector<OutputSlot> slots = {{.name = "inputs", .leads = options.inputs, .missing = options.missing}};
+  if (!options.targets.empty()) {
+    slots.push_back({.name = "targets", .leads = options.targets, .missing = options.missing});
   }
-  if (first.field_shape() != other.field_shape()) {
-    return base::InvalidArgument("variables '" + first.name() + "' and '" + other.name() +
-                                 "' have fields of different shape, " + ShapeText(first.field_shape()) + " and " +
-                                 ShapeText(other.field_shape()) + ": load them with two loaders");
-  }
-  return {};
+  return slots;
 }
 
-// Elements of one batch, or InvalidArgument where that cannot be addressed.
-Result<BatchLayout> MakeLayout(const LoaderOptions& options, const Variable& first) {
-  const BatchLayout layout{.batch_size = options.batch_size,
-                           .input_leads = options.inputs.size(),
-                           .target_leads = options.targets.size(),
-                           .variables = options.variables.size(),
-                           .field_elements = first.field_elements()};
-  const uint64_t leads = layout.input_leads + layout.target_leads;
-  uint64_t bytes = sizeof(float);
-  for (const uint64_t factor : {layout.batch_size, leads, layout.variables, layout.field_elements}) {
-    if (__builtin_mul_overflow(bytes, factor, &bytes) || bytes > (uint64_t{1} << 60)) {
-      return base::InvalidArgument("a batch of " + std::to_string(options.batch_size) + " samples is too large");
-    }
-  }
-  return layout;
-}
-
-Result<Dataset> OpenDataset(const std::shared_ptr<Store>& store, const LoaderOptions& options,
-                            const CallContext& context) {
-  Dataset dataset{.variables = {}, .chunks = {}, .leads = AllLeads(options), .layout = {}};
-  std::vector<ChunkGrid> grids;
+Result<std::vector<Variable>> OpenVariables(const Group& group, const LoaderOptions& options,
+                                            const CallContext& context) {
+  std::vector<Variable> variables;
   const auto from = options.normalize ? Variable::Normalize::kFromAttributes : Variable::Normalize::kNo;
   for (const std::string& name : options.variables) {
     const auto given = options.normalization.find(name);
     SEAMOUNT_TRY_ASSIGN(
         auto variable,
-        Variable::Open(store, name, options.sample_dim, from,
-                       given == options.normalization.end() ? std::nullopt : std::optional(given->second), context));
-    if (variable.field_elements() == 0) {
-      return base::InvalidArgument("variable '" + name + "' has no elements: its shape without '" + options.sample_dim +
-                                   "' is " + ShapeText(variable.field_shape()));
-    }
-    const uint64_t field_chunks = variable.field_chunks();
-    grids.push_back({variable.chunk_samples(), variable.chunks() / std::max<uint64_t>(1, field_chunks), field_chunks,
-                     variable.array().chunk_bytes()});
-    dataset.variables.push_back(std::move(variable));
-    SEAMOUNT_TRY(CheckAlike(dataset.variables.front(), dataset.variables.back(), options.sample_dim));
+        Variable::Open(group, name, options.sample_dim, from,
+                       given == options.normalization.end() ? std::nullopt : std::optional(given->second),
+                       options.missing_chunks, context));
+    variables.push_back(std::move(variable));
   }
-  SEAMOUNT_TRY_ASSIGN(dataset.layout, MakeLayout(options, dataset.variables.front()));
-  SEAMOUNT_TRY_ASSIGN(dataset.chunks, ChunkNumbers::Make(std::move(grids)));
-  return dataset;
+  return variables;
 }
 
-Result<SampleRange> SelectSamples(const LoaderOptions& options, const Dataset& dataset) {
+Result<SampleSet> SelectSamples(const LoaderOptions& options, const Group& group, const Dataset& dataset) {
   const uint64_t length = dataset.variables.front().samples();
-  const auto [begin, end] = options.select.value_or(std::pair<uint64_t, uint64_t>(0, length));
-  if (begin > end || end > length) {
+  for (const auto& [begin, end] : options.select) {
+    if (begin <= end && end <= length) continue;
     return base::InvalidArgument("select " + std::to_string(begin) + ".." + std::to_string(end) + ": '" +
                                  options.sample_dim + "' has positions 0.." + std::to_string(length));
   }
-  SEAMOUNT_TRY_ASSIGN(const SampleRange samples, SamplesInside(begin, end, dataset.leads));
-  if (samples.count > kMostPlanned) {
-    return base::InvalidArgument(std::to_string(samples.count) + " samples are more than one epoch can have (" +
+  const auto selected = options.select.empty() ? std::vector<Interval>{{0, length}} : options.select;
+  // The notes are about the dimension that the group says samples run along, and no other.
+  const bool gaps = !options.across_gaps && options.sample_dim == group.notes().sample_dim;
+  auto segments = gaps ? group.notes().segments : std::vector<Interval>();
+  if (segments.empty()) segments = {{0, length}};
+  if (segments.back().end > length) {
+    return base::DataLoss("the group's attribute seamount.segments reaches to position " +
+                          std::to_string(segments.back().end) + ", and '" + options.sample_dim + "' to " +
+                          std::to_string(length) + ": prepare the data anew, or pass across_gaps=True");
+  }
+  SEAMOUNT_TRY_ASSIGN(auto samples, SamplesWithin(selected, segments, dataset.Leads()));
+  if (samples.count() > kMostPlanned) {
+    return base::InvalidArgument(std::to_string(samples.count()) + " samples are more than one epoch can have (" +
                                  std::to_string(kMostPlanned) + "): select fewer");
   }
   return samples;
 }
 
-MemoryNeeds NeedsOf(const LoaderOptions& options, const Dataset& dataset, const SampleRange& samples) {
-  MemoryNeeds needs{.memory_bytes = options.memory_bytes, .batch_bytes = dataset.layout.elements() * sizeof(float)};
-  const auto [low, high] = std::minmax_element(dataset.leads.begin(), dataset.leads.end());
-  const uint64_t first = samples.first + static_cast<uint64_t>(*low);
-  const uint64_t last = samples.first + samples.count - 1 + static_cast<uint64_t>(*high);
-  for (const ChunkGrid& grid : dataset.chunks.grids()) {
+// Rows of chunks that positions [begin, end] may touch.
+uint64_t Rows(const ChunkGrid& grid, uint64_t begin, uint64_t end) {
+  return end / grid.chunk_samples - begin / grid.chunk_samples + 1;
+}
+
+MemoryNeeds NeedsOf(const LoaderOptions& options, const Dataset& dataset, const SampleSet& samples) {
+  MemoryNeeds needs{
+      .memory_bytes = options.memory_bytes, .batch_bytes = dataset.layout.bytes(), .samples = samples.count()};
+  const auto leads = dataset.LeadsOfVariables();
+  for (size_t v = 0; v < dataset.variables.size(); ++v) {
+    const ChunkGrid& grid = dataset.chunks.grids()[v];
+    const auto [low, high] = std::minmax_element(leads[v].begin(), leads[v].end());
+    uint64_t rows = 0;
+    for (const SampleRange& range : samples.ranges()) {
+      rows += Rows(grid, range.first + static_cast<uint64_t>(*low),
+                   range.first + range.count - 1 + static_cast<uint64_t>(*high));
+    }
+    rows = std::min(rows, grid.rows);
     needs.largest_chunk_bytes = std::max(needs.largest_chunk_bytes, grid.chunk_bytes);
-    const uint64_t rows = last / grid.chunk_samples - first / grid.chunk_samples + 1;
-    needs.all_chunks_bytes += rows * grid.field_chunks * grid.chunk_bytes;
+    needs.all_chunks_bytes += rows * grid.cells.size() * grid.chunk_bytes;
+    needs.batch_uses +=
+        std::min(rows, std::min(options.batch_size, samples.count()) * leads[v].size()) * grid.cells.size();
   }
+  needs.epoch_uses =
+      needs.batch_uses * BatchSequence(samples.count(), 0,
+                                       {.batch_size = options.batch_size, .rank = options.rank, .world = options.world})
+                             .size();
   return needs;
 }
 
@@ -139,16 +124,16 @@ MemoryNeeds NeedsOf(const LoaderOptions& options, const Dataset& dataset, const 
 BlockShape BlocksOf(const Dataset& dataset) {
   uint64_t longest = 1;
   for (const ChunkGrid& grid : dataset.chunks.grids()) longest = std::max(longest, grid.chunk_samples);
-  return ChooseBlocks(longest, dataset.leads);
+  return ChooseBlocks(longest, dataset.Leads());
 }
 
-std::string OrderId(const LoaderOptions& options, const SampleRange& samples, const BlockShape& blocks) {
-  std::string id = "v1 samples " + std::to_string(samples.first) + "+" + std::to_string(samples.count) + " shuffle " +
-                   std::string(NameOf(options.shuffle));
-  if (options.shuffle == Shuffle::kBlock) {
-    id += " " + std::to_string(blocks.block_samples) + "x" + std::to_string(blocks.window_blocks) + " from " +
-          std::to_string(blocks.first_lead);
-  }
+std::string OrderId(OrderVersion version, Shuffle shuffle, const SampleSet& samples, const BlockShape& blocks) {
+  std::string id = "v" + std::to_string(static_cast<int>(version)) + " samples " + samples.Text() + " shuffle " +
+                   std::string(NameOf(shuffle));
+  if (shuffle != Shuffle::kBlock) return id;
+  id += " " + std::to_string(blocks.block_samples) + "x" + std::to_string(blocks.window_blocks) + " from " +
+        std::to_string(blocks.first_lead);
+  if (version != OrderVersion::kFirst) id += " by " + std::to_string(blocks.chunk_samples);
   return id;
 }
 
@@ -158,32 +143,50 @@ int Workers(int threads) {
 
 }  // namespace
 
-Result<std::unique_ptr<Loader>> Loader::Open(const std::shared_ptr<Store>& store, LoaderOptions options,
-                                             const CallContext& context) {
+Result<std::unique_ptr<Loader>> Loader::Open(Group group, LoaderOptions options, const CallContext& context) {
   SEAMOUNT_TRY(CheckOptions(options));
-  SEAMOUNT_TRY_ASSIGN(auto dataset, OpenDataset(store, options, context));
-  SEAMOUNT_TRY_ASSIGN(const SampleRange samples, SelectSamples(options, dataset));
+  if (options.sample_dim.empty()) {
+    options.sample_dim = group.notes().sample_dim.empty() ? "time" : group.notes().sample_dim;
+  }
+  SEAMOUNT_TRY_ASSIGN(auto variables, OpenVariables(group, options, context));
+  SEAMOUNT_TRY_ASSIGN(auto dataset,
+                      MakeDataset(std::move(variables), SlotsOf(options), options.batch_size, options.sample_dim));
+  SEAMOUNT_TRY_ASSIGN(auto samples, SelectSamples(options, group, dataset));
+  const uint64_t step = options.batch_size * options.world;
+  if (options.drop_last && samples.count() < step) {
+    return base::InvalidArgument("drop_last leaves no batch: an epoch has " + std::to_string(samples.count()) +
+                                 " samples, and a step takes " + std::to_string(step) + " (batch_size " +
+                                 std::to_string(options.batch_size) + ", world " + std::to_string(options.world) + ")");
+  }
   SEAMOUNT_TRY_ASSIGN(const MemoryPlan memory, PlanMemory(NeedsOf(options, dataset, samples)));
-  return std::unique_ptr<Loader>(
-      new Loader(std::move(options), std::make_shared<const Dataset>(std::move(dataset)), samples, memory));
+  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(group),
+                                            std::make_shared<const Dataset>(std::move(dataset)), std::move(samples),
+                                            memory));
 }
 
-Loader::Loader(LoaderOptions options, std::shared_ptr<const Dataset> dataset, SampleRange samples, MemoryPlan memory)
+Loader::Loader(LoaderOptions options, Group group, std::shared_ptr<const Dataset> dataset, SampleSet samples,
+               MemoryPlan memory)
     : options_(std::move(options)),
+      group_(std::move(group)),
       dataset_(std::move(dataset)),
-      samples_(samples),
+      samples_(std::move(samples)),
       memory_(memory),
       blocks_(BlocksOf(*dataset_)),
-      order_id_(OrderId(options_, samples_, blocks_)),
-      batches_(
-          Batches(samples_.count, 0, {options_.batch_size, options_.drop_last, options_.rank, options_.world}).size()),
       process_(getpid()),
       state_{.seed = options_.seed},
       budget_(options_.memory_bytes),
       batch_lease_(budget_.TryAcquire(memory_.batch_bytes)),
+      plan_lease_(budget_.TryAcquire(memory_.plan_bytes)),
       chunk_pool_(memory_.chunk_bytes),
-      batch_pool_(BatchPool::Make(dataset_->layout.elements(), kSpareBatches)),
-      fetch_threads_(kFirstFetchThreads) {}
+      batch_pool_(BatchPool::Make(dataset_->layout.bytes(), kSpareBatches)),
+      fetch_threads_(kFirstFetchThreads),
+      planner_(std::make_unique<Planner>(PlannerOptions{.dataset = dataset_,
+                                                        .samples = samples_,
+                                                        .shuffle = options_.shuffle,
+                                                        .blocks = blocks_,
+                                                        .batches = BatchesOf(),
+                                                        .retain = memory_.retain,
+                                                        .stretch_uses = memory_.stretch_uses})) {}
 
 Loader::~Loader() {
   // A forked child has the parent's thread objects, but not its threads: joining them would never end.
@@ -191,6 +194,7 @@ Loader::~Loader() {
     StopPipeline();
   } else {
     (void)pipeline_.release();  // NOLINT(bugprone-unused-return-value)
+    (void)planner_.release();   // NOLINT(bugprone-unused-return-value)
   }
 }
 
@@ -201,26 +205,55 @@ Result<void> Loader::CheckProcess() const {
       "child (it needs no worker processes: with a torch DataLoader use num_workers=0)");
 }
 
-Result<void> Loader::StartPipeline() {
-  auto order = EpochOrder(samples_, options_.shuffle, blocks_, state_.seed, state_.epoch);
-  auto batches = Batches(samples_.count, state_.position,
-                         {options_.batch_size, options_.drop_last, options_.rank, options_.world});
-  std::vector<uint32_t> held;
-  for (const auto& [number, chunk] : held_) held.push_back(number);
-  SEAMOUNT_TRY_ASSIGN(auto schedule, MakeSchedule(std::move(order), std::move(batches), dataset_->leads,
-                                                  dataset_->chunks, memory_.retain, held));
+BatchOptions Loader::BatchesOf() const {
+  return {options_.batch_size, options_.drop_last, options_.rank, options_.world, version_};
+}
+
+PlanStart Loader::Here() const { return {version_, state_.seed, state_.epoch, state_.position, 0}; }
+
+Result<bool> Loader::StartPipeline(base::SteadyTime deadline) {
+  if (pipeline_) return true;
+  if (!planner_->Planning()) {
+    std::vector<uint32_t> held;
+    for (const auto& [number, chunk] : held_) held.push_back(number);
+    planner_->Begin(Here(), std::move(held), nullptr);
+  }
+  if (!planner_->Wait(deadline)) return false;
+  SEAMOUNT_TRY_ASSIGN(auto stretch, planner_->Take());
+  const PlanStart next = After(stretch);
+  // The next stretch is planned while this one runs; where it is the same epoch's, with the same order.
+  planner_->Begin(next, stretch.schedule.Kept(), &stretch);
+  std::function<Result<void>(const CallContext&)> look;
+  if (group_.CanTell()) look = [this](const CallContext& context) { return group_.CheckSame(context); };
   pipeline_ = std::make_unique<Pipeline>(PipelineResources{.dataset = dataset_,
+                                                           .samples = &samples_,
                                                            .budget = &budget_,
                                                            .chunk_pool = &chunk_pool_,
                                                            .batch_pool = batch_pool_,
                                                            .batches_at_once = memory_.batches,
                                                            .workers = Workers(options_.threads),
-                                                           .fetch_threads = fetch_threads_},
-                                         std::move(schedule), std::exchange(held_, {}), stats_);
-  return {};
+                                                           .fetch_threads = fetch_threads_,
+                                                           .look = std::move(look)},
+                                         std::move(stretch), std::exchange(held_, {}), stats_);
+  return true;
 }
 
+Result<bool> Loader::Ready(base::SteadyTime deadline) {
+  for (;;) {
+    SEAMOUNT_TRY_ASSIGN(const bool started, StartPipeline(deadline));
+    if (!started) return false;
+    if (pipeline_->head() < pipeline_->batches() || pipeline_->stretch().schedule.last) return true;
+    EndStretch();
+  }
+}
+
+// Ends what is under way; what was planned to follow it no longer does.
 void Loader::StopPipeline() {
+  planner_->Drop();
+  EndStretch();
+}
+
+void Loader::EndStretch() {
   if (!pipeline_) return;
   fetch_threads_ = std::max(fetch_threads_, pipeline_->fetch_threads());
   held_ = pipeline_->Stop();
@@ -228,35 +261,45 @@ void Loader::StopPipeline() {
   pipeline_.reset();
 }
 
-Result<bool> Loader::Wait(std::chrono::milliseconds timeout) {
+Result<bool> Loader::Wait(std::chrono::milliseconds timeout, std::optional<uint64_t> epoch) {
   SEAMOUNT_TRY(CheckProcess());
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
   const std::scoped_lock lock(mutex_);
-  if (!pipeline_) SEAMOUNT_TRY(StartPipeline());
-  return pipeline_->Wait(std::chrono::steady_clock::now() + timeout);
+  if (epoch && *epoch != state_.epoch) return true;
+  SEAMOUNT_TRY_ASSIGN(const bool ready, Ready(deadline));
+  return ready && pipeline_->Wait(deadline);
 }
 
-Result<std::optional<Batch>> Loader::Next() {
+Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
   SEAMOUNT_TRY(CheckProcess());
   const std::scoped_lock lock(mutex_);
-  if (!pipeline_) SEAMOUNT_TRY(StartPipeline());
+  if (epoch && *epoch != state_.epoch) return std::optional<Batch>();
+  SEAMOUNT_TRY(Ready(base::SteadyTime::max()));
   const uint32_t head = pipeline_->head();
   if (head >= pipeline_->batches()) {
-    StopPipeline();
+    EndStretch();
     ++state_.epoch;
     state_.position = 0;
     return std::optional<Batch>();
   }
-  auto memory = pipeline_->Take();
-  if (!memory) {
+  auto filled = pipeline_->Take();
+  if (!filled) {
     StopPipeline();
-    return memory.error();
+    return filled.error();
   }
-  const auto samples = pipeline_->schedule().SamplesOf(head);
-  const BatchLayout& layout = dataset_->layout;
-  Batch batch{.memory = *std::move(memory), .index = {samples.begin(), samples.end()}};
-  batch.inputs = batch.memory.get();
-  if (layout.target_leads > 0) batch.targets = batch.memory.get() + layout.targets_offset();
-  state_.position = pipeline_->schedule().batches[head].position_after;
+  const BatchRange range = pipeline_->stretch().RangeOf(head);
+  Batch batch{.memory = std::move(filled->memory), .padding = range.padding, .missing = filled->missing};
+  for (const uint32_t number : pipeline_->stretch().NumbersOf(head)) {
+    batch.index.push_back(samples_.PositionOf(number));
+  }
+  const auto slot = [&](uint32_t number) {
+    const auto mask = dataset_->layout.mask_offset(number);
+    return BatchSlot{reinterpret_cast<float*>(batch.memory.get() + dataset_->layout.data_offset(number)),
+                     mask ? reinterpret_cast<uint8_t*>(batch.memory.get() + *mask) : nullptr};
+  };
+  batch.inputs = slot(0);
+  if (dataset_->slots.size() > 1) batch.targets = slot(1);
+  state_.position = range.step_end;
   return std::optional<Batch>(std::move(batch));
 }
 
@@ -265,17 +308,43 @@ LoaderState Loader::state() const {
   return state_;
 }
 
-Result<void> Loader::Seek(const LoaderState& state) {
-  SEAMOUNT_TRY(CheckProcess());
-  const std::scoped_lock lock(mutex_);
-  if (state == state_) return {};
-  if (state.position > samples_.count) {
+Result<void> Loader::SeekLocked(const LoaderState& state, OrderVersion version) {
+  if (state == state_ && version == version_) return {};
+  if (state.position > samples_.count()) {
     return base::InvalidArgument("position " + std::to_string(state.position) + " lies beyond the epoch, which has " +
-                                 std::to_string(samples_.count) + " samples");
+                                 std::to_string(samples_.count()) + " samples");
   }
   StopPipeline();
   state_ = state;
+  version_ = version;
   return {};
+}
+
+Result<void> Loader::Seek(const LoaderState& state) {
+  SEAMOUNT_TRY(CheckProcess());
+  const std::scoped_lock lock(mutex_);
+  return SeekLocked(state, version_);
+}
+
+Result<void> Loader::Resume(const LoaderState& state, const std::string& order_id) {
+  SEAMOUNT_TRY(CheckProcess());
+  const std::scoped_lock lock(mutex_);
+  for (const OrderVersion version : {OrderVersion::kFirst, OrderVersion::kSecond}) {
+    if (order_id == OrderId(version, options_.shuffle, samples_, blocks_)) return SeekLocked(state, version);
+  }
+  return base::InvalidArgument("loader state is of another order of samples ('" + order_id +
+                               "') than this loader's ('" + OrderId(version_, options_.shuffle, samples_, blocks_) +
+                               "'): use the selection, leads and shuffle that it was saved with");
+}
+
+std::string Loader::order_id() const {
+  const std::scoped_lock lock(mutex_);
+  return OrderId(version_, options_.shuffle, samples_, blocks_);
+}
+
+uint64_t Loader::batches_per_epoch() const {
+  const std::scoped_lock lock(mutex_);
+  return BatchSequence(samples_.count(), 0, BatchesOf()).size();
 }
 
 const std::vector<uint64_t>& Loader::field_shape() const { return dataset_->variables.front().field_shape(); }

@@ -96,6 +96,36 @@ TEST_F(LoaderTest, AbsentChunksHoldTheFillValue) {
   EXPECT_EQ(loader->stats().chunks_absent, 1u);
 }
 
+TEST_F(LoaderTest, AChunkThatWasWrittenAndIsGoneIsAnError) {
+  Field whole = MakeField("w", {60, 6, 10}, {4, 6, 10}, 7);
+  whole.attributes = R"({"seamount":{"every_object":true}})";
+  WriteField(store_, whole);
+  whole.name = "s";
+  whole.shard_shape = {8, 6, 10};
+  WriteField(store_, whole);
+  ASSERT_TRUE(store_->Delete("w/c/3/0/0", {}, {}));
+  ASSERT_TRUE(store_->Delete("s/c/3/0/0", {}, {}));
+  for (const std::string name : {"w", "s"}) {
+    LoaderOptions options{.variables = {name}, .shuffle = Shuffle::kNone, .normalize = false, .threads = 1};
+    const auto loader = OpenOrFail(store_, options);
+    Result<std::optional<Batch>> batch = loader->Next();
+    while (batch && *batch) batch = loader->Next();
+    ASSERT_FALSE(batch);
+    EXPECT_EQ(batch.error().code(), ErrorCode::kDataLoss);
+    EXPECT_THAT(batch.error().message(), HasSubstr("'" + name + "/c/3/0/0' is gone"));
+    options.missing_chunks = MissingChunks::kFill;
+    const auto filling = OpenOrFail(store_, options);
+    EXPECT_EQ(ReadEpoch(*filling).indices.size(), 4u);
+    EXPECT_EQ(filling->stats().chunks_absent, name == "w" ? 1u : 2u);
+  }
+  LoaderOptions strict{.variables = {"u"}, .missing_chunks = MissingChunks::kError};
+  ASSERT_TRUE(store_->Delete("u/c/0/0/0", {}, {}));
+  const auto loader = OpenOrFail(store_, strict);
+  Result<std::optional<Batch>> batch = loader->Next();
+  while (batch && *batch) batch = loader->Next();
+  EXPECT_FALSE(batch);
+}
+
 TEST_F(LoaderTest, ACorruptChunkIsNamedAndTheBatchesBeforeArrive) {
   const auto info = store_->Write("u/c/10/0/0", store::BytesSource("not a chunk"), {}, {});
   ASSERT_TRUE(info);
@@ -151,30 +181,6 @@ TEST_F(LoaderTest, EndsInTheMiddleOfFetches) {
   for (int i = 0; i < 20; ++i) {
     ASSERT_TRUE(loader->Wait(std::chrono::milliseconds(0)));
     ASSERT_TRUE(loader->Seek({11, static_cast<uint64_t>(i), static_cast<uint64_t>(i)}));
-  }
-}
-
-TEST_F(LoaderTest, AShardThatIsOverwrittenMeanwhileIsReadAnew) {
-  Field before = MakeField("s", {16, 6, 10}, {1, 6, 10}, 3);
-  before.shard_shape = {16, 6, 10};
-  std::fill(before.values.begin(), before.values.end(), 0.5F);  // small chunks
-  WriteField(store_, before);
-  const auto opened = Variable::Open(store_, "s", "time", Variable::Normalize::kNo, std::nullopt, {});
-  ASSERT_TRUE(opened);
-  const std::vector<nd::Index> chunks = {{2, 0, 0}, {3, 0, 0}, {4, 0, 0}};
-  ASSERT_TRUE(opened->FetchTogether(chunks, {}));  // and the shard's index is known
-  const Field after = MakeField("s", {16, 6, 10}, {1, 6, 10}, 4);
-  auto other = zarr::Array::Open(store_, "s", {});
-  ASSERT_TRUE(other);
-  ASSERT_TRUE((*other)->WriteRegion({{0, 0, 0}, {16, 6, 10}}, std::as_bytes(std::span(after.values)), nullptr, {}));
-  const auto fetched = opened->FetchTogether(chunks, {});
-  ASSERT_TRUE(fetched) << fetched.error().message();
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    std::vector<float> field(60);
-    ASSERT_TRUE(fetched->chunks[i]);
-    ASSERT_TRUE(opened->array().Decode(chunks[i], *fetched->chunks[i], std::as_writable_bytes(std::span(field))));
-    const auto begin = after.values.begin() + static_cast<std::ptrdiff_t>((i + 2) * 60);
-    EXPECT_TRUE(std::equal(field.begin(), field.end(), begin)) << i;
   }
 }
 

@@ -11,25 +11,25 @@ constexpr size_t kCacheLine = 64;
 
 // No huge pages are asked for: a virtual machine takes them from what its host has not backed yet, and clearing one
 // then costs more than the small faults that it saves.
-float* Allocate(size_t floats) {
-  const size_t lines = (floats * sizeof(float) + kCacheLine - 1) / kCacheLine;
+std::byte* Allocate(size_t bytes) {
+  const size_t lines = (bytes + kCacheLine - 1) / kCacheLine;
   void* memory = std::aligned_alloc(kCacheLine, std::max<size_t>(lines, 1) * kCacheLine);
   if (memory == nullptr) throw std::bad_alloc();
-  return static_cast<float*>(memory);
+  return static_cast<std::byte*>(memory);
 }
 
 }  // namespace
 
-std::shared_ptr<BatchPool> BatchPool::Make(size_t floats, size_t spares) {
-  return std::shared_ptr<BatchPool>(new BatchPool(floats, spares));
+std::shared_ptr<BatchPool> BatchPool::Make(size_t bytes, size_t spares) {
+  return std::shared_ptr<BatchPool>(new BatchPool(bytes, spares));
 }
 
 BatchPool::~BatchPool() {
-  for (float* buffer : free_) std::free(buffer);
+  for (std::byte* buffer : free_) std::free(buffer);
 }
 
-std::shared_ptr<float> BatchPool::Take() {
-  float* buffer = nullptr;
+std::shared_ptr<std::byte> BatchPool::Take() {
+  std::byte* buffer = nullptr;
   {
     std::scoped_lock lock(mutex_);
     if (!free_.empty()) {
@@ -37,11 +37,11 @@ std::shared_ptr<float> BatchPool::Take() {
       free_.pop_back();
     }
   }
-  if (buffer == nullptr) buffer = Allocate(floats_);
-  return {buffer, [pool = shared_from_this()](float* returned) { pool->Give(returned); }};
+  if (buffer == nullptr) buffer = Allocate(bytes_);
+  return {buffer, [pool = shared_from_this()](std::byte* returned) { pool->Give(returned); }};
 }
 
-void BatchPool::Give(float* buffer) {
+void BatchPool::Give(std::byte* buffer) {
   {
     std::scoped_lock lock(mutex_);
     if (free_.size() < spares_) {

@@ -18,18 +18,18 @@ namespace seamount::loader {
 class BatchPool : public std::enable_shared_from_this<BatchPool> {
  public:
   // Keeps up to `spares` buffers that nobody uses.
-  static std::shared_ptr<BatchPool> Make(size_t floats, size_t spares);
+  static std::shared_ptr<BatchPool> Make(size_t bytes, size_t spares);
   ~BatchPool();
   // Uninitialised; aligned to 64 bytes. It keeps the pool alive.
-  std::shared_ptr<float> Take();
+  std::shared_ptr<std::byte> Take();
 
  private:
-  BatchPool(size_t floats, size_t spares) : floats_(floats), spares_(spares) {}
-  void Give(float* buffer);
-  const size_t floats_;
+  BatchPool(size_t bytes, size_t spares) : bytes_(bytes), spares_(spares) {}
+  void Give(std::byte* buffer);
+  const size_t bytes_;
   const size_t spares_;
   std::mutex mutex_;
-  std::vector<float*> free_;
+  std::vector<std::byte*> free_;
 };
 
 // Decoded chunks, of a few sizes. Thread-safe. Holds, together with what was taken, at most limit_bytes, as long as the

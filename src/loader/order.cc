@@ -18,31 +18,84 @@ uint64_t Mix(uint64_t z) {
 }
 
 template <class T>
-void ShuffleInPlace(std::span<T> items, Random& random) {
-  for (size_t i = items.size(); i > 1; --i) std::swap(items[i - 1], items[random.Below(i)]);
+void ShuffleInPlace(std::span<T> items, Random& random, const std::stop_token& stop = {}) {
+  constexpr size_t kBetweenLooks = 1 << 16;
+  for (size_t i = items.size(); i > 1; --i) {
+    if (i % kBetweenLooks == 0 && stop.stop_requested()) return;
+    std::swap(items[i - 1], items[random.Below(i)]);
+  }
 }
 
-std::vector<uint64_t> BlockOrder(const SampleRange& samples, const BlockShape& shape, Random& random) {
+// Consecutive sample numbers.
+struct Run {
+  uint32_t begin;
+  uint32_t count;
+};
+
+// Runs of samples that share (position + first_lead) / length.
+std::vector<Run> CutRuns(const SampleSet& samples, const Run& part, uint64_t length, int64_t first_lead) {
   // Adding first_lead cannot go below zero for a sample whose leads all lie inside the array.
-  const auto block_of = [&](uint64_t sample) {
-    return (sample + static_cast<uint64_t>(shape.first_lead)) / shape.block_samples;
+  const auto run_of = [&](uint32_t number) {
+    return (samples.PositionOf(number) + static_cast<uint64_t>(first_lead)) / length;
   };
-  std::vector<SampleRange> blocks;
-  for (uint64_t i = 0; i < samples.count; ++i) {
-    const uint64_t sample = samples.first + i;
-    if (i == 0 || block_of(sample) != block_of(sample - 1)) blocks.push_back({sample, 0});
-    ++blocks.back().count;
+  std::vector<Run> runs;
+  uint64_t before = 0;
+  for (uint32_t i = part.begin; i < part.begin + part.count; ++i) {
+    const uint64_t run = run_of(i);
+    if (runs.empty() || run != before) runs.push_back({i, 0});
+    before = run;
+    ++runs.back().count;
   }
-  ShuffleInPlace<SampleRange>(blocks, random);
-  std::vector<uint64_t> order;
-  order.reserve(samples.count);
-  for (size_t begin = 0; begin < blocks.size(); begin += shape.window_blocks) {
+  return runs;
+}
+
+void Append(const Run& run, std::vector<uint32_t>& order) {
+  for (uint32_t i = 0; i < run.count; ++i) order.push_back(run.begin + i);
+}
+
+// Rounds of one sample from each run. A run shorter than the longest is in as many rounds as it has samples, spread.
+void AppendRounds(const std::vector<Run>& runs, Random& random, std::vector<uint32_t>& order) {
+  uint64_t rounds = 0;
+  for (const Run& run : runs) rounds = std::max<uint64_t>(rounds, run.count);
+  std::vector<std::vector<uint32_t>> of_round(rounds);
+  for (const Run& run : runs) {
+    std::vector<uint32_t> numbers;
+    Append(run, numbers);
+    ShuffleInPlace<uint32_t>(numbers, random);
+    for (uint64_t j = 0; j < run.count; ++j) {
+      of_round[(2 * j + 1) * rounds / (2 * uint64_t{run.count})].push_back(numbers[j]);
+    }
+  }
+  for (auto& round : of_round) {
+    ShuffleInPlace<uint32_t>(round, random);
+    order.insert(order.end(), round.begin(), round.end());
+  }
+}
+
+std::vector<uint32_t> BlockOrder(const SampleSet& samples, const BlockShape& shape, Random& random,
+                                 OrderVersion version, const std::stop_token& stop) {
+  const Run all{0, static_cast<uint32_t>(samples.count())};
+  std::vector<Run> blocks = CutRuns(samples, all, shape.block_samples, shape.first_lead);
+  ShuffleInPlace<Run>(blocks, random);
+  std::vector<uint32_t> order;
+  order.reserve(samples.count());
+  for (size_t begin = 0; begin < blocks.size() && !stop.stop_requested(); begin += shape.window_blocks) {
     const size_t end = std::min<size_t>(blocks.size(), begin + shape.window_blocks);
     const size_t group = order.size();
+    std::vector<Run> chunks;
     for (size_t b = begin; b < end; ++b) {
-      for (uint64_t i = 0; i < blocks[b].count; ++i) order.push_back(blocks[b].first + i);
+      if (version == OrderVersion::kFirst) {
+        Append(blocks[b], order);
+      } else {
+        const auto cut = CutRuns(samples, blocks[b], shape.chunk_samples, shape.first_lead);
+        chunks.insert(chunks.end(), cut.begin(), cut.end());
+      }
     }
-    ShuffleInPlace(std::span(order).subspan(group), random);
+    if (version == OrderVersion::kFirst) {
+      ShuffleInPlace(std::span(order).subspan(group), random);
+    } else {
+      AppendRounds(chunks, random, order);
+    }
   }
   return order;
 }
@@ -78,32 +131,6 @@ uint64_t Random::Below(uint64_t n) {
   }
 }
 
-Result<SampleRange> SamplesInside(uint64_t begin, uint64_t end, std::span<const int64_t> leads) {
-  int64_t earliest = 0;
-  int64_t latest = 0;
-  if (!leads.empty()) {
-    earliest = *std::min_element(leads.begin(), leads.end());
-    latest = *std::max_element(leads.begin(), leads.end());
-  }
-  // A lead beyond 2^62 either way is nonsense; refusing it here keeps the sums below from overflowing.
-  constexpr int64_t kFar = int64_t{1} << 62;
-  if (earliest < -kFar || latest > kFar || end > static_cast<uint64_t>(kFar)) {
-    return base::InvalidArgument("leads from " + std::to_string(earliest) + " to " + std::to_string(latest) +
-                                 ": too far from the sample");
-  }
-  // Sample s is inside when begin <= s + earliest and s + latest < end; s itself need not lie inside the range, but is
-  // never negative.
-  const int64_t first = std::max<int64_t>(0, static_cast<int64_t>(begin) - earliest);
-  const int64_t past = static_cast<int64_t>(end) - latest;
-  if (past <= first) {
-    return base::InvalidArgument("no sample fits: leads " + std::to_string(earliest) + ".." + std::to_string(latest) +
-                                 " need " + std::to_string(latest - earliest + 1) +
-                                 " consecutive positions inside the selected range " + std::to_string(begin) + ".." +
-                                 std::to_string(end) + ", which has " + std::to_string(end > begin ? end - begin : 0));
-  }
-  return SampleRange{static_cast<uint64_t>(first), static_cast<uint64_t>(past - first)};
-}
-
 BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads) {
   constexpr uint64_t kBlockSamples = 64;
   constexpr uint64_t kWindowSamples = 128;
@@ -115,34 +142,59 @@ BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads) 
     shape.first_lead = *low;
     if (*high > *low) chunks = std::max<uint64_t>(chunks, 4);
   }
+  shape.chunk_samples = chunk;
   shape.block_samples = chunks * chunk;
   shape.window_blocks = std::max<uint64_t>(1, kWindowSamples / shape.block_samples);
   return shape;
 }
 
-std::vector<uint64_t> EpochOrder(const SampleRange& samples, Shuffle shuffle, const BlockShape& blocks, uint64_t seed,
-                                 uint64_t epoch) {
+std::vector<uint32_t> EpochOrder(const SampleSet& samples, Shuffle shuffle, const BlockShape& blocks, uint64_t seed,
+                                 uint64_t epoch, OrderVersion version, const std::stop_token& stop) {
   Random random(seed, epoch);
-  if (shuffle == Shuffle::kBlock) return BlockOrder(samples, blocks, random);
-  std::vector<uint64_t> order(samples.count);
-  std::iota(order.begin(), order.end(), samples.first);
-  if (shuffle == Shuffle::kGlobal) ShuffleInPlace<uint64_t>(order, random);
+  if (shuffle == Shuffle::kBlock) return BlockOrder(samples, blocks, random, version, stop);
+  std::vector<uint32_t> order(samples.count());
+  std::iota(order.begin(), order.end(), 0);
+  if (shuffle == Shuffle::kGlobal) ShuffleInPlace<uint32_t>(order, random, stop);
   return order;
 }
 
-std::vector<BatchRange> Batches(uint64_t samples, uint64_t position, const BatchOptions& options) {
-  std::vector<BatchRange> batches;
+BatchSequence::BatchSequence(uint64_t samples, uint64_t position, const BatchOptions& options)
+    : samples_(samples), position_(position), options_(options) {
   const uint64_t step = options.batch_size * options.world;
-  while (position < samples) {
-    const uint64_t taken = std::min(step, samples - position);
-    if (taken < step && (options.drop_last || taken < options.world)) break;
-    const uint64_t share = taken / options.world;
-    const uint64_t longer = taken % options.world;  // so many ranks get one sample more
-    const uint64_t begin = position + options.rank * share + std::min(options.rank, longer);
-    batches.push_back({begin, begin + share + (options.rank < longer ? 1 : 0), position + taken});
-    position += taken;
+  const uint64_t rest = (samples - position) % step;
+  const bool short_step = rest >= options.world || (rest > 0 && options.version != OrderVersion::kFirst);
+  size_ = (samples - position) / step + (short_step && !options.drop_last ? 1 : 0);
+}
+
+BatchRange BatchSequence::operator[](uint64_t number) const {
+  const uint64_t step = options_.batch_size * options_.world;
+  BatchRange batch{.step_begin = position_ + number * step};
+  const uint64_t taken = std::min(step, samples_ - batch.step_begin);
+  batch.step_end = batch.step_begin + taken;
+  batch.sorted = options_.world > 1 && options_.version != OrderVersion::kFirst;
+  if (taken < options_.world) {
+    batch.padding = options_.rank < taken ? 0 : 1;
+    batch.begin = batch.step_begin + options_.rank % taken;
+    batch.end = batch.begin + 1;
+    return batch;
   }
-  return batches;
+  const uint64_t share = taken / options_.world;
+  const uint64_t longer = taken % options_.world;  // so many ranks get one sample more
+  batch.begin = batch.step_begin + options_.rank * share + std::min(options_.rank, longer);
+  batch.end = batch.begin + share + (options_.rank < longer ? 1 : 0);
+  return batch;
+}
+
+std::vector<uint32_t> SamplesOf(const BatchRange& batch, std::span<const uint32_t> order) {
+  const auto own = [&](std::span<const uint32_t> step) {
+    const auto part = step.subspan(batch.begin - batch.step_begin, batch.end - batch.begin);
+    return std::vector<uint32_t>(part.begin(), part.end());
+  };
+  const auto step = order.subspan(batch.step_begin, batch.step_end - batch.step_begin);
+  if (!batch.sorted) return own(step);
+  std::vector<uint32_t> sorted(step.begin(), step.end());
+  std::sort(sorted.begin(), sorted.end());
+  return own(sorted);
 }
 
 }  // namespace seamount::loader

@@ -19,34 +19,15 @@ std::vector<uint64_t> Sorted(std::vector<uint64_t> values) {
   return values;
 }
 
-TEST(SamplesInsideTest, EveryLeadLiesInsideTheSelection) {
-  struct Case {
-    uint64_t begin, end;
-    std::vector<int64_t> leads;
-    uint64_t first, count;
-  };
-  const Case cases[] = {
-      {0, 10, {0}, 0, 10},          {0, 10, {-2, -1, 0, 1}, 2, 7}, {3, 10, {-2, -1, 0, 1}, 5, 4},
-      {0, 4, {-2, -1, 0, 1}, 2, 1}, {5, 10, {2, 3}, 3, 4},  // the sample itself lies before the selection
-      {0, 10, {2}, 0, 8},                                   // but never before the array
-      {4, 10, {-8}, 12, 6},                                 // or behind the selection
-  };
-  for (const Case& c : cases) {
-    const auto samples = SamplesInside(c.begin, c.end, c.leads);
-    ASSERT_TRUE(samples) << samples.error().message();
-    EXPECT_EQ(samples->first, c.first);
-    EXPECT_EQ(samples->count, c.count);
+// Positions of one range in the order of an epoch.
+std::vector<uint64_t> Positions(const SampleRange& range, Shuffle shuffle, const BlockShape& blocks, uint64_t seed,
+                                uint64_t epoch, OrderVersion version = OrderVersion::kFirst) {
+  const SampleSet samples({range});
+  std::vector<uint64_t> positions;
+  for (const uint32_t number : EpochOrder(samples, shuffle, blocks, seed, epoch, version)) {
+    positions.push_back(samples.PositionOf(number));
   }
-}
-
-TEST(SamplesInsideTest, TooLongAWindowIsAnError) {
-  const auto samples = SamplesInside(0, 12, std::vector<int64_t>{-11, 0, 1});
-  ASSERT_FALSE(samples);
-  EXPECT_EQ(samples.error().code(), ErrorCode::kInvalidArgument);
-  EXPECT_THAT(samples.error().message(), HasSubstr("need 13 consecutive positions"));
-  EXPECT_FALSE(SamplesInside(0, 10, std::vector<int64_t>{INT64_MAX}));
-  EXPECT_FALSE(SamplesInside(0, 10, std::vector<int64_t>{INT64_MIN}));
-  EXPECT_FALSE(SamplesInside(7, 3, std::vector<int64_t>{0}));
+  return positions;
 }
 
 // Computed by an independent Python program from the description in order.h. They pin the order for ever, since runs
@@ -59,17 +40,17 @@ TEST(RandomTest, GoldenValues) {
 }
 
 TEST(EpochOrderTest, GoldenOrders) {
-  EXPECT_THAT(EpochOrder({5, 10}, Shuffle::kGlobal, {}, 42, 0), ElementsAre(5, 8, 10, 12, 14, 13, 7, 6, 9, 11));
-  EXPECT_THAT(EpochOrder({5, 10}, Shuffle::kGlobal, {}, 42, 1), ElementsAre(11, 10, 6, 9, 12, 8, 7, 14, 13, 5));
-  EXPECT_THAT(EpochOrder({5, 10}, Shuffle::kBlock, {.block_samples = 2, .window_blocks = 2, .first_lead = -1}, 42, 0),
+  EXPECT_THAT(Positions({5, 10}, Shuffle::kGlobal, {}, 42, 0), ElementsAre(5, 8, 10, 12, 14, 13, 7, 6, 9, 11));
+  EXPECT_THAT(Positions({5, 10}, Shuffle::kGlobal, {}, 42, 1), ElementsAre(11, 10, 6, 9, 12, 8, 7, 14, 13, 5));
+  EXPECT_THAT(Positions({5, 10}, Shuffle::kBlock, {.block_samples = 2, .window_blocks = 2, .first_lead = -1}, 42, 0),
               ElementsAre(10, 13, 14, 9, 5, 6, 7, 8, 11, 12));
-  EXPECT_THAT(EpochOrder({5, 4}, Shuffle::kNone, {}, 42, 0), ElementsAre(5, 6, 7, 8));
+  EXPECT_THAT(Positions({5, 4}, Shuffle::kNone, {}, 42, 0), ElementsAre(5, 6, 7, 8));
 }
 
 TEST(EpochOrderTest, EveryOrderHoldsEachSampleOnce) {
   for (const Shuffle shuffle : {Shuffle::kNone, Shuffle::kBlock, Shuffle::kGlobal}) {
     for (uint64_t epoch = 0; epoch < 5; ++epoch) {
-      const auto order = EpochOrder({3, 1001}, shuffle, {.block_samples = 16, .window_blocks = 3}, 7, epoch);
+      const auto order = Positions({3, 1001}, shuffle, {.block_samples = 16, .window_blocks = 3}, 7, epoch);
       std::vector<uint64_t> expected(1001);
       std::iota(expected.begin(), expected.end(), 3);
       EXPECT_EQ(Sorted(order), expected) << NameOf(shuffle);
@@ -81,7 +62,7 @@ TEST(EpochOrderTest, SeedAndEpochChangeTheOrder) {
   for (const Shuffle shuffle : {Shuffle::kBlock, Shuffle::kGlobal}) {
     std::set<std::vector<uint64_t>> seen;
     for (uint64_t seed = 0; seed < 4; ++seed) {
-      for (uint64_t epoch = 0; epoch < 4; ++epoch) seen.insert(EpochOrder({0, 500}, shuffle, {}, seed, epoch));
+      for (uint64_t epoch = 0; epoch < 4; ++epoch) seen.insert(Positions({0, 500}, shuffle, {}, seed, epoch));
     }
     EXPECT_EQ(seen.size(), 16u) << NameOf(shuffle);
   }
@@ -90,7 +71,7 @@ TEST(EpochOrderTest, SeedAndEpochChangeTheOrder) {
 TEST(EpochOrderTest, BlocksStayTogether) {
   // Each group of two blocks of eight samples, aligned to sample - 3, fills a run of the order by itself.
   const auto order =
-      EpochOrder({3, 64}, Shuffle::kBlock, {.block_samples = 8, .window_blocks = 2, .first_lead = -3}, 1, 0);
+      Positions({3, 64}, Shuffle::kBlock, {.block_samples = 8, .window_blocks = 2, .first_lead = -3}, 1, 0);
   for (size_t group = 0; group < order.size(); group += 16) {
     std::set<uint64_t> blocks;
     for (size_t i = group; i < group + 16; ++i) blocks.insert((order[i] - 3) / 8);
@@ -111,16 +92,42 @@ TEST(ChooseBlocksTest, WholeChunksAndAFewOfThem) {
   EXPECT_EQ(ChooseBlocks(0, single).block_samples, 64u);
 }
 
-TEST(BatchesTest, OneRank) {
-  EXPECT_THAT(Batches(10, 0, {.batch_size = 4}),
-              ElementsAre(BatchRange{0, 4, 4}, BatchRange{4, 8, 8}, BatchRange{8, 10, 10}));
-  EXPECT_THAT(Batches(10, 0, {.batch_size = 4, .drop_last = true}),
-              ElementsAre(BatchRange{0, 4, 4}, BatchRange{4, 8, 8}));
-  EXPECT_THAT(Batches(10, 8, {.batch_size = 4}), ElementsAre(BatchRange{8, 10, 10}));
-  EXPECT_THAT(Batches(10, 10, {.batch_size = 4}), ElementsAre());
+TEST(EpochOrderTest, TheSecondVersionsGoldenOrder) {
+  const BlockShape blocks{.block_samples = 4, .window_blocks = 2, .first_lead = -1, .chunk_samples = 2};
+  EXPECT_THAT(Positions({5, 14}, Shuffle::kBlock, blocks, 42, 0, OrderVersion::kSecond),
+              ElementsAre(18, 7, 5, 17, 6, 8, 9, 15, 11, 13, 16, 12, 10, 14));
+  // Without blocks the versions are the same.
+  EXPECT_EQ(Positions({5, 100}, Shuffle::kGlobal, blocks, 42, 0, OrderVersion::kSecond),
+            Positions({5, 100}, Shuffle::kGlobal, blocks, 42, 0, OrderVersion::kFirst));
 }
 
-TEST(BatchesTest, RanksTogetherReadTheSameOrder) {
+TEST(EpochOrderTest, EachRoundHoldsOneSampleOfEachChunk) {
+  const auto order =
+      Positions({0, 1024}, Shuffle::kBlock, ChooseBlocks(32, std::vector<int64_t>{0}), 1, 0, OrderVersion::kSecond);
+  EXPECT_EQ(Sorted(order).back(), 1023u);
+  for (size_t round = 0; round < order.size(); round += 4) {
+    std::set<uint64_t> chunks;
+    for (size_t i = round; i < round + 4; ++i) chunks.insert(order[i] / 32);
+    EXPECT_EQ(chunks.size(), 4u);
+  }
+}
+
+std::vector<BatchRange> All(const BatchSequence& batches) {
+  std::vector<BatchRange> all;
+  for (uint64_t i = 0; i < batches.size(); ++i) all.push_back(batches[i]);
+  return all;
+}
+
+TEST(BatchSequenceTest, OneRank) {
+  EXPECT_THAT(All({10, 0, {.batch_size = 4}}),
+              ElementsAre(BatchRange{0, 4, 0, 4}, BatchRange{4, 8, 4, 8}, BatchRange{8, 10, 8, 10}));
+  EXPECT_THAT(All({10, 0, {.batch_size = 4, .drop_last = true}}),
+              ElementsAre(BatchRange{0, 4, 0, 4}, BatchRange{4, 8, 4, 8}));
+  EXPECT_THAT(All({10, 8, {.batch_size = 4}}), ElementsAre(BatchRange{8, 10, 8, 10}));
+  EXPECT_THAT(All({10, 10, {.batch_size = 4}}), ElementsAre());
+}
+
+TEST(BatchSequenceTest, RanksTogetherReadEachStep) {
   const uint64_t seed = std::random_device{}();
   SCOPED_TRACE("seed " + std::to_string(seed));
   std::mt19937_64 random(seed);
@@ -129,22 +136,33 @@ TEST(BatchesTest, RanksTogetherReadTheSameOrder) {
     const uint64_t world = 1 + random() % 5;
     const uint64_t batch_size = 1 + random() % 7;
     const uint64_t position = random() % (samples + 1);
-    std::vector<std::vector<BatchRange>> ranks;
+    const auto version = random() % 2 == 0 ? OrderVersion::kFirst : OrderVersion::kSecond;
+    std::vector<uint32_t> order(samples);
+    std::iota(order.begin(), order.end(), 0);
+    std::shuffle(order.begin(), order.end(), random);
+    std::vector<BatchSequence> ranks;
     for (uint64_t rank = 0; rank < world; ++rank) {
-      ranks.push_back(Batches(samples, position, {.batch_size = batch_size, .rank = rank, .world = world}));
+      ranks.emplace_back(samples, position,
+                         BatchOptions{.batch_size = batch_size, .rank = rank, .world = world, .version = version});
       ASSERT_EQ(ranks.back().size(), ranks.front().size());
     }
     uint64_t next = position;
-    for (size_t step = 0; step < ranks.front().size(); ++step) {
+    for (uint64_t step = 0; step < ranks.front().size(); ++step) {
+      std::multiset<uint32_t> together;
       for (const auto& rank : ranks) {
-        EXPECT_EQ(rank[step].begin, next);
-        EXPECT_GT(rank[step].end, rank[step].begin);
-        EXPECT_LE(rank[step].end - rank[step].begin, batch_size);
-        next = rank[step].end;
+        const BatchRange batch = rank[step];
+        EXPECT_EQ(batch.step_begin, next);
+        EXPECT_GT(batch.end, batch.begin);
+        EXPECT_LE(batch.end - batch.begin, batch_size);
+        std::vector<uint32_t> own = SamplesOf(batch, order);
+        own.resize(own.size() - batch.padding);
+        together.insert(own.begin(), own.end());
       }
-      for (const auto& rank : ranks) EXPECT_EQ(rank[step].position_after, next);
+      next = ranks.front()[step].step_end;
+      const auto begin = order.begin() + static_cast<std::ptrdiff_t>(ranks.front()[step].step_begin);
+      EXPECT_EQ(together, std::multiset<uint32_t>(begin, order.begin() + static_cast<std::ptrdiff_t>(next)));
     }
-    EXPECT_LT(samples - next, world);
+    EXPECT_LT(samples - next, version == OrderVersion::kFirst ? world : 1);
   }
 }
 

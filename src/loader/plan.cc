@@ -64,24 +64,28 @@ class Cache {
 
 }  // namespace
 
-CachePlan PlanCache(std::span<const uint32_t> uses, std::span<const uint64_t> chunk_bytes, const CacheLimits& limits,
-                    std::span<const uint32_t> held) {
+CachePlan PlanCache(std::span<const uint32_t> uses, size_t end, std::span<const uint64_t> chunk_bytes,
+                    const CacheLimits& limits, std::span<const uint32_t> held, const std::stop_token& stop) {
+  constexpr size_t kBetweenLooks = 1 << 12;
   const Future future = LookAhead(uses, chunk_bytes.size());
   Cache cache(chunk_bytes);
   std::vector<uint32_t> last_use(chunk_bytes.size(), kNoUse);  // of the residency that is open for the chunk
-  for (const uint32_t chunk : held) cache.Put(chunk, future.first[chunk]);
+  for (const uint32_t chunk : held) {
+    if (future.first[chunk] != kNoUse || limits.for_next_epoch) cache.Put(chunk, future.first[chunk]);
+  }
   cache.EvictTo(limits.bytes);
 
   CachePlan plan;
-  plan.residency_of.resize(uses.size());
-  plan.next_use.assign(uses.size(), kNoUse);
-  for (uint32_t i = 0; i < uses.size(); ++i) {
+  plan.residency_of.resize(end);
+  plan.next_use.assign(end, kNoUse);
+  for (uint32_t i = 0; i < end; ++i) {
+    if (i % kBetweenLooks == 0 && stop.stop_requested()) return plan;
     const uint32_t chunk = uses[i];
     if (cache.Has(chunk) && last_use[chunk] != kNoUse) {
       plan.residency_of[i] = plan.residency_of[last_use[chunk]];
       plan.next_use[last_use[chunk]] = i;
     } else {
-      // First use of a chunk that is in memory from the epoch before, or a chunk that is not (any more).
+      // First use of a chunk that is in memory from the stretch before, or a chunk that is not (any more).
       const bool was_held = cache.Has(chunk);
       plan.residency_of[i] = static_cast<uint32_t>(plan.residencies.size());
       plan.residencies.push_back({.chunk = chunk, .first_use = i, .held = was_held});
@@ -94,7 +98,12 @@ CachePlan PlanCache(std::span<const uint32_t> uses, std::span<const uint64_t> ch
     cache.EvictTo(limits.bytes);
   }
   for (uint32_t chunk = 0; chunk < chunk_bytes.size(); ++chunk) {
-    if (cache.Has(chunk) && last_use[chunk] != kNoUse) plan.residencies[plan.residency_of[last_use[chunk]]].kept = true;
+    if (!cache.Has(chunk)) continue;
+    if (last_use[chunk] == kNoUse) {
+      plan.carried.push_back(chunk);
+    } else {
+      plan.residencies[plan.residency_of[last_use[chunk]]].kept = true;
+    }
   }
   return plan;
 }
@@ -107,21 +116,37 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs) {
   // at 100 ms. A small budget gives half.
   constexpr uint64_t kMostAhead = uint64_t{128} << 20;
 
+  // Of an epoch as much is planned at a time as an eighth of the memory takes, or a batch if that is more.
+  constexpr uint64_t kPlanShare = 8;
+  // This epoch's order and the next one's, four bytes for each sample.
+  const uint64_t order_bytes = 8 * needs.samples;
+
   const uint64_t chunk_pair = 2 * needs.largest_chunk_bytes;
-  const uint64_t least = 2 * needs.batch_bytes + chunk_pair;
+  const uint64_t least_plan = order_bytes + needs.batch_uses * kPlanBytesPerUse;
+  const uint64_t least = 2 * needs.batch_bytes + chunk_pair + least_plan;
   if (needs.memory_bytes < least) {
-    return base::InvalidArgument(
-        "memory of " + base::FormatBytes(needs.memory_bytes) + " is too small: two batches of " +
-        base::FormatBytes(needs.batch_bytes) + " and a chunk of " + base::FormatBytes(needs.largest_chunk_bytes) +
-        ", encoded and decoded, need " + base::FormatBytes(least) + "; raise memory or lower batch_size");
+    return base::InvalidArgument("memory of " + base::FormatBytes(needs.memory_bytes) +
+                                 " is too small: two batches of " + base::FormatBytes(needs.batch_bytes) +
+                                 ", a chunk of " + base::FormatBytes(needs.largest_chunk_bytes) +
+                                 ", encoded and decoded, and " + base::FormatBytes(least_plan) +
+                                 " for the plan of an epoch of " + std::to_string(needs.samples) + " samples need " +
+                                 base::FormatBytes(least) + "; raise memory or lower batch_size");
   }
-  const uint64_t batch = std::max<uint64_t>(1, needs.batch_bytes);
-  const uint64_t quarter = std::clamp<uint64_t>(needs.memory_bytes / 4 / batch, 2, kMostBatches);
-  const uint64_t fitting = (needs.memory_bytes - chunk_pair) / batch - 1;  // >= 1; one buffer is the spare
   MemoryPlan plan;
+  plan.stretch_uses =
+      std::min(needs.epoch_uses, std::max(needs.memory_bytes / kPlanShare / kPlanBytesPerUse, needs.batch_uses));
+  plan.stretch_uses = std::max(needs.batch_uses, std::min(plan.stretch_uses, uint64_t{kNoUse - 1}));
+  plan.plan_bytes = order_bytes + plan.stretch_uses * kPlanBytesPerUse;
+  // What is over when the rest has its least.
+  plan.plan_bytes = std::min(plan.plan_bytes, needs.memory_bytes - (least - least_plan));
+  plan.stretch_uses = (plan.plan_bytes - order_bytes) / kPlanBytesPerUse;
+  const uint64_t memory = needs.memory_bytes - plan.plan_bytes;
+  const uint64_t batch = std::max<uint64_t>(1, needs.batch_bytes);
+  const uint64_t quarter = std::clamp<uint64_t>(memory / 4 / batch, 2, kMostBatches);
+  const uint64_t fitting = (memory - chunk_pair) / batch - 1;  // >= 1; one buffer is the spare
   plan.batches = std::min(quarter, fitting);
   plan.batch_bytes = (plan.batches + 1) * needs.batch_bytes;
-  plan.chunk_bytes = needs.memory_bytes - plan.batch_bytes;
+  plan.chunk_bytes = memory - plan.batch_bytes;
   // All that fits is kept for all epochs; then there is nothing to evict and fetching ahead takes the room itself.
   const uint64_t most = plan.chunk_bytes - chunk_pair;
   plan.retain.bytes = needs.all_chunks_bytes <= most ? most : most - std::min(most / 2, kMostAhead);

@@ -25,7 +25,7 @@ std::vector<uint32_t> FetchedChunks(const CachePlan& plan) {
 TEST(PlanCacheTest, EverythingFitsSoEachChunkIsFetchedOnce) {
   const std::vector<uint32_t> uses = {0, 1, 2, 0, 1, 2, 2, 0};
   const std::vector<uint64_t> bytes = {10, 10, 10};
-  const CachePlan plan = PlanCache(uses, bytes, {30}, {});
+  const CachePlan plan = PlanCache(uses, uses.size(), bytes, {30}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 1, 2));
   EXPECT_EQ(plan.fetches, 3u);
   EXPECT_THAT(plan.residency_of, ElementsAre(0, 1, 2, 0, 1, 2, 2, 0));
@@ -37,14 +37,14 @@ TEST(PlanCacheTest, TheFarthestNextUseGoes) {
   // Room for two: when 2 comes in, 1 (used last of all) leaves, not 0.
   const std::vector<uint32_t> uses = {0, 1, 2, 0, 2, 1};
   const std::vector<uint64_t> bytes = {1, 1, 1};
-  const CachePlan plan = PlanCache(uses, bytes, {2}, {});
+  const CachePlan plan = PlanCache(uses, uses.size(), bytes, {2}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 1, 2, 1));
 }
 
 TEST(PlanCacheTest, WithoutRoomEachUseIsAFetch) {
   const std::vector<uint32_t> uses = {0, 0, 1, 0};
   const std::vector<uint64_t> bytes = {5, 5};
-  const CachePlan plan = PlanCache(uses, bytes, {4}, {});
+  const CachePlan plan = PlanCache(uses, uses.size(), bytes, {4}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 0, 1, 0));
   for (const Residency& residency : plan.residencies) EXPECT_FALSE(residency.kept);
 }
@@ -52,7 +52,7 @@ TEST(PlanCacheTest, WithoutRoomEachUseIsAFetch) {
 TEST(PlanCacheTest, ChunksHeldFromBeforeAreNotFetched) {
   const std::vector<uint32_t> uses = {2, 0, 1, 2};
   const std::vector<uint64_t> bytes = {1, 1, 1, 1};
-  const CachePlan plan = PlanCache(uses, bytes, {3}, std::vector<uint32_t>{0, 2, 3});
+  const CachePlan plan = PlanCache(uses, uses.size(), bytes, {3}, std::vector<uint32_t>{0, 2, 3});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(1));
   EXPECT_TRUE(plan.residencies[0].held);
 }
@@ -60,7 +60,7 @@ TEST(PlanCacheTest, ChunksHeldFromBeforeAreNotFetched) {
 TEST(PlanCacheTest, NothingStaysForAnEpochThatWillFindLittleOfIt) {
   const std::vector<uint32_t> uses = {0, 1, 0, 2, 1};
   const std::vector<uint64_t> bytes = {1, 1, 1};
-  const CachePlan plan = PlanCache(uses, bytes, {.bytes = 3, .for_next_epoch = false}, {});
+  const CachePlan plan = PlanCache(uses, uses.size(), bytes, {.bytes = 3, .for_next_epoch = false}, {});
   EXPECT_THAT(FetchedChunks(plan), ElementsAre(0, 1, 2));
   for (const Residency& residency : plan.residencies) EXPECT_FALSE(residency.kept);
 }
@@ -124,10 +124,45 @@ TEST(PlanCacheTest, AgreesWithANaiveModel) {
     std::vector<uint32_t> uses(random() % 80);
     for (auto& use : uses) use = static_cast<uint32_t>(random() % bytes.size());
     const uint64_t capacity = random() % 20;
-    const CachePlan plan = PlanCache(uses, bytes, {capacity}, {});
+    const CachePlan plan = PlanCache(uses, uses.size(), bytes, {capacity}, {});
     CheckPlan(plan, uses, bytes, capacity);
     EXPECT_EQ(plan.fetches, NaiveBeladyFetches(uses, bytes, capacity));
   }
+}
+
+TEST(PlanCacheTest, WhatIsUsedBeyondTheStretchIsKept) {
+  // Planned are the first three uses; 1 comes again, 0 does not, and nothing stays without a use that is known.
+  const std::vector<uint32_t> uses = {0, 1, 2, 2, 1};
+  const std::vector<uint64_t> bytes = {1, 1, 1, 1};
+  const CachePlan plan = PlanCache(uses, 3, bytes, {.bytes = 2, .for_next_epoch = false}, {});
+  ASSERT_EQ(plan.residencies.size(), 3u);
+  EXPECT_FALSE(plan.residencies[0].kept);
+  EXPECT_TRUE(plan.residencies[1].kept);
+  EXPECT_TRUE(plan.residencies[2].kept);
+  // Held before and wanted after, without a use in the stretch: it is carried through.
+  const CachePlan next = PlanCache(uses, 1, bytes, {.bytes = 3, .for_next_epoch = false}, std::vector<uint32_t>{2, 3});
+  EXPECT_THAT(next.carried, ElementsAre(2));
+}
+
+TEST(PlanMemoryTest, APlanIsAnEighthOfTheMemoryAtMostOrOneBatchs) {
+  constexpr uint64_t kMiB = 1 << 20;
+  MemoryNeeds needs{.memory_bytes = 64 * kMiB,
+                    .batch_bytes = kMiB,
+                    .largest_chunk_bytes = 4096,
+                    .samples = 1000,
+                    .batch_uses = 1000,
+                    .epoch_uses = 12'000'000};
+  const auto many = PlanMemory(needs);
+  ASSERT_TRUE(many);
+  EXPECT_LE(many->plan_bytes, 8 * kMiB + 8000);
+  EXPECT_GT(many->plan_bytes, 7 * kMiB);
+  EXPECT_EQ(many->stretch_uses, (many->plan_bytes - 8000) / kPlanBytesPerUse);
+  needs.epoch_uses = 2000;
+  EXPECT_EQ(PlanMemory(needs)->stretch_uses, 2000u);
+  needs.batch_uses = needs.epoch_uses = 1'000'000;
+  const auto too_many = PlanMemory(needs);
+  ASSERT_FALSE(too_many);
+  EXPECT_THAT(too_many.error().message(), HasSubstr("for the plan of an epoch of 1000 samples"));
 }
 
 TEST(PlanMemoryTest, Divides) {

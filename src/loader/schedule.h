@@ -1,39 +1,39 @@
-// One epoch, laid out: which samples each batch holds, which chunks it needs, and when each chunk is in memory. Pure.
+// A stretch of an epoch, laid out: which batches it has, which chunks they need, and when each chunk is in memory.
+// Pure.
+//
+// An epoch is planned stretch by stretch, so that its plan takes a bounded part of memory however many chunks it uses.
+// A stretch ends at a batch; which chunks are worth keeping beyond it is told by looking as far ahead again.
 #pragma once
 
 #include <cstdint>
 #include <span>
+#include <stop_token>
 #include <vector>
 
 #include "loader/order.h"
 #include "loader/plan.h"
+#include "loader/window.h"
 
 namespace seamount::loader {
 
-// What the schedule has to know of a variable.
-struct ChunkGrid {
-  uint64_t chunk_samples = 1;  // positions of the sample dimension in one chunk
-  uint64_t rows = 1;           // chunks along the sample dimension
-  uint64_t field_chunks = 1;   // chunks in each row
-  uint64_t chunk_bytes = 0;    // decoded
-};
-
-// All chunks of all variables in one numbering: variable by variable, row by row.
+// All chunks of all variables in one numbering: variable by variable, row by row, those that windows touch.
 class ChunkNumbers {
  public:
   struct Place {
     uint32_t variable;
     uint64_t row;
-    uint64_t field_chunk;
+    uint64_t cell;  // as ChunkGrid::cells has it
   };
   // InvalidArgument beyond kMostPlanned chunks.
   static Result<ChunkNumbers> Make(std::vector<ChunkGrid> grids);
   const std::vector<ChunkGrid>& grids() const { return grids_; }
-  uint32_t NumberOf(const Place& place) const;
+  // Of the first touched chunk in a row; the row's others follow.
+  uint32_t RowBegin(uint32_t variable, uint64_t row) const;
   Place PlaceOf(uint32_t chunk) const;
-  std::vector<uint64_t> Bytes() const;  // of each chunk
+  uint64_t BytesOf(uint32_t chunk) const;
 
  private:
+  uint32_t VariableOf(uint32_t chunk) const;
   std::vector<ChunkGrid> grids_;
   std::vector<uint32_t> first_;  // of each variable, and the end
 };
@@ -45,25 +45,36 @@ struct Placement {
   uint32_t lead = 0;    // index into the leads
 };
 
-// Sorted by position.
+// Sorted by position. samples: positions.
 std::vector<Placement> PlacementsOf(std::span<const uint64_t> samples, std::span<const int64_t> leads);
 
 struct Schedule {
-  std::vector<uint64_t> order;      // of the whole epoch
-  std::vector<BatchRange> batches;  // from the position on
-  std::vector<uint32_t> uses;       // chunk numbers: batch by batch, variable by variable, row by row
-  std::vector<uint32_t> batch_of;   // of each use
-  std::vector<uint32_t> first_use;  // of each batch, and the end
+  uint64_t first_batch = 0;         // of the stretch, in the sequence it was planned from
+  bool last = false;                // whether the epoch ends with it
+  std::vector<uint32_t> chunks;     // number in the dataset of each chunk; residencies index it
+  std::vector<uint32_t> first_use;  // of each batch, and the end: batch by batch, variable by variable, row by row
   CachePlan cache;
 
-  std::span<const uint64_t> SamplesOf(uint32_t batch) const {
-    return std::span(order).subspan(batches[batch].begin, batches[batch].end - batches[batch].begin);
-  }
+  uint32_t batches() const { return static_cast<uint32_t>(first_use.size() - 1); }
+  uint32_t BatchOf(uint32_t use) const;  // within the stretch
+  uint32_t ChunkOf(uint32_t residency) const { return chunks[cache.residencies[residency].chunk]; }
+  // What stays in memory when the stretch is done: numbers in the dataset.
+  std::vector<uint32_t> Kept() const;
 };
 
-// InvalidArgument where an epoch needs more than kMostPlanned uses of chunks.
-Result<Schedule> MakeSchedule(std::vector<uint64_t> order, std::vector<BatchRange> batches,
-                              std::span<const int64_t> leads, const ChunkNumbers& chunks, const CacheLimits& limits,
-                              std::span<const uint32_t> held);
+struct ScheduleInput {
+  const SampleSet* samples = nullptr;
+  std::span<const uint32_t> order;              // of the epoch: numbers in `samples`
+  BatchSequence batches;                        // from where the run stands
+  std::span<const std::vector<int64_t>> leads;  // of each variable
+  const ChunkNumbers* chunks = nullptr;
+  CacheLimits limits;
+  uint64_t most_uses = 0;  // of a stretch and what it looks ahead to; a batch is planned anyhow
+};
+
+// The stretch that begins with `first_batch`. held: chunks in memory, without repeats. Cancelled when `stop` is
+// requested.
+Result<Schedule> MakeSchedule(const ScheduleInput& input, uint64_t first_batch, std::span<const uint32_t> held,
+                              const std::stop_token& stop = {});
 
 }  // namespace seamount::loader

@@ -9,8 +9,6 @@
 
 #ifdef __SSE2__
 #include <emmintrin.h>
-
-#include "nd/data_type.h"
 #endif
 
 namespace seamount::loader {
@@ -79,9 +77,21 @@ void Run(const Affine<A>& affine, A mark, const std::byte* from, size_t stride, 
 template <class T, class A, class Out>
 void RunMasks(const Transform& transform, const std::byte* from, size_t stride, Out* to, size_t count) {
   const Affine<A> affine(transform);
-  if (transform.missing.empty()) return Run<T, A, false>(affine, A{}, from, stride, to, count);
-  Run<T, A, true>(affine, static_cast<A>(transform.missing[0]), from, stride, to, count);
-  // A second mark (missing_value besides another _FillValue) is rare enough for a second pass.
+  if (transform.missing.empty()) {
+    Run<T, A, false>(affine, A{}, from, stride, to, count);
+  } else {
+    Run<T, A, true>(affine, static_cast<A>(transform.missing[0]), from, stride, to, count);
+  }
+  // The rest is rare enough for further passes: a second mark (missing_value besides another _FillValue), a valid
+  // range.
+  if (transform.valid_min || transform.valid_max) {
+    const double low = transform.valid_min.value_or(-std::numeric_limits<double>::infinity());
+    const double high = transform.valid_max.value_or(std::numeric_limits<double>::infinity());
+    for (size_t i = 0; i < count; ++i) {
+      const double stored = static_cast<double>(Load<T>(from, i * stride));
+      if (stored < low || stored > high) to[i] = std::numeric_limits<Out>::quiet_NaN();
+    }
+  }
   for (size_t m = 1; m < transform.missing.size(); ++m) {
     const A mark = static_cast<A>(transform.missing[m]);
     for (size_t i = 0; i < count; ++i) {
@@ -128,32 +138,87 @@ void Dispatch(DataType type, const Transform& transform, const std::byte* from, 
 }
 
 // Copies past the caches. Other processors than x86-64 do it with less gain; there it is a plain copy.
-void StreamCopy(const float* from, float* to, size_t count) {
+template <class Out>
+void StreamCopy(const Out* from, Out* to, size_t count) {
 #ifdef __SSE2__
-  constexpr size_t kLanes = 4;
+  constexpr size_t kLanes = sizeof(__m128i) / sizeof(Out);
   size_t i = 0;
-  for (; i < count && reinterpret_cast<uintptr_t>(to + i) % sizeof(__m128) != 0; ++i) to[i] = from[i];
-  for (; i + kLanes <= count; i += kLanes) _mm_stream_ps(to + i, _mm_loadu_ps(from + i));
+  for (; i < count && reinterpret_cast<uintptr_t>(to + i) % sizeof(__m128i) != 0; ++i) to[i] = from[i];
+  for (; i + kLanes <= count; i += kLanes) {
+    _mm_stream_si128(reinterpret_cast<__m128i*>(to + i), _mm_loadu_si128(reinterpret_cast<const __m128i*>(from + i)));
+  }
   for (; i < count; ++i) to[i] = from[i];
 #else
-  std::memcpy(to, from, count * sizeof(float));
+  std::memcpy(to, from, count * sizeof(Out));
 #endif
 }
 
-// TransformRun by way of a few KiB that stay in the first-level cache.
-void TransformPastCache(DataType type, const Transform& transform, const std::byte* from, size_t stride, float* to,
-                        size_t count) {
+template <class Out>
+bool AnyMissing(const Out* values, size_t count) {
+  unsigned missing = 0;
+  for (size_t i = 0; i < count; ++i) missing |= static_cast<unsigned>(values[i] != values[i]);
+  return missing != 0;
+}
+
+template <class Out>
+void FillMissing(Out* values, uint8_t* mask, size_t count, Out fill) {
+  for (size_t i = 0; i < count; ++i) {
+    const bool missing = values[i] != values[i];
+    if (mask != nullptr) mask[i] = missing ? 1 : 0;
+    values[i] = missing ? fill : values[i];
+  }
+}
+
+bool CanBeMissing(DataType type, const Transform& transform) {
+  return transform.masks() || type == DataType::kFloat16 || type == DataType::kFloat32 || type == DataType::kFloat64;
+}
+
+// A dense run, by way of a few KiB that stay in the first-level cache.
+template <class Out>
+bool WriteRun(DataType type, const Transform& transform, const std::byte* from, size_t stride, const Target& target,
+              uint64_t offset, size_t count) {
   constexpr size_t kPiece = 2048;
-  alignas(64) float piece[kPiece];
+  constexpr size_t kLongRun = 1024;  // for less, the way past the cache costs more than it saves
+  alignas(64) Out piece[kPiece];
+  const bool past = target.written == Written::kPastCache && count >= kLongRun;
+  const bool can_be_missing = CanBeMissing(type, transform);
   const size_t element = nd::SizeOf(type);
+  Out* const to = reinterpret_cast<Out*>(target.data) + offset;
+  uint8_t* const mask = target.mask == nullptr ? nullptr : target.mask + offset;
+  bool missing = false;
   for (size_t done = 0; done < count; done += kPiece) {
     const size_t n = std::min(kPiece, count - done);
-    Dispatch(type, transform, from + done * stride * element, stride, piece, n);
-    StreamCopy(piece, to + done, n);
+    Out* const values = past ? piece : to + done;
+    Dispatch(type, transform, from + done * stride * element, stride, values, n);
+    const bool some = can_be_missing && AnyMissing(values, n);
+    missing |= some;
+    if (some && target.fill) {
+      FillMissing(values, mask == nullptr ? nullptr : mask + done, n, static_cast<Out>(*target.fill));
+    } else if (mask != nullptr) {
+      std::memset(mask + done, 0, n);
+    }
+    if (past) StreamCopy(values, to + done, n);
   }
 #ifdef __SSE2__
-  _mm_sfence();  // such stores are not ordered with others
+  if (past) _mm_sfence();  // such stores are not ordered with others
 #endif
+  return missing;
+}
+
+bool WriteLoops(DataType type, const Transform& transform, const std::byte* from, const Target& target, uint64_t offset,
+                std::span<const CopyLoop> loops) {
+  const CopyLoop& loop = loops.front();
+  if (loops.size() == 1) {
+    const auto write = target.dtype == DataType::kFloat64 ? WriteRun<double> : WriteRun<float>;
+    return write(type, transform, from, loop.from_stride, target, offset, loop.count);
+  }
+  const size_t element = nd::SizeOf(type);
+  bool missing = false;
+  for (uint64_t i = 0; i < loop.count; ++i) {
+    missing |= WriteLoops(type, transform, from + i * loop.from_stride * element, target, offset + i * loop.to_stride,
+                          loops.subspan(1));
+  }
+  return missing;
 }
 
 }  // namespace
@@ -170,20 +235,9 @@ void TransformRun(DataType type, const Transform& transform, const std::byte* fr
   Dispatch(type, transform, from, stride, to, count);
 }
 
-void TransformBox(DataType type, const Transform& transform, const std::byte* from, float* to,
-                  std::span<const CopyLoop> loops, Written written) {
-  const CopyLoop& loop = loops.front();
-  if (loops.size() == 1) {
-    constexpr uint64_t kLongRun = 1024;  // for less, the way round costs more than it saves
-    const bool past = written == Written::kPastCache && loop.count >= kLongRun;
-    (past ? TransformPastCache : Dispatch<float>)(type, transform, from, loop.from_stride, to, loop.count);
-    return;
-  }
-  const size_t element = nd::SizeOf(type);
-  for (uint64_t i = 0; i < loop.count; ++i) {
-    TransformBox(type, transform, from + i * loop.from_stride * element, to + i * loop.to_stride, loops.subspan(1),
-                 written);
-  }
+bool TransformBox(DataType type, const Transform& transform, const std::byte* from, const Target& target,
+                  std::span<const CopyLoop> loops) {
+  return WriteLoops(type, transform, from, target, 0, loops);
 }
 
 }  // namespace seamount::loader

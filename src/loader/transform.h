@@ -10,19 +10,22 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <vector>
 
 #include "nd/data_type.h"
-#include "zarr/metadata.h"
 
 namespace seamount::loader {
 
 struct Transform {
   double shift = 0;
   double factor = 1;
-  std::vector<double> missing;  // in stored numbers
-  bool identity() const { return shift == 0 && factor == 1 && missing.empty(); }
+  std::vector<double> missing;      // in stored numbers
+  std::optional<double> valid_min;  // likewise; what lies outside is missing too
+  std::optional<double> valid_max;
+  bool masks() const { return !missing.empty() || valid_min || valid_max; }
+  bool identity() const { return shift == 0 && factor == 1 && !masks(); }
 };
 
 // Whether the loader reads this type: every real one; complex numbers have no order in a float32 tensor.
@@ -39,14 +42,23 @@ void TransformRun(nd::DataType type, const Transform& transform, const std::byte
 // whoever reads it soon waits for memory. For tensors that would not stay in the cache anyway.
 enum class Written { kIntoCache, kPastCache };
 
-// A box of a chunk that goes to one place in a tensor: nested loops with a dense innermost run.
+// Where a box goes in a tensor, and what becomes of missing values there.
+struct Target {
+  nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64
+  std::byte* data = nullptr;
+  uint8_t* mask = nullptr;     // one for each element, beside: 1 where it is missing, else 0; null: none
+  std::optional<double> fill;  // instead of NaN
+  Written written = Written::kIntoCache;
+};
+
+// A box of a chunk: nested loops with a dense innermost run.
 struct CopyLoop {
   uint64_t count = 0;
   uint64_t from_stride = 0;  // in elements
   uint64_t to_stride = 0;
 };
-// Outermost first; the last loop's to_stride must be 1.
-void TransformBox(nd::DataType type, const Transform& transform, const std::byte* from, float* to,
-                  std::span<const CopyLoop> loops, Written written);
+// Outermost first; the last loop's to_stride must be 1. Returns whether a value was missing.
+bool TransformBox(nd::DataType type, const Transform& transform, const std::byte* from, const Target& target,
+                  std::span<const CopyLoop> loops);
 
 }  // namespace seamount::loader

@@ -7,8 +7,6 @@
 #include <limits>
 #include <random>
 
-#include "nd/data_type.h"
-
 namespace seamount::loader {
 namespace {
 
@@ -56,6 +54,14 @@ TEST(TransformTest, MissingBecomesNaN) {
   EXPECT_EQ(floats[1], 2.0f);
 }
 
+TEST(TransformTest, OutsideTheValidRangeIsMissing) {
+  const Transform transform{.shift = 10, .factor = 0.5, .missing = {12}, .valid_min = 11, .valid_max = 14};
+  const auto out = Apply<int16_t>(DataType::kInt16, transform, {10, 11, 12, 14, 15});
+  for (const size_t i : {0, 2, 4}) EXPECT_TRUE(std::isnan(out[i])) << i;
+  EXPECT_EQ(out[1], 0.5F);
+  EXPECT_EQ(out[3], 2.0F);
+}
+
 TEST(TransformTest, NothingIsLostNearTheMean) {
   // Pressure: mean 101325.123, standard deviation 3. Plain float32 arithmetic would be off by a thousandth.
   const double mean = 101325.123;
@@ -89,11 +95,34 @@ TEST(TransformBoxTest, PastTheCacheTheSameIsWritten) {
     const std::vector<CopyLoop> loops = {{rows, stride, stride}, {columns, 1, 1}};
     std::vector<std::vector<float>> to(2, std::vector<float>(shift + rows * stride, -1.0f));
     for (const Written written : {Written::kIntoCache, Written::kPastCache}) {
-      TransformBox(nd::DataType::kInt16, transform, reinterpret_cast<const std::byte*>(from.data()),
-                   to[written == Written::kPastCache].data() + shift, loops, written);
+      const Target target{.data = reinterpret_cast<std::byte*>(to[written == Written::kPastCache].data() + shift),
+                          .written = written};
+      EXPECT_TRUE(TransformBox(nd::DataType::kInt16, transform, reinterpret_cast<const std::byte*>(from.data()), target,
+                               loops));
     }
     EXPECT_EQ(std::memcmp(to[0].data(), to[1].data(), to[0].size() * sizeof(float)), 0) << "round " << round;
   }
+}
+
+TEST(TransformBoxTest, MissingValuesAreFilledAndMarked) {
+  const std::vector<double> from = {1, 2, 3, std::nan(""), 5, 2};
+  for (const Written written : {Written::kIntoCache, Written::kPastCache}) {
+    std::vector<double> to(6, -7);
+    std::vector<uint8_t> mask(6, 9);
+    const Target target{.dtype = DataType::kFloat64,
+                        .data = reinterpret_cast<std::byte*>(to.data()),
+                        .mask = mask.data(),
+                        .fill = 0.25,
+                        .written = written};
+    EXPECT_TRUE(TransformBox(DataType::kFloat64, {.missing = {2}}, reinterpret_cast<const std::byte*>(from.data()),
+                             target, std::vector<CopyLoop>{{2, 3, 3}, {3, 1, 1}}));
+    EXPECT_EQ(to, (std::vector<double>{1, 0.25, 3, 0.25, 5, 0.25}));
+    EXPECT_EQ(mask, (std::vector<uint8_t>{0, 1, 0, 1, 0, 1}));
+  }
+  std::vector<float> to(2);
+  EXPECT_FALSE(TransformBox(DataType::kFloat64, {}, reinterpret_cast<const std::byte*>(from.data()),
+                            {.data = reinterpret_cast<std::byte*>(to.data())}, std::vector<CopyLoop>{{2, 1, 1}}));
+  EXPECT_EQ(to, (std::vector<float>{1, 2}));
 }
 
 }  // namespace

@@ -2,13 +2,10 @@
 
 #include <algorithm>
 #include <cmath>
-#include <cstring>
 #include <nlohmann/json.hpp>
 
-#include "base/encoding.h"
-#include "base/json_depth.h"
 #include "base/text.h"
-#include "nd/box.h"
+#include "cf/attribute.h"
 #include "nd/data_type.h"
 
 namespace seamount::loader {
@@ -16,127 +13,58 @@ namespace {
 
 using nlohmann::json;
 
-// The names of the arrays and groups beside the one that is missing; empty where the store cannot list.
-std::vector<std::string> NamesIn(Store& store, const CallContext& context) {
-  const auto page = store::ListAll(store, {.delimiter = "/"}, context);
-  std::vector<std::string> names;
-  if (!page) return names;
-  for (const std::string& prefix : page->prefixes) names.push_back(prefix.substr(0, prefix.size() - 1));
-  return names;
-}
-
-Error NotANumber(const std::string& attribute, const json& value) {
-  return base::InvalidArgument("attribute " + attribute + " is " + value.dump() + ": expected a number");
-}
-
-Result<double> Number(const std::string& attribute, const json& value) {
-  if (value.is_number()) return value.get<double>();
-  // xarray writes a one-element list for what NetCDF stores as an array attribute.
-  if (value.is_array() && value.size() == 1 && value[0].is_number()) return value[0].get<double>();
-  if (!value.is_string()) return NotANumber(attribute, value);
-  const auto text = value.get<std::string>();
-  if (text == "NaN") return std::nan("");
-  if (text == "Infinity") return HUGE_VAL;
-  if (text == "-Infinity") return -HUGE_VAL;
-  // xarray's form for floats in format 3: base64 of a little-endian double.
-  const auto bytes = base::Base64Decode(text);
-  if (!bytes || bytes->size() != sizeof(double)) return NotANumber(attribute, value);
-  double number = 0;
-  std::memcpy(&number, bytes->data(), sizeof number);
-  return number;
-}
-
-Result<std::optional<double>> OptionalNumber(const json& object, const std::string& attribute) {
-  const auto it = object.find(attribute);
-  if (it == object.end() || it->is_null()) return std::optional<double>();
-  SEAMOUNT_TRY_ASSIGN(const double number, Number(attribute, *it));
-  return std::optional<double>(number);
-}
-
-Result<void> CheckFactor(const std::string& attribute, double value) {
-  if (std::isfinite(value) && value != 0) return {};
-  return base::InvalidArgument(attribute + " is " + std::to_string(value) + ": expected a finite number other than 0");
-}
-
-void AddMissing(CfAttributes& cf, std::optional<double> value) {
-  if (!value || std::isnan(*value)) return;  // NaN stays NaN by itself
-  if (std::find(cf.missing.begin(), cf.missing.end(), *value) == cf.missing.end()) cf.missing.push_back(*value);
-}
-
 std::optional<double> FillOf(const zarr::ArrayMetadata& metadata) {
-  if (metadata.fill_value.size() != nd::SizeOf(metadata.data_type) || !IsReal(metadata.data_type)) return {};
+  if (metadata.format != 2 || metadata.fill_value_null || !IsReal(metadata.data_type)) return std::nullopt;
+  if (metadata.fill_value.size() != nd::SizeOf(metadata.data_type)) return std::nullopt;
   double value = 0;
   TransformRun(metadata.data_type, {}, metadata.fill_value.data(), 1, &value, 1);
   return value;
 }
 
-Result<std::optional<Normalization>> ParseNormalization(const json& attributes) {
-  const auto own = attributes.find("seamount");
-  if (own == attributes.end() || !own->is_object()) return std::optional<Normalization>();
-  const auto normalize = own->find("normalize");
-  if (normalize == own->end() || !normalize->is_object()) return std::optional<Normalization>();
-  SEAMOUNT_TRY_ASSIGN(const auto mean, OptionalNumber(*normalize, "mean"));
-  SEAMOUNT_TRY_ASSIGN(const auto std, OptionalNumber(*normalize, "std"));
-  if (!mean || !std) return base::InvalidArgument("attribute seamount.normalize: expected numbers mean and std");
-  return std::optional(Normalization{*mean, *std});
+Result<std::optional<Normalization>> ParseNormalization(const std::string& attributes_json) {
+  const json attributes = json::parse(attributes_json, nullptr, false);
+  const json own = attributes.is_object() ? attributes.value("seamount", json()) : json();
+  if (!own.is_object() || !own.contains("normalize")) return std::optional<Normalization>();
+  const json& normalize = own["normalize"];
+  if (!normalize.is_object() || !normalize.value("mean", json()).is_number() ||
+      !normalize.value("std", json()).is_number()) {
+    return base::InvalidArgument("attribute seamount.normalize: expected numbers mean and std");
+  }
+  return std::optional(Normalization{normalize["mean"].get<double>(), normalize["std"].get<double>()});
 }
 
 Result<void> CheckNormalization(const Normalization& normalization) {
   if (!std::isfinite(normalization.mean)) return base::InvalidArgument("normalize.mean is not finite");
-  return CheckFactor("normalize.std", normalization.std);
+  if (std::isfinite(normalization.std) && normalization.std != 0) return {};
+  return base::InvalidArgument("normalize.std is " + std::to_string(normalization.std) +
+                               ": expected a finite number other than 0");
 }
 
-Transform MakeTransform(const CfAttributes& cf, const std::optional<Normalization>& normalization) {
-  Transform transform{.missing = cf.missing};
+Transform MakeTransform(const cf::Packing& packing, const std::optional<Normalization>& normalization) {
+  Transform transform{.missing = packing.missing, .valid_min = packing.valid_min, .valid_max = packing.valid_max};
+  // NaN stays NaN by itself.
+  std::erase_if(transform.missing, [](double value) { return std::isnan(value); });
   const double mean = normalization ? normalization->mean : 0;
   const double std = normalization ? normalization->std : 1;
   // ((stored * scale + offset) - mean) / std = (stored - (mean - offset) / scale) * (scale / std)
-  transform.shift = (mean - cf.add_offset) / cf.scale_factor;
-  transform.factor = cf.scale_factor / std;
+  transform.shift = (mean - packing.offset) / packing.scale;
+  transform.factor = packing.scale / std;
   return transform;
 }
 
 }  // namespace
 
-Result<CfAttributes> ParseCfAttributes(const zarr::ArrayMetadata& metadata) {
-  const json attributes =
-      base::NestsDeeper(metadata.attributes_json) ? json() : json::parse(metadata.attributes_json, nullptr, false);
-  if (!attributes.is_object()) return base::DataLoss("attributes are not a JSON object");
-  CfAttributes cf;
-  SEAMOUNT_TRY_ASSIGN(const auto scale, OptionalNumber(attributes, "scale_factor"));
-  SEAMOUNT_TRY_ASSIGN(const auto offset, OptionalNumber(attributes, "add_offset"));
-  SEAMOUNT_TRY_ASSIGN(const auto fill, OptionalNumber(attributes, "_FillValue"));
-  SEAMOUNT_TRY_ASSIGN(const auto missing, OptionalNumber(attributes, "missing_value"));
-  cf.scale_factor = scale.value_or(1);
-  cf.add_offset = offset.value_or(0);
-  SEAMOUNT_TRY(CheckFactor("attribute scale_factor", cf.scale_factor));
-  if (!std::isfinite(cf.add_offset)) return base::InvalidArgument("attribute add_offset is not finite");
-  AddMissing(cf, fill);
-  AddMissing(cf, missing);
-  if (metadata.format == 2 && FillOf(metadata).value_or(0) != 0) AddMissing(cf, FillOf(metadata));
-  SEAMOUNT_TRY_ASSIGN(cf.normalization, ParseNormalization(attributes));
-  return cf;
+Result<cf::Packing> PackingOf(const zarr::ArrayMetadata& metadata) {
+  SEAMOUNT_TRY_ASSIGN(const auto attributes, cf::AttributesFromJson(metadata.attributes_json));
+  return cf::ParsePacking(attributes, metadata.data_type, FillOf(metadata));
 }
 
-Result<std::unique_ptr<zarr::Array>> OpenArray(const std::shared_ptr<Store>& store, const std::string& name,
-                                               const CallContext& context) {
-  auto array = zarr::Array::Open(store, name, context);
-  if (!array && array.error().code() == ErrorCode::kNotFound) {
-    const std::vector<std::string> names = NamesIn(*store, context);
-    if (names.empty()) return base::NotFound("no variable '" + name + "', nor any other: is there a Zarr group here?");
-    return base::NotFound("there is no variable '" + name + "'" + base::NameHint(name, names));
-  }
-  if (!array) return array.error().Wrap("opening variable '" + name + "'");
-  return array;
-}
-
-Result<Variable> Variable::Open(std::shared_ptr<Store> store, const std::string& name, const std::string& sample_dim,
-                                Normalize normalize, const std::optional<Normalization>& given,
+Result<Variable> Variable::Open(const Group& group, const std::string& name, const std::string& sample_dim,
+                                Normalize normalize, const std::optional<Normalization>& given, MissingChunks missing,
                                 const CallContext& context) {
   Variable variable;
   variable.name_ = name;
-  SEAMOUNT_TRY_ASSIGN(variable.array_, OpenArray(store, name, context));
-  variable.store_ = std::move(store);
+  SEAMOUNT_TRY_ASSIGN(variable.array_, group.OpenArray(name, missing, context));
   const zarr::ArrayMetadata& metadata = variable.array_->metadata();
   const std::string who = "variable '" + name + "'";
   if (!IsReal(metadata.data_type)) {
@@ -156,11 +84,13 @@ Result<Variable> Variable::Open(std::shared_ptr<Store> store, const std::string&
     variable.field_dims_.push_back(dims[d]);
     variable.field_elements_ *= metadata.shape[d];
   }
-  auto cf = ParseCfAttributes(metadata);
-  if (!cf) return cf.error().Wrap(who);
+  auto packing = PackingOf(metadata);
+  if (!packing) return packing.error().Wrap(who);
   std::optional<Normalization> normalization = given;
   if (!given && normalize == Normalize::kFromAttributes) {
-    normalization = cf->normalization;
+    auto own = ParseNormalization(metadata.attributes_json);
+    if (!own) return own.error().Wrap(who);
+    normalization = *own;
     if (!normalization) {
       return base::InvalidArgument(who + " has no attribute seamount.normalize (seamount prepare writes it with " +
                                    "standardize); pass normalize=False, or normalize={'" + name + "': (mean, std)}");
@@ -170,132 +100,43 @@ Result<Variable> Variable::Open(std::shared_ptr<Store> store, const std::string&
     const auto checked = CheckNormalization(*normalization);
     if (!checked) return checked.error().Wrap(who);
   }
-  variable.transform_ = MakeTransform(*cf, normalization);
+  variable.transform_ = MakeTransform(*packing, normalization);
+  variable.stored_type_ = packing->type;
   return variable;
 }
 
-uint64_t Variable::chunks() const {
-  uint64_t count = 1;
-  for (const uint64_t extent : array_->grid_shape()) count *= extent;
-  return count;
-}
-
-uint64_t Variable::field_chunks() const {
-  uint64_t count = 1;
-  for (size_t d = 0; d < array_->grid_shape().size(); ++d) {
-    if (d != axis_) count *= array_->grid_shape()[d];
-  }
-  return count;
-}
-
-nd::Index Variable::ChunkIndex(uint64_t sample_row, uint64_t field_chunk) const {
-  nd::Index index(array_->grid_shape().size());
-  for (size_t d = index.size(); d-- > 0;) {
-    if (d == axis_) {
-      index[d] = sample_row;
-    } else {
-      index[d] = field_chunk % array_->grid_shape()[d];
-      field_chunk /= array_->grid_shape()[d];
-    }
-  }
-  return index;
-}
-
-std::optional<uint64_t> Variable::ShardOf(uint64_t sample_row, uint64_t field_chunk) const {
-  const zarr::ArrayMetadata& metadata = array_->metadata();
-  if (!metadata.shard_shape) return std::nullopt;
-  const nd::Index chunk = ChunkIndex(sample_row, field_chunk);
-  uint64_t number = 0;
-  for (size_t d = 0; d < chunk.size(); ++d) {
-    const uint64_t chunks_along = (*metadata.shard_shape)[d] / metadata.chunk_shape[d];
-    const uint64_t shards_along = (array_->grid_shape()[d] + chunks_along - 1) / chunks_along;
-    number = number * shards_along + chunk[d] / chunks_along;
-  }
-  return number;
-}
-
-Result<Variable::Fetched> Variable::FetchTogether(std::span<const nd::Index> chunks, const CallContext& context) const {
-  Fetched fetched{std::vector<std::optional<Bytes>>(chunks.size())};
-  const auto fetch_alone = [&](size_t i) -> Result<void> {
-    SEAMOUNT_TRY_ASSIGN(fetched.chunks[i], array_->Fetch(chunks[i], context));
-    ++fetched.requests;
-    return {};
-  };
-  if (chunks.size() == 1) {
-    SEAMOUNT_TRY(fetch_alone(0));
-    return fetched;
-  }
-  struct Run {
-    zarr::ChunkLocation location;                            // from the first chunk's begin to the last one's end
-    std::vector<std::pair<size_t, store::ByteRange>> parts;  // chunk, and its bytes in the object
-  };
-  std::vector<Run> runs;
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    SEAMOUNT_TRY_ASSIGN(const auto location, array_->Locate(chunks[i], context));
-    if (!location) continue;
-    const store::ByteRange range = *location->range;
-    store::ByteRange* const before = runs.empty() ? nullptr : &*runs.back().location.range;
-    if (before != nullptr && range.offset == before->offset + *before->length) {
-      *before->length += *range.length;
-    } else {
-      runs.push_back({*location, {}});
-    }
-    runs.back().parts.emplace_back(i, range);
-  }
-  for (const Run& run : runs) {
-    const zarr::ChunkLocation& where = run.location;
-    const auto read = store_->Read(where.key, {.range = where.range, .if_generation = where.generation}, context);
-    ++fetched.requests;
-    // Another shard lies there by now, or none: each chunk by itself, which looks at the index again.
-    const bool changed = read ? !*read : read.error().code() == ErrorCode::kPreconditionFailed;
-    if (!read && !changed) return read.error();
-    for (const auto& [i, range] : run.parts) {
-      if (changed) {
-        SEAMOUNT_TRY(fetch_alone(i));
-        continue;
-      }
-      const uint64_t offset = range.offset - where.range->offset;
-      if ((*read)->data.size() < offset + *range.length) {
-        return base::DataLoss("shard '" + where.key + "' is shorter than its index says");
-      }
-      fetched.chunks[i] = (*read)->data.Slice(offset, *range.length);
-    }
-  }
-  return fetched;
-}
-
-void Variable::CopyField(const nd::Index& chunk, const std::byte* decoded, uint64_t sample, float* field,
-                         Written written) const {
-  const auto& shape = array_->metadata().shape;
+bool Variable::CopyWindow(const nd::Index& chunk, const std::byte* decoded, const Window& window, uint64_t position,
+                          const Target& target) const {
   const auto& chunk_shape = array_->metadata().chunk_shape;
   std::vector<CopyLoop> loops;  // innermost first while being built
+  loops.reserve(chunk_shape.size());
   uint64_t from_stride = 1;
   uint64_t to_stride = 1;
   uint64_t from_offset = 0;
   uint64_t to_offset = 0;
-  for (size_t d = shape.size(); d-- > 0;) {
-    const uint64_t origin = chunk[d] * chunk_shape[d];
-    if (d == axis_) {
-      from_offset += (sample - origin) * from_stride;
-    } else {
-      const uint64_t count = std::min(chunk_shape[d], shape[d] - origin);
-      to_offset += origin * to_stride;
-      // A loop that goes on where the one inside it ends is the same run, longer.
-      if (!loops.empty() && from_stride == loops.back().from_stride * loops.back().count &&
-          to_stride == loops.back().to_stride * loops.back().count) {
-        loops.back().count *= count;
-      } else {
-        loops.push_back({count, from_stride, to_stride});
-      }
-      to_stride *= shape[d];
+  for (size_t d = chunk_shape.size(); d-- > 0;) {
+    const uint64_t chunk_begin = chunk[d] * chunk_shape[d];
+    const uint64_t window_begin = window.offset[d] + (d == window.axis ? position : 0);
+    const uint64_t begin = std::max(chunk_begin, window_begin);
+    const uint64_t count = std::min(chunk_begin + chunk_shape[d], window_begin + window.extent[d]) - begin;
+    from_offset += (begin - chunk_begin) * from_stride;
+    to_offset += (begin - window_begin) * to_stride;
+    // A loop that goes on where the one inside it ends is the same run, longer.
+    if (!loops.empty() && from_stride == loops.back().from_stride * loops.back().count &&
+        to_stride == loops.back().to_stride * loops.back().count) {
+      loops.back().count *= count;
+    } else if (window.extent[d] > 1) {
+      loops.push_back({count, from_stride, to_stride});
     }
     from_stride *= chunk_shape[d];
+    to_stride *= window.extent[d];
   }
   if (loops.empty()) loops.push_back({1, 1, 1});  // a scalar for each sample
   std::reverse(loops.begin(), loops.end());
-  const size_t element = nd::SizeOf(array_->metadata().data_type);
-  TransformBox(array_->metadata().data_type, transform_, decoded + from_offset * element, field + to_offset, loops,
-               written);
+  Target to = target;
+  to.data += to_offset * nd::SizeOf(target.dtype);
+  if (to.mask != nullptr) to.mask += to_offset;
+  return TransformBox(stored_type_, transform_, decoded + from_offset * nd::SizeOf(stored_type_), to, loops);
 }
 
 }  // namespace seamount::loader

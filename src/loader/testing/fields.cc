@@ -75,8 +75,8 @@ Epoch ReadEpoch(Loader& loader) {
     const size_t inputs = slots * loader.options().inputs.size();
     const size_t targets = slots * loader.options().targets.size();
     epoch.indices.push_back((*batch)->index);
-    epoch.inputs.emplace_back((*batch)->inputs, (*batch)->inputs + inputs);
-    epoch.targets.emplace_back((*batch)->targets, (*batch)->targets + targets);
+    epoch.inputs.emplace_back((*batch)->inputs.data, (*batch)->inputs.data + inputs);
+    epoch.targets.emplace_back((*batch)->targets.data, (*batch)->targets.data + targets);
   }
 }
 
@@ -87,8 +87,13 @@ void ExpectEpoch(const Epoch& epoch, const std::vector<Field>& fields, const Loa
   }
 }
 
+Result<std::unique_ptr<Loader>> TryOpen(const std::shared_ptr<Store>& store, LoaderOptions options) {
+  SEAMOUNT_TRY_ASSIGN(auto group, Group::Open(store, {}));
+  return Loader::Open(std::move(group), std::move(options), {});
+}
+
 std::unique_ptr<Loader> OpenOrFail(const std::shared_ptr<Store>& store, LoaderOptions options) {
-  auto loader = Loader::Open(store, std::move(options), {});
+  auto loader = TryOpen(store, std::move(options));
   EXPECT_TRUE(loader) << loader.error().message();
   return loader ? *std::move(loader) : nullptr;
 }

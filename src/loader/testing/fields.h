@@ -43,6 +43,7 @@ struct Epoch {
 
 Epoch ReadEpoch(Loader& loader);
 void ExpectEpoch(const Epoch& epoch, const std::vector<Field>& fields, const LoaderOptions& options);
+Result<std::unique_ptr<Loader>> TryOpen(const std::shared_ptr<Store>& store, LoaderOptions options);
 std::unique_ptr<Loader> OpenOrFail(const std::shared_ptr<Store>& store, LoaderOptions options);
 
 // Two variables, u and v, of 60 times, in chunks of different shape.

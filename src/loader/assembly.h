@@ -1,0 +1,76 @@
+// The batches that are being filled: which are open, where each use of a chunk goes in them, and how much of each is
+// still to come.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <unordered_map>
+#include <utility>
+#include <vector>
+
+#include "loader/dataset.h"
+#include "loader/memory_pools.h"
+#include "loader/planner.h"
+
+namespace seamount::loader {
+
+// The content of a whole batch.
+struct Filled {
+  std::shared_ptr<std::byte> memory;
+  bool missing = false;  // whether a value of it was missing
+};
+
+// Not thread-safe: the pipeline's mutex guards it. Only Copy is called without.
+class Assembly {
+  struct OpenBatch;
+
+ public:
+  Assembly(const Dataset& dataset, const SampleSet& samples, const Stretch& stretch, std::shared_ptr<BatchPool> pool,
+           uint64_t batches_at_once);
+
+  // The batch of the stretch that is to be taken next.
+  uint32_t head() const { return head_; }
+  bool done() const { return head_ >= stretch_.schedule.batches(); }
+  // Opens as many batches as may be filled at once; the uses that are now wanted, as [begin, end).
+  std::pair<uint32_t, uint32_t> Open();
+  bool Wants(uint32_t use) const { return use < stretch_.schedule.first_use[open_end_]; }
+
+  // What one use of a chunk is to be copied to. It stays until that use is finished.
+  struct Job {
+    const OpenBatch* batch = nullptr;
+    ChunkNumbers::Place place;
+  };
+  Job JobOf(uint32_t use) const;
+  // Copies what the decoded chunk has of the batch. Returns whether values were missing.
+  bool Copy(const Job& job, const std::byte* decoded) const;
+  // `fetched`: as Residents::fetched_as.
+  void FinishUse(uint32_t use, bool missing, uint64_t fetched);
+
+  bool HeadComplete() const;
+  // What must have been looked at (pipeline.h) before the head may go: the largest `fetched` of its chunks.
+  uint64_t HeadFetched() const { return open_.at(head_).fetched; }
+  Filled TakeHead();
+
+ private:
+  struct OpenBatch {
+    std::shared_ptr<std::byte> memory;
+    std::vector<uint64_t> samples;                   // positions
+    std::vector<std::vector<Placement>> placements;  // of each variable; empty: as the one before
+    uint32_t uses_left = 0;
+    uint64_t fetched = 0;
+    bool missing = false;
+  };
+  const std::vector<Placement>& PlacementsFor(const OpenBatch& batch, uint32_t variable) const;
+
+  const Dataset& dataset_;
+  const SampleSet& samples_;
+  const Stretch& stretch_;
+  const std::shared_ptr<BatchPool> pool_;
+  const uint64_t batches_at_once_;
+  std::vector<std::vector<int64_t>> leads_;
+  std::unordered_map<uint32_t, OpenBatch> open_;
+  uint32_t head_ = 0;
+  uint32_t open_end_ = 0;
+};
+
+}  // namespace seamount::loader

@@ -1,0 +1,27 @@
+// A view of a store in which the chunks of an array must be there: who wrote it wrote each of them.
+#pragma once
+
+#include <atomic>
+#include <memory>
+#include <string>
+
+#include "store/decorated_store.h"
+
+namespace seamount::loader {
+
+// Reading or asking for an absent object is DataLoss that names it, once Require was called. Before, while metadata are
+// read, absence is a value as in every store. For reading only.
+class RequiredObjects final : public store::DecoratedStore<RequiredObjects> {
+ public:
+  explicit RequiredObjects(std::shared_ptr<Store> inner) : DecoratedStore(std::move(inner)) {}
+  void Require() { required_ = true; }
+
+  Result<std::optional<store::ReadResult>> Read(const std::string& key, const store::ReadOptions& options,
+                                                const CallContext& context) override;
+  Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override;
+
+ private:
+  std::atomic<bool> required_ = false;
+};
+
+}  // namespace seamount::loader

@@ -1,0 +1,110 @@
+#include "loader/residents.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace seamount::loader {
+
+Residents::Residents(const Dataset& dataset, const Schedule& schedule, exec::ByteBudget& budget, ChunkPool& pool,
+                     HeldChunks held)
+    : dataset_(dataset),
+      schedule_(schedule),
+      budget_(budget),
+      pool_(pool),
+      encoded_ratio_(dataset.variables.size(), 0) {
+  const CachePlan& plan = schedule.cache;
+  for (uint32_t r = 0; r < plan.residencies.size(); ++r) {
+    if (!plan.residencies[r].held) continue;
+    const auto found = held.find(schedule.ChunkOf(r));
+    Resident& resident = live_[r];
+    resident.decoded = std::move(found->second.decoded);
+    resident.lease = std::move(found->second.lease);
+    resident.is_decoded = true;
+    resident.uses_left = plan.residencies[r].uses;
+    resident.fetched = 1;  // before anything that this stretch fetches
+    held.erase(found);
+  }
+  for (const uint32_t chunk : plan.carried) {
+    const auto found = held.find(schedule.chunks[chunk]);
+    kept_.insert(held.extract(found));
+  }
+  for (auto& [number, chunk] : held) pool_.Give(std::move(chunk.decoded));
+}
+
+Residents::~Residents() { (void)Release(); }
+
+uint64_t Residents::EncodedEstimate(uint32_t variable) const {
+  const uint64_t decoded = dataset_.chunks.grids()[variable].chunk_bytes;
+  const double ratio = encoded_ratio_[variable];
+  // Until something was seen, and beyond it, as large as decoded: what does not compress is stored about so.
+  return ratio == 0 ? decoded : static_cast<uint64_t>(std::min(1.0, ratio * 1.1) * static_cast<double>(decoded)) + 1;
+}
+
+bool Residents::TryReserve(uint32_t residency) {
+  const auto place = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency));
+  auto lease = budget_.TryAcquire(dataset_.chunks.grids()[place.variable].chunk_bytes);
+  if (lease.bytes() == 0) return false;
+  auto encoded = budget_.TryAcquire(EncodedEstimate(place.variable));
+  if (encoded.bytes() == 0) return false;
+  Resident& resident = live_[residency];
+  resident.lease = std::move(lease);
+  resident.encoded_lease = std::move(encoded);
+  resident.uses_left = schedule_.cache.residencies[residency].uses;
+  return true;
+}
+
+void Residents::PutEncoded(uint32_t residency, std::optional<Bytes> encoded, uint64_t fetched) {
+  Resident& resident = live_.at(residency);
+  resident.encoded = std::move(encoded);
+  resident.fetched = fetched;
+  if (!resident.encoded) return resident.encoded_lease.Release();
+  const uint32_t variable = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency)).variable;
+  const double decoded = static_cast<double>(dataset_.chunks.grids()[variable].chunk_bytes);
+  encoded_ratio_[variable] =
+      std::max(encoded_ratio_[variable], static_cast<double>(resident.encoded->size()) / decoded);
+}
+
+std::optional<Bytes> Residents::TakeEncoded(uint32_t residency) {
+  return std::exchange(live_.at(residency).encoded, std::nullopt);
+}
+
+void Residents::PutDecoded(uint32_t residency, Buffer decoded) {
+  Resident& resident = live_.at(residency);
+  resident.decoded = std::move(decoded);
+  resident.is_decoded = true;
+  resident.encoded_lease.Release();
+}
+
+void Residents::GiveBack(uint32_t residency, Buffer buffer) {
+  live_.at(residency).encoded_lease.Release();
+  pool_.Give(std::move(buffer));
+}
+
+const std::byte* Residents::Decoded(uint32_t residency) const {
+  const auto found = live_.find(residency);
+  return found == live_.end() || !found->second.is_decoded ? nullptr : found->second.decoded.data();
+}
+
+bool Residents::FinishUse(uint32_t residency) {
+  const auto found = live_.find(residency);
+  Resident& resident = found->second;
+  if (--resident.uses_left > 0) return false;
+  const bool kept = schedule_.cache.residencies[residency].kept;
+  if (kept) {
+    kept_[schedule_.ChunkOf(residency)] = {std::move(resident.decoded), std::move(resident.lease)};
+  } else {
+    pool_.Give(std::move(resident.decoded));
+  }
+  live_.erase(found);
+  return !kept;
+}
+
+HeldChunks Residents::Release() {
+  for (auto& [residency, resident] : live_) {
+    if (resident.decoded.data() != nullptr) pool_.Give(std::move(resident.decoded));
+  }
+  live_.clear();
+  return std::exchange(kept_, {});
+}
+
+}  // namespace seamount::loader

@@ -1,0 +1,74 @@
+// The chunks of a stretch that are in memory: room for each from the budget, its encoded bytes until they are decoded,
+// the decoded ones until their last planned use.
+#pragma once
+
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <unordered_map>
+#include <vector>
+
+#include "base/bytes.h"
+#include "exec/byte_budget.h"
+#include "loader/dataset.h"
+#include "loader/memory_pools.h"
+#include "loader/schedule.h"
+
+namespace seamount::loader {
+
+// A chunk that stays decoded from one stretch to the next.
+struct HeldChunk {
+  Buffer decoded;
+  exec::ByteLease lease;
+};
+using HeldChunks = std::unordered_map<uint32_t, HeldChunk>;  // by number in the dataset
+
+// Not thread-safe: the pipeline's mutex guards it.
+class Residents {
+ public:
+  // Takes over of `held` what the schedule has in memory at its begin, and gives the rest back.
+  Residents(const Dataset& dataset, const Schedule& schedule, exec::ByteBudget& budget, ChunkPool& pool,
+            HeldChunks held);
+  ~Residents();
+  Residents(const Residents&) = delete;
+  Residents& operator=(const Residents&) = delete;
+
+  // Takes room for a chunk, encoded and decoded; false when there is none at present.
+  bool TryReserve(uint32_t residency);
+  // About as large as the chunk's encoded bytes will be.
+  uint64_t EncodedEstimate(uint32_t variable) const;
+  // `fetched`: how many chunks the stretch had fetched by then, for `fetched_as`. nullopt: not stored.
+  void PutEncoded(uint32_t residency, std::optional<Bytes> encoded, uint64_t fetched);
+  std::optional<Bytes> TakeEncoded(uint32_t residency);
+  void PutDecoded(uint32_t residency, Buffer decoded);
+  // A buffer that is no chunk after all.
+  void GiveBack(uint32_t residency, Buffer buffer);
+
+  // Null until it is decoded. Stays in place while a use of it is left.
+  const std::byte* Decoded(uint32_t residency) const;
+  uint64_t fetched_as(uint32_t residency) const { return live_.at(residency).fetched; }
+  // One planned use less. True when that made room.
+  bool FinishUse(uint32_t residency);
+  // What the plan keeps beyond the stretch and is done with; everything else is given back.
+  HeldChunks Release();
+
+ private:
+  struct Resident {
+    std::optional<Bytes> encoded;
+    exec::ByteLease encoded_lease;
+    Buffer decoded;
+    bool is_decoded = false;
+    exec::ByteLease lease;
+    uint32_t uses_left = 0;
+    uint64_t fetched = 0;
+  };
+  const Dataset& dataset_;
+  const Schedule& schedule_;
+  exec::ByteBudget& budget_;
+  ChunkPool& pool_;
+  std::unordered_map<uint32_t, Resident> live_;  // by residency: from its reservation to its last use
+  std::vector<double> encoded_ratio_;            // largest seen, of each variable
+  HeldChunks kept_;
+};
+
+}  // namespace seamount::loader

@@ -1,0 +1,36 @@
+// What the positions along a dimension mean in time: its coordinate, in whatever units and calendar.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "cf/calendar.h"
+#include "loader/group.h"
+#include "loader/samples.h"
+
+namespace seamount::loader {
+
+// Immutable.
+class TimeAxis {
+ public:
+  // From the array that is named as the dimension. NotFound where there is none, InvalidArgument where it is no time.
+  static Result<TimeAxis> Open(const Group& group, const std::string& dimension, const CallContext& context);
+
+  uint64_t size() const { return moments_.size(); }
+  // The positions from `from` to `to`, both included: "1990-12" lasts to the end of December. InvalidArgument where one
+  // is no date of the calendar, none lies between, or times do not ascend.
+  Result<Interval> Find(const std::string& from, const std::string& to) const;
+  // "1982-01-16T20:00:00", in the axis's calendar.
+  std::string TextOf(uint64_t position) const;
+  // Microseconds since 1970, for the calendars that people live by; nullopt for a year of 365 or 360 days and the like.
+  std::optional<std::vector<int64_t>> UnixMicroseconds() const;
+
+ private:
+  std::string dimension_;
+  cf::Calendar calendar_ = cf::Calendar::kStandard;
+  std::vector<cf::Moment> moments_;
+};
+
+}  // namespace seamount::loader
