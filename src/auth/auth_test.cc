@@ -227,7 +227,7 @@ TEST(JwtTest, KeysAreRsaAndLargeEnough) {
   EXPECT_FALSE(PrivateKey::FromPem(*TestKey().PublicPem()));
 }
 
-TEST(TokenSourceTest, SelfSignedTokensAreForGooglesStorage) {
+TEST(TokenSourceTest, SelfSignedTokensAreForTheServiceAsked) {
   base::FakeClock clock;
   const auto source = MakeSelfSignedTokenSource(TestAccount(), clock);
   const auto token = source->GetToken("https://storage.googleapis.com", {}, {});
@@ -237,6 +237,11 @@ TEST(TokenSourceTest, SelfSignedTokensAreForGooglesStorage) {
   EXPECT_EQ(jwt->claims.audience, "https://storage.googleapis.com/");
   EXPECT_EQ(jwt->claims.subject, jwt->claims.issuer);
   EXPECT_EQ(token->expires, clock.WallNow() + std::chrono::hours(1));
+  const auto audience = [&](const std::string& url) {
+    return ParseJwt(source->GetToken(url, {}, {})->value.Reveal())->claims.audience;
+  };
+  EXPECT_EQ(audience("https://iam.googleapis.com"), "https://iam.googleapis.com/");
+  EXPECT_EQ(audience("https://storage-eu.p.googleapis.com"), "https://storage.googleapis.com/");
 }
 
 TEST(TokenSourceTest, TheExchangeSendsASignedGrant) {
@@ -257,6 +262,42 @@ TEST(TokenSourceTest, TheExchangeSendsASignedGrant) {
   const auto jwt = ParseJwt(*form->Query("assertion"));
   ASSERT_TRUE(jwt);
   EXPECT_TRUE(CheckJwt(*jwt, *PublicKey::FromPem(*TestKey().PublicPem()), sent.url, clock.WallNow()));
+}
+
+// One server, reached by its name in the laboratory or through a tunnel.
+TEST_F(AuthFilesTest, OneKeyForSeveralAddressesOfOneServer) {
+  nlohmann::json fields = KeyJson();
+  fields["endpoints"] = {"https://lab.example", "http://localhost:9000/"};
+  net::FakeHttpClient http;
+  const auto source = OpenCredentialFile(Write("key.json", fields.dump()), http);
+  ASSERT_TRUE(source) << source.error().ToString();
+  for (const char* endpoint : {"http://localhost:9000", "https://lab.example", "http://lab.example:8080"}) {
+    http.Enqueue(200, R"({"access_token":"t1","expires_in":1800,"token_type":"Bearer"})");
+    ASSERT_TRUE((*source)->GetToken(endpoint, {}, {})) << endpoint;
+    EXPECT_EQ(http.requests().back().url, std::string(endpoint) + "/token");
+    const auto form = net::ParseTarget("/?" + http.requests().back().body);
+    EXPECT_EQ(ParseJwt(*form->Query("assertion"))->claims.audience, "http://lab.example:8080/token");
+  }
+  const auto refused = (*source)->GetToken("http://localhost:9001", {}, {});
+  ASSERT_FALSE(refused);
+  EXPECT_THAT(refused.error().message(),
+              HasSubstr("http://lab.example:8080, https://lab.example, http://localhost:9000"));
+  for (const nlohmann::json& bad : {nlohmann::json("http://x"), nlohmann::json({1}), nlohmann::json({"no url"})}) {
+    fields["endpoints"] = bad;
+    const auto parsed = ParseServiceAccountKey(fields.dump(), "k");
+    ASSERT_FALSE(parsed) << bad;
+    EXPECT_THAT(parsed.error().message(), HasSubstr("endpoints"));
+  }
+}
+
+TEST_F(AuthFilesTest, AKeyMayBeGivenAsText) {
+  net::FakeHttpClient http;
+  const CredentialOptions options{.key_text = Secret(KeyJson().dump()), .endpoint = "http://lab.example:8080"};
+  EXPECT_TRUE(FindCredentials(options, http));
+  const auto wrong = FindCredentials({.key_text = Secret("{"), .endpoint = "http://lab.example:8080"}, http);
+  ASSERT_FALSE(wrong);
+  EXPECT_THAT(wrong.error().message(), HasSubstr("given as text"));
+  EXPECT_FALSE(FindCredentials({.key_text = options.key_text, .endpoint = "http://elsewhere"}, http));
 }
 
 TEST(TokenSourceTest, RefusalsSayWhatToDo) {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <condition_variable>
+#include <map>
 #include <mutex>
 #include <optional>
 
@@ -18,12 +19,12 @@ constexpr auto kEarly = seconds(225);
 constexpr auto kMargin = seconds(15);
 constexpr auto kRetryAfter = seconds(10);
 
-class CachingTokenSource final : public TokenSource {
+// The token of one audience.
+class CachedToken {
  public:
-  CachingTokenSource(std::unique_ptr<TokenSource> inner, base::Clock& clock)
-      : inner_(std::move(inner)), clock_(clock) {}
+  CachedToken(TokenSource& inner, base::Clock& clock) : inner_(inner), clock_(clock) {}
 
-  Result<Token> GetToken(const std::string& audience_url, const Secret& rejected, const CallContext& context) override {
+  Result<Token> Get(const std::string& audience_url, const Secret& rejected, const CallContext& context) {
     std::unique_lock lock(mutex_);
     for (;;) {
       const bool good = IsGood(rejected);
@@ -38,7 +39,6 @@ class CachingTokenSource final : public TokenSource {
       if (failure_ && failed_flight_ == flight) return *failure_;
     }
   }
-  std::string Describe() const override { return inner_->Describe(); }
 
  private:
   bool IsGood(const Secret& rejected) const {
@@ -57,9 +57,10 @@ class CachingTokenSource final : public TokenSource {
     refreshing_ = true;
     ++flight_;
     lock.unlock();
-    auto token = inner_->GetToken(audience_url, rejected, context);
+    auto token = inner_.GetToken(audience_url, rejected, context);
     if (token && !rejected.empty() && token->value.Reveal() == rejected.Reveal()) {
-      token = base::Unauthenticated("the server refuses the " + Describe() + ", and no other token is to be had");
+      token =
+          base::Unauthenticated("the server refuses the " + inner_.Describe() + ", and no other token is to be had");
     }
     lock.lock();
     refreshing_ = false;
@@ -90,7 +91,7 @@ class CachingTokenSource final : public TokenSource {
     return base::Unavailable("waiting for a token: the deadline passed");
   }
 
-  const std::unique_ptr<TokenSource> inner_;
+  TokenSource& inner_;
   base::Clock& clock_;
   std::mutex mutex_;
   std::condition_variable_any ended_;
@@ -101,6 +102,28 @@ class CachingTokenSource final : public TokenSource {
   uint64_t flight_ = 0;
   uint64_t failed_flight_ = 0;
   std::optional<Error> failure_;
+};
+
+class CachingTokenSource final : public TokenSource {
+ public:
+  CachingTokenSource(std::unique_ptr<TokenSource> inner, base::Clock& clock)
+      : inner_(std::move(inner)), clock_(clock) {}
+
+  Result<Token> GetToken(const std::string& audience_url, const Secret& rejected, const CallContext& context) override {
+    return TokenOf(audience_url).Get(audience_url, rejected, context);
+  }
+  std::string Describe() const override { return inner_->Describe(); }
+
+ private:
+  CachedToken& TokenOf(const std::string& audience_url) {
+    std::scoped_lock lock(mutex_);
+    return tokens_.try_emplace(audience_url, *inner_, clock_).first->second;
+  }
+
+  const std::unique_ptr<TokenSource> inner_;
+  base::Clock& clock_;
+  std::mutex mutex_;
+  std::map<std::string, CachedToken> tokens_;  // a credential is used at a few addresses
 };
 
 }  // namespace

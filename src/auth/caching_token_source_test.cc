@@ -54,6 +54,14 @@ class CachingTokenSourceTest : public testing::Test {
   std::unique_ptr<TokenSource> source_;
 };
 
+TEST_F(CachingTokenSourceTest, EachAudienceHasATokenOfItsOwn) {
+  EXPECT_EQ(Get(), "t1");
+  EXPECT_EQ(source_->GetToken("http://other", {}, {})->value.Reveal(), "t2");
+  EXPECT_EQ(Get(), "t1");
+  EXPECT_EQ(source_->GetToken("http://other", Secret("t2"), {})->value.Reveal(), "t3");
+  EXPECT_EQ(Get(), "t1");
+}
+
 TEST_F(CachingTokenSourceTest, KeepsATokenUntilShortlyBeforeItExpires) {
   EXPECT_EQ(Get(), "t1");
   clock_.Advance(seconds(3600 - 226));

@@ -1,5 +1,6 @@
 #include "auth/credential_fields.h"
 
+#include <algorithm>
 #include <nlohmann/json.hpp>
 
 #include "base/json_depth.h"
@@ -29,8 +30,19 @@ Result<CredentialFields> CredentialFields::Parse(std::string_view json, const st
   for (const auto& [field, value] : object.items()) {
     auto text = value.is_string() ? std::optional(value.get<std::string>()) : std::nullopt;
     fields.fields_.emplace(field, std::move(text));
+    const auto is_text = [](const nlohmann::json& entry) { return entry.is_string(); };
+    if (value.is_array() && std::all_of(value.begin(), value.end(), is_text)) {
+      fields.lists_.emplace(field, value.get<std::vector<std::string>>());
+    }
   }
   return fields;
+}
+
+Result<std::vector<std::string>> CredentialFields::GetList(const std::string& field) const {
+  if (!fields_.contains(field)) return std::vector<std::string>();
+  const auto found = lists_.find(field);
+  if (found == lists_.end()) return BadCredential(name_, "field '" + field + "' is not a list of strings");
+  return found->second;
 }
 
 Result<std::string> CredentialFields::Find(const std::string& field, bool lines) const {

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/result.h"
 
@@ -21,12 +22,15 @@ class CredentialFields {
   // A text that must be there, printable and not empty. Line breaks are allowed in PEM keys only.
   Result<std::string> Get(const std::string& field) const { return Find(field, false); }
   Result<std::string> GetPem(const std::string& field) const { return Find(field, true); }
+  // A list of texts; empty where the field is not there.
+  Result<std::vector<std::string>> GetList(const std::string& field) const;
 
  private:
   Result<std::string> Find(const std::string& field, bool lines) const;
 
   std::string name_;
   std::map<std::string, std::optional<std::string>> fields_;  // nullopt: not a string
+  std::map<std::string, std::vector<std::string>> lists_;     // those that hold nothing but strings
 };
 
 }  // namespace seamount::auth

@@ -26,19 +26,25 @@ struct Credential {
   HostBinding binding;
 };
 
-Result<Credential> ReadCredential(const std::string& path, net::HttpClient& http, base::Clock& clock) {
-  SEAMOUNT_TRY_ASSIGN(const Secret text, ReadCredentialFile(path));
+// path: the file's, or what the text is called in messages.
+Result<Credential> ParseCredential(const Secret& text, const std::string& path, net::HttpClient& http,
+                                   base::Clock& clock) {
   SEAMOUNT_TRY_ASSIGN(const std::string type, CredentialType(text.Reveal(), path));
   if (type == "authorized_user") {
     SEAMOUNT_TRY_ASSIGN(auto source, MakeUserTokenSource(text, path, http, clock));
     return Credential{.source = std::move(source), .binding = HostBinding::Google()};
   }
   SEAMOUNT_TRY_ASSIGN(ServiceAccountKey key, ParseServiceAccountKey(text.Reveal(), path));
-  auto binding = HostBinding::OfTokenUri(key.token_uri);
+  auto binding = HostBinding::OfTokenUri(key.token_uri, key.endpoints);
   if (!binding) return binding.error().Wrap("key file '" + path + "'");
   auto source = binding->is_google() ? MakeSelfSignedTokenSource(std::move(key), clock)
                                      : MakeTokenExchangeSource(std::move(key), http, clock);
   return Credential{.source = std::move(source), .binding = *std::move(binding)};
+}
+
+Result<Credential> ReadCredential(const std::string& path, net::HttpClient& http, base::Clock& clock) {
+  SEAMOUNT_TRY_ASSIGN(const Secret text, ReadCredentialFile(path));
+  return ParseCredential(text, path, http, clock);
 }
 
 std::unique_ptr<TokenSource> Compose(Credential credential, base::Clock& clock) {
@@ -89,10 +95,13 @@ Result<std::unique_ptr<TokenSource>> FindCredentials(const CredentialOptions& op
   if (options.anonymous) return MakeAnonymousTokenSource();
   const std::string endpoint = options.endpoint.empty() ? kGoogleEndpoint : options.endpoint;
   base::Clock& clock = base::RealClock();
-  if (!options.key_file.empty()) {
-    SEAMOUNT_TRY_ASSIGN(Credential credential, ReadCredential(options.key_file, http, clock));
+  if (!options.key_file.empty() || !options.key_text.empty()) {
+    const bool text = !options.key_text.empty();
+    const std::string name = text ? "(given as text)" : options.key_file;
+    SEAMOUNT_TRY_ASSIGN(Credential credential, text ? ParseCredential(options.key_text, name, http, clock)
+                                                    : ReadCredential(options.key_file, http, clock));
     if (!credential.binding.Allows(endpoint)) {
-      return base::PermissionDenied("key file '" + options.key_file + "' is for " + credential.binding.Describe() +
+      return base::PermissionDenied("key file '" + name + "' is for " + credential.binding.Describe() +
                                     " and is not sent to " + endpoint +
                                     ": use that server's own key, or correct --endpoint");
     }

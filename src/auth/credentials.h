@@ -11,13 +11,14 @@ namespace seamount::auth {
 
 struct CredentialOptions {
   std::string key_file;    // --key
+  Secret key_text;         // the content of such a file, instead of one; never shown
   bool anonymous = false;  // --anonymous
   std::string endpoint;    // where it will be used; empty: Google's storage
 };
 
-// The first of: key_file; GOOGLE_APPLICATION_CREDENTIALS; ~/.config/seamount/key.json; gcloud's application default
-// credentials; the metadata server, if one answers at once. What was named and is unusable is an error; what is found
-// by itself but belongs to another host is passed over. Unauthenticated lists where it looked and what to do. The
+// The first of: key_text; key_file; GOOGLE_APPLICATION_CREDENTIALS; ~/.config/seamount/key.json; gcloud's application
+// default credentials; the metadata server, if one answers at once. What was named and is unusable is an error; what is
+// found by itself but belongs to another host is passed over. Unauthenticated lists where it looked and what to do. The
 // source caches and is bound to its hosts; `http` outlives it.
 Result<std::unique_ptr<TokenSource>> FindCredentials(const CredentialOptions& options, net::HttpClient& http);
 

@@ -4,6 +4,7 @@
 
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "auth/token_source.h"
 
@@ -15,16 +16,16 @@ class HostBinding {
   static HostBinding Google();
   // Scheme, host and port of a URL: keys that a Seamount server made, by their token_uri.
   static Result<HostBinding> Origin(const std::string& url);
-  // By where a key's tokens come from: Google() or Origin().
-  static Result<HostBinding> OfTokenUri(const std::string& token_uri);
+  // By where a key's tokens come from: Google() or Origin(), with further addresses of the same server.
+  static Result<HostBinding> OfTokenUri(const std::string& token_uri, const std::vector<std::string>& endpoints = {});
 
-  bool is_google() const { return origin_.empty(); }
+  bool is_google() const { return origins_.empty(); }
   bool Allows(const std::string& url) const;
   // "https://*.googleapis.com", "http://lab:8080": for messages.
   std::string Describe() const;
 
  private:
-  std::string origin_;  // empty: Google
+  std::vector<std::string> origins_;  // empty: Google
 };
 
 // A source that checks every call's audience_url first.

@@ -93,6 +93,12 @@ Result<ServiceAccountKey> ParseServiceAccountKey(std::string_view json, const st
   if (const auto url = net::ParseUrl(key.token_uri); !url) {
     return BadCredential(name, "field 'token_uri': " + url.error().message());
   }
+  SEAMOUNT_TRY_ASSIGN(key.endpoints, fields.GetList("endpoints"));
+  for (const std::string& endpoint : key.endpoints) {
+    if (const auto url = net::ParseUrl(endpoint); !url) {
+      return BadCredential(name, "field 'endpoints': " + url.error().message());
+    }
+  }
   SEAMOUNT_TRY_ASSIGN(const std::string pem, fields.GetPem("private_key"));
   auto private_key = PrivateKey::FromPem(pem);
   if (!private_key) return BadCredential(name, "field 'private_key' " + private_key.error().message());

@@ -3,6 +3,7 @@
 
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "auth/rsa_key.h"
 #include "base/result.h"
@@ -14,6 +15,7 @@ struct ServiceAccountKey {
   std::string private_key_id;
   std::string project_id;  // empty where the file has none
   std::string token_uri;
+  std::vector<std::string> endpoints;  // field "endpoints": further addresses of the same server; mostly none
   PrivateKey private_key;
 };
 

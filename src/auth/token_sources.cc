@@ -3,6 +3,7 @@
 #include "auth/credential_fields.h"
 #include "auth/jwt.h"
 #include "auth/token_response.h"
+#include "net/url.h"
 
 namespace seamount::auth {
 namespace {
@@ -12,9 +13,24 @@ using std::chrono::seconds;
 // The longest Google takes.
 constexpr auto kJwtLifetime = seconds(3600);
 constexpr auto kProbeTime = seconds(1);
-constexpr const char* kStorageAudience = "https://storage.googleapis.com/";
 constexpr const char* kScope = "https://www.googleapis.com/auth/cloud-platform";
 constexpr const char* kUserTokenUri = "https://oauth2.googleapis.com/token";
+
+// Google's services take a JWT that names them by their main address, without a region.
+Result<std::string> ServiceOf(const std::string& audience_url) {
+  SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(audience_url));
+  const std::string service = url.host.substr(0, url.host.find_first_of(".-"));
+  return service == "storage" ? "https://storage.googleapis.com/" : "https://" + url.host + "/";
+}
+
+// Where the key's tokens are to be had by whoever reaches the server at `audience_url`: of several addresses of one
+// server, only that one may be reachable from here.
+Result<std::string> TokenUrlAt(const ServiceAccountKey& key, const std::string& audience_url) {
+  if (key.endpoints.empty()) return key.token_uri;
+  SEAMOUNT_TRY_ASSIGN(const net::Url used, net::ParseUrl(audience_url));
+  SEAMOUNT_TRY_ASSIGN(const net::Url named, net::ParseUrl(key.token_uri));
+  return used.Origin() + named.path;
+}
 
 JwtClaims ClaimsOf(const ServiceAccountKey& key, base::Clock& clock) {
   const base::SystemTime now = clock.WallNow();
@@ -25,9 +41,9 @@ class SelfSignedTokenSource final : public TokenSource {
  public:
   SelfSignedTokenSource(ServiceAccountKey key, base::Clock& clock) : key_(std::move(key)), clock_(clock) {}
 
-  Result<Token> GetToken(const std::string&, const Secret& rejected, const CallContext&) override {
+  Result<Token> GetToken(const std::string& audience_url, const Secret& rejected, const CallContext&) override {
     JwtClaims claims = ClaimsOf(key_, clock_);
-    claims.audience = kStorageAudience;
+    SEAMOUNT_TRY_ASSIGN(claims.audience, ServiceOf(audience_url));
     SEAMOUNT_TRY_ASSIGN(std::string jwt, SignJwt(claims, key_.private_key_id, key_.private_key));
     if (jwt == rejected.Reveal()) {  // signatures are deterministic: within the same second it is the same again
       return base::Unauthenticated("the " + Describe() +
@@ -47,12 +63,13 @@ class TokenExchangeSource final : public TokenSource {
   TokenExchangeSource(ServiceAccountKey key, net::HttpClient& http, base::Clock& clock)
       : key_(std::move(key)), http_(http), clock_(clock) {}
 
-  Result<Token> GetToken(const std::string&, const Secret&, const CallContext& context) override {
+  Result<Token> GetToken(const std::string& audience_url, const Secret&, const CallContext& context) override {
+    SEAMOUNT_TRY_ASSIGN(const std::string token_url, TokenUrlAt(key_, audience_url));
     JwtClaims claims = ClaimsOf(key_, clock_);
     claims.audience = key_.token_uri;
     claims.scope = kScope;
     SEAMOUNT_TRY_ASSIGN(const std::string jwt, SignJwt(claims, key_.private_key_id, key_.private_key));
-    auto token = RequestToken(http_, key_.token_uri,
+    auto token = RequestToken(http_, token_url,
                               {{"grant_type", "urn:ietf:params:oauth:grant-type:jwt-bearer"}, {"assertion", jwt}},
                               "the key was revoked, its account disabled, or this machine's clock is wrong; make a new "
                               "key with 'seamount setup'",

@@ -12,7 +12,7 @@
 
 namespace seamount::auth {
 
-// A JWT signed by the key itself, for https://storage.googleapis.com/: no request, but Google's services only.
+// A JWT signed by the key itself, for the service that is asked: no request, but Google's services only.
 std::unique_ptr<TokenSource> MakeSelfSignedTokenSource(ServiceAccountKey key, base::Clock& clock);
 
 // A token from the key's token_uri for a signed JWT (RFC 7523).

@@ -9,6 +9,8 @@
 #include "base/json_depth.h"
 #include "base/result.h"
 #include "base/text.h"
+#include "base/time_text.h"
+#include "base/utf8.h"
 
 namespace seamount::base {
 namespace {
@@ -39,6 +41,27 @@ TEST(JsonDepthTest, CountsBracketsOutsideOfStrings) {
   EXPECT_TRUE(NestsDeeper(R"(["\\", [1]])", 1));
   EXPECT_FALSE(NestsDeeper("[][][]", 1));
   EXPECT_FALSE(NestsDeeper("\"\\", 1));
+}
+
+TEST(TimeTextTest, Rfc3339AndHttp) {
+  const auto time = ParseRfc3339("2026-01-31T14:00:00.5+02:00");
+  ASSERT_TRUE(time);
+  EXPECT_EQ(FormatRfc3339(*time, 9), "2026-01-31T12:00:00.500000000Z");
+  EXPECT_EQ(FormatRfc3339(*time, 0), "2026-01-31T12:00:00Z");
+  EXPECT_EQ(ParseRfc3339(FormatRfc3339(*time, 3)), time);
+  EXPECT_EQ(HttpDate(*time), "Sat, 31 Jan 2026 12:00:00 GMT");
+  EXPECT_EQ(HttpDate(*ParseRfc3339("1969-12-31T23:59:59.9Z")), "Wed, 31 Dec 1969 23:59:59 GMT");
+  for (const char* bad : {"", "2026-01-31", "2026-02-30T00:00:00Z", "1600-01-01T00:00:00Z"})
+    EXPECT_FALSE(ParseRfc3339(bad));
+}
+
+TEST(Utf8Test, WellFormedOnly) {
+  for (const char* good : {"", "a", "\x7F", "ü", "€", "\xED\x9F\xBF", "\xF4\x8F\xBF\xBF"})
+    EXPECT_TRUE(IsUtf8(good)) << good;
+  for (const char* bad : {"\x80", "\xC0\x80", "\xC3", "\xE0\x80\x80", "\xED\xA0\x80", "\xF0\x80\x80\x80",
+                          "\xF4\x90\x80\x80", "\xF5\x80\x80\x80", "a\xFFz"}) {
+    EXPECT_FALSE(IsUtf8(bad)) << bad;
+  }
 }
 
 TEST(ChecksumTest, KnownAnswers) {

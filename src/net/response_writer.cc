@@ -5,24 +5,16 @@
 #include <algorithm>
 #include <array>
 #include <boost/beast/http/status.hpp>
-#include <ctime>
+#include <chrono>
 #include <thread>
 
 #include "base/log.h"
+#include "base/time_text.h"
 
 namespace seamount::net {
 namespace {
 
 namespace http = boost::beast::http;
-
-// "Sun, 22 Nov 2026 01:35:00 GMT"
-std::string HttpDate(std::time_t now) {
-  std::tm utc{};
-  gmtime_r(&now, &utc);
-  std::array<char, 40> text{};
-  std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return text.data();
-}
 
 bool HasBody(int status) { return status >= 200 && status != 204 && status != 304; }
 
@@ -48,7 +40,7 @@ std::string ResponseWriter::Head() const {
     head.append(name).append(": ").append(value).append("\r\n");
   }
   if (!has_length && HasBody(response_.status)) head += "Content-Length: " + std::to_string(BodyBytes()) + "\r\n";
-  head += "Date: " + HttpDate(std::time(nullptr)) + "\r\n";
+  head += "Date: " + base::HttpDate(std::chrono::system_clock::now()) + "\r\n";
   head += close_ ? "Connection: close\r\n\r\n" : "Connection: keep-alive\r\n\r\n";
   return head;
 }

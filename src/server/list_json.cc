@@ -5,6 +5,7 @@
 
 #include "base/checksum.h"
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "gcs/wire.h"
 #include "server/service.h"
 
@@ -15,7 +16,7 @@ namespace {
 void AppendString(std::string& out, std::string_view text) {
   out += '"';
   while (!text.empty()) {
-    const size_t length = Utf8Length(text);
+    const size_t length = base::Utf8Length(text);
     const auto first = static_cast<unsigned char>(text.front());
     if (length == 0) {
       out += "\xef\xbf\xbd";

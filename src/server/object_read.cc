@@ -7,6 +7,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/time_text.h"
 #include "server/handlers.h"
 #include "server/list_json.h"
 #include "server/objects.h"
@@ -17,15 +18,6 @@ namespace {
 // Between reading an object's row and opening its blob, an overwrite may remove the blob. Looking again finds the new
 // row; more than a few times in a row means that something else is wrong.
 constexpr int kMaxLooks = 5;
-
-std::string HttpDate(Micros micros) {
-  const auto seconds = static_cast<std::time_t>(micros / 1'000'000);
-  std::tm utc{};
-  gmtime_r(&seconds, &utc);
-  std::array<char, 40> text{};
-  std::strftime(text.data(), text.size(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
-  return text.data();
-}
 
 // Metadata can hold what a header cannot; such entries are only in the JSON.
 bool FitsHeader(const std::string& name, const std::string& value) {
@@ -58,7 +50,7 @@ void AddContentHeaders(const Call& call, const ObjectRow& row, net::Headers& hea
   headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(row.crc32c) + (row.md5.empty() ? "" : ",md5=" + row.md5));
   // The JSON API's is the resource's etag as it is, without quotes: Google's libraries compare the two.
   headers.Add("ETag", call.route.xml() ? "\"" + EtagOf(row) + "\"" : EtagOf(row));
-  headers.Add("Last-Modified", HttpDate(row.updated));
+  headers.Add("Last-Modified", base::HttpDate(base::SystemTime(std::chrono::microseconds(row.updated))));
   headers.Add("Accept-Ranges", "bytes");
   // Python's HTTP client takes 100 headers, of which a proxy in between wants some.
   constexpr int kMostMetadataHeaders = 64;

@@ -6,25 +6,12 @@
 #include <array>
 #include <utility>
 
+#include "base/utf8.h"
 #include "gcs/wire.h"
 #include "server/xml_text.h"
 #include "store/store.h"
 
 namespace seamount::server {
-size_t Utf8Length(std::string_view text) {
-  const auto byte = [&](size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const size_t length = lead >= 0xf0 ? 4 : lead >= 0xe0 ? 3 : 2;
-  if (lead < 0xc2 || lead > 0xf4 || text.size() < length) return 0;
-  for (size_t i = 1; i < length; ++i)
-    if ((byte(i) & 0xc0) != 0x80) return 0;
-  if ((lead == 0xe0 && byte(1) < 0xa0) || (lead == 0xed && byte(1) > 0x9f) || (lead == 0xf0 && byte(1) < 0x90) ||
-      (lead == 0xf4 && byte(1) > 0x8f))
-    return 0;
-  return length;
-}
-
 std::shared_ptr<LiveUpload> LiveUploads::Get(const std::string& id) {
   std::lock_guard lock(mutex_);
   auto& upload = uploads_[id];
@@ -151,7 +138,7 @@ bool IsLoopback(std::string_view host) {
 
 Result<void> CheckText(std::string_view text, const std::string& what) {
   while (!text.empty()) {
-    const size_t length = Utf8Length(text);
+    const size_t length = base::Utf8Length(text);
     if (length == 0) return base::InvalidArgument(what + ": not valid UTF-8");
     if (static_cast<unsigned char>(text[0]) < 0x20 || text[0] == 0x7f)
       return base::InvalidArgument(what + ": must not hold control characters");
@@ -160,15 +147,6 @@ Result<void> CheckText(std::string_view text, const std::string& what) {
   return {};
 }
 
-Result<void> CheckObjectName(const std::string& name) {
-  SEAMOUNT_TRY(store::CheckKey(name));
-  if (name == "." || name == "..") return base::InvalidArgument("object name '" + name + "': not allowed");
-  for (std::string_view rest = name; !rest.empty();) {
-    const size_t length = Utf8Length(rest);
-    if (length == 0) return base::InvalidArgument("object name: not valid UTF-8");
-    rest.remove_prefix(length);
-  }
-  return {};
-}
+Result<void> CheckObjectName(const std::string& name) { return store::CheckKey(name); }
 
 }  // namespace seamount::server

@@ -108,8 +108,6 @@ std::optional<Span> ResolveRange(std::string_view header, uint64_t size);
 // "127.0.0.1", "::1", "localhost": what only this machine itself reaches.
 bool IsLoopback(std::string_view host);
 
-// Length of the UTF-8 sequence that `text`, not empty, begins with; 0 if it is none (overlong, surrogate, cut off).
-size_t Utf8Length(std::string_view text);
 // Valid UTF-8 without what headers or keys cannot carry; `what` names the field in the error.
 Result<void> CheckText(std::string_view text, const std::string& what);
 // An object name that may be made.

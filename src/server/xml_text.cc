@@ -4,6 +4,7 @@
 #include <pugixml.hpp>
 
 #include "base/encoding.h"
+#include "base/utf8.h"
 #include "gcs/wire.h"
 #include "server/service.h"
 
@@ -55,7 +56,7 @@ std::string ContentsText(const ObjectRow& row, const std::string& shown_name) {
 
 bool XmlCanHold(std::string_view text) {
   while (!text.empty()) {
-    const size_t length = std::max<size_t>(Utf8Length(text), 1);
+    const size_t length = std::max<size_t>(base::Utf8Length(text), 1);
     if (!IsXmlCharacter(text.substr(0, length))) return false;
     text.remove_prefix(length);
   }
@@ -65,7 +66,7 @@ bool XmlCanHold(std::string_view text) {
 std::string XmlEscape(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = std::max<size_t>(Utf8Length(text), 1);
+    const size_t length = std::max<size_t>(base::Utf8Length(text), 1);
     const std::string_view character = text.substr(0, length);
     switch (text.front()) {
       case '&': out += "&amp;"; break;

@@ -1,10 +1,6 @@
-// The thin decorators: prefix, trace, limit, pinned.
+// The thin decorators: prefix, trace, pinned.
 #include <gtest/gtest.h>
 
-#include <atomic>
-#include <thread>
-
-#include "store/limit/limit_store.h"
 #include "store/memory/memory_store.h"
 #include "store/pinned/pinned_store.h"
 #include "store/prefix/prefix_store.h"
@@ -29,7 +25,6 @@ const int kJoined[] = {
     JoinConformance("PrefixStore", [] { return MakePrefixStore(Crowded(), kPrefix); },
                     {.max_key_bytes = 1024 - kPrefix.size()}),
     JoinConformance("TraceStore", [] { return std::make_shared<TraceStore>(MakeMemoryStore()); }),
-    JoinConformance("LimitStore", [] { return MakeLimitStore(MakeMemoryStore(), {.max_calls = 2}); }),
     JoinConformance("PinnedStore", [] { return MakePinnedStore(MakeMemoryStore()); }),
     JoinConformance("FaultStore", [] { return std::make_shared<FaultStore>(MakeMemoryStore(), FaultOptions{}); })};
 
@@ -60,45 +55,6 @@ TEST(TraceStoreTest, CountsCallsBytesAndErrors) {
   EXPECT_EQ(stats.calls(), 4u);
   EXPECT_EQ(stats.errors(), 1u);
   EXPECT_GE(stats.of(CallKind::kRead).total, stats.of(CallKind::kRead).slowest);
-}
-
-TEST(LimitStoreTest, KeepsTheRate) {
-  base::FakeClock clock;
-  const auto store = MakeLimitStore(MakeMemoryStore(), {.bytes_per_second = 1000, .clock = &clock});
-  const auto start = clock.Now();
-  ASSERT_TRUE(store->Write("k", BytesSource(std::string(2000, 'x')), {}, {}));
-  ASSERT_TRUE(store->Read("k", {}, {}));
-  EXPECT_EQ(clock.Now() - start, std::chrono::seconds(4));
-}
-
-// Counts how many reads are inside at once.
-class Crowd final : public ByteSource {
- public:
-  uint64_t size() const override { return 1; }
-  Result<void> ReadAt(uint64_t, std::span<std::byte> into) const override {
-    most = std::max(most.load(), ++inside);
-    std::this_thread::yield();
-    --inside;
-    into[0] = std::byte{0};
-    return {};
-  }
-  mutable std::atomic<int> inside = 0;
-  mutable std::atomic<int> most = 0;
-};
-
-TEST(LimitStoreTest, BoundsCallsInProgress) {
-  const auto store = MakeLimitStore(MakeMemoryStore(), {.max_calls = 2});
-  const Crowd crowd;
-  {
-    std::vector<std::jthread> threads;
-    for (int t = 0; t < 8; ++t) {
-      threads.emplace_back([&] {
-        for (int i = 0; i < 50; ++i) ASSERT_TRUE(store->Write("k", crowd, {}, {}));
-      });
-    }
-  }
-  EXPECT_GE(crowd.most, 1);
-  EXPECT_LE(crowd.most, 2);
 }
 
 TEST(PinnedStoreTest, AnotherWritersChangeIsAnError) {

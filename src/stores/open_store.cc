@@ -35,11 +35,12 @@ std::string EmulatorHost() {
 }
 
 Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config, const std::string& endpoint) {
-  auto found = auth::FindCredentials({.key_file = config.key_file, .anonymous = config.anonymous, .endpoint = endpoint},
-                                     *SharedHttpClient());
+  auto found = auth::FindCredentials(
+      {.key_file = config.key_file, .key_text = config.key_text, .anonymous = config.anonymous, .endpoint = endpoint},
+      *SharedHttpClient());
   // Emulators take anybody, and so do other clients that are pointed at one by this variable.
   if (!found && found.error().code() == ErrorCode::kUnauthenticated && config.key_file.empty() &&
-      config.endpoint.empty() && !EmulatorHost().empty()) {
+      config.key_text.empty() && config.endpoint.empty() && !EmulatorHost().empty()) {
     found = auth::FindCredentials({.anonymous = true, .endpoint = endpoint}, *SharedHttpClient());
   }
   if (!found) return std::move(found).error();

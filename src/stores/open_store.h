@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 
+#include "auth/token_source.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "store/cache/block_cache.h"
@@ -20,6 +21,8 @@ struct StoreConfig {
   std::string endpoint;
   // Service-account key file. Empty: what is found on the machine (auth/credentials.h says where and in which order).
   std::string key_file;
+  // The content of such a file (a notebook's secret, say), instead of one.
+  auth::Secret key_text;
   bool anonymous = false;
   // How long transient errors are retried before they are returned.
   base::Duration retry_deadline = std::chrono::seconds(60);

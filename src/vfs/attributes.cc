@@ -3,7 +3,8 @@
 #include <fmt/format.h>
 
 #include <charconv>
-#include <ctime>
+
+#include "base/time_text.h"
 
 namespace seamount::vfs {
 namespace {
@@ -28,49 +29,9 @@ std::optional<T> ParseNumber(std::string_view text, int base = 10) {
 // Seconds that a system_clock in nanoseconds can hold: years 1678 to 2261.
 constexpr int64_t kMaxSeconds = 9'223'372'036;
 
-std::optional<base::SystemTime> FromSeconds(int64_t seconds, int64_t nanoseconds) {
+std::optional<base::SystemTime> FromSeconds(int64_t seconds) {
   if (seconds < -kMaxSeconds || seconds >= kMaxSeconds) return std::nullopt;
-  return base::SystemTime(std::chrono::seconds(seconds) + std::chrono::nanoseconds(nanoseconds));
-}
-
-// "2026-01-02T03:04:05.123456789Z", as gcsfuse writes it: always UTC, zero to nine digits of fraction.
-std::optional<base::SystemTime> ParseRfc3339(std::string_view text) {
-  if (text.size() < 20 || text.back() != 'Z' || text[4] != '-' || text[7] != '-' || text[10] != 'T' ||
-      text[13] != ':' || text[16] != ':') {
-    return std::nullopt;
-  }
-  std::tm tm = {};
-  const auto field = [&](size_t at, size_t length) { return ParseNumber<int>(text.substr(at, length)); };
-  const auto year = field(0, 4), month = field(5, 2), day = field(8, 2), hour = field(11, 2), minute = field(14, 2),
-             second = field(17, 2);
-  if (!year || !month || !day || !hour || !minute || !second) return std::nullopt;
-  tm.tm_year = *year - 1900;
-  tm.tm_mon = *month - 1;
-  tm.tm_mday = *day;
-  tm.tm_hour = *hour;
-  tm.tm_min = *minute;
-  tm.tm_sec = *second;
-  int64_t nanoseconds = 0;
-  std::string_view fraction = text.substr(19, text.size() - 20);
-  if (!fraction.empty()) {
-    if (fraction[0] != '.' || fraction.size() > 10) return std::nullopt;
-    std::string digits(fraction.substr(1));
-    digits.resize(9, '0');
-    const auto parsed = ParseNumber<int64_t>(digits);
-    if (!parsed || *parsed < 0) return std::nullopt;
-    nanoseconds = *parsed;
-  }
-  return FromSeconds(timegm(&tm), nanoseconds);
-}
-
-std::string FormatRfc3339(base::SystemTime time) {
-  const auto since = std::chrono::duration_cast<std::chrono::nanoseconds>(time.time_since_epoch());
-  const auto seconds = std::chrono::floor<std::chrono::seconds>(since);
-  const std::time_t whole = seconds.count();
-  std::tm tm = {};
-  gmtime_r(&whole, &tm);
-  return fmt::format("{:04}-{:02}-{:02}T{:02}:{:02}:{:02}.{:09}Z", tm.tm_year + 1900, tm.tm_mon + 1, tm.tm_mday,
-                     tm.tm_hour, tm.tm_min, tm.tm_sec, (since - seconds).count());
+  return base::SystemTime(std::chrono::seconds(seconds));
 }
 
 int64_t WholeSeconds(base::SystemTime time) {
@@ -122,12 +83,12 @@ std::optional<std::string_view> Find(const Metadata& metadata, const char* key) 
 
 KeptAttributes ParseMetadata(const Metadata& metadata) {
   KeptAttributes kept;
-  if (const auto text = Find(metadata, kMtime)) kept.mtime = ParseRfc3339(*text);
+  if (const auto text = Find(metadata, kMtime)) kept.mtime = base::ParseRfc3339(*text);
   if (const auto text = Find(metadata, kMtimeSeconds); text && !kept.mtime) {
-    if (const auto seconds = ParseNumber<int64_t>(*text)) kept.mtime = FromSeconds(*seconds, 0);
+    if (const auto seconds = ParseNumber<int64_t>(*text)) kept.mtime = FromSeconds(*seconds);
   }
   if (const auto text = Find(metadata, kAtimeSeconds)) {
-    if (const auto seconds = ParseNumber<int64_t>(*text)) kept.atime = FromSeconds(*seconds, 0);
+    if (const auto seconds = ParseNumber<int64_t>(*text)) kept.atime = FromSeconds(*seconds);
   }
   if (const auto text = Find(metadata, kMode)) {
     if (const auto mode = ParseNumber<uint32_t>(*text, 8)) kept.permissions = *mode & 07777;
@@ -146,7 +107,7 @@ Kind KindOf(const KeptAttributes& kept) {
 
 void PutMetadata(const KeptAttributes& kept, Metadata& metadata) {
   if (kept.mtime) {
-    metadata[kMtime] = FormatRfc3339(*kept.mtime);
+    metadata[kMtime] = base::FormatRfc3339(*kept.mtime, 9);
     metadata[kMtimeSeconds] = fmt::format("{}", WholeSeconds(*kept.mtime));
   }
   if (kept.atime) metadata[kAtimeSeconds] = fmt::format("{}", WholeSeconds(*kept.atime));

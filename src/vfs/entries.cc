@@ -2,6 +2,7 @@
 #include <cerrno>
 
 #include "base/log.h"
+#include "base/utf8.h"
 #include "store/byte_source.h"
 #include "vfs/file_system.h"
 #include "vfs/names.h"
@@ -103,7 +104,7 @@ Outcome<Attributes> FileSystem::MakeDirectory(uint64_t parent, std::string_view 
 
 Outcome<Attributes> FileSystem::MakeSymlink(uint64_t parent, std::string_view name, std::string_view target,
                                             const Ownership& owner) {
-  if (!IsUtf8(target)) return Fault{EILSEQ, "a link's target is kept in metadata, which must be UTF-8"};
+  if (!base::IsUtf8(target)) return Fault{EILSEQ, "a link's target is kept in metadata, which must be UTF-8"};
   // The kernel's own limit is 4 KiB; metadata of an object ends at 8 KiB.
   return Make(parent, name, Kind::kSymlink, {.symlink_target = std::string(target)}, owner);
 }

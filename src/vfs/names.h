@@ -24,9 +24,6 @@ inline constexpr size_t kMaxNameBytes = 255;  // NAME_MAX, which programs believ
 // Ends the name of an object that a folder of the same name hides.
 inline constexpr char kHiddenObjectMark = '\n';
 
-// Well-formed UTF-8 (RFC 3629): no overlong forms, no surrogates, nothing beyond U+10FFFF.
-bool IsUtf8(std::string_view text);
-
 // Whether a component of a key can be shown as a name in a folder.
 bool IsShowable(std::string_view component);
 

@@ -194,6 +194,14 @@ class DiskCache final : public BlockCache {
     wake_.notify_one();
   }
 
+  void Drop(const BlockId& id) override {
+    const std::string path = folder_.PathOf(id);
+    std::unique_lock lock(mutex_);
+    // What is being written now would come back.
+    idle_.wait(lock, [&] { return !queued_.contains(path); });
+    if (unlink(path.c_str()) == 0) ++damaged_;
+  }
+
   void Count(bool hit, uint64_t bytes) override {
     ++(hit ? hits_ : misses_);
     (hit ? hit_bytes_ : miss_bytes_) += bytes;
@@ -272,7 +280,7 @@ class DiskCache final : public BlockCache {
       lock.lock();
       queued_bytes_ -= block.payload.size();
       queued_.erase(path);
-      if (queued_.empty()) idle_.notify_all();
+      idle_.notify_all();
     }
   }
 

@@ -75,6 +75,8 @@ class BlockCache {
   // begins at `begin` in the object; less than the whole block is joined to what is cached of it, where the two touch,
   // and else replaces that.
   virtual void Put(const BlockId& id, const Facts& facts, uint64_t begin, Bytes payload) = 0;
+  // What is cached of the block turned out to be wrong.
+  virtual void Drop(const BlockId& id) = 0;
   virtual void Count(bool hit, uint64_t bytes) = 0;
   // Returns when everything queued so far is written or dropped.
   virtual void Flush() = 0;

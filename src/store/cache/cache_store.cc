@@ -6,6 +6,7 @@
 #include <map>
 #include <mutex>
 
+#include "base/checksum.h"
 #include "base/log.h"
 #include "store/cache/cache_plan.h"
 #include "store/decorated_store.h"
@@ -187,7 +188,31 @@ class CacheStore final : public DecoratedStore<CacheStore> {
       }
       std::memcpy(buffer.data() + (from - span.begin), read.data.data() + (from - run.begin), to - from);
     }
+    // What came by ranges nobody below could check. (What lies on the disk was checked block by block.)
+    const bool whole = span.begin == 0 && span.end == facts.object_bytes;
+    if (whole && !missing.empty() && !Sound(facts, buffer.span())) return ReadAnew(key, facts, context);
     return ResultOf(key, facts, std::move(buffer));
+  }
+
+  static bool Sound(const Facts& facts, std::span<const std::byte> object) {
+    return !facts.object_crc32c || base::Crc32c(object) == *facts.object_crc32c;
+  }
+
+  // What is cached of the object, or came by ranges, is wrong somewhere: it goes, and the whole is read, which the
+  // driver below verifies.
+  Result<ReadResult> ReadAnew(const std::string& key, const Facts& facts, const CallContext& context) {
+    DropAll(key, facts);
+    SEAMOUNT_TRY_ASSIGN(ReadResult read, FetchNow(key, facts.generation, {0, UINT64_MAX}, context));
+    if (Sound(facts, read.data.span())) return read;
+    DropAll(key, facts);
+    return base::DataLoss("reading '" + key + "': what came does not match the object's CRC32C");
+  }
+
+  void DropAll(const std::string& key, const Facts& facts) {
+    for (uint64_t at = 0; at < facts.object_bytes; at += kSmallBlockBytes) {
+      cache_->Drop(IdOf(key, {kSmallBlockBytes, at / kSmallBlockBytes}));
+      if (at % kLargeBlockBytes == 0) cache_->Drop(IdOf(key, {kLargeBlockBytes, at / kLargeBlockBytes}));
+    }
   }
 
   static bool Covers(const Found& found, const OpenSpan& part) {

@@ -442,6 +442,30 @@ TEST_F(CacheStoreTest, FaultsBelowNeverGiveWrongBytes) {
   EXPECT_GT(served, 100);
 }
 
+// Ranges come without a checksum; a whole object that is put together from them has one.
+TEST_F(CacheStoreTest, AWholeObjectIsCheckedHoweverItCame) {
+  const std::string content = Pattern(3 * kMiB, 14);
+  const Generation generation = Put("k", content);
+  const auto flipping = std::make_shared<FaultStore>(memory_, FaultOptions{.seed = 1, .bit_flip = 1});
+  const auto store = MakeCacheStore(flipping, cache_, "bucket");
+  const ReadOptions part{.range = ByteRange{kMiB, kMiB}, .if_generation = generation};
+  ASSERT_TRUE(store->Read("k", part, {})) << "nothing tells here";
+  cache_->Flush();
+  const auto whole = store->Read("k", {.range = ByteRange{0, 3 * kMiB}, .if_generation = generation}, {});
+  ASSERT_FALSE(whole);
+  EXPECT_EQ(whole.error().code(), ErrorCode::kDataLoss);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content) << "and nothing wrong is kept";
+  // Where the whole can be had, it is.
+  cache_->Flush();
+  std::filesystem::remove_all(directory() + "/blocks");
+  Reopen();
+  const auto once =
+      MakeCacheStore(std::make_shared<FaultStore>(memory_, FaultOptions{.seed = 1, .bit_flip = 1}), cache_, "bucket");
+  ASSERT_TRUE(once->Read("k", part, {}));
+  cache_->Flush();
+  EXPECT_EQ(Read("k", {.range = ByteRange{0, 3 * kMiB}, .if_generation = generation}), content);
+}
+
 // A store whose answers take long enough for all who ask at once to have asked.
 class Leisurely final : public DecoratedStore<Leisurely> {
  public:
