@@ -27,6 +27,21 @@ def store(server):
     )
 
 
+def test_our_key_file(server):
+    Lab(server).client.create_bucket("winds")
+    store = GCSStore(
+        "winds",
+        service_account_path=str(server.admin_key),
+        config={"base_url": server.endpoint},
+        client_options={"allow_http": True},
+        retry_config={"max_retries": 0},
+    )
+    store.put("x", b"hello")
+    assert bytes(store.get("x").bytes()) == b"hello"
+    Lab(server).client.bucket("winds").blob("strange\uffff").upload_from_string(b"1")
+    assert names(store) == ["strange\uffff", "x"]  # which XML cannot hold
+
+
 def names(store, *args, **options) -> list[str]:
     return [entry["path"] for page in store.list(*args, **options) for entry in page]
 

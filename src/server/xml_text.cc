@@ -1,6 +1,8 @@
 #include "server/xml_text.h"
 
 #include <algorithm>
+#include <array>
+#include <cstdio>
 #include <pugixml.hpp>
 
 #include "base/encoding.h"
@@ -28,11 +30,15 @@ std::string_view ErrorName(int status) {
   }
 }
 
-// One character as UTF-8, or a byte that begins none.
-bool IsXmlCharacter(std::string_view character) {
+// One character as UTF-8 that XML 1.0 has no place for, as a reference; empty for all others.
+std::string ReferenceTo(std::string_view character) {
   const auto first = static_cast<unsigned char>(character.front());
-  if (character.size() == 1) return (first >= 0x20 && first < 0x80) || first == '\t';
-  return character != "\xef\xbf\xbe" && character != "\xef\xbf\xbf";
+  if (character == "\xef\xbf\xbe") return "&#xFFFE;";
+  if (character == "\xef\xbf\xbf") return "&#xFFFF;";
+  if (character.size() > 1 || first >= 0x20 || first == '\t') return "";
+  std::array<char, 8> reference{};
+  std::snprintf(reference.data(), reference.size(), "&#x%X;", first);
+  return reference.data();
 }
 
 std::string Element(const char* name, std::string_view text) {
@@ -54,27 +60,21 @@ std::string ContentsText(const ObjectRow& row, const std::string& shown_name) {
 
 }  // namespace
 
-bool XmlCanHold(std::string_view text) {
-  while (!text.empty()) {
-    const size_t length = std::max<size_t>(base::Utf8Length(text), 1);
-    if (!IsXmlCharacter(text.substr(0, length))) return false;
-    text.remove_prefix(length);
-  }
-  return true;
-}
-
 std::string XmlEscape(std::string_view text) {
   std::string out;
   while (!text.empty()) {
-    const size_t length = std::max<size_t>(base::Utf8Length(text), 1);
-    const std::string_view character = text.substr(0, length);
-    switch (text.front()) {
+    const size_t length = base::Utf8Length(text);
+    const std::string_view character = text.substr(0, std::max<size_t>(length, 1));
+    switch (character.front()) {
       case '&': out += "&amp;"; break;
       case '<': out += "&lt;"; break;
       case '>': out += "&gt;"; break;
-      default: out += IsXmlCharacter(character) ? character : "?";
+      default: {
+        const std::string reference = ReferenceTo(character);
+        out += length == 0 ? "?" : reference.empty() ? character : std::string_view(reference);
+      }
     }
-    text.remove_prefix(length);
+    text.remove_prefix(character.size());
   }
   return out;
 }
@@ -86,18 +86,14 @@ std::string XmlErrorText(int status, const std::string& message) {
 }
 
 std::string XmlListText(const XmlListQuery& query, const Listing& listing) {
-  const bool url_encoded =
-      query.url_encoded || !XmlCanHold(query.list.prefix) || !XmlCanHold(query.list.delimiter) ||
-      !XmlCanHold(query.after) || !std::ranges::all_of(listing.prefixes, XmlCanHold) ||
-      !std::ranges::all_of(listing.objects, [](const ObjectRow& row) { return XmlCanHold(row.name); });
-  const auto shown = [&](const std::string& name) { return url_encoded ? base::PercentEncode(name) : name; };
+  const auto shown = [&](const std::string& name) { return query.url_encoded ? base::PercentEncode(name) : name; };
   const bool truncated = !listing.next_page_token.empty();
   std::string xml = kHead + std::string("<ListBucketResult") + kNamespace;
   xml += Element("Name", query.bucket) + Element("Prefix", shown(query.list.prefix));
   if (!query.list.delimiter.empty()) xml += Element("Delimiter", shown(query.list.delimiter));
   xml += Element("MaxKeys", std::to_string(query.list.max_results));
   xml += Element("IsTruncated", truncated ? "true" : "false");
-  if (url_encoded) xml += Element("EncodingType", "url");
+  if (query.url_encoded) xml += Element("EncodingType", "url");
   if (query.version_2) {
     xml += Element("KeyCount", std::to_string(listing.objects.size() + listing.prefixes.size()));
     if (!query.after.empty()) xml += Element("StartAfter", shown(query.after));

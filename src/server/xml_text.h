@@ -12,9 +12,9 @@
 
 namespace seamount::server {
 
-// Whether XML 1.0 can hold it: control characters, U+FFFE and U+FFFF cannot be written, not even escaped.
-bool XmlCanHold(std::string_view text);
-// What XML cannot hold becomes '?'.
+// Control characters, U+FFFE and U+FFFF have no place in XML 1.0: they become references (&#x1;), as in Amazon's
+// answers, which lenient readers take for what they are and strict ones refuse; none takes them for another name. What
+// is not UTF-8 becomes '?'.
 std::string XmlEscape(std::string_view text);
 
 // The code is that of the status, but for messages that begin so: BadDigest.
@@ -28,7 +28,6 @@ struct XmlListQuery {
   std::string after;         // start-after or marker, as the client gave it
   bool url_encoded = false;  // encoding-type=url
 };
-// A page with names that XML cannot hold is URL-encoded, and says so, whatever was asked.
 std::string XmlListText(const XmlListQuery& query, const Listing& listing);
 
 std::string XmlCopyText(const ObjectRow& row);
