@@ -10,6 +10,7 @@
 #include <cstring>
 
 #include "auth/credential_fields.h"
+#include "base/fd.h"
 #include "net/url.h"
 
 namespace seamount::auth {
@@ -17,20 +18,6 @@ namespace {
 
 constexpr size_t kMaxFileBytes = 64 << 10;  // as CredentialFields takes
 constexpr mode_t kOthers = S_IRWXG | S_IRWXO;
-
-class File {
- public:
-  explicit File(const std::string& path) : fd_(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {}
-  ~File() {
-    if (fd_ >= 0) close(fd_);
-  }
-  File(const File&) = delete;
-  File& operator=(const File&) = delete;
-  int fd() const { return fd_; }
-
- private:
-  int fd_;
-};
 
 Error CannotOpen(const std::string& path, int error) {
   const std::string name = "key file '" + path + "'";
@@ -46,16 +33,16 @@ Error CannotOpen(const std::string& path, int error) {
 }  // namespace
 
 Result<Secret> ReadCredentialFile(const std::string& path) {
-  const File file(path);
-  if (file.fd() < 0) return CannotOpen(path, errno);
+  const base::Fd file(open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK));
+  if (!file) return CannotOpen(path, errno);
   struct stat status {};
-  if (fstat(file.fd(), &status) != 0) return CannotOpen(path, errno);
+  if (fstat(file.get(), &status) != 0) return CannotOpen(path, errno);
   if (!S_ISREG(status.st_mode)) return BadCredential(path, "is not a file");
   if (static_cast<uint64_t>(status.st_size) > kMaxFileBytes) {
     return BadCredential(path, "is larger than 64 KiB (expected a service-account key)");
   }
   std::string text(static_cast<size_t>(status.st_size), '\0');
-  const ssize_t size = pread(file.fd(), text.data(), text.size(), 0);
+  const ssize_t size = pread(file.get(), text.data(), text.size(), 0);
   if (size < 0) return CannotOpen(path, errno);
   text.resize(static_cast<size_t>(size));
   // Before any advice on its mode: whatever else it is shall keep the one it has.

@@ -1,8 +1,7 @@
-// The thin decorators: prefix, trace, pinned.
+// The thin decorators: prefix, trace.
 #include <gtest/gtest.h>
 
 #include "store/memory/memory_store.h"
-#include "store/pinned/pinned_store.h"
 #include "store/prefix/prefix_store.h"
 #include "store/testing/conformance.h"
 #include "store/testing/fault_store.h"
@@ -25,7 +24,6 @@ const int kJoined[] = {
     JoinConformance("PrefixStore", [] { return MakePrefixStore(Crowded(), kPrefix); },
                     {.max_key_bytes = 1024 - kPrefix.size()}),
     JoinConformance("TraceStore", [] { return std::make_shared<TraceStore>(MakeMemoryStore()); }),
-    JoinConformance("PinnedStore", [] { return MakePinnedStore(MakeMemoryStore()); }),
     JoinConformance("FaultStore", [] { return std::make_shared<FaultStore>(MakeMemoryStore(), FaultOptions{}); })};
 
 TEST(PrefixStoreTest, StaysBelowItsPrefix) {
@@ -55,18 +53,6 @@ TEST(TraceStoreTest, CountsCallsBytesAndErrors) {
   EXPECT_EQ(stats.calls(), 4u);
   EXPECT_EQ(stats.errors(), 1u);
   EXPECT_GE(stats.of(CallKind::kRead).total, stats.of(CallKind::kRead).slowest);
-}
-
-TEST(PinnedStoreTest, AnotherWritersChangeIsAnError) {
-  const std::shared_ptr<Store> bucket = MakeMemoryStore();
-  const auto store = MakePinnedStore(bucket);
-  ASSERT_TRUE(bucket->Write("k", BytesSource("old"), {}, {}));
-  EXPECT_EQ((*store->Read("k", {}, {}))->data.view(), "old");
-  ASSERT_TRUE(bucket->Write("k", BytesSource("new"), {}, {}));
-  EXPECT_EQ(store->Read("k", {}, {}).error().code(), ErrorCode::kPreconditionFailed);
-  EXPECT_EQ(store->Stat("k", {}).error().code(), ErrorCode::kPreconditionFailed);
-  ASSERT_TRUE(bucket->Delete("k", {}, {}));
-  EXPECT_EQ(store->Read("k", {}, {}).error().code(), ErrorCode::kPreconditionFailed);
 }
 
 TEST(FaultStoreTest, FaultsFollowTheSeed) {

@@ -1,5 +1,5 @@
 // Store: a flat map from keys to immutable objects, as buckets offer it. Everything above speaks this interface;
-// drivers (memory, file, gcs) and decorators (retry, limit, cache, prefix, trace, pinned) implement it.
+// drivers (memory, file, gcs) and decorators (retry, cache, listing, prefix, trace) implement it.
 //
 // Contract, checked for every driver and decorator by store/testing/conformance.h:
 // - Calls block, may come from any number of threads, and honour CallContext (Cancelled on stop, Unavailable past the

@@ -221,6 +221,18 @@ bool FileFolder::IsPublic(const OpenedFile& file) {
   }
 }
 
+FolderStamp FileFolder::StampOf(const std::string& folder) {
+  const Fd fd = OpenFolder(folder);
+  struct stat status {};
+  if (!fd || fstat(fd.get(), &status) != 0) return {};
+  FolderStamp stamp{.inode = status.st_ino, .mtime_ns = MtimeOf(status)};
+  stamp.ctime_ns = static_cast<int64_t>(status.st_ctim.tv_sec) * 1'000'000'000 + status.st_ctim.tv_nsec;
+  const auto now = std::chrono::system_clock::now().time_since_epoch();
+  const auto changed = std::chrono::nanoseconds(std::max(stamp.mtime_ns, stamp.ctime_ns));
+  stamp.settled = now - changed > std::chrono::seconds(1);
+  return stamp;
+}
+
 bool FileFolder::IsOurs(const OpenedFile& file) {
   if (ReadAttribute(file.fd.get())) return true;
   const auto root = Root();
@@ -250,7 +262,10 @@ Result<void> FileFolder::ForEntries(const std::string& folder, const std::functi
       if (fstatat(raw, entry->d_name, &status, AT_SYMLINK_NOFOLLOW) != 0) continue;
       link = S_ISLNK(status.st_mode);
     }
-    if (link && fstatat(raw, entry->d_name, &status, 0) != 0) continue;
+    if (link && fstatat(raw, entry->d_name, &status, 0) != 0) {
+      if (!each({.name = std::string(name), .folder = false, .link = true})) return {};
+      continue;
+    }
     if (link || type == DT_UNKNOWN) {
       type = S_ISDIR(status.st_mode) ? DT_DIR : S_ISREG(status.st_mode) ? DT_REG : DT_UNKNOWN;
     }

@@ -15,6 +15,7 @@
 #include "base/result.h"
 #include "store/file/file_record.h"
 #include "store/file/file_store.h"
+#include "store/file/folder_orders.h"
 #include "store/generation.h"
 
 namespace seamount::store {
@@ -30,7 +31,7 @@ struct OpenedFile {
 struct FolderEntry {
   std::string name;
   bool folder = false;
-  bool link = false;  // to a folder: not followed
+  bool link = false;  // to a folder (not followed), or to nowhere
 };
 
 class FileFolder {
@@ -49,6 +50,9 @@ class FileFolder {
   // What lies in a folder ("" is the directory), sorted by nothing; nothing at all where it is no folder. `each` may
   // end it with false.
   Result<void> ForEntries(const std::string& folder, const std::function<bool(FolderEntry entry)>& each);
+  // As it is now; all zero where it cannot be had.
+  FolderStamp StampOf(const std::string& folder);
+  FolderOrders& orders() { return orders_; }
   // Whether everybody on the machine may read the file: it, and the folders it is in.
   bool IsPublic(const OpenedFile& file);
 
@@ -90,6 +94,7 @@ class FileFolder {
 
   const std::string directory_;
   const FileStoreOptions options_;
+  FolderOrders orders_;
   std::mutex mutex_;
   Fd root_;
   bool prepared_ = false;

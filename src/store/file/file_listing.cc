@@ -4,18 +4,12 @@
 
 #include "base/log.h"
 #include "store/file/file_names.h"
+#include "store/file/folder_orders.h"
 
 namespace seamount::store {
 namespace {
 
 using StatKey = std::function<Result<std::optional<ObjectInfo>>(const std::string& key)>;
-
-// A file or folder whose part of the key is known.
-struct Named {
-  std::string key;   // a folder's ends with '/'
-  std::string path;  // relative to the directory
-  bool folder = false;
-};
 
 bool Overlaps(std::string_view a, std::string_view b) { return a.starts_with(b) || b.starts_with(a); }
 
@@ -48,27 +42,37 @@ class Listing {
   }
 
   // The entries of one folder, in the order of the keys below them.
-  Result<std::vector<Named>> Sorted(const std::string& path, const std::string& key) {
-    std::vector<Named> named;
+  Result<NamedEntries> Sorted(const std::string& path, const std::string& key) {
+    const FolderStamp stamp = folder_.StampOf(path);
+    if (auto kept = folder_.orders().Find(path, stamp)) return kept;
+    std::vector<NamedEntry> named;
+    simple_ = true;
     SEAMOUNT_TRY(Gather(path, key, "", named));
-    std::sort(named.begin(), named.end(),
-              [](const Named& a, const Named& b) { return a.key != b.key ? a.key < b.key : a.path < b.path; });
+    std::sort(named.begin(), named.end(), [](const NamedEntry& a, const NamedEntry& b) {
+      return a.key != b.key ? a.key < b.key : a.path < b.path;
+    });
     // A file may be found under both its names for a moment; it is one object.
-    const auto same = [](const Named& a, const Named& b) { return a.key == b.key; };
+    const auto same = [](const NamedEntry& a, const NamedEntry& b) { return a.key == b.key; };
     named.erase(std::unique(named.begin(), named.end(), same), named.end());
-    return named;
+    auto entries = std::make_shared<const std::vector<NamedEntry>>(std::move(named));
+    if (simple_) folder_.orders().Keep(path, stamp, entries);
+    return NamedEntries(std::move(entries));
   }
 
   Result<void> Gather(const std::string& path, const std::string& key, const std::string& pending,
-                      std::vector<Named>& named) {
+                      std::vector<NamedEntry>& named) {
     SEAMOUNT_TRY(CheckContext(context_));
     std::vector<std::pair<std::string, std::string>> cut;  // path and text so far of names that go on in a folder
     SEAMOUNT_TRY(folder_.ForEntries(path, [&](const FolderEntry& entry) {
       const auto name = ReadFileName(entry.name, entry.folder, pending);
       if (!name) return true;
       const std::string entry_path = path.empty() ? entry.name : path + "/" + entry.name;
-      if (entry.link) {
+      // What a link leads to, or a folder within holds, changes without this one.
+      if (entry.link || name->continues) simple_ = false;
+      if (entry.link && entry.folder) {
         LeftOut(entry_path, "a symbolic link to a folder is not followed");
+      } else if (entry.link) {
+        return true;  // it leads nowhere
       } else if (name->continues) {
         cut.emplace_back(entry_path, name->text);
       } else {
@@ -86,7 +90,7 @@ class Listing {
               "listing '" + folder_.directory() + "': left out '" + path + "': " + std::string(why));
   }
 
-  static bool IsObject(const Named& file) {
+  static bool IsObject(const NamedEntry& file) {
     if (!CheckKey(file.key)) return false;
     const std::string path = PathOfKey(file.key);
     return file.path == path || file.path == path + std::string(kBesideFolder);
@@ -102,7 +106,7 @@ class Listing {
 
   bool BeforeEnd(const std::string& key) const { return options_.end_offset.empty() || key < options_.end_offset; }
 
-  bool Concerned(const Named& file) const {
+  bool Concerned(const NamedEntry& file) const {
     return file.key.starts_with(options_.prefix) && file.key >= start_ && BeforeEnd(file.key) &&
            (folded_.empty() || !file.key.starts_with(folded_)) && IsObject(file);
   }
@@ -117,7 +121,7 @@ class Listing {
 
   Result<void> Visit(const std::string& path, const std::string& key) {
     SEAMOUNT_TRY_ASSIGN(const auto entries, Sorted(path, key));
-    for (const Named& entry : entries) {
+    for (const NamedEntry& entry : *entries) {
       if (full_) return {};
       if (entry.folder) {
         if (!Concerns(entry.key)) continue;
@@ -141,15 +145,16 @@ class Listing {
     return {};
   }
 
-  Result<bool> HoldsObject(const Named& folder) {
+  Result<bool> HoldsObject(const NamedEntry& folder) {
     SEAMOUNT_TRY(CheckContext(context_));
     bool any = false;
-    std::vector<Named> folders;
+    std::vector<NamedEntry> folders;
     bool cut = false;  // a name goes on in a folder
     const auto read = folder_.ForEntries(folder.path, [&](const FolderEntry& entry) {
       const auto name = ReadFileName(entry.name, entry.folder, "");
       if (!name || entry.link) return true;
-      Named named{folder.key + name->text + (entry.folder ? "/" : ""), folder.path + "/" + entry.name, entry.folder};
+      NamedEntry named{folder.key + name->text + (entry.folder ? "/" : ""), folder.path + "/" + entry.name,
+                       entry.folder};
       if (name->continues) {
         cut = true;
       } else if (entry.folder) {
@@ -167,7 +172,7 @@ class Listing {
     }
     if (any || !cut) return any;
     SEAMOUNT_TRY_ASSIGN(const auto entries, Sorted(folder.path, folder.key));
-    for (const Named& entry : entries) {
+    for (const NamedEntry& entry : *entries) {
       if (!entry.folder && Concerned(entry)) return true;
       if (!entry.folder || !Concerns(entry.key)) continue;
       SEAMOUNT_TRY_ASSIGN(any, HoldsObject(entry));
@@ -218,6 +223,7 @@ class Listing {
   std::string folded_;  // the prefix listed last: keys below it are done
   std::string last_;    // the token of what was listed last
   bool full_ = false;
+  bool simple_ = true;  // of the folder just read: its own times tell of each change
   ListPage page_;
 };
 

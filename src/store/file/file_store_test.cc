@@ -1,5 +1,6 @@
 #include "store/file/file_store.h"
 
+#include <fcntl.h>
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 #include <sys/resource.h>
@@ -11,10 +12,12 @@
 #include <filesystem>
 #include <fstream>
 #include <random>
+#include <set>
 
 #include "base/log.h"
 #include "store/file/file_names.h"
 #include "store/file/file_record.h"
+#include "store/file/folder_orders.h"
 #include "store/testing/conformance.h"
 #include "store/testing/temporary_folder.h"
 
@@ -200,6 +203,43 @@ TEST_F(FileStoreTest, WhatMayNotBeReadHidesNothingElse) {
   ASSERT_EQ(waitpid(child, &status, 0), child);
   EXPECT_EQ(WEXITSTATUS(status), 0);
   fs::permissions(Path("shut"), fs::perms(0755));
+}
+
+// Pages of a large folder stand on what was read for the first; a change in between shows all the same.
+TEST_F(FileStoreTest, ALargeFolderIsReadOnceAndChangesShow) {
+  fs::create_directories(Path("many"));
+  for (int i = 0; i < 1500; ++i) std::ofstream(Path("many/" + std::to_string(10'000 + i)));
+  const auto old = timespec{.tv_sec = time(nullptr) - 10, .tv_nsec = 0};
+  const timespec times[2] = {old, old};
+  ListOptions options{.prefix = "many/", .delimiter = "/", .max_results = 400};
+  std::set<std::string> seen;
+  int pages = 0;
+  for (bool more = true; more; ++pages) {
+    const auto page = store_->List(options, {});
+    ASSERT_TRUE(page) << page.error().ToString();
+    for (const auto& object : page->objects) EXPECT_TRUE(seen.insert(object.key).second) << object.key;
+    if (pages == 0) Put("many/99999", "last");
+    if (pages == 1) {
+      ASSERT_TRUE(store_->Delete("many/11499", {}, {}));
+    }
+    if (pages == 2) {
+      ASSERT_EQ(utimensat(AT_FDCWD, Path("many").c_str(), times, 0), 0);
+    }
+    options.page_token = page->next_page_token;
+    more = !options.page_token.empty();
+  }
+  EXPECT_EQ(seen.size(), 1500u);
+  EXPECT_TRUE(seen.contains("many/99999"));
+  EXPECT_FALSE(seen.contains("many/11499"));
+
+  FolderOrders orders;
+  const auto names = std::make_shared<const std::vector<NamedEntry>>(2000);
+  const FolderStamp stamp{.inode = 1, .mtime_ns = 2, .ctime_ns = 3, .settled = true};
+  orders.Keep("d", stamp, names);
+  EXPECT_EQ(orders.Find("d", stamp), names);
+  EXPECT_EQ(orders.Find("d", {.inode = 1, .mtime_ns = 2, .ctime_ns = 4}), nullptr);
+  orders.Keep("young", {.inode = 1, .mtime_ns = 2, .ctime_ns = 3}, names);
+  EXPECT_EQ(orders.Find("young", stamp), nullptr) << "the next change might not show";
 }
 
 TEST_F(FileStoreTest, RecordsOfChangedFilesAreVoid) {
