@@ -74,3 +74,18 @@ def mounted(binary: str, server, tmp_path: Path, *flags: str, name: str = "mnt")
         yield mount
     finally:
         mount.clean()
+
+
+@pytest.fixture
+def bucket(server):
+    return make_bucket(server)
+
+
+@pytest.fixture
+def mount(seamount_binary, server, bucket, tmp_path):
+    with mounted(seamount_binary, server, tmp_path) as mount:
+        yield mount
+
+
+def text_of(bucket, key: str) -> bytes:
+    return bucket.blob(key).download_as_bytes()

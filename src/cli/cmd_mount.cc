@@ -26,8 +26,11 @@
 #include "fuse/mount_point.h"
 #include "fuse/mount_record.h"
 #include "fuse/session.h"
+#include "store/byte_source.h"
 #include "store/trace/trace_store.h"
 #include "vfs/file_system.h"
+#include "vfs/private_folder.h"
+#include "vfs/reserved_keys.h"
 
 namespace seamount::cli {
 namespace {
@@ -159,18 +162,35 @@ Result<void> CheckBucket(Store& store, const std::string& url, CallContext conte
   constexpr auto kPatience = std::chrono::seconds(10);
   context.deadline = std::min(context.deadline, base::RealClock().Now() + kPatience);
   const auto listed = store.List({.max_results = 1}, context);
+  const size_t bucket_end = url.find('/', url.find("//") + 2);
+  if (listed && listed->objects.empty() && bucket_end != std::string::npos && bucket_end + 1 < url.size()) {
+    std::fprintf(stderr,
+                 "seamount mount: there is nothing below '%s' yet: an empty folder is shown, and what is written "
+                 "there goes to that prefix (an object cannot be mounted, only what lies below a prefix)\n",
+                 url.c_str());
+  }
   if (listed) return {};
   const Error error = listed.error().Wrap("opening " + url);
   if (error.code() != ErrorCode::kUnavailable) return error;
   return base::Unavailable(error.message() + " (is the server up, and --endpoint its address?)");
 }
 
+// Whether the key may change nothing: neither remove nor make an object. Tried on a name that nobody has.
+bool MayOnlyRead(Store& store, const CallContext& context) {
+  const std::string name = vfs::ReservedKeys().Next();
+  const auto denied = [](const auto& result) {
+    return !result && result.error().code() == ErrorCode::kPermissionDenied;
+  };
+  if (!denied(store.Delete(name, {}, context))) return false;
+  return denied(store.Write(name, store::BytesSource(Bytes()), {.if_generation = store::kAbsent}, context));
+}
+
 // Mounts, calls `ready` when the mount answers, and serves until it is unmounted or a signal comes.
-Result<int> Serve(const MountOptions& options, const std::function<void()>& ready) {
-  const fuse::MountPointOptions point{.source = options.url,
-                                      .read_only = options.read_only,
-                                      .allow_other = options.allow_other || (geteuid() == 0 && !options.no_allow_other),
-                                      .nonempty = options.nonempty};
+Result<int> Serve(MountOptions options, const std::function<void()>& ready) {
+  fuse::MountPointOptions point{.source = options.url,
+                                .read_only = options.read_only,
+                                .allow_other = options.allow_other || (geteuid() == 0 && !options.no_allow_other),
+                                .nonempty = options.nonempty};
   SEAMOUNT_TRY_ASSIGN(const std::string path, fuse::CheckMountPoint(options.directory, point));
   SEAMOUNT_TRY_ASSIGN(const uint64_t memory, base::ParseBytes(options.memory));
   SEAMOUNT_TRY_ASSIGN(const uint64_t cache_bytes, base::ParseBytes(options.cache_size));
@@ -187,8 +207,13 @@ Result<int> Serve(const MountOptions& options, const std::function<void()>& read
   config.cache_bytes = cache_bytes;
   SEAMOUNT_TRY_ASSIGN(const auto store, stores::OpenStoreWithStats(options.url, config));
   SEAMOUNT_TRY(CheckBucket(*store.store, options.url, context));
+  if (!options.read_only && MayOnlyRead(*store.store, context)) {
+    std::fprintf(stderr, "seamount mount: the key may only read '%s': mounted read-only\n", options.url.c_str());
+    options.read_only = point.read_only = true;
+  }
   const auto ttl = std::chrono::nanoseconds(static_cast<int64_t>(options.ttl_s * 1e9));
   SEAMOUNT_TRY_ASSIGN(const auto fs, vfs::FileSystem::Open(store.store, {.staging_dir = StagingFolder(options),
+                                                                         .source = options.url,
                                                                          .memory_bytes = memory,
                                                                          .read_only = options.read_only,
                                                                          .uid = options.uid.value_or(getuid()),
@@ -233,7 +258,11 @@ Result<vfs::StagingFd> OpenLog(const MountOptions& options) {
     return base::InvalidArgument("--log-file '" + options.log_file + "': " + std::strerror(errno));
   }
   auto folder = vfs::OpenPrivateFolder(StagingFolder(options));
-  if (!folder) return base::PermissionDenied(folder.error().message);
+  if (!folder) {
+    const int error = folder.error().error;
+    if (error == EPERM || error == EACCES || error == EROFS) return base::PermissionDenied(folder.error().message);
+    return base::InvalidArgument(folder.error().message + " (written bytes wait there: choose a folder with room)");
+  }
   auto log = vfs::OpenPrivateLog(*folder, "mount.log");
   if (!log) return base::PermissionDenied("in '" + StagingFolder(options) + "': " + log.error().message);
   return *std::move(log);

@@ -1,13 +1,19 @@
-// What the operations need besides the request: the file system, and how long the kernel may believe an answer.
+// What the operations need besides the request: the file system, how long the kernel may believe an answer, and what
+// ends calls that nobody waits for any more.
 #pragma once
 
+#include "fuse/interrupts.h"
 #include "vfs/file_system.h"
+
+struct fuse_session;
 
 namespace seamount::fuse {
 
 struct OperationsContext {
   vfs::FileSystem* file_system = nullptr;
   double ttl_seconds = 1.0;
+  Interrupts* interrupts = nullptr;
+  fuse_session* session = nullptr;  // the one that serves
 };
 
 }  // namespace seamount::fuse

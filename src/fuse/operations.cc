@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <memory>
+#include <span>
 #include <string>
 #include <utility>
 #include <vector>
@@ -34,6 +35,11 @@ const OperationsContext& Context(fuse_req_t req) {
   return *static_cast<const OperationsContext*>(fuse_req_userdata(req));
 }
 vfs::FileSystem& Fs(fuse_req_t req) { return *Context(req).file_system; }
+// Calls the file system, until the program that asked is interrupted.
+template <class F>
+auto Call(fuse_req_t req, F call) {
+  return Context(req).interrupts->Run(req, [&](const CallContext& context) { return call(Fs(req), context); });
+}
 OpenFile* FileOf(const fuse_file_info* fi) { return reinterpret_cast<OpenFile*>(fi->fh); }
 OpenDirectory* FolderOf(const fuse_file_info* fi) { return reinterpret_cast<OpenDirectory*>(fi->fh); }
 
@@ -133,7 +139,9 @@ void Init(void*, fuse_conn_info* conn) {
   // and a full staging disk could not be told to the writer; it would also own mtime and size.
 }
 
-void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) { ReplyEntry(req, Fs(req).Lookup(parent, name)); }
+void Lookup(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  ReplyEntry(req, Call(req, [&](auto& fs, const auto& context) { return fs.Lookup(parent, name, context); }));
+}
 
 void Forget(fuse_req_t req, fuse_ino_t ino, uint64_t lookups) {
   Fs(req).Forget(ino, lookups);
@@ -145,7 +153,9 @@ void ForgetMulti(fuse_req_t req, size_t count, fuse_forget_data* forgets) {
   fuse_reply_none(req);
 }
 
-void GetAttr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) { ReplyAttributes(req, Fs(req).Stat(ino)); }
+void GetAttr(fuse_req_t req, fuse_ino_t ino, fuse_file_info*) {
+  ReplyAttributes(req, Call(req, [&](auto& fs, const auto& context) { return fs.Stat(ino, context); }));
+}
 
 void SetAttr(fuse_req_t req, fuse_ino_t ino, struct stat* wanted, int to_set, fuse_file_info* fi) {
   vfs::AttributeChange change;
@@ -163,7 +173,8 @@ void SetAttr(fuse_req_t req, fuse_ino_t ino, struct stat* wanted, int to_set, fu
   };
   change.mtime = time(FUSE_SET_ATTR_MTIME_NOW, FUSE_SET_ATTR_MTIME, wanted->st_mtim);
   change.atime = time(FUSE_SET_ATTR_ATIME_NOW, FUSE_SET_ATTR_ATIME, wanted->st_atim);
-  ReplyAttributes(req, Fs(req).Change(ino, change, fi == nullptr ? nullptr : FileOf(fi)));
+  const OpenFile* file = fi == nullptr ? nullptr : FileOf(fi);
+  ReplyAttributes(req, Call(req, [&](auto& fs, const auto& context) { return fs.Change(ino, change, file, context); }));
 }
 
 void ReadLink(fuse_req_t req, fuse_ino_t ino) {
@@ -179,21 +190,27 @@ vfs::Ownership OwnerOf(fuse_req_t req, mode_t mode) {
 }
 
 void MakeDirectory(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode) {
-  ReplyEntry(req, Fs(req).MakeDirectory(parent, name, OwnerOf(req, mode)));
+  ReplyEntry(req, Call(req, [&](auto& fs, const auto& context) {
+               return fs.MakeDirectory(parent, name, OwnerOf(req, mode), context);
+             }));
 }
 
 void MakeSymlink(fuse_req_t req, const char* target, fuse_ino_t parent, const char* name) {
-  ReplyEntry(req, Fs(req).MakeSymlink(parent, name, target, OwnerOf(req, 0777)));
+  ReplyEntry(req, Call(req, [&](auto& fs, const auto& context) {
+               return fs.MakeSymlink(parent, name, target, OwnerOf(req, 0777), context);
+             }));
 }
 
 void HardLink(fuse_req_t req, fuse_ino_t, fuse_ino_t, const char*) {
   fuse_reply_err(req, EPERM);  // two names cannot be one object
 }
 
-void Unlink(fuse_req_t req, fuse_ino_t parent, const char* name) { ReplyDone(req, Fs(req).Unlink(parent, name)); }
+void Unlink(fuse_req_t req, fuse_ino_t parent, const char* name) {
+  ReplyDone(req, Call(req, [&](auto& fs, const auto& context) { return fs.Unlink(parent, name, context); }));
+}
 
 void RemoveDirectory(fuse_req_t req, fuse_ino_t parent, const char* name) {
-  ReplyDone(req, Fs(req).RemoveDirectory(parent, name));
+  ReplyDone(req, Call(req, [&](auto& fs, const auto& context) { return fs.RemoveDirectory(parent, name, context); }));
 }
 
 void Rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_parent, const char* new_name,
@@ -202,7 +219,9 @@ void Rename(fuse_req_t req, fuse_ino_t parent, const char* name, fuse_ino_t new_
     fuse_reply_err(req, EINVAL);  // an exchange would need two objects to change at once
     return;
   }
-  ReplyDone(req, Fs(req).Rename(parent, name, new_parent, new_name, flags == 0));
+  ReplyDone(req, Call(req, [&](auto& fs, const auto& context) {
+              return fs.Rename(parent, name, new_parent, new_name, flags == 0, context);
+            }));
 }
 
 vfs::OpenOptions ToOptions(int flags) {
@@ -213,26 +232,30 @@ vfs::OpenOptions ToOptions(int flags) {
           .exclusive = (flags & O_EXCL) != 0};
 }
 
-void PutFile(std::unique_ptr<OpenFile> file, fuse_file_info* fi) {
+void PutFile(fuse_req_t req, fuse_ino_t ino, std::unique_ptr<OpenFile> file, fuse_file_info* fi) {
+  // Cached pages belong to the inode, and its content changes behind our back only while nobody has it open.
+  fi->keep_cache = file->drop_pages ? 0 : 1;
+  if (file->drop_pages) fuse_lowlevel_notify_inval_inode(Context(req).session, ino, 0, 0);  // its size too
   fi->fh = reinterpret_cast<uint64_t>(file.release());
-  // Cached pages belong to the inode, and an inode never changes its content behind our back.
-  fi->keep_cache = 1;
 }
 
 void Open(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
-  auto file = Fs(req).OpenExisting(ino, ToOptions(fi->flags));
+  auto file =
+      Call(req, [&](auto& fs, const auto& context) { return fs.OpenExisting(ino, ToOptions(fi->flags), context); });
   if (!file) return ReplyFault(req, file.error());
   auto& fs = Fs(req);
-  PutFile(*std::move(file), fi);
+  PutFile(req, ino, *std::move(file), fi);
   if (fuse_reply_open(req, fi) != 0) fs.Release(std::unique_ptr<OpenFile>(FileOf(fi)));
 }
 
 void Create(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, fuse_file_info* fi) {
-  auto created = Fs(req).Create(parent, name, OwnerOf(req, mode), ToOptions(fi->flags));
+  auto created = Call(req, [&](auto& fs, const auto& context) {
+    return fs.Create(parent, name, OwnerOf(req, mode), ToOptions(fi->flags), context);
+  });
   if (!created) return ReplyFault(req, created.error());
   auto& fs = Fs(req);
   const fuse_entry_param entry = ToEntry(req, created->attributes);
-  PutFile(std::move(created->file), fi);
+  PutFile(req, entry.ino, std::move(created->file), fi);
   if (fuse_reply_create(req, &entry, fi) != 0) {
     fs.Release(std::unique_ptr<OpenFile>(FileOf(fi)));
     fs.Forget(entry.ino, 1);
@@ -254,9 +277,13 @@ std::optional<vfs::Special> ToSpecial(mode_t mode, dev_t device) {
 void MakeNode(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, dev_t device) {
   const vfs::Ownership owner = OwnerOf(req, mode);
   if (const auto special = ToSpecial(mode, device)) {
-    return ReplyEntry(req, Fs(req).MakeSpecial(parent, name, *special, owner));
+    return ReplyEntry(req, Call(req, [&](auto& fs, const auto& context) {
+                        return fs.MakeSpecial(parent, name, *special, owner, context);
+                      }));
   }
-  auto created = Fs(req).Create(parent, name, owner, {.write = true, .exclusive = true});
+  auto created = Call(req, [&](auto& fs, const auto& context) {
+    return fs.Create(parent, name, owner, {.write = true, .exclusive = true}, context);
+  });
   if (!created) return ReplyFault(req, created.error());
   Fs(req).Release(std::move(created->file));
   ReplyEntry(req, created->attributes);
@@ -264,7 +291,9 @@ void MakeNode(fuse_req_t req, fuse_ino_t parent, const char* name, mode_t mode, 
 
 // From the fetched block straight to the kernel: one writev over the slices, no copy on our side.
 void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info* fi) {
-  const auto pieces = Fs(req).Read(*FileOf(fi), static_cast<uint64_t>(offset), size);
+  const auto pieces = Call(req, [&](auto& fs, const auto& context) {
+    return fs.Read(*FileOf(fi), static_cast<uint64_t>(offset), size, context);
+  });
   if (!pieces) return ReplyFault(req, pieces.error());
   std::vector<iovec> vector;
   vector.reserve(pieces->size());
@@ -275,19 +304,25 @@ void Read(fuse_req_t req, fuse_ino_t, size_t size, off_t offset, fuse_file_info*
 }
 
 void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offset, fuse_file_info* fi) {
-  const auto written = Fs(req).Write(*FileOf(fi), static_cast<uint64_t>(offset),
-                                     {reinterpret_cast<const std::byte*>(data), size}, (fi->flags & O_APPEND) != 0);
+  const std::span bytes(reinterpret_cast<const std::byte*>(data), size);
+  const auto written = Call(req, [&](auto& fs, const auto& context) {
+    return fs.Write(*FileOf(fi), static_cast<uint64_t>(offset), bytes, (fi->flags & O_APPEND) != 0, context);
+  });
   if (!written) return ReplyFault(req, written.error());
   fuse_reply_write(req, size);
 }
 
+void Commit(fuse_req_t req, const OpenFile& file) {
+  ReplyDone(req, Call(req, [&](auto& fs, const auto& context) { return fs.Commit(file, context); }));
+}
+
 // Every close of a descriptor. Who only read need not wait for another's upload.
 void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
-  if (FileOf(fi)->options.write) return ReplyDone(req, Fs(req).Commit(*FileOf(fi)));
+  if (FileOf(fi)->options.write) return Commit(req, *FileOf(fi));
   fuse_reply_err(req, 0);
 }
 
-void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) { ReplyDone(req, Fs(req).Commit(*FileOf(fi))); }
+void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) { Commit(req, *FileOf(fi)); }
 
 void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   Fs(req).Release(std::unique_ptr<OpenFile>(FileOf(fi)));
@@ -295,7 +330,7 @@ void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
 }
 
 void OpenDir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {
-  auto folder = Fs(req).OpenFolder(ino);
+  auto folder = Call(req, [&](auto& fs, const auto& context) { return fs.OpenFolder(ino, context); });
   if (!folder) return ReplyFault(req, folder.error());
   fi->fh = reinterpret_cast<uint64_t>(folder->release());
   if (fuse_reply_open(req, fi) != 0) delete FolderOf(fi);
@@ -311,7 +346,8 @@ void ReadFolder(fuse_req_t req, size_t size, off_t offset, OpenDirectory& folder
   auto& fs = Fs(req);
   if (offset > 0) folder.walked = true;
   if (offset == 0 && std::exchange(folder.walked, false)) {  // rewinddir: as the folder is now
-    if (const auto listed = fs.Rewind(folder); !listed) return ReplyFault(req, listed.error());
+    const auto listed = Call(req, [&](auto& f, const auto& context) { return f.Rewind(folder, context); });
+    if (!listed) return ReplyFault(req, listed.error());
   }
   std::vector<char> buffer(size);
   std::vector<uint64_t> looked_up;
@@ -352,11 +388,16 @@ void FsyncDir(fuse_req_t req, fuse_ino_t, int, fuse_file_info*) {
   fuse_reply_err(req, 0);  // names are durable when the call that made them returns
 }
 
-// A bucket has no size; programs that check for room must find plenty.
+// A bucket has no size, and programs that check for room must find plenty; but what is written waits in the staging
+// folder for its upload, and when its disk is nearly full, that is the room there is.
 void StatFs(fuse_req_t req, fuse_ino_t) {
+  constexpr uint64_t kNearlyFull = uint64_t{1} << 30;
   struct statvfs out = {};
   out.f_bsize = out.f_frsize = 1 << 20;
   out.f_blocks = out.f_bfree = out.f_bavail = uint64_t{1} << 30;  // 1 PiB
+  if (const auto room = Fs(req).StagingRoom(); room && *room < kNearlyFull) {
+    out.f_bfree = out.f_bavail = *room / out.f_frsize;
+  }
   out.f_files = out.f_ffree = out.f_favail = uint64_t{1} << 40;
   out.f_namemax = 255;
   fuse_reply_statfs(req, &out);

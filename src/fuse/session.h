@@ -1,7 +1,7 @@
 // A mounted file system: the kernel's connection and the threads that serve it.
 //
-// Every thread reads a request, serves it and replies, so that slow requests (a read that waits for the network) do not
-// hold up others. A request is answered on the thread that read it: no hand-over.
+// Every thread reads a request, serves it and replies: no hand-over. So that slow requests (a read that waits for the
+// network, a close that uploads) do not hold up others, a thread that takes the last free turn first starts another.
 #pragma once
 
 #include <memory>
@@ -17,7 +17,8 @@ namespace seamount::fuse {
 struct SessionOptions {
   MountPointOptions mount_point;
   base::Duration attribute_ttl = std::chrono::seconds(1);  // how long the kernel believes names and attributes
-  int threads = 32;
+  int threads = 32;                                        // to begin with
+  int most_threads = 512;                                  // requests that may wait for the store at once
 };
 
 class Session {

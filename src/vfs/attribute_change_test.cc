@@ -16,7 +16,7 @@ TEST_F(FileSystemTest, ChangedAttributesUploadNoContent) {
   clock_.Advance(seconds(10));
   store_->TakeCalls();
   const Attributes after = fs_->Change(before.inode, {.permissions = 0600, .uid = 7}, nullptr).value();
-  for (const std::string& call : store_->TakeCalls()) EXPECT_EQ(call, "Copy f");
+  for (const std::string& call : store_->TakeCalls()) EXPECT_EQ(call, "Patch f");
   EXPECT_EQ(after.mtime, before.mtime) << "a changed mode is no changed content";
   EXPECT_GT(after.ctime, before.ctime);
   EXPECT_EQ(store_->MetadataOf("f")["goog-reserved-posix-mode"], "600");

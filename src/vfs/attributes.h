@@ -61,9 +61,6 @@ struct KeptAttributes {
   bool operator==(const KeptAttributes&) const = default;
 };
 
-// Metadata of a new empty object: which call of which mount made it, so that nobody takes another's for its own.
-inline constexpr const char* kMadeByKey = "seamount_made_by";
-
 using Metadata = std::map<std::string, std::string>;
 
 // Unreadable values are as if absent: metadata is written by anybody.

@@ -10,27 +10,26 @@
 
 #include "base/log.h"
 #include "store/byte_source.h"
-#include "vfs/file_system.h"
+#include "vfs/content_type.h"
 #include "vfs/names.h"
+#include "vfs/part_upload.h"
+#include "vfs/publisher.h"
 
 namespace seamount::vfs {
 namespace {
 
-// A tail costs three calls (upload, compose, delete) instead of one. Below this size the whole upload is cheaper.
-constexpr uint64_t kComposeAbove = 1 << 20;
+// A tail costs two round trips, as the whole file does, which has to be read first. Below this size the requests weigh
+// more than the bytes.
+constexpr uint64_t kComposeAbove = 64 << 10;
 
 }  // namespace
 
-std::string FileSystem::ReservedKey() {
-  return std::string(kReservedPrefix) + std::to_string(session_) + "-" + std::to_string(reserved_count_++);
-}
-
-Outcome<void> FileSystem::CommitInode(const InodePtr& inode) {
+Outcome<void> Publisher::CommitInode(const InodePtr& inode, const CallContext& context) {
   std::shared_ptr<StagedFile> staged;
   std::string key;
   bool gone = false;
   {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(names_.mutex());
     if (inode->unlinked || !inode->dirty()) return {};
     staged = inode->staged;
     gone = inode->gone;
@@ -39,16 +38,18 @@ Outcome<void> FileSystem::CommitInode(const InodePtr& inode) {
   const bool content = staged != nullptr && staged->dirty();
   Outcome<void> uploaded =
       gone ? Outcome<void>(Fault{ESTALE, "'" + key + "' was removed or replaced by somebody else since it was opened"})
-      : content ? UploadContent(inode, key, *staged)
-                : UploadAttributes(inode, key);
+      : content ? UploadContent(inode, key, *staged, context)
+                : UploadAttributes(inode, key, context);
   if (uploaded) {
     ++stats_.uploads;
     return {};
   }
-  ++stats_.failed_uploads;
   const Fault fault = uploaded.error();
+  // Interrupted: nothing is wrong with it, and it goes up later.
+  if (fault.error == EINTR) return Fault{EINTR, "uploading '" + key + "': " + fault.message};
+  ++stats_.failed_uploads;
   {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(names_.mutex());
     inode->upload_fault = fault;
   }
   // Nobody can win this race any more, so what was written is made safe at once.
@@ -57,27 +58,30 @@ Outcome<void> FileSystem::CommitInode(const InodePtr& inode) {
   return Fault{told ? fault.error : EIO, "uploading '" + key + "': " + fault.message};
 }
 
-Outcome<void> FileSystem::UploadContent(const InodePtr& inode, const std::string& key, StagedFile& staged) {
+Outcome<void> Publisher::UploadContent(const InodePtr& inode, const std::string& key, StagedFile& staged,
+                                       const CallContext& context) {
   if (auto failed = staged.failed()) return *failed;
   store::ObjectInfo before;
   store::WriteOptions options;
   {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(names_.mutex());
     before = inode->info;
     options.metadata = before.metadata;
     PutMetadata(inode->kept, options.metadata);
-    options.metadata.erase(kMadeByKey);  // content has a checksum
   }
   options.if_generation = before.generation;
-  if (!before.content_type.empty()) options.content_type = before.content_type;
+  options.headers = before.headers;
+  options.headers.content_encoding.clear();  // was said of the old bytes
+  const bool typed = !before.content_type.empty() && before.content_type != store::WriteOptions().content_type;
+  options.content_type = typed ? before.content_type : std::string(ContentTypeOf(key));
 
   const auto tail = staged.AppendedFrom();
   Result<store::ObjectInfo> result = base::Internal("not uploaded");
-  if (tail && *tail >= kComposeAbove) {
-    result = UploadTail(key, staged, *tail, options, before.generation);
+  if (tail && *tail >= kComposeAbove && store_.capabilities().compose) {
+    result = UploadTail(key, staged, *tail, options, before.generation, context);
   } else {
-    SEAMOUNT_TRY(staged.FillGaps());
-    result = store_.Write(key, store::FileSource(staged.file().get(), 0, staged.size()), options, {});
+    SEAMOUNT_TRY(staged.FillGaps(context));
+    result = UploadWhole(key, staged, options, context);
     if (result) stats_.uploaded_bytes += staged.size();
   }
   SEAMOUNT_VFS_CHANGE(store::ObjectInfo after, std::move(result));
@@ -86,78 +90,111 @@ Outcome<void> FileSystem::UploadContent(const InodePtr& inode, const std::string
 
   std::shared_ptr<ObjectReader> old_reader;
   {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(names_.mutex());
     old_reader = std::move(inode->reader);
-    SetInfo(*inode, after);
-    inode->checked = Now();
-    if (inode->parent != nullptr) Changed(*inode->parent, inode->name);
-    inode->reader = std::make_shared<ObjectReader>(fetcher_.get(), after);
+    names_.Written(*inode, after);
+    inode->reader = std::make_shared<ObjectReader>(&fetcher_, after);
     staged.Uploaded(inode->reader);
   }
   if (old_reader != nullptr) old_reader->Close();
   return {};
 }
 
-Result<store::ObjectInfo> FileSystem::UploadTail(const std::string& key, const StagedFile& staged, uint64_t from,
-                                                 const store::WriteOptions& options, store::Generation generation) {
-  const std::string tail_key = ReservedKey();
+Result<store::ObjectInfo> Publisher::UploadWhole(const std::string& key, StagedFile& staged,
+                                                 const store::WriteOptions& options, const CallContext& context) {
+  auto parts = staged.TakeParts();
+  if (parts == nullptr && staged.size() >= PartUpload::kWorthFrom && store_.capabilities().compose) {
+    parts = std::make_unique<PartUpload>(store_, uploads_, reserved_, staged.file().get());
+  }
+  if (parts != nullptr) {
+    auto composed = parts->Finish(key, staged.size(), options, context);
+    // Parts may be lost (to another mount's sweep, when writing took days); the staged file has all of it.
+    if (composed || composed.error().code() != ErrorCode::kNotFound) return composed;
+  }
+  return store_.Write(key, store::FileSource(staged.file().get(), 0, staged.size()), options, context);
+}
+
+void Publisher::SendAhead(StagedFile& staged) {
+  if (staged.WrittenInOrder() < PartUpload::kWorthFrom || !store_.capabilities().compose) return;
+  if (staged.parts() == nullptr) {
+    staged.SetParts(std::make_unique<PartUpload>(store_, uploads_, reserved_, staged.file().get()));
+  }
+  staged.parts()->Offer(staged.WrittenInOrder());
+}
+
+Result<store::ObjectInfo> Publisher::UploadTail(const std::string& key, const StagedFile& staged, uint64_t from,
+                                                const store::WriteOptions& options, store::Generation generation,
+                                                const CallContext& context) {
+  const std::string tail_key = reserved_.Next();
   const store::FileSource source(staged.file().get(), from, staged.size() - from);
   SEAMOUNT_TRY_ASSIGN(const store::ObjectInfo tail,
-                      store_.Write(tail_key, source, {.if_generation = store::kAbsent}, {}));
-  auto composed = store_.Compose({{key, generation}, {tail_key, tail.generation}}, key, options, {});
+                      store_.Write(tail_key, source, {.if_generation = store::kAbsent}, context));
+  auto composed = store_.Compose({{key, generation}, {tail_key, tail.generation}}, key, options, context);
   if (composed) stats_.uploaded_bytes += source.size();
-  // Left behind if this fails; a later mount's sweep takes it.
-  (void)store_.Delete(tail_key, {}, {});
+  // Nobody waits for this. Left behind if it fails; a later mount's sweep takes it.
+  pool_.Run([this, tail_key] { (void)store_.Delete(tail_key, {}, {}); });
   return composed;
 }
 
-Outcome<void> FileSystem::UploadAttributes(const InodePtr& inode, const std::string& key) {
+// As a patch, which leaves the content its generation: who reads or writes it elsewhere does not notice. A store
+// without patches gets a copy onto itself.
+Result<store::ObjectInfo> Publisher::WriteAttributes(const std::string& key, const store::ObjectInfo& before,
+                                                     const KeptAttributes& kept, const CallContext& context) {
+  Metadata metadata = before.metadata;
+  PutMetadata(kept, metadata);
+  Result<store::ObjectInfo> written = base::Internal("not written");
+  if (before.generation == store::kAbsent) {  // a folder without a marker
+    written = store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent, .metadata = metadata},
+                           context);
+  } else if (store_.capabilities().patch) {
+    store::AttributeChanges changes;
+    for (const auto& [name, value] : metadata) {
+      const auto was = before.metadata.find(name);
+      if (was == before.metadata.end() || was->second != value) changes.metadata.emplace(name, value);
+    }
+    written = store_.Patch(key, changes, {.if_generation = before.generation}, context);
+  } else {
+    written = store_.Copy(
+        key, key, {.if_generation = before.generation, .if_source_generation = before.generation, .metadata = metadata},
+        context);
+  }
+  if (written) {
+    written->key = key;
+    if (written->metadata.empty()) written->metadata = std::move(metadata);
+  }
+  return written;
+}
+
+Outcome<void> Publisher::UploadAttributes(const InodePtr& inode, const std::string& key, const CallContext& context) {
   store::ObjectInfo before;
   KeptAttributes kept;
   {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(names_.mutex());
     before = inode->info;
     kept = inode->kept;
   }
-  Metadata metadata;
-  const auto write = [&] {
-    metadata = before.metadata;
-    PutMetadata(kept, metadata);
-    if (before.generation == store::kAbsent) {  // a folder without a marker
-      return store_.Write(key, store::BytesSource(Bytes()), {.if_generation = store::kAbsent, .metadata = metadata},
-                          {});
-    }
-    const store::CopyOptions options{
-        .if_generation = before.generation, .if_source_generation = before.generation, .metadata = metadata};
-    return store_.Copy(key, key, options, {});
-  };
-  Result<store::ObjectInfo> written = write();
+  auto written = WriteAttributes(key, before, kept, context);
   const bool lost = !written && (written.error().code() == ErrorCode::kPreconditionFailed ||
                                  written.error().code() == ErrorCode::kNotFound);
   if (lost && inode->kind == Kind::kDirectory) {  // a marker has no content that the change could be meant for
-    SEAMOUNT_VFS_ASSIGN(auto now, store_.Stat(key, {}));
-    before = std::move(now).value_or(store::ObjectInfo());
-    written = write();
+    SEAMOUNT_VFS_ASSIGN(auto now, store_.Stat(key, context));
+    written = WriteAttributes(key, std::move(now).value_or(store::ObjectInfo()), kept, context);
   } else if (lost) {
     return Fault{ESTALE, "'" + key + "' was removed or replaced by somebody else"};
   }
-  SEAMOUNT_VFS_CHANGE(store::ObjectInfo after, std::move(written));
-  after.key = key;
-  if (after.metadata.empty()) after.metadata = metadata;
-  std::scoped_lock lock(mutex_);
-  SetInfo(*inode, after);
-  inode->checked = Now();
-  if (inode->parent != nullptr) Changed(*inode->parent, inode->name);
+  SEAMOUNT_VFS_CHANGE(const store::ObjectInfo after, std::move(written));
+  std::scoped_lock lock(names_.mutex());
+  names_.Written(*inode, after);
   if (inode->reader != nullptr) inode->reader->Retarget(key, after.generation);
   return {};
 }
 
 // Gives a name to what could not be uploaded, and says where it is: nobody else can tell the person.
-void FileSystem::Abandon(const InodePtr& inode, const Fault& why) {
+void Publisher::Abandon(const InodePtr& inode, const Fault& why) {
   std::shared_ptr<StagedFile> staged;
   std::string key;
   {
-    std::scoped_lock lock(mutex_);
+    std::scoped_lock lock(names_.mutex());
     if (inode->saved) return;
     staged = inode->staged;
     key = inode->gone ? inode->info.key : InodeTree::KeyOf(*inode);
@@ -172,7 +209,12 @@ void FileSystem::Abandon(const InodePtr& inode, const Fault& why) {
     base::Log(base::LogLevel::kError, what + "; the object is as it was");
     return;
   }
-  const auto kept = staging_.Keep(staged->file(), key);
+  const auto kept = staging_.Keep(staged->file(), {.source = names_.options().source,
+                                                   .key = key,
+                                                   .base_generation = inode->info.generation.text(),
+                                                   .size_bytes = staged->size(),
+                                                   .whole = !staged->AppendedFrom(),
+                                                   .reason = why.message});
   if (!kept) {
     base::Log(base::LogLevel::kError, what + "; keeping its content failed too: " + kept.error().message);
     return;
@@ -180,26 +222,8 @@ void FileSystem::Abandon(const InodePtr& inode, const Fault& why) {
   const bool whole = !staged->AppendedFrom();
   base::Log(base::LogLevel::kError, what + "; the object is as it was, and what was written is kept in '" + *kept +
                                         "'" + (whole ? "" : " (ranges that were not written are zeros there)"));
-  std::scoped_lock lock(mutex_);
+  std::scoped_lock lock(names_.mutex());
   inode->saved = true;
-}
-
-Outcome<void> FileSystem::CommitAll() {
-  std::vector<InodePtr> all;
-  {
-    std::scoped_lock lock(mutex_);
-    all = tree_.All();
-  }
-  Outcome<void> first;
-  for (const InodePtr& inode : all) {
-    std::shared_lock layout(layout_);
-    std::scoped_lock commit(inode->commit);
-    auto committed = CommitInode(inode);
-    if (committed) continue;
-    Abandon(inode, committed.error());
-    if (first) first = std::move(committed);
-  }
-  return first;
 }
 
 }  // namespace seamount::vfs

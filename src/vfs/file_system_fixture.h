@@ -72,11 +72,15 @@ class FileSystemTest : public testing::Test {
     for (const DirectoryEntry& entry : folder.value()->entries) names.push_back(entry.name);
     return names;
   }
-  std::string Kept() {
+  // What could not be uploaded, and what is told of it.
+  std::string Kept() { return KeptFiles(false); }
+  std::string KeptRecord() { return KeptFiles(true); }
+  std::string KeptFiles(bool records) {
     const std::filesystem::path folder = staging_ + "/kept";
     if (!std::filesystem::exists(folder)) return "(nothing)";
     std::string text;
     for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+      if ((entry.path().extension() == ".json") != records) continue;
       std::string part(std::filesystem::file_size(entry), '\0');
       FILE* file = std::fopen(entry.path().c_str(), "rb");
       part.resize(std::fread(part.data(), 1, part.size(), file));

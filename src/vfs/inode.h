@@ -1,10 +1,11 @@
 // The files and folders that the kernel knows, or that somebody has open.
 //
 // An inode is one lineage of contents at one name: it lives on through our own writes, renames and truncations. An
-// object that somebody else replaced is another file, with another inode number; so a handle, a memory map and the
-// kernel's page cache of the old one never see bytes of the new one.
+// object that somebody else replaced while it was open here is another file, with another inode number; so a handle and
+// a memory map of the old one never see bytes of the new one. Where nobody had it open the number stays, and the kernel
+// is told to drop the pages that it still has (`stale_pages`).
 //
-// The tree has no lock of its own: the file system's mutex guards all of it, and every field of an inode but `commit`.
+// The tree has no lock of its own: the namespace's mutex guards all of it, and every field of an inode but `commit`.
 #pragma once
 
 #include <map>
@@ -13,6 +14,7 @@
 #include <string>
 #include <string_view>
 #include <unordered_map>
+#include <vector>
 
 #include "store/store.h"
 #include "vfs/attributes.h"
@@ -24,11 +26,14 @@ namespace seamount::vfs {
 inline constexpr uint64_t kRootInode = 1;
 
 // When something was learned or done: the time says how long it is believed, the order what came after what, also
-// where the clock stood still. Orders are handed out under the file system's mutex.
+// where the clock stood still. Orders are handed out under the namespace's mutex.
 struct Moment {
   base::SteadyTime time;
   uint64_t order = 0;
 };
+
+struct Listing;
+class WalkAhead;
 
 struct Inode {
   uint64_t number = 0;
@@ -40,10 +45,22 @@ struct Inode {
   // were made, changed or removed here since, with the order of the change. What was asked before says nothing of them.
   std::map<std::string, uint64_t, std::less<>> changes;
   int watchers = 0;
+  // Of a folder, what the store last said of its names, and when somebody last read on in it: it counts as long as
+  // that.
+  std::shared_ptr<const Listing> listing;
+  base::SteadyTime listing_read;
+  std::vector<std::string> bounds;   // names that cut a long listing into stretches, to be asked for side by side
+  std::shared_ptr<WalkAhead> ahead;  // of a folder whose files are being opened
+  // Names asked for one after the other, and when the last was: a folder that is walked is worth a listing.
+  uint32_t asked_names = 0;
+  base::SteadyTime asked_at;
   uint64_t lookups = 0;  // references the kernel holds
   int handles = 0;
-  bool gone = false;      // has no name any more: unlinked here, or removed or replaced by somebody else
-  bool unlinked = false;  // here: what is written to it goes nowhere
+  bool opened = false;       // by some program, since the inode is known
+  bool stale_pages = false;  // the kernel may have pages of a content that somebody else replaced
+  bool gone = false;         // has no name any more: unlinked here, or removed or replaced by somebody else
+  bool unlinked = false;     // here: what is written to it goes nowhere
+  bool moving = false;       // a rename is under way: the store may have it under either name
 
   // The object, as last seen; a folder's is its marker. generation kAbsent: not in the bucket yet, or a folder without
   // a marker.
@@ -63,8 +80,8 @@ struct Inode {
   base::SystemTime filled = base::SystemTime::min();
 
   // Held while content, name or metadata are being changed in the bucket, and while something is written to `staged`.
-  // Never taken while the file system's mutex is held.
-  std::mutex commit;
+  // Never taken while the namespace's mutex is held. Timed, so that who waits can be interrupted.
+  std::timed_mutex commit;
 
   // What the bucket has is not what programs here see.
   bool dirty() const { return kept_dirty || (staged != nullptr && staged->dirty()); }

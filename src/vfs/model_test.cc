@@ -254,6 +254,52 @@ TEST_P(ModelTest, AgreesWithThePlainMap) {
   }
 }
 
+// A program that reads a folder as it was some operations ago, and one that holds a folder's descriptor whatever
+// becomes of it: neither brings back what is gone.
+TEST_P(ModelTest, OldListingsAndDescriptorsBringNothingBack) {
+  const unsigned seed = Seed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  std::mt19937 random(seed);
+  std::unique_ptr<OpenDirectory> listed;
+  uint64_t held = kRootInode;
+  for (int i = 0; i < 1500; ++i) {
+    if (i % 5 == 0) {
+      std::vector<std::string> folders(model_.folders.begin(), model_.folders.end());
+      folders.emplace_back();
+      listed = fs_->OpenFolder(Inode(folders[random() % folders.size()]).value()).value();
+      held = Inode(folders[random() % folders.size()]).value();
+    }
+    std::string what;
+    const auto [expected, got] = Step(random, what);
+    ASSERT_EQ(expected, got) << "operation " << i << ": " << what;
+    for (const DirectoryEntry& entry : listed->entries) {
+      if (const auto found = fs_->EntryAttributes(*listed, entry)) fs_->Forget(found->inode, 1);
+    }
+    ASSERT_EQ(ErrorOf(fs_->Change(held, {.permissions = 0700 + random() % 64}, nullptr)), 0) << i << ": " << what;
+    if (i % 50 == 49) {
+      ASSERT_NO_FATAL_FAILURE(CheckAll()) << "after operation " << i << ": " << what;
+    }
+  }
+}
+
+// Two mounts that ask for everything anew see each other's work as one would.
+TEST_P(ModelTest, TwoMountsAgreeWithThePlainMap) {
+  if (GetParam() != std::chrono::milliseconds(0)) return;  // names may be old
+  const unsigned seed = Seed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  std::mt19937 random(seed);
+  auto other = FileSystem::Open(store_, {.staging_dir = staging_, .threads = 4, .attribute_ttl = GetParam()}).value();
+  for (int i = 0; i < 1500; ++i) {
+    if (random() % 2 == 0) std::swap(fs_, other);
+    std::string what;
+    const auto [expected, got] = Step(random, what);
+    ASSERT_EQ(expected, got) << "operation " << i << ": " << what;
+    if (i % 100 == 99) {
+      ASSERT_NO_FATAL_FAILURE(CheckAll()) << "after operation " << i << ": " << what;
+    }
+  }
+}
+
 TEST_P(ModelTest, AFailingStoreNeverMixesContents) {
   const unsigned seed = Seed();
   SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));

@@ -60,7 +60,7 @@ ObjectReader::ObjectReader(Fetcher* fetcher, const store::ObjectInfo& info)
 
 ObjectReader::~ObjectReader() { fetcher_->Forget(this); }
 
-Outcome<std::vector<Bytes>> ObjectReader::Read(uint64_t offset, uint64_t length) {
+Outcome<std::vector<Bytes>> ObjectReader::Read(uint64_t offset, uint64_t length, const CallContext& context) {
   std::vector<Bytes> pieces;
   if (offset >= size_ || length == 0) return pieces;
   const uint64_t end = offset + std::min(length, size_ - offset);
@@ -87,8 +87,10 @@ Outcome<std::vector<Bytes>> ObjectReader::Read(uint64_t offset, uint64_t length)
       StartAhead(pattern_.OnWait(offset, end - offset, cap), lock);
     }
     const Extent wanted{at, std::min(end, part->range.end)};
-    auto data = Take(part, wanted, lock);
+    auto data = Take(part, wanted, lock, context);
     --part->waiters;
+    // Somebody else was interrupted who fetched it; that is not our concern.
+    if (!data && data.error().error == EINTR && !context.stop.stop_requested() && !stop_.stop_requested()) continue;
     if (!data) return std::move(data).error();
     at += data->size();
     pieces.push_back(*std::move(data));
@@ -138,33 +140,49 @@ void ObjectReader::Queue(const PartPtr& part) {
   fetcher_->pool().Run([self = shared_from_this(), part] {
     std::unique_lock lock(self->mutex_);
     if (part->state != State::kQueued) return;  // a reader took it over, or it was dropped
-    self->Fetch(part, lock);
+    self->Fetch(part, lock, self->stop_.get_token());
   });
 }
 
 // Waits for a part, or fetches it here if nobody has begun to, and hands out a slice of it.
-Outcome<Bytes> ObjectReader::Take(const PartPtr& part, Extent wanted, std::unique_lock<std::mutex>& lock) {
-  if (part->state == State::kQueued) Fetch(part, lock);
-  arrived_.wait(lock, [&] { return part->state == State::kDone; });
+Outcome<Bytes> ObjectReader::Take(const PartPtr& part, Extent wanted, std::unique_lock<std::mutex>& lock,
+                                  const CallContext& context) {
+  if (part->state == State::kQueued) {
+    // Ends when the reader is closed and when this caller is interrupted.
+    std::stop_source either;
+    const auto stop = [&] { either.request_stop(); };
+    lock.unlock();  // a callback that runs at once must not be under the lock
+    const std::stop_callback closed(stop_.get_token(), stop), interrupted(context.stop, stop);
+    lock.lock();
+    if (part->state == State::kQueued) Fetch(part, lock, either.get_token());
+  }
+  if (!arrived_.wait(lock, context.stop, [&] { return part->state == State::kDone; })) {
+    return Fault{EINTR, "reading '" + key_ + "': interrupted"};
+  }
   if (part->fault) return *part->fault;
   part->handed_out += wanted.size();
   if (part->handed_out >= part->range.size()) Erase(part);
   return part->data.Slice(wanted.begin - part->range.begin, wanted.size());
 }
 
-void ObjectReader::Fetch(const PartPtr& part, std::unique_lock<std::mutex>& lock) {
+void ObjectReader::Fetch(const PartPtr& part, std::unique_lock<std::mutex>& lock, std::stop_token stop) {
   part->state = State::kFetching;
   std::string key;
+  store::Generation generation;
+  bool lost = false;
   Result<std::optional<store::ReadResult>> result = std::optional<store::ReadResult>();
   do {
     key = key_;
+    generation = generation_;
     const store::ReadOptions options{.range = store::ByteRange{part->range.begin, part->range.size()},
-                                     .if_generation = generation_};
+                                     .if_generation = generation};
     lock.unlock();
-    result = fetcher_->store().Read(key, options, {.stop = stop_.get_token()});
+    result = fetcher_->store().Read(key, options, {.stop = stop});
     ++fetcher_->stats().fetches;
     lock.lock();
-  } while (!result && result.error().code() == ErrorCode::kPreconditionFailed && key != key_);  // renamed meanwhile
+    lost = result ? !result->has_value() : result.error().code() == ErrorCode::kPreconditionFailed;
+    if (lost) arrived_.wait(lock, stop, [&] { return !moving_; });
+  } while (lost && (key != key_ || !(generation == generation_)));  // renamed meanwhile
   if (!result) {
     part->fault = ToFault(result.error().Wrap("reading '" + key + "'"));
   } else if (!*result) {
@@ -227,10 +245,17 @@ void ObjectReader::Provide(uint64_t offset, Bytes data) {
   parts_.emplace(offset, std::move(part));
 }
 
+void ObjectReader::BeginMove() {
+  std::scoped_lock lock(mutex_);
+  moving_ = true;
+}
+
 void ObjectReader::Retarget(std::string key, store::Generation generation) {
   std::scoped_lock lock(mutex_);
   key_ = std::move(key);
-  generation_ = generation;
+  generation_ = std::move(generation);
+  moving_ = false;
+  arrived_.notify_all();
 }
 
 void ObjectReader::Shed() {

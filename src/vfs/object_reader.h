@@ -77,9 +77,12 @@ class ObjectReader : public std::enable_shared_from_this<ObjectReader> {
 
   uint64_t size() const { return size_; }
   // The bytes of [offset, offset + length) that exist, in slices of what was fetched.
-  Outcome<std::vector<Bytes>> Read(uint64_t offset, uint64_t length);
+  // EINTR when stop is requested while it waits.
+  Outcome<std::vector<Bytes>> Read(uint64_t offset, uint64_t length, const CallContext& context = {});
   // Takes a part that somebody already has, so that it is not fetched again.
   void Provide(uint64_t offset, Bytes data);
+  // The object is about to be renamed: until Retarget says where it is, its absence means nothing.
+  void BeginMove();
   // The same bytes are now found under another key and generation (after a rename).
   void Retarget(std::string key, store::Generation generation);
   // Nobody will read on: gives up what is under way and what is held.
@@ -103,8 +106,9 @@ class ObjectReader : public std::enable_shared_from_this<ObjectReader> {
   void StartAhead(const ReadPattern::Advice& advice, std::unique_lock<std::mutex>& lock);
   void Queue(const PartPtr& part);
   PartPtr Covering(uint64_t offset) const;
-  Outcome<Bytes> Take(const PartPtr& part, Extent wanted, std::unique_lock<std::mutex>& lock);
-  void Fetch(const PartPtr& part, std::unique_lock<std::mutex>& lock);
+  Outcome<Bytes> Take(const PartPtr& part, Extent wanted, std::unique_lock<std::mutex>& lock,
+                      const CallContext& context);
+  void Fetch(const PartPtr& part, std::unique_lock<std::mutex>& lock, std::stop_token stop);
   void DropBehind(const ReadPattern::Advice& advice);
   void DropOutside();
   void Erase(const PartPtr& part);
@@ -112,9 +116,10 @@ class ObjectReader : public std::enable_shared_from_this<ObjectReader> {
   Fetcher* const fetcher_;
   const uint64_t size_;
   std::mutex mutex_;
-  std::condition_variable arrived_;
+  std::condition_variable_any arrived_;
   std::string key_;
   store::Generation generation_;
+  bool moving_ = false;
   ReadPattern pattern_;
   std::map<uint64_t, PartPtr> parts_;  // by the offset at which they begin
   std::stop_source stop_;

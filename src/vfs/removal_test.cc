@@ -104,12 +104,6 @@ TEST_F(FileSystemTest, ALinksTargetMustBeUtf8) {
   EXPECT_EQ(ErrorOf(Look("l")), ENOENT);
 }
 
-TEST_F(FileSystemTest, NothingOfTwoExclusiveWritesIsTheSame) {
-  ASSERT_TRUE(fs_->MakeDirectory(kRootInode, "a", {.permissions = 0755}));
-  ASSERT_TRUE(fs_->MakeDirectory(kRootInode, "b", {.permissions = 0755}));
-  EXPECT_NE(store_->MetadataOf("a/"), store_->MetadataOf("b/"));
-}
-
 TEST_F(FileSystemTest, LookingUpBesideForgettingNeverGivesAForgottenInode) {
   store_->Put("f", "1");
   std::atomic<bool> stop = false;

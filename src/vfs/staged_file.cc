@@ -50,7 +50,7 @@ std::optional<Fault> StagedFile::failed() const {
   return failed_;
 }
 
-Outcome<std::vector<Bytes>> StagedFile::Read(uint64_t offset, uint64_t length) const {
+Outcome<std::vector<Bytes>> StagedFile::Read(uint64_t offset, uint64_t length, const CallContext& context) const {
   for (;;) {
     View view;
     {
@@ -58,14 +58,14 @@ Outcome<std::vector<Bytes>> StagedFile::Read(uint64_t offset, uint64_t length) c
       const uint64_t end = offset + std::min(length, size_ > offset ? size_ - offset : 0);
       view = {base_, {offset, end}, present_.Gaps(offset, std::min(end, base_kept_))};
     }
-    auto pieces = ReadView(view);
-    if (pieces) return pieces;
+    auto pieces = ReadView(view, context);
+    if (pieces || pieces.error().error == EINTR) return pieces;
     std::scoped_lock lock(mutex_);
     if (base_ == view.base) return pieces;  // else an upload has replaced the base meanwhile: the new one has the bytes
   }
 }
 
-Outcome<std::vector<Bytes>> StagedFile::ReadView(const View& view) const {
+Outcome<std::vector<Bytes>> StagedFile::ReadView(const View& view, const CallContext& context) const {
   std::vector<Bytes> pieces;
   uint64_t at = view.range.begin;
   const auto local_until = [&](uint64_t stop) -> Outcome<void> {
@@ -77,7 +77,7 @@ Outcome<std::vector<Bytes>> StagedFile::ReadView(const View& view) const {
   };
   for (const Extent& gap : view.gaps) {
     SEAMOUNT_TRY(local_until(gap.begin));
-    SEAMOUNT_TRY_ASSIGN(std::vector<Bytes> fetched, view.base->Read(gap.begin, gap.size()));
+    SEAMOUNT_TRY_ASSIGN(std::vector<Bytes> fetched, view.base->Read(gap.begin, gap.size(), context));
     for (Bytes& piece : fetched) pieces.push_back(std::move(piece));
     at = gap.end;
   }
@@ -97,6 +97,7 @@ Outcome<void> StagedFile::Put(uint64_t offset, std::span<const std::byte> data) 
 }
 
 Outcome<void> StagedFile::Write(uint64_t offset, std::span<const std::byte> data) {
+  if (offset != size()) Disorder();
   std::scoped_lock lock(mutex_);
   if (failed_) return *failed_;
   if (data.empty()) return {};
@@ -113,7 +114,19 @@ Outcome<void> StagedFile::Write(uint64_t offset, std::span<const std::byte> data
   return {};
 }
 
+void StagedFile::Disorder() {
+  parts_ = nullptr;  // waits for what is under way
+  std::scoped_lock lock(mutex_);
+  in_order_ = false;
+}
+
+uint64_t StagedFile::WrittenInOrder() const {
+  std::scoped_lock lock(mutex_);
+  return in_order_ && base_ == nullptr && !failed_ ? size_ : 0;
+}
+
 Outcome<void> StagedFile::Truncate(uint64_t size) {
+  Disorder();
   std::scoped_lock lock(mutex_);
   if (failed_ && size != 0) return *failed_;
   // Shrinking first makes what is grown back read as zeros.
@@ -129,7 +142,10 @@ Outcome<void> StagedFile::Truncate(uint64_t size) {
   }
   dirty_ = dirty_ || size != size_ || failed_.has_value();
   size_ = size;
-  if (size == 0) failed_.reset();
+  if (size == 0) {
+    failed_.reset();
+    in_order_ = true;
+  }
   return {};
 }
 
@@ -139,7 +155,7 @@ std::optional<uint64_t> StagedFile::AppendedFrom() const {
   return base_->size();
 }
 
-Outcome<void> StagedFile::FillGaps() {
+Outcome<void> StagedFile::FillGaps(const CallContext& context) {
   for (;;) {
     std::vector<Extent> gaps;
     std::shared_ptr<ObjectReader> base;
@@ -150,7 +166,7 @@ Outcome<void> StagedFile::FillGaps() {
     }
     if (gaps.empty()) return {};
     const Extent gap{gaps[0].begin, std::min(gaps[0].end, gaps[0].begin + kFillStep)};
-    SEAMOUNT_TRY_ASSIGN(const std::vector<Bytes> pieces, base->Read(gap.begin, gap.size()));
+    SEAMOUNT_TRY_ASSIGN(const std::vector<Bytes> pieces, base->Read(gap.begin, gap.size(), context));
     std::scoped_lock lock(mutex_);
     uint64_t at = gap.begin;
     for (const Bytes& piece : pieces) {

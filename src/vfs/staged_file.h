@@ -13,6 +13,7 @@
 
 #include "vfs/extents.h"
 #include "vfs/object_reader.h"
+#include "vfs/part_upload.h"
 #include "vfs/staging.h"
 
 namespace seamount::vfs {
@@ -25,7 +26,7 @@ class StagedFile {
 
   uint64_t size() const;
   bool dirty() const;
-  Outcome<std::vector<Bytes>> Read(uint64_t offset, uint64_t length) const;
+  Outcome<std::vector<Bytes>> Read(uint64_t offset, uint64_t length, const CallContext& context = {}) const;
   // Atomic: all is taken, or nothing and the file is as before; but see failed().
   Outcome<void> Write(uint64_t offset, std::span<const std::byte> data);
   Outcome<void> Truncate(uint64_t size);
@@ -37,7 +38,14 @@ class StagedFile {
   // For an upload: where the new tail begins, if all else is the base as it was; nothing otherwise.
   std::optional<uint64_t> AppendedFrom() const;
   // Fetches what only the base has.
-  Outcome<void> FillGaps();
+  Outcome<void> FillGaps(const CallContext& context = {});
+  // Of a file without a base that was written from its beginning on and nowhere else: so much; else 0. Those bytes are
+  // final unless they are written again, and then the parts are dropped.
+  uint64_t WrittenInOrder() const;
+  // What of it is on its way to the bucket already, or null. For whoever holds the inode's commit lock.
+  PartUpload* parts() const { return parts_.get(); }
+  void SetParts(std::unique_ptr<PartUpload> parts) { parts_ = std::move(parts); }
+  std::unique_ptr<PartUpload> TakeParts() { return std::move(parts_); }
   // The content was uploaded, and `base` reads it. What is local stays, as a cache.
   void Uploaded(std::shared_ptr<ObjectReader> base);
 
@@ -49,7 +57,8 @@ class StagedFile {
     Extent range;
     std::vector<Extent> gaps;  // of the range, to be read from the base
   };
-  Outcome<std::vector<Bytes>> ReadView(const View& view) const;
+  Outcome<std::vector<Bytes>> ReadView(const View& view, const CallContext& context) const;
+  void Disorder();
   Outcome<void> Put(uint64_t offset, std::span<const std::byte> data);
 
   mutable std::mutex mutex_;
@@ -60,7 +69,9 @@ class StagedFile {
   ExtentSet present_;
   bool dirty_ = false;
   bool overwrote_ = false;  // since the last upload, something below the base's end was changed
+  bool in_order_ = true;    // nothing but appended since it was empty
   std::optional<Fault> failed_;
+  std::unique_ptr<PartUpload> parts_;  // last: its tasks read the file
 };
 
 }  // namespace seamount::vfs

@@ -1,7 +1,9 @@
 #include "vfs/staging.h"
 
 #include <fcntl.h>
+#include <fmt/format.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -26,6 +28,27 @@ std::string LocalName(std::string_view key) {
     if (c == '/' || c == '\n') c = '_';
   }
   return name;
+}
+
+std::string Quoted(std::string_view text) {
+  std::string out = "\"";
+  for (const char c : text) {
+    if (c == '"' || c == '\\') out += '\\';
+    if (static_cast<unsigned char>(c) < 0x20) {
+      out += fmt::format("\\u{:04x}", static_cast<unsigned>(c));
+    } else {
+      out += c;
+    }
+  }
+  return out + "\"";
+}
+
+std::string ToJson(const StagedRecord& record) {
+  return fmt::format(
+      "{{\n  \"source\": {},\n  \"key\": {},\n  \"base_generation\": {},\n  \"size_bytes\": {},\n"
+      "  \"whole\": {},\n  \"reason\": {}\n}}\n",
+      Quoted(record.source), Quoted(record.key), Quoted(record.base_generation), record.size_bytes, record.whole,
+      Quoted(record.reason));
 }
 
 Outcome<void> CopyWhole(int from, int to) {
@@ -62,21 +85,46 @@ Outcome<StagingFd> StagingFolder::Create() {
   return StagingFd(fd);
 }
 
-Outcome<std::string> StagingFolder::Keep(const StagingFd& file, std::string_view key) {
+uint64_t StagingFolder::Room() const {
+  struct statvfs disk = {};
+  if (fstatvfs(folder_.get(), &disk) != 0) return 0;
+  return uint64_t{disk.f_bavail} * disk.f_frsize;
+}
+
+Outcome<void> StagingFolder::CheckRoom(uint64_t bytes) const {
+  const uint64_t room = Room();
+  if (bytes <= room) return {};
+  return Fault{ENOSPC, "the file would need " + std::to_string(bytes) + " bytes more in the staging folder '" + path_ +
+                           "', whose disk has room for " + std::to_string(room)};
+}
+
+Outcome<std::string> StagingFolder::Keep(const StagingFd& file, const StagedRecord& record) {
   if (mkdirat(folder_.get(), kKept, 0700) != 0 && errno != EEXIST)
     return FromErrno(errno, "making '" + path_ + "/kept'");
   const StagingFd kept(openat(folder_.get(), kKept, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (kept.get() < 0) return FromErrno(errno, "opening '" + path_ + "/kept'");
   for (int attempt = 0;; ++attempt) {
-    const std::string name = LocalName(key) + "." + std::to_string(std::time(nullptr)) + "." + std::to_string(attempt);
+    const std::string name =
+        LocalName(record.key) + "." + std::to_string(std::time(nullptr)) + "." + std::to_string(attempt);
+    // The record first, and on the disk: content without it could be anybody's.
+    const StagingFd note(openat(kept.get(), (name + ".json").c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    if (note.get() < 0 && errno == EEXIST) continue;
     const std::string path = path_ + "/" + kKept + "/" + name;
+    if (note.get() < 0) return FromErrno(errno, "keeping '" + path + ".json'");
+    const std::string text = ToJson(record);
+    if (write(note.get(), text.data(), text.size()) != static_cast<ssize_t>(text.size()) || fsync(note.get()) != 0) {
+      return FromErrno(errno, "writing '" + path + ".json'");
+    }
     const std::string self = "/proc/self/fd/" + std::to_string(file.get());
-    if (linkat(AT_FDCWD, self.c_str(), kept.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0) return path;
+    if (linkat(AT_FDCWD, self.c_str(), kept.get(), name.c_str(), AT_SYMLINK_FOLLOW) == 0) {
+      (void)fsync(file.get());
+      return path;
+    }
     if (errno == EEXIST) continue;
     const StagingFd copy(openat(kept.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
-    if (copy.get() < 0 && errno == EEXIST) continue;
     if (copy.get() < 0) return FromErrno(errno, "keeping '" + path + "'");
     SEAMOUNT_TRY(CopyWhole(file.get(), copy.get()));
+    (void)fsync(copy.get());
     return path;
   }
 }

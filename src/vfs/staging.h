@@ -1,12 +1,22 @@
 // Where bytes wait that were written and are not yet in the bucket.
 #pragma once
 
+#include <cstdint>
 #include <string>
-#include <string_view>
 
 #include "vfs/private_folder.h"
 
 namespace seamount::vfs {
+
+// What is to be known of a staged file by whoever finishes its upload.
+struct StagedRecord {
+  std::string source;  // what is mounted: gs://bucket/prefix
+  std::string key;
+  std::string base_generation;  // of the object that writing began from; empty: there was none
+  uint64_t size_bytes = 0;
+  bool whole = true;  // false: ranges that were not written are zeros in the file, and the base's in truth
+  std::string reason;
+};
 
 // A folder of nameless files: what is staged takes no name, so that nothing is left behind by a crash. Only what could
 // not be uploaded is given one, below "kept". Thread-safe.
@@ -16,8 +26,12 @@ class StagingFolder {
   // Opens the folder, which must be ours alone (OpenPrivateFolder), and tries it out. Before all else.
   Outcome<void> Prepare();
   Outcome<StagingFd> Create();
-  // Names the file after the object it was meant for and answers its path.
-  Outcome<std::string> Keep(const StagingFd& file, std::string_view key);
+  // Bytes that the folder's disk has room for.
+  uint64_t Room() const;
+  // ENOSPC unless so many bytes more fit on the folder's disk.
+  Outcome<void> CheckRoom(uint64_t bytes) const;
+  // Names the file after the object it was meant for and answers its path. Beside it, with ".json", lies the record.
+  Outcome<std::string> Keep(const StagingFd& file, const StagedRecord& record);
   const std::string& path() const { return path_; }
 
  private:

@@ -1,0 +1,70 @@
+// The bytes of a mount: reading what the bucket has, staging what is written.
+//
+// How it works. A file that is only read has an ObjectReader, pinned to one generation. Writing puts a StagedFile in
+// its place: what was written lies in a local file, over the object's content where nothing was. The publisher brings
+// it to the bucket.
+#pragma once
+
+#include <functional>
+#include <memory>
+#include <mutex>
+#include <span>
+#include <vector>
+
+#include "vfs/fault.h"
+#include "vfs/inode.h"
+#include "vfs/namespace.h"
+#include "vfs/object_reader.h"
+#include "vfs/options.h"
+#include "vfs/staging.h"
+#include "vfs/stats.h"
+#include "vfs/walk_ahead.h"
+
+namespace seamount::vfs {
+
+struct OpenFile {
+  InodePtr inode;
+  OpenOptions options;
+  bool drop_pages = false;  // what the kernel has of the file is of another content
+};
+
+// Thread-safe.
+class Content {
+ public:
+  Content(Namespace& names, Fetcher& fetcher, StagingFolder& staging, base::Clock& clock, Stats& stats)
+      : names_(names), fetcher_(fetcher), clock_(clock), staging_(staging), stats_(stats) {}
+
+  // Asks the store whether the file is still the generation it was. ESTALE if it is not. (A file of a folder that is
+  // being walked, never opened here before, may have been fetched ahead: then that answers; see walk_ahead.h.)
+  Outcome<std::unique_ptr<OpenFile>> Open(uint64_t inode, const OpenOptions& options, const CallContext& context);
+  Outcome<std::vector<Bytes>> Read(const OpenFile& file, uint64_t offset, uint64_t length, const CallContext& context);
+  // append: at the file's end, whatever the offset.
+  Outcome<void> Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data, bool append,
+                      const CallContext& context);
+
+  // Called after each write, under the inode's commit lock, until the file system ends.
+  void SetSendAhead(std::function<void(StagedFile&)> send) { send_ahead_ = std::move(send); }
+  std::shared_ptr<ObjectReader> ReaderOf(const InodePtr& inode);
+  // What a new file's content is to be written to.
+  Outcome<std::shared_ptr<StagedFile>> StageNew();
+  // The staged file of an inode, made if there is none. Under the inode's commit lock, as the next.
+  Outcome<std::shared_ptr<StagedFile>> Stage(const InodePtr& inode, bool empty);
+  Outcome<void> Resize(const InodePtr& inode, uint64_t size_bytes);
+
+ private:
+  // Makes sure that the inode is what the bucket has, by asking or from what was fetched ahead.
+  Outcome<void> Refresh(const InodePtr& inode, bool reads_only, const CallContext& context);
+  void FetchAhead(const InodePtr& inode);
+  // Asks for the whole content instead, which answers the same and spares the read that follows. False if the file is
+  // no longer that generation, or this cannot tell.
+  Outcome<bool> ReadSmall(const InodePtr& inode, const CallContext& context);
+
+  Namespace& names_;
+  Fetcher& fetcher_;
+  base::Clock& clock_;
+  StagingFolder& staging_;
+  Stats& stats_;
+  std::function<void(StagedFile&)> send_ahead_;
+};
+
+}  // namespace seamount::vfs

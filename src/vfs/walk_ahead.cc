@@ -1,0 +1,77 @@
+#include "vfs/walk_ahead.h"
+
+#include <algorithm>
+
+namespace seamount::vfs {
+namespace {
+
+// Files opened soon after each other that make a walk: fewer are a program that looks at a configuration.
+constexpr uint32_t kWalk = 3;
+constexpr size_t kMostAhead = 64;
+
+}  // namespace
+
+size_t WalkAhead::Wanted() {
+  std::scoped_lock lock(mutex_);
+  const auto now = clock_.Now();
+  opened_ = now - opened_at_ < 4 * ttl_ ? opened_ + 1 : 1;
+  opened_at_ = now;
+  if (opened_ < kWalk) return 0;
+  DropOld();
+  return depth_ > items_.size() ? depth_ - items_.size() : 0;
+}
+
+void WalkAhead::DropOld() {
+  const auto now = clock_.Now();
+  std::erase_if(items_, [&](const auto& entry) {
+    const Item& item = *entry.second;
+    if (!item.done || now - item.asked < ttl_) return false;
+    if (item.data) fetcher_.stats().ahead_unused_bytes += item.data->size();
+    depth_ = std::max<size_t>(4, depth_ / 2);
+    return true;
+  });
+}
+
+void WalkAhead::Opened(const std::vector<DirectoryEntry>& candidates) {
+  for (const DirectoryEntry& entry : candidates) {
+    auto item = std::make_shared<Item>();
+    item->lease = fetcher_.budget().TryAcquire(entry.info.size_bytes);
+    if (item->lease.bytes() == 0) return;
+    item->generation = entry.info.generation;
+    item->asked = clock_.Now();
+    {
+      std::scoped_lock lock(mutex_);
+      if (!items_.emplace(entry.name, item).second) continue;
+    }
+    fetcher_.pool().Run([self = shared_from_this(), info = entry.info, item] { self->Fetch(info, item); });
+  }
+}
+
+void WalkAhead::Fetch(const store::ObjectInfo& info, const std::shared_ptr<Item>& item) {
+  auto read = fetcher_.store().Read(info.key, {.if_generation = info.generation}, {});
+  ++fetcher_.stats().fetches;
+  std::scoped_lock lock(mutex_);
+  item->done = true;
+  if (read && *read && (*read)->data.size() == info.size_bytes) {
+    item->data = std::move((*read)->data);
+    fetcher_.stats().fetched_bytes += item->data->size();
+  }
+  arrived_.notify_all();
+}
+
+std::optional<Bytes> WalkAhead::Take(const std::string& name, const store::Generation& generation,
+                                     const CallContext& context) {
+  std::unique_lock lock(mutex_);
+  const auto it = items_.find(name);
+  if (it == items_.end()) return std::nullopt;
+  const std::shared_ptr<Item> item = it->second;
+  items_.erase(it);
+  if (!arrived_.wait(lock, context.stop, [&] { return item->done; })) return std::nullopt;
+  item->lease.Release();
+  const bool counts = item->data && item->generation == generation && clock_.Now() - item->asked < ttl_;
+  if (!counts) return std::nullopt;
+  depth_ = std::min(2 * depth_, kMostAhead);
+  return std::move(item->data);
+}
+
+}  // namespace seamount::vfs
