@@ -27,6 +27,11 @@ net::RequestBody BodyOf(std::string text) {
           }};
 }
 
+bool IsGoogle(const std::string& endpoint) {
+  const auto url = net::ParseUrl(endpoint);
+  return url && (url->host == "googleapis.com" || url->host.ends_with(".googleapis.com"));
+}
+
 // True when `member` was added to an unconditional binding of `role`; false when it was there.
 Result<bool> AddMember(Json& policy, const std::string& role, const std::string& member) {
   Json& bindings = policy["bindings"];
@@ -50,7 +55,7 @@ Result<std::unique_ptr<AdminClient>> AdminClient::Make(const std::string& endpoi
                                                        std::shared_ptr<net::HttpClient> http,
                                                        std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock) {
   SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(endpoint));
-  const bool google = url.host == "googleapis.com" || url.host.ends_with(".googleapis.com");
+  const bool google = IsGoogle(url.Origin());
   SEAMOUNT_TRY_ASSIGN(auto storage, ServiceClient::Make(endpoint, "", http, tokens, clock));
   SEAMOUNT_TRY_ASSIGN(auto iam,
                       ServiceClient::Make(google ? "https://iam.googleapis.com" : endpoint, "", http, tokens, clock));
@@ -82,9 +87,9 @@ Result<bool> AdminClient::EnsureBucket(const std::string& bucket, const std::str
     return base::PermissionDenied("bucket '" + bucket +
                                   "': it exists, but belongs to somebody else (choose another name)");
   if (present.status != 404) return storage_->ErrorOf(present, what);
-  Json body = {{"name", bucket},
-               {"iamConfiguration",
-                {{"uniformBucketLevelAccess", {{"enabled", true}}}, {"publicAccessPrevention", "enforced"}}}};
+  Json body = {{"name", bucket}, {"iamConfiguration", {{"uniformBucketLevelAccess", {{"enabled", true}}}}}};
+  // A server of ours has no such setting: there nothing is public until the bucket's policy says so.
+  if (IsGoogle(storage_->UrlOf("/", {}))) body["iamConfiguration"]["publicAccessPrevention"] = "enforced";
   if (!location.empty()) body["location"] = location;
   SEAMOUNT_TRY_ASSIGN(
       const auto made,

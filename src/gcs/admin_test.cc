@@ -52,6 +52,22 @@ TEST(AdminClient, DoesNotWaitForAnAccountThatWasThere) {
   EXPECT_EQ(admin.http->requests().size(), 1U);
 }
 
+// Of Google's buckets nothing is ever public; a server of ours, which refuses settings that it has not, has no such
+// one.
+TEST(AdminClient, AsksForNoSettingThatTheServerHasNot) {
+  for (const auto& [endpoint, asked] :
+       {std::pair("https://storage.googleapis.com", true), {"http://lab:9000", false}}) {
+    base::FakeClock clock;
+    const auto http = std::make_shared<net::FakeHttpClient>();
+    const auto client =
+        *AdminClient::Make(endpoint, "lab", http, auth::MakeStaticTokenSource(auth::Secret("t")), clock);
+    http->Enqueue(404, "{}");
+    http->Enqueue(200, "{}");
+    ASSERT_TRUE(client->EnsureBucket("winds", "", {}));
+    EXPECT_EQ(http->requests()[1].body.find("publicAccessPrevention") != std::string::npos, asked) << endpoint;
+  }
+}
+
 TEST(AdminClient, TellsTheRolesOfOneAccount) {
   Admin admin;
   admin.http->Enqueue(200, R"({"bindings":[
