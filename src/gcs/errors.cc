@@ -22,6 +22,7 @@ ErrorCode CodeOfStatus(int status, std::string_view reason) {
     case 409:
     case 412: return ErrorCode::kPreconditionFailed;
     case 410: return ErrorCode::kNotFound;
+    case 422: return ErrorCode::kDataLoss;           // our server's: what it has of the object is damaged
     case 501: return ErrorCode::kInternal;           // not implemented: no retry will help
     case 507: return ErrorCode::kResourceExhausted;  // the server's disk is full
     default: break;

@@ -32,7 +32,8 @@ HttpError HttpErrorOf(ErrorCode code) {
     case ErrorCode::kUnavailable: return {503, "backendError"};
     case ErrorCode::kResourceExhausted: return {507, "insufficientStorage"};
     case ErrorCode::kInvalidArgument: return {400, "invalid"};
-    case ErrorCode::kDataLoss: return {500, "internalError"};
+    // Clients repeat what is answered by 500 for minutes, and take 404 and 410 for an object that is not there.
+    case ErrorCode::kDataLoss: return {422, "dataLoss"};
     case ErrorCode::kCancelled: return {503, "backendError"};
     case ErrorCode::kInternal: return {500, "internalError"};
   }
@@ -43,8 +44,9 @@ ServerResponse ErrorToResponse(const Error& error, const Route* route, RequestEn
   const HttpError http = HttpErrorOf(error.code());
   // Why a request was refused is what the one who runs the server is asked. That something is absent is no news.
   // Nor is a client that went away in the middle: any stranger could fill the log with it.
-  const bool ours = http.status >= 500 && error.code() != ErrorCode::kUnavailable;
-  if (ours) base::Log(base::LogLevel::kWarning, "server: " + error.ToString());
+  const bool damage = error.code() == ErrorCode::kDataLoss;
+  const bool ours = damage || (http.status >= 500 && error.code() != ErrorCode::kUnavailable);
+  if (ours) base::Log(damage ? base::LogLevel::kError : base::LogLevel::kWarning, "server: " + error.ToString());
   if (!ours && http.status != 404 && entry) entry->reason = error.message();
   ServerResponse response;
   if (route && route->iam()) {
@@ -137,6 +139,20 @@ Handler HandlerOf(Operation operation) {
 
 }  // namespace
 
+// Of a share nothing changes but who may read it; one that is not served now can only be forgotten.
+Result<void> Api::FindBackend(Call& call, const OperationInfo& info) {
+  const bool on_objects = info.permission.starts_with("storage.objects.");
+  if (!call.bucket || !(on_objects || call.bucket->is_share)) return {};
+  auto backend = service_.BackendOf(call.bucket);
+  if (!backend && on_objects) return std::move(backend).error();
+  if (backend) call.backend = *std::move(backend);
+  const bool reads = info.permission == "storage.objects.get" || info.permission == "storage.objects.list";
+  const bool changes = (on_objects && !reads) || (call.backend && call.route.operation == Operation::kDeleteBucket);
+  if (!call.bucket->is_share || !changes) return {};
+  return base::PermissionDenied("bucket '" + call.bucket->name +
+                                "' is a folder that this server shares, and read-only: nothing can be written to it");
+}
+
 Result<ServerResponse> Api::Dispatch(Call& call) {
   const OperationInfo& info = InfoOf(call.route.operation);
   if (!call.route.bucket.empty()) {
@@ -150,6 +166,7 @@ Result<ServerResponse> Api::Dispatch(Call& call) {
   }
   if (!info.permission.empty())
     SEAMOUNT_TRY(Require(call, info.permission, info.on_bucket ? call.bucket.get() : nullptr));
+  SEAMOUNT_TRY(FindBackend(call, info));
   SEAMOUNT_TRY(CheckParameters(call.route, call.target, call.request.headers));
   if (call.route.operation == Operation::kBatch)
     return Batch(call, [this](ServerRequest& request) { return Answer(request, nullptr); });

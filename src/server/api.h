@@ -18,6 +18,7 @@ class Api final : public net::HttpHandler {
   // `entry` (may be null) learns who asked, and why that was refused.
   net::ServerResponse Answer(net::ServerRequest& request, RequestEntry* entry);
   Result<net::ServerResponse> Dispatch(Call& call);
+  Result<void> FindBackend(Call& call, const OperationInfo& info);
 
   Service& service_;
 };

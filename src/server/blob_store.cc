@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <array>
@@ -15,9 +16,8 @@
 #include <utility>
 #include <vector>
 
-#include "base/checksum.h"
+#include "base/bytes.h"
 #include "base/encoding.h"
-#include "base/log.h"
 
 namespace seamount::server {
 
@@ -77,15 +77,15 @@ Result<void> SyncDirectory(const std::string& path) {
 ContentHash::ContentHash() : md5_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(md5_, EVP_md5(), nullptr); }
 ContentHash::~ContentHash() { EVP_MD_CTX_free(md5_); }
 ContentHash::ContentHash(ContentHash&& other) noexcept
-    : crc32c_(other.crc32c_), md5_(std::exchange(other.md5_, nullptr)) {}
+    : sums_(std::move(other.sums_)), md5_(std::exchange(other.md5_, nullptr)) {}
 ContentHash& ContentHash::operator=(ContentHash&& other) noexcept {
-  crc32c_ = other.crc32c_;
+  sums_ = std::move(other.sums_);
   std::swap(md5_, other.md5_);
   return *this;
 }
 
 void ContentHash::Add(std::span<const std::byte> data) {
-  crc32c_ = base::Crc32c(data, crc32c_);
+  sums_.Add(data);
   EVP_DigestUpdate(md5_, data.data(), data.size());
 }
 
@@ -99,18 +99,41 @@ BlobWriter::~BlobWriter() {
   if (file_.valid()) ::unlink(blobs_->TemporaryPath(id_).c_str());
 }
 
-Result<void> BlobWriter::Append(std::span<const std::byte> data) {
-  SEAMOUNT_TRY(WriteAll(file_.get(), data, "object contents"));
-  hash_.Add(data);
-  size_ += data.size();
+Result<void> BlobWriter::OpenFile() {
+  id_ = RandomId();
+  file_ = FileDescriptor(::open(blobs_->TemporaryPath(id_).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file_.valid()) return FromErrno("making a file for object contents", errno);
+  SEAMOUNT_TRY(blobs_->Write(file_.get(), base::AsBytes(small_)));
+  small_ = {};
   return {};
 }
 
+Result<void> BlobWriter::Append(std::span<const std::byte> data) {
+  hash_.Add(data);
+  if (!file_.valid()) {
+    if (may_be_small_ && small_.size() + data.size() <= kSmallContentBytes) {
+      small_.append(reinterpret_cast<const char*>(data.data()), data.size());
+      return {};
+    }
+    SEAMOUNT_TRY(OpenFile());
+  }
+  return blobs_->Write(file_.get(), data);
+}
+
 Result<BlobInfo> BlobWriter::Commit() {
+  BlobInfo info{{}, size(), hash_.crc32c(), hash_.FinishMd5(), {}};
+  if (info.size == 0) return info;
+  if (!file_.valid()) {
+    info.id = "=" + RandomId();
+    info.small = std::move(small_);
+    return info;
+  }
+  SEAMOUNT_TRY(blobs_->Write(file_.get(), hash_.sums().Seal()));
   if (::fsync(file_.get()) != 0) return FromErrno("fsync of object contents", errno);
   SEAMOUNT_TRY(blobs_->LinkIntoPlace(id_));
   file_ = FileDescriptor();  // the destructor has nothing to discard any more
-  return BlobInfo{id_, size_, hash_.crc32c(), hash_.FinishMd5()};
+  info.id = std::move(id_);
+  return info;
 }
 
 // All made at once, so that no later write has to make one durable.
@@ -142,13 +165,6 @@ std::string BlobStore::BlobPath(const std::string& id) const {
   return directory_ + "/blobs/" + id.substr(0, 2) + "/" + id;
 }
 
-Result<BlobWriter> BlobStore::Create() {
-  std::string id = RandomId();
-  FileDescriptor file(::open(TemporaryPath(id).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file.valid()) return FromErrno("making a file for object contents", errno);
-  return BlobWriter(this, std::move(id), std::move(file));
-}
-
 Result<std::optional<FileDescriptor>> BlobStore::OpenForRead(const std::string& id) {
   FileDescriptor file(::open(BlobPath(id).c_str(), O_RDONLY | O_CLOEXEC));
   if (!file.valid()) {
@@ -166,54 +182,49 @@ Result<void> BlobStore::LinkIntoPlace(const std::string& id) {
   return SyncDirectory(directory_ + "/blobs/" + id.substr(0, 2));
 }
 
-namespace {
+BlobStore::Pin BlobStore::PinAll(std::vector<std::string> ids) {
+  {
+    std::lock_guard lock(pins_mutex_);
+    for (const std::string& id : ids) ++pins_[id];
+  }
+  return Pin(nullptr, [this, ids = std::move(ids)](void*) {
+    std::lock_guard lock(pins_mutex_);
+    for (const std::string& id : ids)
+      if (const auto found = pins_.find(id); --found->second == 0) pins_.erase(found);
+  });
+}
 
-// Appends all of `from` to `to` inside the kernel.
-Result<void> AppendFile(int from, int to) {
-  loff_t offset = 0;
-  struct stat info {};
-  if (::fstat(from, &info) != 0) return FromErrno("reading the size of object contents", errno);
-  while (offset < info.st_size) {
-    const ssize_t n = ::copy_file_range(from, &offset, to, nullptr, static_cast<size_t>(info.st_size - offset), 0);
-    if (n > 0) continue;
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0 && errno != EXDEV && errno != EINVAL && errno != ENOSYS && errno != EOPNOTSUPP)
-      return FromErrno("copying object contents", errno);
-    std::vector<std::byte> buffer(1 << 20);  // file systems without copy_file_range
-    const ssize_t got = ::pread(from, buffer.data(), buffer.size(), offset);
-    if (got <= 0) return base::DataLoss("copying object contents: file became shorter");
-    SEAMOUNT_TRY(WriteAll(to, std::span(buffer).first(static_cast<size_t>(got)), "object contents"));
-    offset += got;
+uint64_t BlobStore::FreeBytes() const {
+  struct statvfs info {};
+  if (::statvfs(directory_.c_str(), &info) != 0) return UINT64_MAX;  // unknown: a write will tell
+  return uint64_t{info.f_bavail} * info.f_frsize;
+}
+
+Result<void> BlobStore::Write(int fd, std::span<const std::byte> data) {
+  while (!data.empty()) {
+    const ssize_t n = ::write(fd, data.data(), data.size());
+    if (n >= 0) {
+      data = data.subspan(static_cast<size_t>(n));
+      continue;
+    }
+    const int error = errno;
+    if (error == EINTR) continue;
+    if ((error == ENOSPC || error == EDQUOT) && make_room_ && make_room_()) continue;
+    return FromErrno("writing object contents", error);
   }
   return {};
-}
-
-}  // namespace
-
-Result<std::string> BlobStore::Duplicate(const std::string& id) {
-  const std::string copy = RandomId();
-  if (::link(BlobPath(id).c_str(), TemporaryPath(copy).c_str()) != 0) return Concatenate({id});
-  SEAMOUNT_TRY(LinkIntoPlace(copy));
-  return copy;
-}
-
-Result<std::string> BlobStore::Concatenate(const std::vector<std::string>& parts) {
-  SEAMOUNT_TRY_ASSIGN(BlobWriter writer, Create());
-  for (const std::string& part : parts) {
-    SEAMOUNT_TRY_ASSIGN(auto source, OpenForRead(part));
-    if (!source) return base::NotFound("a source object was deleted or replaced meanwhile");
-    SEAMOUNT_TRY(AppendFile(source->get(), writer.file_.get()));
-  }
-  SEAMOUNT_TRY_ASSIGN(BlobInfo info, writer.Commit());
-  return std::move(info.id);
 }
 
 void BlobStore::Confirm(const std::string& id) { ::unlink(TemporaryPath(id).c_str()); }
 
 // The name in tmp/ goes last: while it is there, the next start knows that this is nobody's.
-void BlobStore::Remove(const std::string& id) {
-  ::unlink(BlobPath(id).c_str());
-  ::unlink(TemporaryPath(id).c_str());
+bool BlobStore::Remove(const std::string& id) {
+  {
+    std::lock_guard lock(pins_mutex_);
+    if (pins_.contains(id)) return false;
+  }
+  if (::unlink(BlobPath(id).c_str()) != 0 && errno != ENOENT) return false;
+  return ::unlink(TemporaryPath(id).c_str()) == 0 || errno == ENOENT;
 }
 
 Result<FileDescriptor> BlobStore::OpenUpload(const std::string& id, bool create) {
@@ -224,7 +235,9 @@ Result<FileDescriptor> BlobStore::OpenUpload(const std::string& id, bool create)
   return file;
 }
 
-Result<std::string> BlobStore::UploadToBlob(const std::string& id, int fd) {
+Result<std::string> BlobStore::UploadToBlob(const std::string& id, int fd, const BlockSums& sums) {
+  if (::ftruncate(fd, static_cast<off_t>(sums.size())) != 0) return FromErrno("truncating an upload's file", errno);
+  SEAMOUNT_TRY(Write(fd, sums.Seal()));
   if (::fsync(fd) != 0) return FromErrno("fsync of object contents", errno);
   const std::string blob = RandomId();
   // File systems without links: the upload ends here.
@@ -235,6 +248,12 @@ Result<std::string> BlobStore::UploadToBlob(const std::string& id, int fd) {
   return blob;
 }
 
-void BlobStore::RemoveUpload(const std::string& id) { ::unlink(UploadPath(id).c_str()); }
+std::optional<int64_t> BlobStore::UploadChanged(const std::string& id) const {
+  struct stat info {};
+  if (::stat(UploadPath(id).c_str(), &info) != 0) return std::nullopt;
+  return info.st_mtim.tv_sec;
+}
+
+bool BlobStore::RemoveUpload(const std::string& id) { return ::unlink(UploadPath(id).c_str()) == 0 || errno == ENOENT; }
 
 }  // namespace seamount::server

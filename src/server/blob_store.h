@@ -8,13 +8,16 @@
 #include <cstdint>
 #include <functional>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <span>
 #include <string>
 #include <string_view>
+#include <unordered_map>
 #include <vector>
 
 #include "base/result.h"
+#include "server/block_sums.h"
 
 struct evp_md_ctx_st;
 
@@ -36,7 +39,7 @@ class FileDescriptor {
   int fd_ = -1;
 };
 
-// CRC32C and MD5 of what passes through.
+// Checksums (by block, and of the whole) and MD5 of what passes through.
 class ContentHash {
  public:
   ContentHash();
@@ -44,20 +47,26 @@ class ContentHash {
   ContentHash(ContentHash&& other) noexcept;
   ContentHash& operator=(ContentHash&& other) noexcept;
   void Add(std::span<const std::byte> data);
-  uint32_t crc32c() const { return crc32c_; }
+  uint32_t crc32c() const { return sums_.crc32c(); }
+  const BlockSums& sums() const { return sums_; }
   // Base64, as GCS writes it. Ends the MD5: call once.
   std::string FinishMd5();
 
  private:
-  uint32_t crc32c_ = 0;
+  BlockSums sums_;
   evp_md_ctx_st* md5_;
 };
 
+// A content up to this size is no file: the catalog keeps it, so that a small write costs one commit and nothing more.
+constexpr size_t kSmallContentBytes = 32 << 10;
+
 struct BlobInfo {
-  std::string id;
+  std::string id;  // empty: no bytes, so no blob; IsSmallId: in the catalog
   uint64_t size = 0;
   uint32_t crc32c = 0;
-  std::string md5;  // base64; empty for a composed blob, which has none
+  std::string md5;    // base64; empty for a composed content, which has none
+  std::string small;  // the bytes, where the catalog is to keep them
+  bool is_file() const { return !id.empty() && small.empty(); }
 };
 
 class BlobStore;
@@ -68,19 +77,20 @@ class BlobWriter {
   BlobWriter(BlobWriter&&) = default;
   ~BlobWriter();
   Result<void> Append(std::span<const std::byte> data);
-  uint64_t size() const { return size_; }
-  // Durable when it returns.
+  uint64_t size() const { return hash_.sums().size(); }
+  // Durable when it returns, but for a small content, which only the catalog makes so.
   Result<BlobInfo> Commit();
 
  private:
   friend class BlobStore;
-  BlobWriter(BlobStore* blobs, std::string id, FileDescriptor file)
-      : blobs_(blobs), id_(std::move(id)), file_(std::move(file)) {}
+  BlobWriter(BlobStore* blobs, bool may_be_small) : blobs_(blobs), may_be_small_(may_be_small) {}
+  Result<void> OpenFile();
   BlobStore* blobs_;
+  bool may_be_small_;
   std::string id_;
-  FileDescriptor file_;
+  FileDescriptor file_;  // once it is larger than small
+  std::string small_;
   ContentHash hash_;
-  uint64_t size_ = 0;
 };
 
 // Thread-safe.
@@ -89,17 +99,26 @@ class BlobStore {
   // Makes the folders where missing.
   static Result<std::unique_ptr<BlobStore>> Open(const std::string& directory);
 
-  Result<BlobWriter> Create();
+  BlobWriter Create(bool may_be_small = true) { return BlobWriter(this, may_be_small); }
   // nullopt: no such blob (deleted since its row was read).
   Result<std::optional<FileDescriptor>> OpenForRead(const std::string& id);
-  // A blob with the same bytes under a new id: a hard link, so it costs nothing; copied where links are not possible.
-  Result<std::string> Duplicate(const std::string& id);
-  // The bytes of all `parts` one after the other. Hashes are the caller's to combine.
-  Result<std::string> Concatenate(const std::vector<std::string>& parts);
+  // While the pin lives, Remove leaves these blobs alone: for who reads a content of several.
+  using Pin = std::shared_ptr<void>;
+  Pin PinAll(std::vector<std::string> ids);
   // A row names the blob now, durably: it is no unfinished write any more.
   void Confirm(const std::string& id);
-  // Best effort: what stays behind is put aside at the next start.
-  void Remove(const std::string& id);
+  // False where it is pinned, or the file could not be removed: try again later.
+  bool Remove(const std::string& id);
+  // Gives up what was written and never became an object's.
+  void Discard(const BlobInfo& blob) {
+    if (blob.is_file()) Remove(blob.id);
+  }
+  // Writes all of `data`; on a full disk asks `make_room` (see SetMakeRoom) as long as that helps.
+  Result<void> Write(int fd, std::span<const std::byte> data);
+  // True when it freed some room. Set before anything is written.
+  void SetMakeRoom(std::function<bool()> make_room) { make_room_ = std::move(make_room); }
+  // What others may still write on this disk.
+  uint64_t FreeBytes() const;
   // At a start, before anything is written. Removes unfinished writes; moves blobs that `is_live` does not know into
   // quarantine/, and those there that it knows back.
   struct Swept {
@@ -111,9 +130,12 @@ class BlobStore {
 
   // Files of resumable uploads: uploads/<id>, appended to over many requests, later moved to be a blob.
   Result<FileDescriptor> OpenUpload(const std::string& id, bool create);
-  // Makes the upload's file a blob, durable, and returns the blob's id. The upload stays until RemoveUpload.
-  Result<std::string> UploadToBlob(const std::string& id, int fd);
-  void RemoveUpload(const std::string& id);
+  // Seals the upload's file, which holds what `sums` were taken of, and makes it a blob, durable; returns the blob's
+  // id. The upload stays until RemoveUpload.
+  Result<std::string> UploadToBlob(const std::string& id, int fd, const BlockSums& sums);
+  bool RemoveUpload(const std::string& id);
+  // When an upload's file was last added to, in seconds since 1970; nullopt if there is none.
+  std::optional<int64_t> UploadChanged(const std::string& id) const;
   // What the catalog says of an upload's file. One that it does not know is removed only while it is empty, as a crash
   // leaves it; else it is put aside.
   enum class Fate { kKept, kEnded, kUnknown };
@@ -130,12 +152,17 @@ class BlobStore {
   Result<void> PutAside(const std::string& path, const std::string& id);
 
   std::string directory_;
+  std::function<bool()> make_room_;
+  std::mutex pins_mutex_;
+  std::unordered_map<std::string, int> pins_;
 };
 
 // 32 hex digits that nobody can guess.
 std::string RandomId();
 // Whether a file's name has the form of one that RandomId gave: no other is ever touched.
 bool IsContentId(std::string_view name);
+// Of a content that the catalog keeps.
+inline bool IsSmallId(std::string_view id) { return id.starts_with('='); }
 Result<void> WriteAll(int fd, std::span<const std::byte> data, const std::string& what);
 // ENOSPC and EDQUOT are ResourceExhausted, the rest Internal.
 Error FromErrno(const std::string& what, int error);

@@ -10,65 +10,16 @@
 
 #include "server/blob_store.h"
 #include "server/catalog_reader.h"
+#include "server/catalog_schema.h"
 #include "server/json_text.h"
 
 namespace seamount::server {
 namespace {
 
-// Names are compared byte by byte (SQLite's BINARY collation), which is the order that listings promise. AUTOINCREMENT
-// never gives a bucket's id again, so a bucket made anew under an old name sees nothing of what was cached for the old.
-constexpr char kSchema[] = R"sql(
-BEGIN IMMEDIATE;
-CREATE TABLE IF NOT EXISTS meta (name TEXT PRIMARY KEY, value BLOB NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS buckets (
-  id INTEGER PRIMARY KEY AUTOINCREMENT, name TEXT NOT NULL UNIQUE, project TEXT NOT NULL, location TEXT NOT NULL,
-  storage_class TEXT NOT NULL, metageneration INTEGER NOT NULL, created INTEGER NOT NULL, updated INTEGER NOT NULL,
-  policy TEXT NOT NULL, policy_version INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS objects (
-  bucket INTEGER NOT NULL REFERENCES buckets(id), name TEXT NOT NULL, generation INTEGER NOT NULL,
-  metageneration INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, md5 TEXT NOT NULL,
-  content_type TEXT NOT NULL, fields TEXT NOT NULL, metadata TEXT NOT NULL, component_count INTEGER NOT NULL,
-  created INTEGER NOT NULL, updated INTEGER NOT NULL, blob TEXT NOT NULL,
-  PRIMARY KEY (bucket, name)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS uploads (
-  id TEXT PRIMARY KEY, bucket TEXT NOT NULL, name TEXT NOT NULL, content_type TEXT NOT NULL, fields TEXT NOT NULL,
-  metadata TEXT NOT NULL, conditions TEXT NOT NULL, email TEXT NOT NULL, expected_size INTEGER,
-  persisted INTEGER NOT NULL, finished INTEGER NOT NULL, created INTEGER NOT NULL,
-  in_parts INTEGER NOT NULL DEFAULT 0) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS parts (
-  upload TEXT NOT NULL, number INTEGER NOT NULL, size INTEGER NOT NULL, crc32c INTEGER NOT NULL, md5 TEXT NOT NULL,
-  blob TEXT NOT NULL, PRIMARY KEY (upload, number)) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS accounts (
-  email TEXT PRIMARY KEY, project TEXT NOT NULL, unique_id TEXT NOT NULL, display_name TEXT NOT NULL,
-  disabled INTEGER NOT NULL, is_admin INTEGER NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS keys (
-  id TEXT PRIMARY KEY, email TEXT NOT NULL REFERENCES accounts(email) ON DELETE CASCADE, public_key TEXT NOT NULL,
-  token_uri TEXT NOT NULL, created INTEGER NOT NULL) WITHOUT ROWID;
-PRAGMA user_version = 2;
-COMMIT;
-)sql";
-
-// Of the catalog's format. A server refuses a newer one instead of guessing, and brings an older one up.
-constexpr int64_t kFormat = 2;
-constexpr char kFrom1To2[] =
-    "BEGIN IMMEDIATE; ALTER TABLE uploads ADD COLUMN in_parts INTEGER NOT NULL DEFAULT 0; PRAGMA user_version = 2; "
-    "COMMIT;";
-
 std::string RandomSecret() {
   std::string secret(32, '\0');
   if (RAND_bytes(reinterpret_cast<unsigned char*>(secret.data()), static_cast<int>(secret.size())) != 1) std::abort();
   return secret;
-}
-
-// An empty catalog has format 0.
-Result<void> BringUp(Connection& connection, const std::string& path) {
-  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("PRAGMA user_version"));
-  SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
-  const int64_t format = row ? query.Integer(0) : 0;
-  if (format == 1) return connection.Execute(kFrom1To2);
-  if (format <= kFormat) return {};
-  return base::InvalidArgument(path + ": written by a newer seamount (format " + std::to_string(format) +
-                               ", this one knows " + std::to_string(kFormat) + "): upgrade seamount");
 }
 
 // Makes the file where missing. Closed again before SQLite opens it: closing it later would end SQLite's locks.
@@ -84,15 +35,15 @@ Result<void> MakePrivate(const std::string& path) {
 
 }  // namespace
 
-Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, base::Clock& clock) {
+Result<std::unique_ptr<Catalog>> Catalog::Open(const std::string& path, base::Clock& clock,
+                                               std::function<bool()> make_room) {
   // It holds the tokens' secret; the files that SQLite puts beside it take its mode.
   SEAMOUNT_TRY(MakePrivate(path));
   SEAMOUNT_TRY_ASSIGN(auto connection, Connection::Open(path, false));
   SEAMOUNT_TRY(BringUp(*connection, path));
-  SEAMOUNT_TRY(connection->Execute(kSchema));
   std::unique_ptr<Catalog> catalog(new Catalog(path, clock));
   SEAMOUNT_TRY(catalog->Load(*connection));
-  catalog->queue_ = std::make_unique<CommitQueue>(std::move(connection));
+  catalog->queue_ = std::make_unique<CommitQueue>(std::move(connection), std::move(make_room));
   return catalog;
 }
 
@@ -129,12 +80,19 @@ Result<void> Catalog::LoadSecret(Connection& connection) {
 }
 
 Result<void> Catalog::LoadBuckets(Connection& connection) {
+  SEAMOUNT_TRY_ASSIGN(const auto buckets, ReadBuckets(connection));
+  for (const auto& [name, bucket] : buckets) buckets_.emplace(name, bucket);
+  return {};
+}
+
+Result<std::map<std::string, std::shared_ptr<BucketRow>>> Catalog::ReadBuckets(Connection& connection) {
+  std::map<std::string, std::shared_ptr<BucketRow>> buckets;
   SEAMOUNT_TRY_ASSIGN(Query query,
                       connection.Prepare("SELECT id, name, project, location, storage_class, metageneration, created, "
-                                         "updated, policy, policy_version FROM buckets"));
+                                         "updated, policy, policy_version, is_share FROM buckets"));
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
-    if (!row) return {};
+    if (!row) return buckets;
     auto bucket = std::make_shared<BucketRow>();
     bucket->id = query.Integer(0);
     bucket->name = query.Text(1);
@@ -146,8 +104,9 @@ Result<void> Catalog::LoadBuckets(Connection& connection) {
     bucket->updated = query.Integer(7);
     SEAMOUNT_TRY_ASSIGN(bucket->policy.bindings, BindingsFromJson(query.Text(8)));
     bucket->policy.version = static_cast<uint64_t>(query.Integer(9));
+    bucket->is_share = query.Integer(10) != 0;
     std::string name = bucket->name;
-    buckets_.emplace(std::move(name), std::move(bucket));
+    buckets.emplace(std::move(name), std::move(bucket));
   }
 }
 
@@ -178,11 +137,11 @@ Result<std::shared_ptr<const BucketRow>> Catalog::InsertBucket(BucketRow bucket)
       if (found) return base::PreconditionFailed("bucket '" + row->name + "' already exists");
     }
     SEAMOUNT_TRY_ASSIGN(Query insert, connection.Prepare("INSERT INTO buckets (name, project, location, storage_class, "
-                                                         "metageneration, created, updated, policy, policy_version) "
-                                                         "VALUES (?, ?, ?, ?, 1, ?, ?, ?, 1)"));
+                                                         "metageneration, created, updated, policy, policy_version, "
+                                                         "is_share) VALUES (?, ?, ?, ?, 1, ?, ?, ?, 1, ?)"));
     insert.Bind(row->name).Bind(row->project).Bind(row->location).Bind(row->storage_class);
     insert.Bind(row->created).Bind(row->updated).Bind(BindingsToJson(row->policy.bindings));
-    SEAMOUNT_TRY(insert.Run());
+    SEAMOUNT_TRY(insert.Bind(int64_t{row->is_share}).Run());
     row->id = connection.last_insert_id();
     return {};
   };
@@ -207,37 +166,53 @@ Result<void> Catalog::DeleteBucket(const std::string& name) {
       SEAMOUNT_TRY_ASSIGN(const bool has_objects, any.Bind(id).Step());
       if (has_objects) return base::PreconditionFailed("bucket '" + name + "' is not empty");
     }
+    {
+      SEAMOUNT_TRY_ASSIGN(Query sessions, connection.Prepare("SELECT id FROM uploads WHERE bucket = ?"));
+      SEAMOUNT_TRY(EndUploads(connection, sessions.Bind(id)));
+    }
     SEAMOUNT_TRY_ASSIGN(Query remove, connection.Prepare("DELETE FROM buckets WHERE id = ?"));
     return remove.Bind(id).Run();
   };
-  return queue_->Commit(change, [&] {
+  return Free(change, [&] {
     std::unique_lock lock(maps_mutex_);
     buckets_.erase(name);
   });
 }
 
+namespace {
+
+// As at Google: a member that is not there could be made later, by anybody who may, and would have the rights.
+Result<void> CheckMembers(Connection& connection, const Policy& policy) {
+  for (const Binding& binding : policy.bindings) {
+    for (const std::string& member : binding.members) {
+      const auto email = EmailOfMember(member);
+      if (!email) continue;
+      SEAMOUNT_TRY_ASSIGN(Query exists, connection.Prepare("SELECT 1 FROM accounts WHERE email = ?"));
+      SEAMOUNT_TRY_ASSIGN(const bool found, exists.Bind(*email).Step());
+      if (!found) return base::InvalidArgument("service account " + *email + " does not exist: make it first");
+    }
+  }
+  return {};
+}
+
+}  // namespace
+
 Result<Policy> Catalog::SetPolicy(const std::string& bucket, Policy policy, std::optional<uint64_t> expected_version) {
-  auto row = std::make_shared<BucketRow>();
-  // Versions come from the table, not from memory: an earlier change of the same group is not in memory yet.
+  std::shared_ptr<BucketRow> row;
+  // From the table, not from memory: an earlier change of the same group is not in memory yet.
   const auto change = [&](Connection& connection) -> Result<void> {
-    const auto current = FindBucket(bucket);
-    SEAMOUNT_TRY_ASSIGN(Query select,
-                        connection.Prepare("SELECT policy_version, metageneration FROM buckets WHERE name = ?"));
-    SEAMOUNT_TRY_ASSIGN(const bool found, select.Bind(bucket).Step());
-    if (!found || !current) return base::NotFound("The specified bucket does not exist: " + bucket);
-    const auto version = static_cast<uint64_t>(select.Integer(0));
-    if (expected_version && *expected_version != version)
+    SEAMOUNT_TRY_ASSIGN(const auto buckets, ReadBuckets(connection));
+    const auto found = buckets.find(bucket);
+    if (found == buckets.end()) return base::NotFound("The specified bucket does not exist: " + bucket);
+    row = found->second;
+    if (expected_version && *expected_version != row->policy.version)
       return base::PreconditionFailed("the policy of bucket '" + bucket + "' was changed meanwhile: read it again");
-    *row = *current;
+    SEAMOUNT_TRY(CheckMembers(connection, policy));
     row->policy.bindings = policy.bindings;
-    row->policy.version = version + 1;
-    row->metageneration = static_cast<uint64_t>(select.Integer(1)) + 1;
+    ++row->policy.version;
+    ++row->metageneration;
     row->updated = Now();
-    SEAMOUNT_TRY_ASSIGN(Query update,
-                        connection.Prepare("UPDATE buckets SET policy = ?, policy_version = ?, metageneration = ?, "
-                                           "updated = ? WHERE id = ?"));
-    update.Bind(BindingsToJson(row->policy.bindings)).Bind(static_cast<int64_t>(row->policy.version));
-    return update.Bind(static_cast<int64_t>(row->metageneration)).Bind(row->updated).Bind(row->id).Run();
+    return WritePolicy(connection, *row);
   };
   SEAMOUNT_TRY(queue_->Commit(change, [&] {
     std::unique_lock lock(maps_mutex_);
@@ -246,7 +221,15 @@ Result<Policy> Catalog::SetPolicy(const std::string& bucket, Policy policy, std:
   return row->policy;
 }
 
-// Reader connections are borrowed for one lookup or listing and given back; as many exist as were in use at once.
+Result<void> Catalog::WritePolicy(Connection& connection, const BucketRow& row) {
+  SEAMOUNT_TRY_ASSIGN(Query update,
+                      connection.Prepare("UPDATE buckets SET policy = ?, policy_version = ?, metageneration = ?, "
+                                         "updated = ? WHERE id = ?"));
+  update.Bind(BindingsToJson(row.policy.bindings)).Bind(static_cast<int64_t>(row.policy.version));
+  return update.Bind(static_cast<int64_t>(row.metageneration)).Bind(row.updated).Bind(row.id).Run();
+}
+
+// Reader connections are borrowed for one lookup or listing and given back; some stay open.
 Result<Catalog::Reader> Catalog::Borrow() {
   {
     std::lock_guard lock(readers_mutex_);

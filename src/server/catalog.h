@@ -3,7 +3,8 @@
 // bounded cache, so that a read of a hot object touches neither SQLite nor a lock that a commit holds.
 //
 // Every change goes through the commit queue and is durable when the call returns. Object rows name blobs that are
-// durable already. The caller removes the blobs that a change set free.
+// durable already. What a change sets free is written down as garbage in the same transaction; the collector
+// (collector.h) deletes it afterwards.
 #pragma once
 
 #include <array>
@@ -17,6 +18,7 @@
 #include <optional>
 #include <shared_mutex>
 #include <string>
+#include <string_view>
 #include <unordered_map>
 #include <vector>
 
@@ -41,22 +43,32 @@ struct BucketRow {
   Micros created = 0;
   Micros updated = 0;
   Policy policy;
+  bool is_share = false;  // a folder of this machine: its objects are not the catalog's
 };
+
+// A whole blob as a part of a content.
+struct Extent {
+  std::string blob;
+  uint64_t size = 0;
+};
+// "ID", or "ID:SIZE,ID:SIZE" of several.
+std::string ContentToText(const std::vector<Extent>& content);
+Result<std::vector<Extent>> ContentFromText(std::string_view text, uint64_t size);
 
 struct ObjectRow {
   std::string name;
   uint64_t generation = 0;
   uint64_t metageneration = 1;
   uint64_t size = 0;
-  uint32_t crc32c = 0;
-  std::string md5;  // base64; empty for composed objects
+  std::optional<uint32_t> crc32c;  // always, of a stored object
+  std::string md5;                 // base64; empty for composed objects
   std::string content_type;
   std::map<std::string, std::string> fields;    // cacheControl, contentEncoding, customTime …: the fixed-key metadata
   std::map<std::string, std::string> metadata;  // the user's
   int component_count = 0;                      // of composed objects
   Micros created = 0;
   Micros updated = 0;
-  std::string blob;
+  std::vector<Extent> content;  // one after the other; empty for an object without bytes
 };
 
 // Changes with generation and metageneration; without quotes.
@@ -64,11 +76,11 @@ std::string EtagOf(const ObjectRow& row);
 
 struct UploadRow {
   std::string id;
-  std::string bucket;
-  ObjectRow object;  // what the session began with: name, content type, metadata
+  int64_t bucket = 0;  // by id, as the account: one made anew under an old name goes on with nothing
+  ObjectRow object;    // what the session began with: name, content type, metadata
   // What the finished object must fulfil, by their names in the API: ifGenerationMatch …, crc32c, md5Hash.
   std::map<std::string, std::string> conditions;
-  std::string email;      // who began it
+  std::string account;    // the unique id of who began it; empty: anybody
   bool in_parts = false;  // by the XML API: its content is in parts, not in a file
   std::optional<uint64_t> expected_size;
   uint64_t persisted = 0;  // bytes acknowledged, and durable
@@ -83,6 +95,7 @@ struct PartRow {
   uint32_t crc32c = 0;
   std::string md5;  // base64
   std::string blob;
+  std::string small;  // as BlobInfo's; when it is put
 };
 constexpr uint32_t kMaxPartNumber = 10'000;  // as Google's
 
@@ -116,16 +129,20 @@ struct Preconditions {
 enum class Verdict { kHolds, kFailed, kNotModified };  // kNotModified: one of the not-match kind failed
 Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current);
 
-struct PutOptions {
-  Preconditions preconditions;
-  bool may_overwrite = false;            // else an object that is there is PermissionDenied
-  std::string end_upload;                // this session is marked finished, its parts dropped, in the same transaction
-  std::optional<std::string> move_from;  // this object (with this blob) is deleted in the same transaction
+// A live object whose blobs another content shares.
+struct ContentSource {
+  int64_t bucket = 0;
+  std::string name;
+  uint64_t generation = 0;
 };
 
-struct PutOutcome {
-  std::shared_ptr<const ObjectRow> row;
-  std::string freed_blob;  // of the generation replaced; empty if there was none
+struct PutOptions {
+  Preconditions preconditions;
+  bool may_overwrite = false;          // else an object that is there is PermissionDenied
+  std::string small;                   // the bytes, of a content that is one small blob, new
+  std::vector<ContentSource> sources;  // whose blobs the content names
+  std::string end_upload;              // this session is marked finished, and gives the content its parts
+  bool move = false;                   // the one source is deleted in the same transaction
 };
 
 struct ListQuery {
@@ -147,7 +164,9 @@ struct Listing {
 class Catalog {
  public:
   // Opens or makes `path` and loads buckets and accounts.
-  static Result<std::unique_ptr<Catalog>> Open(const std::string& path, base::Clock& clock);
+  // `make_room` is asked on a full disk, so that what frees space can be written: see CommitQueue.
+  static Result<std::unique_ptr<Catalog>> Open(const std::string& path, base::Clock& clock,
+                                               std::function<bool()> make_room = {});
   ~Catalog();
 
   // 32 random bytes made with the catalog: what tokens are signed with.
@@ -166,27 +185,40 @@ class Catalog {
   // Objects. An absent one is null.
   Result<std::shared_ptr<const ObjectRow>> FindObject(const BucketRow& bucket, const std::string& name);
   Result<Listing> ListObjects(const BucketRow& bucket, const ListQuery& query);
-  // Sets generation and times. PreconditionFailed, PermissionDenied (see may_overwrite), NotFound (bucket gone).
-  Result<PutOutcome> PutObject(const BucketRow& bucket, ObjectRow row, const PutOptions& options);
+  // Sets generation and times. PreconditionFailed, PermissionDenied (see may_overwrite), NotFound (bucket or session
+  // gone). Null, with nothing changed: a source is not what it was, or the session is finished already: look again.
+  Result<std::shared_ptr<const ObjectRow>> PutObject(const BucketRow& bucket, ObjectRow row, const PutOptions& options);
   // Applies `change` to the row and counts its metageneration, or changes nothing if it fails; nullptr if it is absent.
   Result<std::shared_ptr<const ObjectRow>> UpdateObject(const BucketRow& bucket, const std::string& name,
                                                         const Preconditions& preconditions,
                                                         std::optional<uint64_t> generation,
                                                         const std::function<Result<void>(ObjectRow&)>& change);
-  // The blob set free; nullopt if the object is absent.
-  Result<std::optional<std::string>> DeleteObject(const BucketRow& bucket, const std::string& name,
-                                                  const Preconditions& preconditions,
-                                                  std::optional<uint64_t> generation);
-  // Every blob that an object's or part's row names. For the sweep at start.
+  // False if the object is absent.
+  Result<bool> DeleteObject(const BucketRow& bucket, const std::string& name, const Preconditions& preconditions,
+                            std::optional<uint64_t> generation);
+  // Every blob that a row names: objects', parts' and garbage. For the sweep at start.
   Result<void> ForEachBlob(const std::function<void(const std::string&)>& visit);
+  // The bytes of a small content; nullopt if it was deleted.
+  Result<std::optional<std::string>> ReadSmall(const std::string& id);
+
+  // What is to be deleted: blobs, and files of upload sessions.
+  struct Garbage {
+    bool is_upload = false;
+    std::string id;
+  };
+  Result<std::vector<Garbage>> ListGarbage(size_t max);
+  // They are deleted.
+  Result<void> ForgetGarbage(const std::vector<Garbage>& deleted);
+  // Called, on the queue's thread, after changes that made garbage. Set before the first change.
+  void SetGarbageListener(std::function<void()> listener) { garbage_listener_ = std::move(listener); }
 
   // Upload sessions.
   Result<void> InsertUpload(const UploadRow& upload);
   Result<std::optional<UploadRow>> FindUpload(const std::string& id);
   Result<void> SetUploadPersisted(const std::string& id, uint64_t persisted);
-  Result<void> DeleteUpload(const std::string& id);  // and its parts
-  // The blob that the part of that number had; empty if there was none. NotFound if the upload is gone or finished.
-  Result<std::string> PutPart(const std::string& upload_id, const PartRow& part);
+  Result<void> DeleteUpload(const std::string& id);  // its parts and its file become garbage
+  // Replaces the part of that number. NotFound if the upload is gone or finished.
+  Result<void> PutPart(const std::string& upload_id, const PartRow& part);
   // By number.
   Result<std::vector<PartRow>> ListParts(const std::string& upload_id);
   Result<std::vector<UploadRow>> ListUploads();
@@ -196,7 +228,7 @@ class Catalog {
   std::vector<std::shared_ptr<const AccountRow>> ListAccounts() const;
   // PreconditionFailed if it exists.
   Result<std::shared_ptr<const AccountRow>> InsertAccount(AccountRow account);
-  // NotFound unless there was one.
+  // NotFound unless there was one. Its sessions end, and policies name it as deleted.
   Result<void> DeleteAccount(const std::string& email);
   Result<void> SetAccountDisabled(const std::string& email, bool disabled);
   Result<KeyRow> InsertKey(const std::string& email, KeyRow key);
@@ -224,12 +256,31 @@ class Catalog {
   Result<void> LoadSecret(Connection& connection);
   Result<void> LoadBuckets(Connection& connection);
   Result<void> LoadAccounts(Connection& connection);
+  static Result<std::map<std::string, std::shared_ptr<BucketRow>>> ReadBuckets(Connection& connection);
+  static Result<void> WritePolicy(Connection& connection, const BucketRow& row);
+  Result<std::map<std::string, std::shared_ptr<const BucketRow>>> ForgetMember(Connection& connection,
+                                                                               const std::string& email,
+                                                                               const std::string& unique_id);
   Result<Reader> Borrow();
   Shard& ShardOf(const std::string& key);
   void Remember(const std::string& key, std::shared_ptr<const ObjectRow> row);
   void Forget(const std::string& key);
   static void InsertIntoShard(Shard& shard, const std::string& key, std::shared_ptr<const ObjectRow> row);
   uint64_t NextGeneration();
+  // Commits a change that may make garbage, and tells the listener. Free is for what frees space, also on a full disk.
+  Result<void> CommitAndTell(CommitQueue::Kind kind, const CommitQueue::Change& change,
+                             const std::function<void()>& committed = {});
+  Result<void> Free(const CommitQueue::Change& change, const std::function<void()>& committed = {});
+  // Steps of changes. A blob that a content no longer names is garbage, unless another one names it.
+  Result<void> Retain(Connection& connection, const std::string& blob);
+  Result<void> Release(Connection& connection, const std::string& blob);
+  Result<void> Retire(Connection& connection, int64_t bucket, const ObjectRow& row);
+  Result<void> InsertGarbage(Connection& connection, const Garbage& garbage);
+  static Result<void> InsertSmall(Connection& connection, const std::string& id, const std::string& data);
+  Result<void> EndUploads(Connection& connection, Query& ids);
+  Result<void> EndUpload(Connection& connection, const std::string& id);
+  Result<void> ReleaseParts(Connection& connection, const std::string& upload, const std::vector<Extent>& but_not);
+  static Result<bool> EndOfUpload(Connection& connection, const std::string& upload);
   Result<void> ChangeAccount(const std::string& email, const CommitQueue::Change& change,
                              const std::function<void(AccountRow&)>& apply);
 
@@ -245,6 +296,8 @@ class Catalog {
   std::array<Shard, 16> shards_;
   std::mutex readers_mutex_;
   std::vector<std::unique_ptr<Connection>> idle_readers_;
+  std::function<void()> garbage_listener_;
+  bool made_garbage_ = false;  // by a change since the listener was told; touched on the commit queue's thread only
   std::unique_ptr<CommitQueue> queue_;
 };
 

@@ -75,16 +75,56 @@ Result<std::shared_ptr<const AccountRow>> Catalog::InsertAccount(AccountRow acco
   return std::shared_ptr<const AccountRow>(row);
 }
 
+// Nobody that is made under the email later goes on with its sessions, or has what policies grant it.
 Result<void> Catalog::DeleteAccount(const std::string& email) {
+  std::map<std::string, std::shared_ptr<const BucketRow>> changed;
   const auto change = [&](Connection& connection) -> Result<void> {
-    if (!FindAccount(email)) return base::NotFound("service account " + email + " does not exist");
+    std::string unique_id;
+    {
+      SEAMOUNT_TRY_ASSIGN(Query select, connection.Prepare("SELECT unique_id FROM accounts WHERE email = ?"));
+      SEAMOUNT_TRY_ASSIGN(const bool found, select.Bind(email).Step());
+      if (!found) return base::NotFound("service account " + email + " does not exist");
+      unique_id = select.Text(0);
+    }
+    {
+      SEAMOUNT_TRY_ASSIGN(Query sessions, connection.Prepare("SELECT id FROM uploads WHERE account = ?"));
+      SEAMOUNT_TRY(EndUploads(connection, sessions.Bind(unique_id)));
+    }
+    SEAMOUNT_TRY_ASSIGN(changed, ForgetMember(connection, email, unique_id));
     SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("DELETE FROM accounts WHERE email = ?"));
     return query.Bind(email).Run();
   };
-  return queue_->Commit(change, [&] {
+  return Free(change, [&] {
     std::unique_lock lock(maps_mutex_);
     accounts_.erase(email);
+    for (const auto& [name, bucket] : changed) buckets_[name] = bucket;
   });
+}
+
+// In every policy; the buckets that this changed, by name. Policies come from the table, not from memory: an earlier
+// change of the same group is not in memory yet.
+Result<std::map<std::string, std::shared_ptr<const BucketRow>>> Catalog::ForgetMember(Connection& connection,
+                                                                                      const std::string& email,
+                                                                                      const std::string& unique_id) {
+  std::map<std::string, std::shared_ptr<const BucketRow>> changed;
+  SEAMOUNT_TRY_ASSIGN(const auto buckets, ReadBuckets(connection));
+  for (const auto& [name, bucket] : buckets) {
+    bool names_it = false;
+    for (Binding& binding : bucket->policy.bindings) {
+      for (std::string& member : binding.members) {
+        if (EmailOfMember(member) != email) continue;
+        member = DeletedMember(email, unique_id);
+        names_it = true;
+      }
+    }
+    if (!names_it) continue;
+    ++bucket->policy.version;
+    ++bucket->metageneration;
+    bucket->updated = Now();
+    SEAMOUNT_TRY(WritePolicy(connection, *bucket));
+    changed.emplace(name, bucket);
+  }
+  return changed;
 }
 
 // Runs `change` on the rows of an account that must exist, then `apply` on a copy of it, which takes its place.

@@ -1,5 +1,6 @@
 // Objects: rows, the cache in front of them, and listings.
 #include <algorithm>
+#include <unordered_set>
 #include <utility>
 
 #include "base/bytes.h"
@@ -20,7 +21,7 @@ constexpr size_t kMaxPageMetadata = 4 << 20;
 
 constexpr char kColumns[] =
     "name, generation, metageneration, size, crc32c, md5, content_type, fields, metadata, component_count, created, "
-    "updated, blob";
+    "updated, content";
 
 std::string CacheKey(int64_t bucket, const std::string& name) { return std::to_string(bucket) + '/' + name; }
 
@@ -38,13 +39,13 @@ Result<ObjectRow> RowOf(const Query& query) {
   row.component_count = static_cast<int>(query.Integer(9));
   row.created = query.Integer(10);
   row.updated = query.Integer(11);
-  row.blob = query.Text(12);
+  SEAMOUNT_TRY_ASSIGN(row.content, ContentFromText(query.Text(12), row.size));
   return row;
 }
 
 Result<std::optional<ObjectRow>> Select(Connection& connection, int64_t bucket, const std::string& name) {
   SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare(std::string("SELECT ") + kColumns +
-                                                      " FROM objects WHERE bucket = ? AND name = ?"));
+                                                      " FROM objects WHERE bucket = ? AND name = ? AND +retired = 0"));
   SEAMOUNT_TRY_ASSIGN(const bool found, query.Bind(bucket).Bind(name).Step());
   if (!found) return std::optional<ObjectRow>();
   SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
@@ -56,14 +57,27 @@ Result<void> Replace(Connection& connection, int64_t bucket, const ObjectRow& ro
                                                       kColumns + ") VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?)"));
   query.Bind(bucket).Bind(row.name).Bind(static_cast<int64_t>(row.generation));
   query.Bind(static_cast<int64_t>(row.metageneration)).Bind(static_cast<int64_t>(row.size));
-  query.Bind(static_cast<int64_t>(row.crc32c)).Bind(row.md5).Bind(row.content_type);
+  query.Bind(static_cast<int64_t>(row.crc32c.value_or(0))).Bind(row.md5).Bind(row.content_type);
   query.Bind(MapToJson(row.fields)).Bind(MapToJson(row.metadata)).Bind(static_cast<int64_t>(row.component_count));
-  return query.Bind(row.created).Bind(row.updated).Bind(row.blob).Run();
+  return query.Bind(row.created).Bind(row.updated).Bind(ContentToText(row.content)).Run();
 }
 
-Result<void> Remove(Connection& connection, int64_t bucket, const std::string& name) {
-  SEAMOUNT_TRY_ASSIGN(Query query, connection.Prepare("DELETE FROM objects WHERE bucket = ? AND name = ?"));
-  return query.Bind(bucket).Bind(name).Run();
+Result<void> Remove(Connection& connection, int64_t bucket, const ObjectRow& row) {
+  SEAMOUNT_TRY_ASSIGN(Query query,
+                      connection.Prepare("DELETE FROM objects WHERE bucket = ? AND name = ? AND generation = ?"));
+  return query.Bind(bucket).Bind(row.name).Bind(static_cast<int64_t>(row.generation)).Run();
+}
+
+// The blobs of `sources`; nullopt where one of them is not the live object of its name any more.
+Result<std::optional<std::unordered_set<std::string>>> BlobsOf(Connection& connection,
+                                                               const std::vector<ContentSource>& sources) {
+  std::unordered_set<std::string> blobs;
+  for (const ContentSource& source : sources) {
+    SEAMOUNT_TRY_ASSIGN(const auto row, Select(connection, source.bucket, source.name));
+    if (!row || row->generation != source.generation) return std::optional<std::unordered_set<std::string>>();
+    for (const Extent& extent : row->content) blobs.insert(extent.blob);
+  }
+  return std::optional(std::move(blobs));
 }
 
 Result<void> BucketStillThere(Connection& connection, const BucketRow& bucket) {
@@ -185,41 +199,61 @@ uint64_t Catalog::NextGeneration() {
   return last_generation_;
 }
 
-Result<PutOutcome> Catalog::PutObject(const BucketRow& bucket, ObjectRow row, const PutOptions& options) {
+// Where versions are kept one day, the row stays with the time of its retirement, and so do its blobs.
+Result<void> Catalog::Retire(Connection& connection, int64_t bucket, const ObjectRow& row) {
+  for (const Extent& extent : row.content) SEAMOUNT_TRY(Release(connection, extent.blob));
+  return Remove(connection, bucket, row);
+}
+
+Result<std::shared_ptr<const ObjectRow>> Catalog::PutObject(const BucketRow& bucket, ObjectRow row,
+                                                            const PutOptions& options) {
   auto stored = std::make_shared<ObjectRow>(std::move(row));
-  PutOutcome outcome{stored, {}};
+  bool put = false;
   const auto change = [&](Connection& connection) -> Result<void> {
+    put = false;
     SEAMOUNT_TRY(BucketStillThere(connection, bucket));
+    if (!options.end_upload.empty()) {
+      SEAMOUNT_TRY_ASSIGN(const bool open, EndOfUpload(connection, options.end_upload));
+      if (!open) return {};
+    }
     SEAMOUNT_TRY_ASSIGN(const auto current, Select(connection, bucket.id, stored->name));
     SEAMOUNT_TRY(CheckForWrite(options.preconditions, current ? &*current : nullptr, stored->name));
     if (current && !options.may_overwrite)
       return base::PermissionDenied("object '" + stored->name +
                                     "' exists, and overwriting it needs storage.objects.delete");
-    if (current) outcome.freed_blob = current->blob;
+    SEAMOUNT_TRY_ASSIGN(const auto shared, BlobsOf(connection, options.sources));
+    if (!shared) return {};
+    // First: the object that is replaced may be a source.
+    for (const Extent& extent : stored->content)
+      if (shared->contains(extent.blob)) SEAMOUNT_TRY(Retain(connection, extent.blob));
+    if (current) SEAMOUNT_TRY(Retire(connection, bucket.id, *current));
+    if (options.move) {
+      const ContentSource& from = options.sources.front();
+      SEAMOUNT_TRY_ASSIGN(const auto source, Select(connection, from.bucket, from.name));
+      if (!source) return base::Internal("object '" + from.name + "' cannot be moved onto itself");
+      SEAMOUNT_TRY(Retire(connection, from.bucket, *source));
+    }
+    if (!options.small.empty()) SEAMOUNT_TRY(InsertSmall(connection, stored->content.front().blob, options.small));
     stored->generation = NextGeneration();
     stored->created = stored->updated = Now();
     SEAMOUNT_TRY(Replace(connection, bucket.id, *stored));
-    if (options.move_from) {
-      SEAMOUNT_TRY_ASSIGN(const auto source, Select(connection, bucket.id, *options.move_from));
-      if (!source || source->blob != stored->blob)
-        return base::PreconditionFailed("object '" + *options.move_from + "' was changed meanwhile");
-      SEAMOUNT_TRY(Remove(connection, bucket.id, *options.move_from));
-    }
     if (!options.end_upload.empty()) {
       SEAMOUNT_TRY_ASSIGN(Query end, connection.Prepare("UPDATE uploads SET finished = ? WHERE id = ?"));
       SEAMOUNT_TRY(end.Bind(static_cast<int64_t>(stored->generation)).Bind(options.end_upload).Run());
-      SEAMOUNT_TRY_ASSIGN(Query parts, connection.Prepare("DELETE FROM parts WHERE upload = ?"));
-      SEAMOUNT_TRY(parts.Bind(options.end_upload).Run());
+      SEAMOUNT_TRY(ReleaseParts(connection, options.end_upload, stored->content));
+      SEAMOUNT_TRY(InsertGarbage(connection, {true, options.end_upload}));
     }
+    put = true;
     // Kept, so that a clock set back never gives a generation twice.
     SEAMOUNT_TRY_ASSIGN(Query last, connection.Prepare("INSERT OR REPLACE INTO meta VALUES ('last_generation', ?)"));
     return last.Bind(static_cast<int64_t>(stored->generation)).Run();
   };
-  SEAMOUNT_TRY(queue_->Commit(change, [&] {
+  SEAMOUNT_TRY(CommitAndTell(CommitQueue::Kind::kAny, change, [&] {
+    if (!put) return;
     Remember(CacheKey(bucket.id, stored->name), stored);
-    if (options.move_from) Forget(CacheKey(bucket.id, *options.move_from));
+    if (options.move) Forget(CacheKey(options.sources.front().bucket, options.sources.front().name));
   }));
-  return outcome;
+  return put ? std::shared_ptr<const ObjectRow>(stored) : nullptr;
 }
 
 Result<std::shared_ptr<const ObjectRow>> Catalog::UpdateObject(const BucketRow& bucket, const std::string& name,
@@ -228,6 +262,7 @@ Result<std::shared_ptr<const ObjectRow>> Catalog::UpdateObject(const BucketRow& 
                                                                const std::function<Result<void>(ObjectRow&)>& update) {
   std::shared_ptr<ObjectRow> stored;
   const auto change = [&](Connection& connection) -> Result<void> {
+    stored = nullptr;
     SEAMOUNT_TRY_ASSIGN(auto current, Select(connection, bucket.id, name));
     if (!current || (generation && *generation != current->generation)) return {};
     SEAMOUNT_TRY(CheckForWrite(preconditions, &*current, name));
@@ -245,29 +280,21 @@ Result<std::shared_ptr<const ObjectRow>> Catalog::UpdateObject(const BucketRow& 
   return std::shared_ptr<const ObjectRow>(stored);
 }
 
-Result<std::optional<std::string>> Catalog::DeleteObject(const BucketRow& bucket, const std::string& name,
-                                                         const Preconditions& preconditions,
-                                                         std::optional<uint64_t> generation) {
-  std::optional<std::string> freed;
+Result<bool> Catalog::DeleteObject(const BucketRow& bucket, const std::string& name, const Preconditions& preconditions,
+                                   std::optional<uint64_t> generation) {
+  bool deleted = false;
   const auto change = [&](Connection& connection) -> Result<void> {
+    deleted = false;
     SEAMOUNT_TRY_ASSIGN(const auto current, Select(connection, bucket.id, name));
     if (!current || (generation && *generation != current->generation)) return {};
     SEAMOUNT_TRY(CheckForWrite(preconditions, &*current, name));
-    freed = current->blob;
-    return Remove(connection, bucket.id, name);
+    deleted = true;
+    return Retire(connection, bucket.id, *current);
   };
-  SEAMOUNT_TRY(queue_->Commit(change, [&] { Forget(CacheKey(bucket.id, name)); }));
-  return freed;
-}
-
-Result<void> Catalog::ForEachBlob(const std::function<void(const std::string&)>& visit) {
-  SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
-  SEAMOUNT_TRY_ASSIGN(Query query, reader->Prepare("SELECT blob FROM objects UNION ALL SELECT blob FROM parts"));
-  while (true) {
-    SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
-    if (!row) return {};
-    visit(query.Text(0));
-  }
+  SEAMOUNT_TRY(Free(change, [&] {
+    if (deleted) Forget(CacheKey(bucket.id, name));
+  }));
+  return deleted;
 }
 
 // Walks the names in order from where the page begins. A name that folds into a prefix makes the walk jump behind all
@@ -284,7 +311,8 @@ Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& l
   if (!list.end_offset.empty() && (until.empty() || list.end_offset < until)) until = list.end_offset;
 
   SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
-  const std::string sql = std::string("SELECT ") + kColumns + " FROM objects WHERE bucket = ? AND name >= ?" +
+  const std::string sql = std::string("SELECT ") + kColumns +
+                          " FROM objects WHERE bucket = ? AND name >= ? AND +retired = 0" +
                           (until.empty() ? "" : " AND name < ?") + " ORDER BY name";
   size_t metadata_bytes = 0;
   const auto page_ends_at = [&](std::string next) {

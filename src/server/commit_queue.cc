@@ -4,16 +4,18 @@
 
 namespace seamount::server {
 
-CommitQueue::CommitQueue(std::unique_ptr<Connection> connection)
-    : connection_(std::move(connection)), thread_([this](std::stop_token stop) { Loop(stop); }) {}
+CommitQueue::CommitQueue(std::unique_ptr<Connection> connection, std::function<bool()> make_room)
+    : connection_(std::move(connection)),
+      make_room_(std::move(make_room)),
+      thread_([this](std::stop_token stop) { Loop(stop); }) {}
 
 CommitQueue::~CommitQueue() {
   thread_.request_stop();
   thread_.join();
 }
 
-Result<void> CommitQueue::Commit(const Change& change, const std::function<void()>& committed) {
-  Waiting mine{&change, &committed, {}, false};
+Result<void> CommitQueue::Commit(const Change& change, const std::function<void()>& committed, Kind kind) {
+  Waiting mine{&change, &committed, kind, {}, false};
   std::unique_lock lock(mutex_);
   waiting_.push_back(&mine);
   arrived_.notify_one();
@@ -30,14 +32,24 @@ void CommitQueue::Loop(std::stop_token stop) {
       if (waiting_.empty()) return;  // stopped, and nothing left
       group.swap(waiting_);
     }
-    Result<void> committed = RunGroup(group);
-    for (Waiting* w : group) {
-      if (w->result && !committed) w->result = committed.error();
-      if (w->result && *w->committed) (*w->committed)();
-    }
+    RunAndCall(group);
+    std::deque<Waiting*> again;
+    for (Waiting* w : group)
+      if (!w->result && w->result.error().code() == ErrorCode::kResourceExhausted && w->kind == Kind::kFreesSpace)
+        again.push_back(w);
+    if (!again.empty() && make_room_ && make_room_()) RunAndCall(again);
     std::lock_guard lock(mutex_);
     for (Waiting* w : group) w->done = true;
     finished_.notify_all();
+  }
+}
+
+// Every change of the group has its result afterwards.
+void CommitQueue::RunAndCall(const std::deque<Waiting*>& group) {
+  const Result<void> committed = RunGroup(group);
+  for (Waiting* w : group) {
+    if (w->result && !committed) w->result = committed.error();
+    if (w->result && *w->committed) (*w->committed)();
   }
 }
 

@@ -91,7 +91,7 @@ TEST_F(FolderTest, OtherFilesBesideTheCatalogStay) {
 TEST_F(FolderTest, ALostCatalogDeletesNothing) {
   Start();
   MakeBucket("winds");
-  for (int i = 0; i < 10; ++i) ASSERT_EQ(Put("winds", std::to_string(i), std::string(1000, 'x')).status, 200);
+  for (int i = 0; i < 10; ++i) ASSERT_EQ(Put("winds", std::to_string(i), std::string(40'000, 'x')).status, 200);
   Stop();
   ASSERT_EQ(CountBlobs(served() + "/blobs"), 10u);
   fs::copy_file(served() + "/catalog.db", folder_.path() + "/catalog.db");
@@ -101,7 +101,7 @@ TEST_F(FolderTest, ALostCatalogDeletesNothing) {
   EXPECT_EQ(Refused().code(), ErrorCode::kDataLoss);
   fs::copy_file(folder_.path() + "/catalog.db", served() + "/catalog.db", fs::copy_options::overwrite_existing);
   Start();
-  EXPECT_EQ(Get("winds", "7").body, std::string(1000, 'x'));
+  EXPECT_EQ(Get("winds", "7").body, std::string(40'000, 'x'));
 }
 
 TEST_F(FolderTest, TheCatalogFileAloneIsAWholeBackupAfterACleanEnd) {
@@ -118,11 +118,13 @@ TEST_F(FolderTest, TheCatalogFileAloneIsAWholeBackupAfterACleanEnd) {
 TEST_F(FolderTest, WhatAnOlderCatalogDoesNotKnowIsPutAsideAndComesBack) {
   Start();
   MakeBucket("winds");
-  ASSERT_EQ(Put("winds", "old", "old").status, 200);
+  const std::string old_content(40'000, 'o');
+  const std::string new_content(50'000, 'n');
+  ASSERT_EQ(Put("winds", "old", old_content).status, 200);
   Stop();
   fs::copy_file(served() + "/catalog.db", folder_.path() + "/older.db");
   Start();
-  ASSERT_EQ(Put("winds", "new", "new").status, 200);
+  ASSERT_EQ(Put("winds", "new", new_content).status, 200);
   const std::string session =
       Admin("POST", "/upload/storage/v1/b/winds/o?uploadType=resumable&name=r", "{}").header("location");
   ASSERT_EQ(Admin("PUT", session, std::string(262'144, 'r'), {{"Content-Range", "bytes 0-262143/*"}}).status, 308);
@@ -130,14 +132,14 @@ TEST_F(FolderTest, WhatAnOlderCatalogDoesNotKnowIsPutAsideAndComesBack) {
   fs::copy_file(served() + "/catalog.db", folder_.path() + "/newer.db");
   fs::copy_file(folder_.path() + "/older.db", served() + "/catalog.db", fs::copy_options::overwrite_existing);
   Start();
-  EXPECT_EQ(Get("winds", "old").body, "old");
+  EXPECT_EQ(Get("winds", "old").body, old_content);
   EXPECT_EQ(Get("winds", "new").status, 404);
   EXPECT_EQ(CountBlobs(served() + "/quarantine"), 2u);
   Stop();
   fs::copy_file(folder_.path() + "/newer.db", served() + "/catalog.db", fs::copy_options::overwrite_existing);
   Start();
-  EXPECT_EQ(Get("winds", "new").body, "new");
-  EXPECT_EQ(Get("winds", "old").body, "old");
+  EXPECT_EQ(Get("winds", "new").body, new_content);
+  EXPECT_EQ(Get("winds", "old").body, old_content);
 }
 
 TEST_F(FolderTest, TheCatalogIsPrivateWhateverItsModeWas) {

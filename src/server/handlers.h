@@ -53,6 +53,9 @@ Result<BlobStore::Swept> EndStaleSessions(Catalog& catalog, BlobStore& blobs);
 // Gives back the space of uploads that nobody goes on with; looks once an hour.
 void EndOldSessions(Service& service);
 
+// On a full disk: ends the session that was left alone longest, where that is an hour or more. False: there is none.
+bool EndIdlestSession(Service& service);
+
 // account_api.cc
 Result<ServerResponse> InsertAccount(Service& service, Call& call);
 Result<ServerResponse> ListAccounts(Service& service, Call& call);

@@ -60,6 +60,16 @@ bool IsLowerAlphanumeric(char c) { return (c >= 'a' && c <= 'z') || (c >= '0' &&
 
 }  // namespace
 
+std::optional<std::string> EmailOfMember(std::string_view member) {
+  constexpr std::string_view kAccount = "serviceAccount:";
+  if (!member.starts_with(kAccount)) return std::nullopt;
+  return std::string(member.substr(kAccount.size()));
+}
+
+std::string DeletedMember(const std::string& email, const std::string& unique_id) {
+  return "deleted:serviceAccount:" + email + "?uid=" + unique_id;
+}
+
 bool Authorize(const Identity& identity, std::string_view permission, const Policy* policy) {
   if (identity.is_admin) return true;
   if (!policy) return false;
@@ -79,7 +89,9 @@ Result<void> CheckPolicy(const Policy& policy) {
       return base::InvalidArgument("role '" + binding.role + "' is not supported" +
                                    base::NameHint(binding.role, names));
     for (const std::string& member : binding.members) {
-      if (member == "allUsers" || member == "allAuthenticatedUsers" || member.starts_with("serviceAccount:")) continue;
+      if (member == "allUsers" || member == "allAuthenticatedUsers" || EmailOfMember(member) ||
+          member.starts_with("deleted:serviceAccount:"))
+        continue;
       return base::InvalidArgument("member '" + member +
                                    "' is not supported (expected serviceAccount:<email>, allUsers or "
                                    "allAuthenticatedUsers)");

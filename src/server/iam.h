@@ -2,6 +2,7 @@
 // members; Authorize is the one function that decides, and what nothing grants is denied.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -14,18 +15,24 @@ namespace seamount::server {
 struct Identity {
   std::string email;
   bool is_admin = false;  // the administrator made at first start: everything, on every bucket
+  std::string account;    // the account's unique id: one made anew under an old email is another
   bool anonymous() const { return email.empty(); }
 };
 
 struct Binding {
   std::string role;
-  std::vector<std::string> members;  // "serviceAccount:<email>", "allUsers", "allAuthenticatedUsers"
+  std::vector<std::string> members;  // "serviceAccount:<email>", "allUsers", "allAuthenticatedUsers", DeletedMember
 };
 
 struct Policy {
   std::vector<Binding> bindings;
   uint64_t version = 0;  // counts changes; its etag
 };
+
+// The email of "serviceAccount:<email>"; nullopt for any other member.
+std::optional<std::string> EmailOfMember(std::string_view member);
+// What a policy says of an account that was deleted, as Google's do: nobody has the rights of such a member.
+std::string DeletedMember(const std::string& email, const std::string& unique_id);
 
 // `policy` is the bucket's, null for what belongs to no bucket (making one, IAM itself), which is the administrator's.
 bool Authorize(const Identity& identity, std::string_view permission, const Policy* policy);

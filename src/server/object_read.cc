@@ -47,7 +47,9 @@ void AddContentHeaders(const Call& call, const ObjectRow& row, net::Headers& hea
   headers.Add("x-goog-metageneration", std::to_string(row.metageneration));
   const auto storage_class = row.fields.find("storageClass");
   headers.Add("x-goog-storage-class", storage_class == row.fields.end() ? "STANDARD" : storage_class->second);
-  headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(row.crc32c) + (row.md5.empty() ? "" : ",md5=" + row.md5));
+  if (row.crc32c)
+    headers.Add("x-goog-hash",
+                "crc32c=" + base::Crc32cToBase64(*row.crc32c) + (row.md5.empty() ? "" : ",md5=" + row.md5));
   // The JSON API's is the resource's etag as it is, without quotes: Google's libraries compare the two.
   headers.Add("ETag", call.route.xml() ? "\"" + EtagOf(row) + "\"" : EtagOf(row));
   headers.Add("Last-Modified", base::HttpDate(base::SystemTime(std::chrono::microseconds(row.updated))));
@@ -59,7 +61,7 @@ void AddContentHeaders(const Call& call, const ObjectRow& row, net::Headers& hea
     if (FitsHeader(name, value) && ++count <= kMostMetadataHeaders) headers.Add("x-goog-meta-" + name, value);
 }
 
-ServerResponse ContentResponse(const Call& call, const ObjectRow& row, FileDescriptor file) {
+Result<ServerResponse> ContentResponse(const Call& call, const ObjectRow& row, Content content) {
   ServerResponse response;
   Span span{0, row.size};
   // A range of another version than the client has is of no use to it: it gets this one whole.
@@ -81,7 +83,17 @@ ServerResponse ContentResponse(const Call& call, const ObjectRow& row, FileDescr
     }
   }
   AddContentHeaders(call, row, response.headers);
-  response.file = net::BodyOfFile(file.Release(), span.offset, span.length);
+  if (!content.next) {
+    response.body = content.small.Slice(span.offset, span.length);
+    return response;
+  }
+  const uint64_t begin = span.offset;
+  const uint64_t end = span.offset + span.length;
+  // What comes first is checked before the head is sent: who asks for a damaged object is told so.
+  if (begin < end && call.request.method != "HEAD") SEAMOUNT_TRY(content.next(begin, end));
+  response.file = {span.length, [next = std::move(content.next), begin, end](uint64_t position) {
+                     return next(begin + position, end);
+                   }};
   return response;
 }
 
@@ -102,8 +114,8 @@ Verdict EvaluateDates(const net::Headers& headers, const ObjectRow& row) {
 }
 
 // The row that this call may see; null: it is as the client has it (304).
-Result<std::shared_ptr<const ObjectRow>> LookUp(Service& service, Call& call) {
-  SEAMOUNT_TRY_ASSIGN(auto row, service.catalog.FindObject(*call.bucket, call.route.object));
+Result<std::shared_ptr<const ObjectRow>> LookUp(Call& call) {
+  SEAMOUNT_TRY_ASSIGN(auto row, call.backend->Find(call.route.object));
   SEAMOUNT_TRY_ASSIGN(const auto generation, UintQuery(call.target, "generation"));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   const Error failed = base::PreconditionFailed("At least one of the pre-conditions you specified did not hold.");
@@ -118,28 +130,28 @@ Result<std::shared_ptr<const ObjectRow>> LookUp(Service& service, Call& call) {
   return verdict == Verdict::kHolds ? row : nullptr;
 }
 
-Result<ServerResponse> GetContent(Service& service, Call& call) {
+Result<ServerResponse> GetContent(Call& call) {
   for (int look = 0; look < kMaxLooks; ++look) {
-    SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call));
+    SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(call));
     if (!row) return ServerResponse{.status = 304};
-    SEAMOUNT_TRY_ASSIGN(auto file, service.blobs.OpenForRead(row->blob));
-    if (file) return ContentResponse(call, *row, std::move(*file));
+    SEAMOUNT_TRY_ASSIGN(auto content, call.backend->Open(*row));
+    if (content) return ContentResponse(call, *row, std::move(*content));
   }
   return base::DataLoss("object '" + call.route.object + "': its content is missing on the server's disk");
 }
 
 }  // namespace
 
-Result<ServerResponse> GetObject(Service& service, Call& call) {
-  if (call.target.Query("alt") == "media") return GetContent(service, call);
-  SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(service, call));
+Result<ServerResponse> GetObject(Service&, Call& call) {
+  if (call.target.Query("alt") == "media") return GetContent(call);
+  SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(call));
   if (!row) return ServerResponse{.status = 304};
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *row)));
 }
 
-Result<ServerResponse> XmlGetObject(Service& service, Call& call) { return GetContent(service, call); }
+Result<ServerResponse> XmlGetObject(Service&, Call& call) { return GetContent(call); }
 
-Result<ServerResponse> ListObjects(Service& service, Call& call) {
+Result<ServerResponse> ListObjects(Service&, Call& call) {
   const auto text = [&](std::string_view name) { return std::string(call.target.Query(name).value_or("")); };
   ListQuery query{.prefix = text("prefix"),
                   .delimiter = text("delimiter"),
@@ -150,7 +162,7 @@ Result<ServerResponse> ListObjects(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto max_results, UintQuery(call.target, "maxResults"));
   constexpr uint64_t kMaxResults = 1000;  // as Google's
   query.max_results = static_cast<int>(std::clamp<uint64_t>(max_results.value_or(kMaxResults), 1, kMaxResults));
-  SEAMOUNT_TRY_ASSIGN(const Listing listing, service.catalog.ListObjects(*call.bucket, query));
+  SEAMOUNT_TRY_ASSIGN(const Listing listing, call.backend->List(query));
   const ListFields fields = ListFields::Parse(text("fields"));
   return JsonResponse(200, ListJson(listing, fields, call.bucket->name, call.base_url));
 }

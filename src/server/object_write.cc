@@ -1,7 +1,7 @@
 // Changing objects without uploading: metadata, delete, compose, copy, move.
+#include <algorithm>
 #include <utility>
 
-#include "base/checksum.h"
 #include "server/handlers.h"
 #include "server/json_text.h"
 #include "server/objects.h"
@@ -13,29 +13,19 @@ namespace {
 constexpr int kMaxLooks = 5;
 
 // The object of the route as a source, under its ifSource… preconditions.
-Result<std::shared_ptr<const ObjectRow>> FindSource(Service& service, Call& call) {
-  SEAMOUNT_TRY_ASSIGN(auto row, service.catalog.FindObject(*call.bucket, call.route.object));
+Result<SourceObject> FindSource(Call& call) {
+  SEAMOUNT_TRY_ASSIGN(auto row, call.backend->Find(call.route.object));
   SEAMOUNT_TRY_ASSIGN(const auto generation, UintQuery(call.target, "sourceGeneration"));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers, "ifSource"));
   if (!row || (generation && *generation != row->generation)) return NoSuchObject(call.route.bucket, call.route.object);
   if (Evaluate(preconditions, row.get()) != Verdict::kHolds)
     return base::PreconditionFailed("source object '" + call.route.object + "': a precondition does not hold");
-  return row;
-}
-
-// The hash and the bytes of sources one after the other.
-BlobInfo CombinedInfo(const std::vector<std::shared_ptr<const ObjectRow>>& rows) {
-  BlobInfo info;
-  for (const auto& row : rows) {
-    info.crc32c = base::Crc32cCombine(info.crc32c, row->crc32c, row->size);
-    info.size += row->size;
-  }
-  return info;
+  return SourceObject{call.bucket, std::move(row)};
 }
 
 }  // namespace
 
-Result<ServerResponse> UpdateObject(Service& service, Call& call) {
+Result<ServerResponse> UpdateObject(Service&, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
   SEAMOUNT_TRY_ASSIGN(const gcs::ObjectPatch patch, ParseObjectBody(body));
   SEAMOUNT_TRY_ASSIGN(const auto generation, UintQuery(call.target, "generation"));
@@ -48,23 +38,20 @@ Result<ServerResponse> UpdateObject(Service& service, Call& call) {
     }
     return ApplyPatch(patch, current, replace);
   };
-  SEAMOUNT_TRY_ASSIGN(const auto row,
-                      service.catalog.UpdateObject(*call.bucket, call.route.object, preconditions, generation, update));
+  SEAMOUNT_TRY_ASSIGN(const auto row, call.backend->Update(call.route.object, preconditions, generation, update));
   if (!row) return NoSuchObject(call.route.bucket, call.route.object);
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *row)));
 }
 
-Result<ServerResponse> DeleteObject(Service& service, Call& call) {
+Result<ServerResponse> DeleteObject(Service&, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto generation, UintQuery(call.target, "generation"));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
-  SEAMOUNT_TRY_ASSIGN(const auto freed,
-                      service.catalog.DeleteObject(*call.bucket, call.route.object, preconditions, generation));
-  if (!freed) return NoSuchObject(call.route.bucket, call.route.object);
-  service.blobs.Remove(*freed);
+  SEAMOUNT_TRY_ASSIGN(const bool deleted, call.backend->Delete(call.route.object, preconditions, generation));
+  if (!deleted) return NoSuchObject(call.route.bucket, call.route.object);
   return ServerResponse{.status = 204};
 }
 
-Result<ServerResponse> ComposeObject(Service& service, Call& call) {
+Result<ServerResponse> ComposeObject(Service&, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
   SEAMOUNT_TRY(CheckComposeFields(body));
   SEAMOUNT_TRY_ASSIGN(const gcs::ComposeRequest compose, gcs::DecodeCompose(body));
@@ -76,49 +63,64 @@ Result<ServerResponse> ComposeObject(Service& service, Call& call) {
   ObjectRow row{.name = call.route.object};
   SEAMOUNT_TRY(ApplyPatch(compose.destination, row, true));
 
+  const PutOptions options{.preconditions = preconditions,
+                           .may_overwrite = Has(call, "storage.objects.delete", *call.bucket)};
+
   for (int look = 0; look < kMaxLooks; ++look) {
-    std::vector<std::shared_ptr<const ObjectRow>> sources;
-    std::vector<std::string> blobs;
+    std::vector<SourceObject> sources;
     row.component_count = 0;
     for (const store::ComposeSource& source : compose.sources) {
-      SEAMOUNT_TRY_ASSIGN(auto found, service.catalog.FindObject(*call.bucket, source.key));
+      SEAMOUNT_TRY_ASSIGN(auto found, call.backend->Find(source.key));
       if (!found) return NoSuchObject(call.route.bucket, source.key);
       if (source.if_generation && *source.if_generation != gcs::GenerationOf(found->generation))
         return base::PreconditionFailed("source object '" + source.key + "': its generation is " +
                                         std::to_string(found->generation));
-      blobs.push_back(found->blob);
       row.component_count += std::max(1, found->component_count);
-      sources.push_back(std::move(found));
+      sources.push_back({call.bucket, std::move(found)});
     }
-    BlobInfo info = CombinedInfo(sources);
-    auto id = service.blobs.Concatenate(blobs);
-    if (!id && id.error().code() == ErrorCode::kNotFound) continue;
-    if (!id) return std::move(id).error();
-    info.id = *std::move(id);
-    SEAMOUNT_TRY_ASSIGN(const auto stored, PublishBlob(service, call, *call.bucket, row, info, preconditions));
-    return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
+    SEAMOUNT_TRY_ASSIGN(const auto stored, call.backend->Compose(row, sources, options));
+    if (stored) return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
   }
   return base::Unavailable("the sources change too often: try again");
 }
 
-Result<std::shared_ptr<const ObjectRow>> CopyContent(
-    Service& service, const Call& call, const std::function<Result<std::shared_ptr<const ObjectRow>>()>& find,
-    const BucketRow& to_bucket, const std::string& to_object, const gcs::ObjectPatch& patch) {
+namespace {
+
+// A content from elsewhere than the blobs, as one.
+Result<std::optional<BlobInfo>> CopyIntoBlob(Service& service, BucketBackend& from, const ObjectRow& row) {
+  SEAMOUNT_TRY_ASSIGN(const auto content, from.Open(row));
+  if (!content) return std::optional<BlobInfo>();
+  BlobWriter writer = service.blobs.Create();
+  SEAMOUNT_TRY(ReadAll(*content, [&](std::span<const std::byte> data) { return writer.Append(data); }));
+  SEAMOUNT_TRY_ASSIGN(BlobInfo info, writer.Commit());
+  return std::optional(std::move(info));
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const ObjectRow>> CopyContent(Service& service, const Call& call,
+                                                     const std::function<Result<SourceObject>()>& find,
+                                                     const CopyTarget& to, const gcs::ObjectPatch& patch) {
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
+  SEAMOUNT_TRY_ASSIGN(const auto backend, service.BackendOf(to.bucket));
+  const PutOptions options{.preconditions = preconditions,
+                           .may_overwrite = Has(call, "storage.objects.delete", *to.bucket)};
   for (int look = 0; look < kMaxLooks; ++look) {
-    SEAMOUNT_TRY_ASSIGN(const auto source, find());
-    auto id = service.blobs.Duplicate(source->blob);
-    if (!id && id.error().code() == ErrorCode::kNotFound) continue;
-    if (!id) return std::move(id).error();
-    ObjectRow row = *source;
-    row.name = to_object;
+    SEAMOUNT_TRY_ASSIGN(const SourceObject source, find());
+    ObjectRow row = *source.row;
+    row.name = to.object;
     row.metageneration = 1;
-    const BlobInfo info{*std::move(id), row.size, row.crc32c, row.md5};
-    if (auto applied = ApplyPatch(patch, row, true); !applied) {
-      service.blobs.Remove(info.id);
-      return std::move(applied).error();
+    SEAMOUNT_TRY(ApplyPatch(patch, row, true));
+    std::shared_ptr<const ObjectRow> stored;
+    if (source.bucket->is_share) {
+      SEAMOUNT_TRY_ASSIGN(const auto from, service.BackendOf(source.bucket));
+      SEAMOUNT_TRY_ASSIGN(const auto blob, CopyIntoBlob(service, *from, *source.row));
+      if (!blob) continue;
+      SEAMOUNT_TRY_ASSIGN(stored, backend->Put(std::move(row), *blob, options));
+    } else {
+      SEAMOUNT_TRY_ASSIGN(stored, backend->Compose(std::move(row), {source}, options));
     }
-    return PublishBlob(service, call, to_bucket, std::move(row), info, preconditions);
+    if (stored) return stored;
   }
   return base::Unavailable("the source changes too often: try again");
 }
@@ -130,9 +132,9 @@ Result<ServerResponse> CopyObject(Service& service, Call& call) {
   const auto to_bucket = service.catalog.FindBucket(call.route.to_bucket);
   SEAMOUNT_TRY(Require(call, "storage.objects.create", to_bucket.get()));
   if (!to_bucket) return base::NotFound("The specified bucket does not exist: " + call.route.to_bucket);
-  SEAMOUNT_TRY_ASSIGN(const auto stored, CopyContent(
-                                             service, call, [&] { return FindSource(service, call); }, *to_bucket,
-                                             call.route.to_object, patch));
+  SEAMOUNT_TRY_ASSIGN(const auto stored,
+                      CopyContent(
+                          service, call, [&] { return FindSource(call); }, {to_bucket, call.route.to_object}, patch));
   gcs::ObjectResource resource = ResourceOf(call, *to_bucket, *stored);
   if (call.route.operation == Operation::kCopyObject) return JsonResponse(200, gcs::EncodeObject(resource));
   return JsonResponse(200, gcs::EncodeRewrite({.total_bytes_rewritten = stored->size,
@@ -141,22 +143,24 @@ Result<ServerResponse> CopyObject(Service& service, Call& call) {
                                                .resource = std::move(resource)}));
 }
 
-Result<ServerResponse> MoveObject(Service& service, Call& call) {
+Result<ServerResponse> MoveObject(Service&, Call& call) {
   SEAMOUNT_TRY(CheckObjectName(call.route.to_object));
   SEAMOUNT_TRY(Require(call, "storage.objects.create", call.bucket.get()));
   if (call.route.to_object == call.route.object) return base::InvalidArgument("an object cannot be moved onto itself");
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
-  SEAMOUNT_TRY_ASSIGN(const auto source, FindSource(service, call));
-  ObjectRow row = *source;
-  row.name = call.route.to_object;
-  row.metageneration = 1;
-  SEAMOUNT_TRY_ASSIGN(const PutOutcome outcome,
-                      service.catalog.PutObject(*call.bucket, std::move(row),
-                                                {.preconditions = preconditions,
-                                                 .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
-                                                 .move_from = call.route.object}));
-  if (!outcome.freed_blob.empty()) service.blobs.Remove(outcome.freed_blob);
-  return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *outcome.row)));
+  for (int look = 0; look < kMaxLooks; ++look) {
+    SEAMOUNT_TRY_ASSIGN(const SourceObject source, FindSource(call));
+    ObjectRow row = *source.row;
+    row.name = call.route.to_object;
+    row.metageneration = 1;
+    SEAMOUNT_TRY_ASSIGN(const auto stored,
+                        call.backend->Compose(std::move(row), {source},
+                                              {.preconditions = preconditions,
+                                               .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
+                                               .move = true}));
+    if (stored) return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
+  }
+  return base::Unavailable("the source changes too often: try again");
 }
 
 }  // namespace seamount::server

@@ -36,7 +36,6 @@ gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const 
 
 namespace {
 
-constexpr char kDefaultContentType[] = "application/octet-stream";
 constexpr size_t kMaxMetadataBytes = 8 << 10;  // as Google's: they become headers, which clients limit
 constexpr size_t kMaxFieldBytes = 1024;
 
@@ -118,32 +117,14 @@ Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob) {
   return {};
 }
 
-Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Call& call, const BucketRow& bucket,
-                                                     ObjectRow row, const BlobInfo& blob,
+Result<std::shared_ptr<const ObjectRow>> PublishBlob(const Call& call, ObjectRow row, const BlobInfo& blob,
                                                      const Preconditions& preconditions,
                                                      const std::string& end_upload) {
-  row.size = blob.size;
-  row.crc32c = blob.crc32c;
-  row.md5 = blob.md5;
-  row.blob = blob.id;
-  const bool composed = call.route.operation == Operation::kComposeObject;  // of unknown contents: it has no type
-  if (row.content_type.empty() && !composed) row.content_type = kDefaultContentType;
-  PutOptions options{.preconditions = preconditions,
-                     .may_overwrite = Has(call, "storage.objects.delete", bucket),
-                     .end_upload = end_upload};
-  auto outcome = service.catalog.PutObject(bucket, std::move(row), options);
-  if (!outcome) {
-    // A commit that failed in the file system may yet be found in the journal by the next start: its blob stays until
-    // then, and is swept if the row is not there.
-    const ErrorCode code = outcome.error().code();
-    const bool maybe_committed =
-        code == ErrorCode::kInternal || code == ErrorCode::kUnavailable || code == ErrorCode::kDataLoss;
-    if (!maybe_committed) service.blobs.Remove(blob.id);
-    return std::move(outcome).error();
-  }
-  service.blobs.Confirm(blob.id);
-  if (!outcome->freed_blob.empty()) service.blobs.Remove(outcome->freed_blob);
-  return std::move(outcome->row);
+  if (row.content_type.empty()) row.content_type = kDefaultContentType;
+  return call.backend->Put(std::move(row), blob,
+                           {.preconditions = preconditions,
+                            .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
+                            .end_upload = end_upload});
 }
 
 Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& call, ObjectRow row, const BlobInfo& blob,
@@ -151,14 +132,14 @@ Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& ca
   auto preconditions = ParsePreconditions(call.target, call.request.headers);
   Result<void> good = preconditions ? CheckHashes(expected, blob) : Result<void>(preconditions.error());
   if (!good) {
-    service.blobs.Remove(blob.id);
+    service.blobs.Discard(blob);
     return std::move(good).error();
   }
-  return PublishBlob(service, call, *call.bucket, std::move(row), blob, *preconditions);
+  return PublishBlob(call, std::move(row), blob, *preconditions);
 }
 
 Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read) {
-  SEAMOUNT_TRY_ASSIGN(BlobWriter writer, service.blobs.Create());
+  BlobWriter writer = service.blobs.Create();
   Buffer buffer(256 << 10);
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const size_t got, read(buffer.span()));

@@ -10,6 +10,8 @@
 
 namespace seamount::server {
 
+constexpr char kDefaultContentType[] = "application/octet-stream";
+
 gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const ObjectRow& row);
 
 // The object resource in a request's body. A field that asks for something this server does not do (a hold, a key to
@@ -34,18 +36,21 @@ ExpectedHashes HashesOf(const net::Headers& headers, const gcs::ObjectPatch& pat
 // for.
 Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob);
 
-// Makes the durable `blob` the content of object row.name, and removes the blob that it replaces; on failure removes
-// `blob`. Overwriting needs storage.objects.delete, as in Google's.
-Result<std::shared_ptr<const ObjectRow>> PublishBlob(Service& service, const Call& call, const BucketRow& bucket,
-                                                     ObjectRow row, const BlobInfo& blob,
+// Makes the durable `blob` the content of object row.name; on failure gives it up. Null: the upload that this was to
+// end is finished already. Overwriting needs storage.objects.delete, as in Google's.
+Result<std::shared_ptr<const ObjectRow>> PublishBlob(const Call& call, ObjectRow row, const BlobInfo& blob,
                                                      const Preconditions& preconditions,
                                                      const std::string& end_upload = {});
 
-// Copies the object that `find` gives (asked again where its content was replaced meanwhile) under the request's
-// preconditions; `patch` changes its metadata.
-Result<std::shared_ptr<const ObjectRow>> CopyContent(
-    Service& service, const Call& call, const std::function<Result<std::shared_ptr<const ObjectRow>>()>& find,
-    const BucketRow& to_bucket, const std::string& to_object, const gcs::ObjectPatch& patch);
+// Copies the object that `find` gives (asked again where its content was replaced meanwhile) to `to_object` under the
+// request's preconditions; `patch` changes its metadata.
+struct CopyTarget {
+  std::shared_ptr<const BucketRow> bucket;
+  std::string object;
+};
+Result<std::shared_ptr<const ObjectRow>> CopyContent(Service& service, const Call& call,
+                                                     const std::function<Result<SourceObject>()>& find,
+                                                     const CopyTarget& to, const gcs::ObjectPatch& patch);
 
 // The end of an upload in one request: checks what came against what was said of it, and publishes it.
 Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& call, ObjectRow row, const BlobInfo& blob,

@@ -231,24 +231,5 @@ TEST_F(ProtocolTest, AssertionsForOtherServersAreRefused) {
   EXPECT_EQ(grant(key->token_uri, "somebody@else.iam.seamount", {}), 400);
 }
 
-TEST_F(ProtocolTest, CatalogsOfTheFirstFormatAreBroughtUp) {
-  ASSERT_EQ(Put("winds", "x", "kept").status, 200);
-  const std::string location =
-      Admin("POST", "/upload/storage/v1/b/winds/o?uploadType=resumable&name=y", "{}").header("location");
-  const uint16_t port = server_->port();
-  server_.reset();
-  {
-    auto catalog = Connection::Open(folder_.path() + "/served/catalog.db", false);
-    ASSERT_TRUE(catalog);
-    ASSERT_TRUE(
-        (*catalog)->Execute("ALTER TABLE uploads DROP COLUMN in_parts; DROP TABLE parts; "
-                            "PRAGMA user_version = 1"));
-  }
-  Start(port);
-  EXPECT_EQ(Get("winds", "x").body, "kept");
-  EXPECT_EQ(Admin("PUT", location, "later").status, 200);
-  EXPECT_EQ(Get("winds", "y").body, "later");
-}
-
 }  // namespace
 }  // namespace seamount::server

@@ -13,6 +13,7 @@
 #include <utility>
 
 #include "base/encoding.h"
+#include "base/log.h"
 #include "server/handlers.h"
 #include "server/objects.h"
 
@@ -21,6 +22,8 @@ namespace {
 
 // Upload sessions end after a week, as Google's do.
 constexpr Micros kSessionLifetime = Micros{7} * 24 * 3600 * 1'000'000;
+// On a full disk those end earlier that nobody has added to for so long.
+constexpr int64_t kIdleSeconds = 3600;
 
 constexpr std::array<const char*, 4> kConditionNames = {"ifGenerationMatch", "ifGenerationNotMatch",
                                                         "ifMetagenerationMatch", "ifMetagenerationNotMatch"};
@@ -64,6 +67,10 @@ Error NoSuchSession() { return base::NotFound("no such upload session: begin the
 // Brings the file and the hash to exactly what was acknowledged: after a restart, or after a request that broke off.
 Result<void> MakeReady(Service& service, const UploadRow& upload, LiveUpload& live) {
   SEAMOUNT_TRY_ASSIGN(live.file, service.blobs.OpenUpload(upload.id, false));
+  struct stat info {};
+  if (::fstat(live.file.get(), &info) != 0) return FromErrno("looking at an upload's file", errno);
+  // Its publication failed in a way that leaves open whether an object has the file now: it must not be touched.
+  if (info.st_nlink > 1) return NoSuchSession();
   if (live.ready && live.size == upload.persisted) return {};
   live.ready = false;
   if (::ftruncate(live.file.get(), static_cast<off_t>(upload.persisted)) != 0)
@@ -82,7 +89,7 @@ Result<void> MakeReady(Service& service, const UploadRow& upload, LiveUpload& li
 }
 
 // Adds the body, without its first `skip` bytes, to the file. Fails with what stopped it; what was added stays added.
-Result<void> AppendBody(ServerRequest& request, uint64_t skip, LiveUpload& live) {
+Result<void> AppendBody(Service& service, ServerRequest& request, uint64_t skip, LiveUpload& live) {
   Buffer buffer(256 << 10);
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const size_t got, request.read_body(buffer.span()));
@@ -90,7 +97,7 @@ Result<void> AppendBody(ServerRequest& request, uint64_t skip, LiveUpload& live)
     const size_t dropped = std::min<uint64_t>(skip, got);
     skip -= dropped;
     const auto data = std::span<const std::byte>(buffer.span()).subspan(dropped, got - dropped);
-    if (auto written = WriteAll(live.file.get(), data, "object contents"); !written) {
+    if (auto written = service.blobs.Write(live.file.get(), data); !written) {
       live.ready = false;  // how much of `data` is in the file is unknown
       return written;
     }
@@ -99,23 +106,28 @@ Result<void> AppendBody(ServerRequest& request, uint64_t skip, LiveUpload& live)
   }
 }
 
+// What a full disk stopped takes no room that was not acknowledged. Best effort: the next request does the same.
+void CutBack(const UploadRow& upload, LiveUpload& live) {
+  live.ready = false;
+  (void)!::ftruncate(live.file.get(), static_cast<off_t>(upload.persisted));
+}
+
 Result<void> Persist(Service& service, const UploadRow& upload, LiveUpload& live) {
   if (live.size == upload.persisted) return {};
   if (::fdatasync(live.file.get()) != 0) {
-    live.ready = false;
-    return FromErrno("fsync of an upload's file", errno);
+    const int error = errno;
+    CutBack(upload, live);
+    return FromErrno("fsync of an upload's file", error);
   }
-  return service.catalog.SetUploadPersisted(upload.id, live.size);
+  auto persisted = service.catalog.SetUploadPersisted(upload.id, live.size);
+  if (!persisted && persisted.error().code() == ErrorCode::kResourceExhausted) CutBack(upload, live);
+  return persisted;
 }
 
-// Best effort: what stays behind is swept at the next start.
-void EndSession(Service& service, const std::string& id) {
-  const auto parts = service.catalog.ListParts(id);
-  if (!service.catalog.DeleteUpload(id)) return;
-  if (parts)
-    for (const PartRow& part : *parts) service.blobs.Remove(part.blob);
-  service.blobs.RemoveUpload(id);
+Result<void> EndSession(Service& service, const std::string& id) {
+  SEAMOUNT_TRY(service.catalog.DeleteUpload(id));
   service.uploads.Drop(id);
+  return {};
 }
 
 // Whether the same bytes would be refused again. What a full disk stopped can be finished later.
@@ -125,29 +137,30 @@ bool IsFinal(ErrorCode code) {
 }
 
 Result<ServerResponse> Complete(Service& service, Call& call, const UploadRow& upload, LiveUpload& live) {
-  BlobInfo blob{{}, live.size, live.hash.crc32c(), live.hash.FinishMd5()};
+  BlobInfo blob{{}, live.size, live.hash.crc32c(), live.hash.FinishMd5(), {}};
   live.ready = false;
   const auto publish = [&]() -> Result<std::shared_ptr<const ObjectRow>> {
     if (upload.expected_size && *upload.expected_size != blob.size)
       return base::InvalidArgument("the upload is " + std::to_string(blob.size) + " bytes long, but " +
                                    std::to_string(*upload.expected_size) + " were announced");
     SEAMOUNT_TRY(CheckHashes(HashesOfUpload(upload, call.request.headers), blob));
-    SEAMOUNT_TRY_ASSIGN(blob.id, service.blobs.UploadToBlob(upload.id, live.file.get()));
-    return PublishBlob(service, call, *call.bucket, upload.object, blob, PreconditionsOf(upload), upload.id);
+    SEAMOUNT_TRY_ASSIGN(blob.id, service.blobs.UploadToBlob(upload.id, live.file.get(), live.hash.sums()));
+    return PublishBlob(call, upload.object, blob, PreconditionsOf(upload), upload.id);
   };
   auto stored = publish();
   if (!stored) {
-    if (IsFinal(stored.error().code())) EndSession(service, upload.id);
+    if (IsFinal(stored.error().code())) (void)EndSession(service, upload.id);  // else it ends in a week
+    if (stored.error().code() == ErrorCode::kResourceExhausted) CutBack(upload, live);
     return std::move(stored).error();
   }
-  service.blobs.RemoveUpload(upload.id);
   service.uploads.Drop(upload.id);
+  if (!*stored) return NoSuchSession();  // finished by another server's hand: there is none
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, **stored)));
 }
 
 // A client asks again about a session that has ended.
-Result<ServerResponse> AnswerFinished(Service& service, Call& call, const UploadRow& upload) {
-  SEAMOUNT_TRY_ASSIGN(const auto row, service.catalog.FindObject(*call.bucket, upload.object.name));
+Result<ServerResponse> AnswerFinished(Call& call, const UploadRow& upload) {
+  SEAMOUNT_TRY_ASSIGN(const auto row, call.backend->Find(upload.object.name));
   if (!row || row->generation != upload.finished) return NoSuchSession();
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *row)));
 }
@@ -158,10 +171,11 @@ Result<ServerResponse> TakeBody(Service& service, Call& call, const UploadRow& u
   if (first > upload.persisted)
     return Incomplete(call, upload.persisted);  // a gap: the client goes on from what there is
   const uint64_t before = upload.persisted;
-  auto appended = AppendBody(call.request, before - first, live);
+  auto appended = AppendBody(service, call.request, before - first, live);
   if (!appended) {
     // What came before the connection broke need not be sent again.
     if (live.ready) SEAMOUNT_TRY(Persist(service, upload, live));
+    if (!live.ready) CutBack(upload, live);
     return std::move(appended).error();
   }
   const bool short_of_range = range && live.size < range->span->last + 1;
@@ -195,7 +209,28 @@ void EndOldSessions(Service& service) {
   const auto uploads = service.catalog.ListUploads();
   if (!uploads) return;  // the next hour's turn
   for (const UploadRow& upload : *uploads)
-    if (IsOld(upload, now)) EndSession(service, upload.id);
+    if (IsOld(upload, now)) (void)EndSession(service, upload.id);  // the next hour's turn
+}
+
+bool EndIdlestSession(Service& service) {
+  const auto uploads = service.catalog.ListUploads();
+  if (!uploads) return false;
+  const int64_t now = service.catalog.Now() / 1'000'000;
+  const UploadRow* idlest = nullptr;
+  int64_t since = now - kIdleSeconds;
+  for (const UploadRow& upload : *uploads) {
+    const auto changed = service.blobs.UploadChanged(upload.id);
+    if (upload.finished != 0 || !changed || *changed >= since) continue;
+    since = *changed;
+    idlest = &upload;
+  }
+  if (!idlest) return false;
+  const auto live = service.uploads.Get(idlest->id);
+  const std::unique_lock lock(live->mutex, std::try_to_lock);
+  if (!lock || !EndSession(service, idlest->id)) return false;
+  base::Log(base::LogLevel::kWarning, "server: the disk is full: ended an upload that nobody has gone on with for " +
+                                          std::to_string((now - since) / 60) + " minutes");
+  return true;
 }
 
 Result<BlobStore::Swept> EndStaleSessions(Catalog& catalog, BlobStore& blobs) {
@@ -208,6 +243,9 @@ Result<BlobStore::Swept> EndStaleSessions(Catalog& catalog, BlobStore& blobs) {
     const bool goes_on = !lost && !old && upload.finished == 0;
     fates[upload.id] = goes_on ? BlobStore::Fate::kKept : BlobStore::Fate::kEnded;
   }
+  SEAMOUNT_TRY_ASSIGN(const auto garbage, catalog.ListGarbage(SIZE_MAX >> 1));
+  for (const Catalog::Garbage& item : garbage)
+    if (item.is_upload) fates[item.id] = BlobStore::Fate::kEnded;
   return blobs.SweepUploads([&](const std::string& id) {
     const auto found = fates.find(id);
     return found == fates.end() ? BlobStore::Fate::kUnknown : found->second;
@@ -219,7 +257,7 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
   SEAMOUNT_TRY_ASSIGN(gcs::ObjectPatch patch, ParseObjectBody(body));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
-  UploadRow upload{.id = RandomId(), .bucket = call.bucket->name};
+  UploadRow upload{.id = RandomId(), .bucket = call.bucket->id};
   upload.object.name = patch.name.empty() ? std::string(call.target.Query("name").value_or("")) : patch.name;
   SEAMOUNT_TRY(CheckObjectName(upload.object.name));
   const net::Headers& headers = call.request.headers;
@@ -242,9 +280,13 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
     upload.expected_size = gcs::ParseUint(*length);
     if (!upload.expected_size) return base::InvalidArgument("X-Upload-Content-Length: not a non-negative integer");
   }
-  upload.email = call.identity.email;
+  upload.account = call.identity.account;
   upload.created = service.catalog.Now();
 
+  if (upload.expected_size.value_or(0) > service.blobs.FreeBytes())
+    return base::ResourceExhausted("object '" + upload.object.name + "': " + std::to_string(*upload.expected_size) +
+                                   " bytes are announced, and " + std::to_string(service.blobs.FreeBytes()) +
+                                   " are free on the server's disk");
   SEAMOUNT_TRY(service.blobs.OpenUpload(upload.id, true));
   if (auto inserted = service.catalog.InsertUpload(upload); !inserted) {
     service.blobs.RemoveUpload(upload.id);
@@ -267,14 +309,14 @@ Result<ServerResponse> ResumeUpload(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto upload, service.catalog.FindUpload(id));
   if (!upload) service.uploads.Drop(id);  // whoever waits for `live` finds no session, either
   const bool callers =
-      upload && !upload->in_parts && upload->bucket == call.bucket->name && upload->email == call.identity.email;
+      upload && !upload->in_parts && upload->bucket == call.bucket->id && upload->account == call.identity.account;
   if (!callers) return NoSuchSession();
   if (upload->finished != 0) {
     service.uploads.Drop(id);
-    return AnswerFinished(service, call, *upload);
+    return AnswerFinished(call, *upload);
   }
   if (call.request.method == "DELETE") {
-    EndSession(service, id);
+    SEAMOUNT_TRY(EndSession(service, id));
     return ServerResponse{.status = 499};  // what Google answers to a cancelled upload
   }
   std::optional<gcs::ContentRange> range;

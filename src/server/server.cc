@@ -12,7 +12,9 @@
 #include "net/http_server.h"
 #include "server/accounts.h"
 #include "server/api.h"
+#include "server/collector.h"
 #include "server/handlers.h"
+#include "server/reserve.h"
 #include "server/served_folder.h"
 #include "server/service.h"
 
@@ -63,19 +65,37 @@ std::string ReachableHost(const std::string& address) {
 
 class LocalServer final : public Server {
  public:
-  LocalServer(FileDescriptor lock, std::unique_ptr<Catalog> catalog, std::unique_ptr<BlobStore> blobs,
-              const ServerOptions& options)
+  LocalServer(FileDescriptor lock, std::unique_ptr<Reserve> reserve, std::unique_ptr<Catalog> catalog,
+              std::unique_ptr<BlobStore> blobs, const ServerOptions& options)
       : lock_(std::move(lock)),
+        reserve_(std::move(reserve)),
         catalog_(std::move(catalog)),
         blobs_(std::move(blobs)),
+        collector_(*catalog_, *blobs_, *reserve_),
         service_{.catalog = *catalog_,
                  .blobs = *blobs_,
+                 .shares = {},
                  .clock = *options.clock,
                  .tls = !options.tls_certificate_file.empty(),
                  .proxy = options.proxy,
                  .uploads = {}},
         api_(service_) {
     if (options.testing) service_.faults = std::make_unique<FaultTests>();
+    catalog_->SetGarbageListener([this] { collector_.Nudge(); });
+    blobs_->SetMakeRoom([this] {
+      const auto collected = collector_.Collect();
+      return (collected && *collected > 0) || EndIdlestSession(service_);
+    });
+  }
+
+  // What the last run left, before anybody is served.
+  Result<void> CleanUp(const std::string& directory) {
+    SEAMOUNT_TRY(collector_.Collect());
+    SEAMOUNT_TRY(Sweep(*catalog_, *blobs_, directory));
+    SEAMOUNT_TRY(collector_.Collect());
+    reserve_->Restore();
+    collector_.Start();
+    return {};
   }
 
   Result<void> Listen(const ServerOptions& options) {
@@ -118,8 +138,10 @@ class LocalServer final : public Server {
 
   // Destroyed from the last to the first: the listener ends before what its requests use, the lock is given up last.
   FileDescriptor lock_;
+  std::unique_ptr<Reserve> reserve_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<BlobStore> blobs_;
+  Collector collector_;
   std::unique_ptr<RequestLog> request_log_;
   Service service_;
   Api api_;
@@ -144,10 +166,14 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
                                             "(--tls-cert and --tls-key, or a tunnel)");
   SEAMOUNT_TRY(CheckFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(FileDescriptor lock, LockFolder(options.directory));
-  SEAMOUNT_TRY_ASSIGN(auto catalog, Catalog::Open(options.directory + "/catalog.db", *options.clock));
+  SEAMOUNT_TRY_ASSIGN(auto reserve, Reserve::Open(options.directory));
+  reserve->Release();  // opening the catalog takes some room
+  SEAMOUNT_TRY_ASSIGN(auto catalog, Catalog::Open(options.directory + "/catalog.db", *options.clock,
+                                                  [reserve = reserve.get()] { return reserve->Release(); }));
   SEAMOUNT_TRY_ASSIGN(auto blobs, BlobStore::Open(options.directory));
-  SEAMOUNT_TRY(Sweep(*catalog, *blobs, options.directory));
-  auto server = std::make_unique<LocalServer>(std::move(lock), std::move(catalog), std::move(blobs), options);
+  auto server =
+      std::make_unique<LocalServer>(std::move(lock), std::move(reserve), std::move(catalog), std::move(blobs), options);
+  SEAMOUNT_TRY(server->CleanUp(options.directory));
   SEAMOUNT_TRY(server->Listen(options));
   return std::unique_ptr<Server>(std::move(server));
 }

@@ -9,6 +9,7 @@
 //   catalog.db (-wal, -shm)   SQLite
 //   blobs/aa/<id>             contents        tmp/, uploads/   contents on their way
 //   quarantine/<id>           contents that the catalog does not know: never deleted by the server
+//   reserve                   space kept for deletes and starts on a full disk
 //   admin-key.json            the administrator's key, mode 0600
 //   lock                      held while a server runs on the folder
 #pragma once

@@ -8,6 +8,7 @@
 
 #include "base/utf8.h"
 #include "gcs/wire.h"
+#include "server/stored_bucket.h"
 #include "server/xml_text.h"
 #include "store/store.h"
 
@@ -22,6 +23,14 @@ std::shared_ptr<LiveUpload> LiveUploads::Get(const std::string& id) {
 void LiveUploads::Drop(const std::string& id) {
   std::lock_guard lock(mutex_);
   uploads_.erase(id);
+}
+
+Result<std::shared_ptr<BucketBackend>> Service::BackendOf(const std::shared_ptr<const BucketRow>& bucket) {
+  if (!bucket->is_share) return std::shared_ptr<BucketBackend>(new StoredBucket(catalog, blobs, bucket));
+  const auto found = shares.find(bucket->name);
+  if (found != shares.end()) return found->second;
+  return base::NotFound("The specified bucket does not exist: " + bucket->name +
+                        " (it is a share of a folder that this server was not started with)");
 }
 
 ServerResponse JsonResponse(int status, std::string_view body) {

@@ -17,6 +17,7 @@
 #include "base/result.h"
 #include "net/http_server.h"
 #include "net/url.h"
+#include "server/backend.h"
 #include "server/blob_store.h"
 #include "server/catalog.h"
 #include "server/faults.h"
@@ -51,10 +52,12 @@ class LiveUploads {
 };
 
 class RequestLog;
+using Shares = std::map<std::string, std::shared_ptr<BucketBackend>>;
 
 struct Service {
   Catalog& catalog;
   BlobStore& blobs;
+  Shares shares;  // by the bucket's name; not changed while the server runs
   base::Clock& clock;
   bool tls = false;
   std::string public_url;  // scheme://host[:port] that clients elsewhere use; empty: by which each request came
@@ -63,6 +66,9 @@ struct Service {
   LiveUploads uploads;
   std::unique_ptr<FaultTests> faults = nullptr;  // only where the server was started for tests
   std::atomic<Micros> sessions_ended = 0;        // when old ones were last looked for
+
+  // Where the bucket's objects are. NotFound for a share that this server was not given.
+  Result<std::shared_ptr<BucketBackend>> BackendOf(const std::shared_ptr<const BucketRow>& bucket);
 };
 
 struct Call {
@@ -72,7 +78,8 @@ struct Call {
   Identity identity;
   std::string base_url;  // scheme://host of every URL that is given out
   std::string host_url;  // scheme://host that the client says it asked; nobody but the client vouches for it
-  std::shared_ptr<const BucketRow> bucket;  // of route.bucket, where the operation has one
+  std::shared_ptr<const BucketRow> bucket;           // of route.bucket, where the operation has one
+  std::shared_ptr<BucketBackend> backend = nullptr;  // of that bucket
 };
 
 ServerResponse JsonResponse(int status, std::string_view body);

@@ -123,7 +123,7 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
     if (!account || account->disabled || account->unique_id != claims->account_id ||
         !account->keys.contains(claims->key_id))
       return refused;
-    return Identity{account->email, account->is_admin};
+    return Identity{account->email, account->is_admin, account->unique_id};
   }
   // A JWT that the key signed for this server itself, without the detour over the token endpoint.
   if (std::count(token.begin(), token.end(), '.') != 2) return refused;
@@ -131,7 +131,7 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
   if (!jwt) return refused;
   const auto signer = CheckSigner(service, *jwt, Use::kBearer, host_url);
   if (!signer) return refused;
-  return Identity{signer->account->email, signer->account->is_admin};
+  return Identity{signer->account->email, signer->account->is_admin, signer->account->unique_id};
 }
 
 }  // namespace seamount::server

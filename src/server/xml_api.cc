@@ -34,12 +34,13 @@ Result<ServerResponse> XmlCopyObject(Service& service, Call& call, std::string_v
   if (!bucket) return base::NotFound("The specified bucket does not exist: " + source.bucket);
   if (call.request.headers.Get("x-goog-metadata-directive").value_or("COPY") != "COPY")
     return base::InvalidArgument("x-goog-metadata-directive: only COPY is supported (use the JSON API's rewrite)");
-  const auto find = [&]() -> Result<std::shared_ptr<const ObjectRow>> {
-    SEAMOUNT_TRY_ASSIGN(auto row, service.catalog.FindObject(*bucket, source.object));
+  SEAMOUNT_TRY_ASSIGN(const auto from, service.BackendOf(bucket));
+  const auto find = [&]() -> Result<SourceObject> {
+    SEAMOUNT_TRY_ASSIGN(auto row, from->Find(source.object));
     if (!row) return NoSuchObject(source.bucket, source.object);
-    return row;
+    return SourceObject{bucket, std::move(row)};
   };
-  SEAMOUNT_TRY_ASSIGN(const auto row, CopyContent(service, call, find, *call.bucket, call.route.object, {}));
+  SEAMOUNT_TRY_ASSIGN(const auto row, CopyContent(service, call, find, {call.bucket, call.route.object}, {}));
   return XmlResponse(XmlCopyText(*row));
 }
 
@@ -72,7 +73,7 @@ void AddGenerationHeaders(const ObjectRow& row, net::Headers& headers) {
   headers.Add("ETag", "\"" + EtagOf(row) + "\"");
   headers.Add("x-goog-generation", std::to_string(row.generation));
   headers.Add("x-goog-metageneration", std::to_string(row.metageneration));
-  headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(row.crc32c));
+  if (row.crc32c) headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(*row.crc32c));
 }
 
 Result<ServerResponse> XmlPutObject(Service& service, Call& call) {
@@ -89,7 +90,7 @@ Result<ServerResponse> XmlPutObject(Service& service, Call& call) {
   return response;
 }
 
-Result<ServerResponse> XmlListObjects(Service& service, Call& call) {
+Result<ServerResponse> XmlListObjects(Service&, Call& call) {
   const auto text = [&](std::string_view name) { return std::string(call.target.Query(name).value_or("")); };
   XmlListQuery query;
   query.bucket = call.bucket->name;
@@ -104,7 +105,7 @@ Result<ServerResponse> XmlListObjects(Service& service, Call& call) {
   if (!query.after.empty()) query.list.start_offset = query.after + (is_prefix && !query.version_2 ? '\xff' : '\0');
   SEAMOUNT_TRY_ASSIGN(const auto max_keys, UintQuery(call.target, "max-keys"));
   query.list.max_results = static_cast<int>(std::clamp<uint64_t>(max_keys.value_or(1000), 1, 1000));
-  SEAMOUNT_TRY_ASSIGN(const Listing listing, service.catalog.ListObjects(*call.bucket, query.list));
+  SEAMOUNT_TRY_ASSIGN(const Listing listing, call.backend->List(query.list));
   return XmlResponse(XmlListText(query, listing));
 }
 

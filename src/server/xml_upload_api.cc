@@ -1,12 +1,12 @@
 // Uploads in parts by the XML API (https://cloud.google.com/storage/docs/multipart-uploads). Each part is a durable
-// blob with a row of its own; the end strings the blobs together into the object's. Parts come in any order and may
-// come at the same time, and one that comes again replaces what was there.
+// blob with a row of its own; the end strings the blobs together into the object's content. Parts come in any order and
+// may come at the same time, and one that comes again replaces what was there.
 #include <utility>
 
-#include "base/checksum.h"
 #include "base/encoding.h"
 #include "server/handlers.h"
 #include "server/objects.h"
+#include "server/stored_bucket.h"
 #include "server/xml_text.h"
 
 namespace seamount::server {
@@ -17,8 +17,8 @@ constexpr size_t kMaxFinishBytes = 4 << 20;
 
 Result<UploadRow> FindSession(Service& service, const Call& call) {
   SEAMOUNT_TRY_ASSIGN(auto upload, service.catalog.FindUpload(std::string(call.target.Query("uploadId").value_or(""))));
-  const bool callers = upload && upload->in_parts && upload->bucket == call.bucket->name &&
-                       upload->email == call.identity.email && upload->object.name == call.route.object;
+  const bool callers = upload && upload->in_parts && upload->bucket == call.bucket->id &&
+                       upload->account == call.identity.account && upload->object.name == call.route.object;
   if (!callers) return base::NotFound("no such upload: begin it again");
   return *std::move(upload);
 }
@@ -41,15 +41,18 @@ Result<std::vector<PartRow>> ChooseParts(const std::vector<XmlPart>& named, cons
   return chosen;
 }
 
-void RemoveParts(Service& service, const std::vector<PartRow>& parts) {
-  for (const PartRow& part : parts) service.blobs.Remove(part.blob);
-}
-
 ServerResponse Finished(const Call& call, const ObjectRow& row) {
   const std::string location = call.base_url + "/" + call.bucket->name + "/" + base::PercentEncode(row.name);
   ServerResponse response = XmlResponse(XmlFinishUploadText(location, call.bucket->name, row));
   AddGenerationHeaders(row, response.headers);
   return response;
+}
+
+// The client missed the answer, or sent the request twice.
+Result<ServerResponse> AnswerFinished(const Call& call, const UploadRow& upload) {
+  SEAMOUNT_TRY_ASSIGN(const auto row, call.backend->Find(upload.object.name));
+  if (row && row->generation == upload.finished) return Finished(call, *row);
+  return base::NotFound("no such upload: begin it again");
 }
 
 }  // namespace
@@ -58,9 +61,9 @@ Result<ServerResponse> XmlStartUpload(Service& service, Call& call) {
   EndOldSessions(service);
   SEAMOUNT_TRY(CheckObjectName(call.route.object));
   UploadRow upload{.id = RandomId(),
-                   .bucket = call.bucket->name,
+                   .bucket = call.bucket->id,
                    .object = {.name = call.route.object},
-                   .email = call.identity.email,
+                   .account = call.identity.account,
                    .in_parts = true,
                    .created = service.catalog.Now()};
   SEAMOUNT_TRY(ApplyPatch(PatchOfHeaders(call.request.headers), upload.object, true));
@@ -76,15 +79,14 @@ Result<ServerResponse> XmlPutPart(Service& service, Call& call) {
   if (call.request.headers.Get("x-goog-copy-source"))
     return base::InvalidArgument("x-goog-copy-source: parts cannot be copied on this server");
   SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, call.request.read_body));
-  PartRow part{static_cast<uint32_t>(*number), blob.size, blob.crc32c, blob.md5, blob.id};
-  Result<void> good = CheckHashes(HashesOf(call.request.headers, {}), blob);
-  Result<std::string> replaced = good ? service.catalog.PutPart(upload.id, part) : Result<std::string>(good.error());
-  if (!replaced) {
-    service.blobs.Remove(blob.id);
-    return std::move(replaced).error();
+  PartRow part{static_cast<uint32_t>(*number), blob.size, blob.crc32c, blob.md5, blob.id, blob.small};
+  Result<void> put = CheckHashes(HashesOf(call.request.headers, {}), blob);
+  if (put) put = service.catalog.PutPart(upload.id, part);
+  if (!put) {
+    service.blobs.Discard(blob);
+    return std::move(put).error();
   }
-  service.blobs.Confirm(blob.id);
-  if (!replaced->empty()) service.blobs.Remove(*replaced);
+  if (blob.is_file()) service.blobs.Confirm(blob.id);
   ServerResponse response;
   response.headers.Add("ETag", "\"" + PartEtag(part) + "\"");
   response.headers.Add("x-goog-hash", "crc32c=" + base::Crc32cToBase64(blob.crc32c) + ",md5=" + blob.md5);
@@ -93,35 +95,34 @@ Result<ServerResponse> XmlPutPart(Service& service, Call& call) {
 
 Result<ServerResponse> XmlFinishUpload(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const UploadRow upload, FindSession(service, call));
-  if (upload.finished != 0) {  // the client missed the answer
-    SEAMOUNT_TRY_ASSIGN(const auto row, service.catalog.FindObject(*call.bucket, upload.object.name));
-    if (row && row->generation == upload.finished) return Finished(call, *row);
-    return base::NotFound("no such upload: begin it again");
-  }
   SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request, kMaxFinishBytes));
+  if (upload.finished != 0) return AnswerFinished(call, upload);
   SEAMOUNT_TRY_ASSIGN(const std::vector<XmlPart> named, ParseFinishUpload(body));
   SEAMOUNT_TRY_ASSIGN(const std::vector<PartRow> stored, service.catalog.ListParts(upload.id));
-  SEAMOUNT_TRY_ASSIGN(const std::vector<PartRow> parts, ChooseParts(named, stored));
-  SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
-  BlobInfo info;
-  std::vector<std::string> blobs;
-  for (const PartRow& part : parts) {
-    info.crc32c = base::Crc32cCombine(info.crc32c, part.crc32c, part.size);
-    info.size += part.size;
-    blobs.push_back(part.blob);
+  const auto parts = ChooseParts(named, stored);
+  if (!parts) {
+    // Perhaps another request has just finished it, and the parts are the object's.
+    SEAMOUNT_TRY_ASSIGN(const UploadRow now, FindSession(service, call));
+    if (now.finished != 0) return AnswerFinished(call, now);
+    return parts.error();
   }
-  SEAMOUNT_TRY_ASSIGN(info.id, service.blobs.Concatenate(blobs));
-  SEAMOUNT_TRY_ASSIGN(const auto row,
-                      PublishBlob(service, call, *call.bucket, upload.object, info, preconditions, upload.id));
-  RemoveParts(service, stored);
-  return Finished(call, *row);
+  SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
+  ObjectRow object = upload.object;
+  if (object.content_type.empty()) object.content_type = kDefaultContentType;
+  SEAMOUNT_TRY_ASSIGN(const auto row, StoredBucket(service.catalog, service.blobs, call.bucket)
+                                          .PutParts(std::move(object), *parts,
+                                                    {.preconditions = preconditions,
+                                                     .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
+                                                     .end_upload = upload.id}));
+  if (row) return Finished(call, *row);
+  SEAMOUNT_TRY_ASSIGN(const UploadRow now, FindSession(service, call));
+  if (now.finished != 0) return AnswerFinished(call, now);
+  return base::Unavailable("a part was replaced meanwhile: try again");
 }
 
 Result<ServerResponse> XmlAbortUpload(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const UploadRow upload, FindSession(service, call));
-  SEAMOUNT_TRY_ASSIGN(const std::vector<PartRow> parts, service.catalog.ListParts(upload.id));
   SEAMOUNT_TRY(service.catalog.DeleteUpload(upload.id));
-  RemoveParts(service, parts);
   return ServerResponse{.status = 204};
 }
 
