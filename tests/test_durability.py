@@ -4,13 +4,10 @@ changed, nothing half-written may be seen."""
 from __future__ import annotations
 
 import hashlib
-import os
 import random
-import subprocess
 import threading
 import time
 from dataclasses import dataclass, field
-from pathlib import Path
 
 import requests
 from conftest import start_server
@@ -208,39 +205,3 @@ def test_a_client_goes_on_with_its_upload_after_a_kill(seamount_binary, tmp_path
         assert session.get(f"{server.endpoint}/storage/v1/b/winds/o/x?alt=media").content == data
     finally:
         server.kill()
-
-
-def test_a_full_disk_refuses_the_write_and_keeps_the_rest(seamount_binary, tmp_path, free_port):
-    """On a file system of 8 MiB, in a mount namespace of its own."""
-    inside = tmp_path / "small"
-    inside.mkdir()
-    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
-    script = 'mount -t tmpfs -o size=8m none "$1" && exec "$2" serve "$1/served" --port "$3"'
-    log = open(tmp_path / "log", "ab")
-    process = subprocess.Popen(
-        [*unshare, "sh", "-c", script, "sh", str(inside), seamount_binary, str(free_port)], stdout=log, stderr=log
-    )
-    endpoint = f"http://127.0.0.1:{free_port}"
-    try:
-        key = Path(f"/proc/{process.pid}/root{inside}/served/admin-key.json")
-        while not key.exists():
-            assert process.poll() is None, (tmp_path / "log").read_text()
-            time.sleep(0.05)
-        credentials = service_account.Credentials.from_service_account_file(str(key), scopes=["x"])
-        credentials.refresh(Request())
-        session = requests.Session()
-        session.headers["Authorization"] = f"Bearer {credentials.token}"
-        assert session.post(f"{endpoint}/storage/v1/b?project=p", json={"name": "winds"}).status_code == 200
-        upload = f"{endpoint}/upload/storage/v1/b/winds/o?uploadType=media&name="
-        small, large = random.Random(1).randbytes(MIB), random.Random(2).randbytes(16 * MIB)
-        assert session.post(upload + "small", data=small).status_code == 200
-        assert session.post(upload + "large", data=large).status_code == 507
-        assert session.post(upload + "small", data=large).status_code == 507
-        listing = session.get(f"{endpoint}/storage/v1/b/winds/o").json()
-        assert [item["name"] for item in listing["items"]] == ["small"]
-        assert session.get(f"{endpoint}/storage/v1/b/winds/o/small?alt=media").content == small
-        # What the failed write had taken is free again.
-        assert session.post(upload + "second", data=small).status_code == 200
-    finally:
-        process.kill()
-        process.wait()

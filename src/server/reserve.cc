@@ -15,6 +15,8 @@ namespace {
 constexpr uint64_t kMostBytes = 8 << 20;
 constexpr uint64_t kLeastBytes = 256 << 10;
 constexpr uint64_t kPartOfDisk = 16;
+// What one delete may need, many times over.
+constexpr uint64_t kSliceBytes = 256 << 10;
 
 }  // namespace
 
@@ -29,20 +31,27 @@ Result<std::unique_ptr<Reserve>> Reserve::Open(const std::string& directory) {
       new Reserve(std::move(file), std::clamp(disk / kPartOfDisk, kLeastBytes, kMostBytes)));
 }
 
+// A slice at a time: others on the disk may take what is given back before it was used.
 bool Reserve::Release() {
   std::lock_guard lock(mutex_);
   struct stat info {};
   if (::fstat(file_.get(), &info) != 0 || info.st_size == 0) return false;
-  return ::ftruncate(file_.get(), 0) == 0;
+  const uint64_t left = static_cast<uint64_t>(info.st_size) - std::min<uint64_t>(info.st_size, kSliceBytes);
+  return ::ftruncate(file_.get(), static_cast<off_t>(left)) == 0;
 }
 
+// Of a disk that is nearly full, half of what is free.
 void Reserve::Restore() {
   std::lock_guard lock(mutex_);
   struct stat info {};
-  if (::fstat(file_.get(), &info) != 0 || static_cast<uint64_t>(info.st_size) >= bytes_) return;
   struct statvfs disk {};
-  if (::fstatvfs(file_.get(), &disk) != 0 || uint64_t{disk.f_bavail} * disk.f_frsize < 2 * bytes_) return;
-  if (::posix_fallocate(file_.get(), 0, static_cast<off_t>(bytes_)) != 0) (void)!::ftruncate(file_.get(), 0);
+  if (::fstat(file_.get(), &info) != 0 || ::fstatvfs(file_.get(), &disk) != 0) return;
+  const auto size = static_cast<uint64_t>(info.st_size);
+  const uint64_t target = std::min(bytes_, size + uint64_t{disk.f_bavail} * disk.f_frsize / 2);
+  if (target < size + kSliceBytes && target != bytes_) return;
+  if (target <= size) return;
+  if (::posix_fallocate(file_.get(), 0, static_cast<off_t>(target)) != 0)
+    (void)!::ftruncate(file_.get(), static_cast<off_t>(size));
 }
 
 }  // namespace seamount::server

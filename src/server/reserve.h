@@ -1,6 +1,6 @@
 // Space that is kept on the disk for what frees space: a delete must write to the catalog's log first, and a start must
 // open the catalog. The file <directory>/reserve takes the space up, also while no server runs; when the disk is full
-// it is emptied, and it is made again once there is room.
+// it gives back a part at a time, and it takes it up again once there is room.
 #pragma once
 
 #include <cstdint>
@@ -17,9 +17,9 @@ namespace seamount::server {
 class Reserve {
  public:
   static Result<std::unique_ptr<Reserve>> Open(const std::string& directory);
-  // Gives the space back to the file system; false when there is none in the reserve.
+  // Gives a part of the space back to the file system; false when nothing is left in the reserve.
   bool Release();
-  // Takes the space up again, where twice as much is free.
+  // Takes the space up again, as far as it is free.
   void Restore();
 
  private:

@@ -225,9 +225,7 @@ bool EndIdlestSession(Service& service) {
     idlest = &upload;
   }
   if (!idlest) return false;
-  const auto live = service.uploads.Get(idlest->id);
-  const std::unique_lock lock(live->mutex, std::try_to_lock);
-  if (!lock || !EndSession(service, idlest->id)) return false;
+  if (!EndSession(service, idlest->id)) return false;
   base::Log(base::LogLevel::kWarning, "server: the disk is full: ended an upload that nobody has gone on with for " +
                                           std::to_string((now - since) / 60) + " minutes");
   return true;

@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <array>
@@ -10,6 +11,7 @@
 #include <filesystem>
 #include <vector>
 
+#include "server/catalog_schema.h"
 #include "server/sqlite.h"
 
 namespace seamount::server {
@@ -30,6 +32,15 @@ bool IsLeftover(const fs::directory_entry& entry, const std::string& name) {
   return entry.is_regular_file(error) && (name == "lock" || name == "reserve" || name.starts_with("catalog.db"));
 }
 
+// As far as its header tells (https://www.sqlite.org/fileformat.html): SQLite itself needs room on the disk to look.
+bool SaysItIsOurs(const std::string& path) {
+  constexpr off_t kAt = 68;
+  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  std::array<unsigned char, 4> id{};
+  if (!file.valid() || ::pread(file.get(), id.data(), id.size(), kAt) != static_cast<ssize_t>(id.size())) return false;
+  return (uint32_t{id[0]} << 24 | uint32_t{id[1]} << 16 | uint32_t{id[2]} << 8 | id[3]) == kApplicationId;
+}
+
 // An empty file is a catalog that was cut off, or one that a first start was about to make.
 Result<bool> HasCatalog(const std::string& directory) {
   const std::string path = directory + "/catalog.db";
@@ -39,6 +50,7 @@ Result<bool> HasCatalog(const std::string& directory) {
     return FromErrno("looking for " + path, errno);
   }
   if (!S_ISREG(info.st_mode) || info.st_size == 0) return false;
+  if (SaysItIsOurs(path)) return true;
   SEAMOUNT_TRY_ASSIGN(const auto connection, Connection::Open(path, true));
   SEAMOUNT_TRY_ASSIGN(Query query, connection->Prepare("SELECT count(*), total(name = 'meta') FROM sqlite_master"));
   SEAMOUNT_TRY(query.Step());

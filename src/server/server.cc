@@ -167,9 +167,12 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
   SEAMOUNT_TRY(CheckFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(FileDescriptor lock, LockFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(auto reserve, Reserve::Open(options.directory));
-  reserve->Release();  // opening the catalog takes some room
-  SEAMOUNT_TRY_ASSIGN(auto catalog, Catalog::Open(options.directory + "/catalog.db", *options.clock,
-                                                  [reserve = reserve.get()] { return reserve->Release(); }));
+  const auto make_room = [reserve = reserve.get()] { return reserve->Release(); };
+  auto opened = Catalog::Open(options.directory + "/catalog.db", *options.clock, make_room);
+  while (!opened && opened.error().code() != ErrorCode::kInvalidArgument && make_room())  // it takes some room
+    opened = Catalog::Open(options.directory + "/catalog.db", *options.clock, make_room);
+  if (!opened) return std::move(opened).error();
+  auto catalog = *std::move(opened);
   SEAMOUNT_TRY_ASSIGN(auto blobs, BlobStore::Open(options.directory));
   auto server =
       std::make_unique<LocalServer>(std::move(lock), std::move(reserve), std::move(catalog), std::move(blobs), options);
