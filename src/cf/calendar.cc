@@ -361,4 +361,21 @@ Result<std::vector<Moment>> TimeUnits::ToMoments(const std::vector<double>& valu
   return moments;
 }
 
+double TimeUnits::FromMoment(Moment moment) const {
+  const int64_t since = moment - origin_;
+  // Whole units exactly, as in ToMoment.
+  const int64_t whole = since / unit_microseconds_;
+  return static_cast<double>(whole) +
+         static_cast<double>(since % unit_microseconds_) / static_cast<double>(unit_microseconds_);
+}
+
+TimeUnits TimeUnits::InDays() const {
+  TimeUnits days = *this;
+  days.unit_microseconds_ = kDayMicroseconds;
+  days.months_ = 0;
+  return days;
+}
+
+std::string TimeUnits::ToString() const { return "days since " + FormatMoment(calendar_, origin_); }
+
 }  // namespace seamount::cf

@@ -59,6 +59,14 @@ class TimeUnits {
   // InvalidArgument for what is not finite or lies beyond 290,000 years.
   Result<Moment> ToMoment(double value) const;
   Result<std::vector<Moment>> ToMoments(const std::vector<double>& values) const;
+  // Whether equal steps are equal times: all units but months and years.
+  bool linear() const { return unit_microseconds_ > 0; }
+  // The inverse of ToMoment, for linear units.
+  double FromMoment(Moment moment) const;
+  // "days since" the same date.
+  TimeUnits InDays() const;
+  // "days since 1990-01-15T00:00:00", for units that InDays gave.
+  std::string ToString() const;
   bool operator==(const TimeUnits&) const = default;
 
  private:

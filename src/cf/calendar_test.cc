@@ -73,6 +73,19 @@ TEST(Calendar, ValuesBeyondTheCalendarAreRefused) {
   EXPECT_FALSE(units->ToMoment(12 * 280'000.0));
 }
 
+TEST(Calendar, MomentsGoBackIntoUnits) {
+  const auto hours = TimeUnits::Parse("hours since 1900-01-01", "");
+  for (const double value : {0.0, 1.0, -7.0, 1e6 + 0.25, 2e8})
+    EXPECT_EQ(hours->FromMoment(*hours->ToMoment(value)), value);
+  const auto months = TimeUnits::Parse("months since 1990-01-15", "");
+  EXPECT_FALSE(months->linear());
+  const TimeUnits days = months->InDays();
+  EXPECT_TRUE(days.linear());
+  EXPECT_EQ(days.ToString(), "days since 1990-01-15T00:00:00");
+  EXPECT_EQ(days, *TimeUnits::Parse(days.ToString(), ""));
+  EXPECT_EQ(days.FromMoment(*months->ToMoment(2)), 59);
+}
+
 TEST(Calendar, BadUnitsAreRefused) {
   for (const char* units : {"", "hours", "hours since", "fortnights since 1990-01-01", "hours before 1990-01-01",
                             "days since 1990-13-01", "days since 1990-02-30", "days since 99999999-01-01",

@@ -14,7 +14,7 @@
 #include "prepare/output.h"
 #include "prepare/region_writer.h"
 #include "prepare/statistics.h"
-#include "source/open.h"
+#include "source/local_file.h"
 
 namespace seamount::prepare {
 namespace {

@@ -38,7 +38,8 @@ struct Variable {
   std::string filters;     // "shuffle, deflate"; empty: stored plain
   std::string unreadable;  // why ReadBox would refuse; empty: readable
   std::vector<cf::Attribute> attributes;
-  std::optional<double> fill;  // stored where nothing was ever written, if that can be told from data
+  std::optional<double> fill;        // stored where nothing was ever written, if that can be told from data
+  std::vector<std::string> remarks;  // what was supposed in reading it: for people
 
   const cf::Attribute* FindAttribute(std::string_view attribute) const;
   std::optional<std::string> Text(std::string_view attribute) const;

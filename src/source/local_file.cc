@@ -1,29 +1,52 @@
 #include "source/local_file.h"
 
 #include <fcntl.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
+#include <list>
+#include <mutex>
+#include <unordered_map>
 
 namespace seamount::source {
+namespace {
 
-Result<LocalFile> LocalFile::Open(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) {
-    const std::string reason = "opening " + path + ": " + std::strerror(errno);
-    if (errno == ENOENT || errno == ENOTDIR) return base::NotFound(reason);
-    if (errno == EACCES || errno == EPERM) return base::PermissionDenied(reason);
-    return base::Unavailable(reason);
+class Descriptor {
+ public:
+  explicit Descriptor(int fd) : fd_(fd) {}
+  Descriptor(const Descriptor&) = delete;
+  Descriptor& operator=(const Descriptor&) = delete;
+  ~Descriptor() { ::close(fd_); }
+  int fd() const { return fd_; }
+
+ private:
+  const int fd_;
+};
+using Held = std::shared_ptr<const Descriptor>;
+
+Error OpenError(const std::string& path, int number) {
+  const std::string reason = "opening " + path + ": " + std::strerror(number);
+  if (number == ENOENT || number == ENOTDIR) return base::NotFound(reason);
+  if (number == EACCES || number == EPERM) return base::PermissionDenied(reason);
+  if (number == EMFILE || number == ENFILE) {
+    return base::ResourceExhausted(reason + " (raise the limit: ulimit -n 4096; or stop what holds so many)");
   }
-  LocalFile file(fd);
-  SEAMOUNT_TRY_ASSIGN(file.identity_, file.Identify(path));
-  return file;
+  return base::Unavailable(reason);
 }
 
-Result<FileIdentity> LocalFile::Identify(const std::string& path) const {
+Result<Held> OpenDescriptor(const std::string& path) {
+  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
+  if (fd < 0) return OpenError(path, errno);
+  return Held(std::make_shared<Descriptor>(fd));
+}
+
+Result<FileIdentity> Identify(const Descriptor& file, const std::string& path) {
   struct stat info = {};
-  if (::fstat(fd_, &info) != 0) return base::Unavailable("reading " + path + ": " + std::strerror(errno));
+  if (::fstat(file.fd(), &info) != 0) return base::Unavailable("reading " + path + ": " + std::strerror(errno));
   if (!S_ISREG(info.st_mode)) return base::InvalidArgument("reading " + path + ": it is not a regular file");
   FileIdentity identity;
   identity.path = path;
@@ -33,8 +56,89 @@ Result<FileIdentity> LocalFile::Identify(const std::string& path) const {
   return identity;
 }
 
-LocalFile::~LocalFile() {
-  if (fd_ >= 0) ::close(fd_);
+Result<void> CheckSame(const FileIdentity& now, const FileIdentity& before) {
+  if (now.size_bytes == before.size_bytes && now.modified_ns == before.modified_ns) return {};
+  return base::DataLoss(before.path + " changed while it was read: run it again when nobody writes to it");
+}
+
+// The descriptors that were used last. Thread-safe; one that is dropped closes when its last reader is done.
+class Descriptors {
+ public:
+  Result<Held> Get(const FileIdentity& file) {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = open_.find(file.path); found != open_.end()) {
+      recent_.splice(recent_.begin(), recent_, found->second.place);
+      return found->second.held;
+    }
+    SEAMOUNT_TRY_ASSIGN(const Held held, OpenDescriptor(file.path));
+    SEAMOUNT_TRY_ASSIGN(const FileIdentity now, Identify(*held, file.path));
+    SEAMOUNT_TRY(CheckSame(now, file));
+    Add(file.path, held);
+    return held;
+  }
+
+  // A file that was just opened: what may have been held by its name is another by now.
+  void Replace(const std::string& path, Held held) {
+    const std::scoped_lock lock(mutex_);
+    if (const auto found = open_.find(path); found != open_.end()) Erase(found);
+    Add(path, std::move(held));
+  }
+
+ private:
+  struct Entry {
+    Held held;
+    std::list<std::string>::iterator place;
+  };
+  using Map = std::unordered_map<std::string, Entry>;
+
+  void Erase(Map::iterator entry) {
+    recent_.erase(entry->second.place);
+    open_.erase(entry);
+  }
+  void Add(const std::string& path, Held held) {
+    recent_.push_front(path);
+    open_[path] = {std::move(held), recent_.begin()};
+    while (open_.size() > most_) Erase(open_.find(recent_.back()));
+  }
+
+  // A quarter of what this process may open, since a store needs connections.
+  static size_t Most() {
+    constexpr size_t kMost = 256;
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return kMost / 4;
+    return std::clamp<size_t>(limit.rlim_cur / 4, 4, kMost);
+  }
+
+  const size_t most_ = Most();
+  std::mutex mutex_;
+  std::list<std::string> recent_;  // used last at the front
+  Map open_;
+};
+
+Descriptors& Pool() {
+  static Descriptors pool;
+  return pool;
+}
+
+}  // namespace
+
+Result<std::shared_ptr<const LocalFile>> LocalFile::Open(const std::string& path) {
+  SEAMOUNT_TRY_ASSIGN(const Held held, OpenDescriptor(path));
+  SEAMOUNT_TRY_ASSIGN(FileIdentity identity, Identify(*held, path));
+  Pool().Replace(path, held);
+  return std::shared_ptr<const LocalFile>(new LocalFile(std::move(identity)));
+}
+
+Result<void> LocalFile::ReadAt(uint64_t offset, std::span<std::byte> into) const {
+  SEAMOUNT_TRY_ASSIGN(const Held held, Pool().Get(identity_));
+  return store::FileSource(held->fd(), 0, identity_.size_bytes).ReadAt(offset, into);
+}
+
+Result<void> CheckUnchanged(const FileIdentity& file) {
+  if (!file.local) return {};
+  SEAMOUNT_TRY_ASSIGN(const Held held, OpenDescriptor(file.path));
+  SEAMOUNT_TRY_ASSIGN(const FileIdentity now, Identify(*held, file.path));
+  return CheckSame(now, file);
 }
 
 }  // namespace seamount::source

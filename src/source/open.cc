@@ -25,8 +25,7 @@ bool HasHdf5Signature(const store::ByteSource& file) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> Open(const std::string& path) {
-  SEAMOUNT_TRY_ASSIGN(LocalFile file, LocalFile::Open(path));
-  const auto source = std::make_shared<LocalFile>(std::move(file));
+  SEAMOUNT_TRY_ASSIGN(const auto source, LocalFile::Open(path));
   std::array<std::byte, 4> magic{};
   if (source->size() < magic.size()) {
     return base::DataLoss("reading " + path + ": the file has only " + std::to_string(source->size()) + " bytes");
@@ -36,13 +35,6 @@ Result<std::unique_ptr<Dataset>> Open(const std::string& path) {
   if (HasHdf5Signature(*source)) return hdf5::OpenHdf5(source);
   return base::InvalidArgument(
       "reading " + path + ": not a format known here (expected NetCDF classic, 64-bit offset or data, or NetCDF-4)");
-}
-
-Result<void> CheckUnchanged(const FileIdentity& file) {
-  if (!file.local) return {};
-  SEAMOUNT_TRY_ASSIGN(const LocalFile now, LocalFile::Open(file.path));
-  if (now.identity().size_bytes == file.size_bytes && now.identity().modified_ns == file.modified_ns) return {};
-  return base::DataLoss(file.path + " changed while it was read: run it again when nobody writes to it");
 }
 
 }  // namespace seamount::source

@@ -1,4 +1,4 @@
-// Attributes of HDF5 objects. Identifiers are hid_t; callers hold the LibraryLock.
+// Attributes of HDF5 objects. Identifiers are hid_t.
 #pragma once
 
 #include <cstdint>

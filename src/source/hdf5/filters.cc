@@ -1,11 +1,15 @@
 #include "source/hdf5/filters.h"
 
+#include <lz4.h>
+
 #include <algorithm>
 #include <cstring>
 #include <memory>
 
 #include "nd/shuffle.h"
+#include "zarr/codecs/blosc_frame.h"
 #include "zarr/codecs/deflate.h"
+#include "zarr/codecs/zstd.h"
 
 namespace seamount::source::hdf5 {
 namespace {
@@ -26,6 +30,73 @@ Result<void> CheckFletcher(std::span<const std::byte> stored) {
   // Files by libraries before HDF5 1.6.3 on big-endian machines hold the sum with swapped bytes in each half.
   const uint32_t swapped = (sum & 0x00FF00FF) << 8 | (sum >> 8 & 0x00FF00FF);
   if (expected != sum && expected != swapped) return base::DataLoss("its Fletcher-32 checksum does not match");
+  return {};
+}
+
+uint64_t BigEndian(std::span<const std::byte> bytes) {
+  uint64_t value = 0;
+  for (const std::byte byte : bytes) value = value << 8 | std::to_integer<uint64_t>(byte);
+  return value;
+}
+
+// The registered filter's framing: the decoded size in eight bytes, that of a block in four; before each block, in four
+// bytes, its stored size. A block that would not shrink is stored as it is.
+Result<size_t> DecodeLz4(std::span<const std::byte> from, std::span<std::byte> into) {
+  constexpr size_t kHeader = 12;
+  constexpr size_t kMaxBlock = 0x7e000000;  // LZ4's own
+  if (from.size() < kHeader) return base::DataLoss("it is too short for LZ4");
+  const uint64_t total = BigEndian(from.first(8));
+  const uint64_t block_bytes = BigEndian(from.subspan(8, 4));
+  if (total > into.size() || block_bytes == 0 || block_bytes > kMaxBlock)
+    return base::DataLoss("its LZ4 sizes are off");
+  from = from.subspan(kHeader);
+  for (uint64_t done = 0; done < total;) {
+    const uint64_t size = std::min(block_bytes, total - done);
+    if (from.size() < 4) return base::DataLoss("its LZ4 blocks end early");
+    const uint64_t stored = BigEndian(from.first(4));
+    from = from.subspan(4);
+    if (stored > from.size()) return base::DataLoss("its LZ4 blocks end early");
+    if (stored == size) {
+      std::memcpy(into.data() + done, from.data(), size);
+    } else if (LZ4_decompress_safe(reinterpret_cast<const char*>(from.data()),
+                                   reinterpret_cast<char*>(into.data()) + done, static_cast<int>(stored),
+                                   static_cast<int>(size)) != static_cast<int>(size)) {
+      return base::DataLoss("an LZ4 block of it is damaged");
+    }
+    from = from.subspan(stored);
+    done += size;
+  }
+  return total;
+}
+
+// Fills `out`, which has the size that the filter was given.
+Result<void> Undo(const Filter& filter, std::span<const std::byte> from, std::span<std::byte> out) {
+  size_t made = from.size();
+  switch (filter.kind) {
+    case FilterKind::kShuffle:
+      if (from.size() != out.size()) return base::DataLoss("it is not of the size that was shuffled");
+      nd::Unshuffle(from.data(), out.data(), out.size(), filter.element_bytes);
+      return {};
+    case FilterKind::kDeflate: {
+      SEAMOUNT_TRY_ASSIGN(made, zarr::Inflate(zarr::DeflateFormat::kZlib, from, out));
+      break;
+    }
+    case FilterKind::kZstd: {
+      SEAMOUNT_TRY_ASSIGN(made, zarr::ZstdDecompress(from, out));
+      break;
+    }
+    case FilterKind::kBlosc: {
+      SEAMOUNT_TRY_ASSIGN(made, zarr::DecodeBloscFrame(from, out));
+      break;
+    }
+    case FilterKind::kLz4: {
+      SEAMOUNT_TRY_ASSIGN(made, DecodeLz4(from, out));
+      break;
+    }
+    case FilterKind::kFletcher32:
+    case FilterKind::kOther: return base::InvalidArgument("the filter '" + filter.name + "' is not known here");
+  }
+  if (made != out.size()) return WrongSize(made, out.size());
   return {};
 }
 
@@ -86,15 +157,7 @@ Result<void> Unfilter(std::span<const Filter> filters, uint32_t mask, std::span<
       if (buffer.size() < size) buffer.resize(size);
       out = std::span(buffer).first(size);
     }
-    if (filters[i].kind == FilterKind::kDeflate) {
-      SEAMOUNT_TRY_ASSIGN(const size_t made, zarr::Inflate(zarr::DeflateFormat::kZlib, now, out));
-      if (made != size) return WrongSize(made, size);
-    } else if (filters[i].kind == FilterKind::kShuffle) {
-      if (now.size() != size) return base::DataLoss("it is not of the size that was shuffled");
-      nd::Unshuffle(now.data(), out.data(), size, filters[i].element_bytes);
-    } else {
-      return base::InvalidArgument("the filter '" + filters[i].name + "' is not known here");
-    }
+    SEAMOUNT_TRY(Undo(filters[i], now, out));
     now = out;
   }
   if (now.size() != into.size()) return WrongSize(now.size(), into.size());

@@ -1,4 +1,4 @@
-// The filters that nearly every NetCDF-4 file uses, undone by the calling thread, without libhdf5 and its lock.
+// The filters that NetCDF-4 files use, undone by the calling thread, without libhdf5 and its lock.
 #pragma once
 
 #include <cstddef>
@@ -11,7 +11,7 @@
 
 namespace seamount::source::hdf5 {
 
-enum class FilterKind { kDeflate, kShuffle, kFletcher32, kOther };
+enum class FilterKind : uint8_t { kDeflate, kShuffle, kFletcher32, kBlosc, kLz4, kZstd, kOther };
 
 struct Filter {
   FilterKind kind = FilterKind::kOther;

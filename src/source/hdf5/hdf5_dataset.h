@@ -1,10 +1,9 @@
-// NetCDF-4 files, through HDF5 for metadata only.
+// NetCDF-4 files.
 //
-// How it works: libhdf5 is not thread-safe as distributed, so every call into it is made under one process-wide lock,
-// and it is asked for metadata alone: variables, attributes, dimension scales (read as h5netcdf does, by CLASS, NAME
-// and DIMENSION_LIST; libnetcdf is not used), and the address and size of every chunk. Chunks are then read with pread
-// and decoded by the calling threads, without the lock. What uses filters or types that are not known here is read
-// through libhdf5 under the lock where it can, and is refused by name where it cannot.
+// How it works: libhdf5 is asked for metadata alone, in a process of its own (worker.h): variables, attributes,
+// dimension scales (read as h5netcdf does, by CLASS, NAME and DIMENSION_LIST; libnetcdf is not used), and the address
+// and size of chunks. Chunks are then read with pread and decoded by the calling threads. What uses filters or types
+// that are not known here is read through libhdf5 where it can, and is refused by name where it cannot.
 #pragma once
 
 #include <memory>

@@ -218,6 +218,9 @@ Result<ClassicVariable> ReadVariable(Cursor& in, const std::vector<Dimension>& d
   const auto type = TypeFromCode(code);
   if (!type) return in.Bad("variable '" + variable.name + "' has the unknown type " + std::to_string(code));
   variable.type = *type;
+  // In integers the default may be meant: what was never written cannot be told from it here.
+  const bool names_fill = variable.FindAttribute("_FillValue") != nullptr;
+  if (!names_fill && nd::IsFloat(*type)) variable.fill = cf::DefaultFill(*type);
   SEAMOUNT_TRY_ASSIGN([[maybe_unused]] const uint64_t vsize, in.Count());
   SEAMOUNT_TRY_ASSIGN(out.begin, in.Unsigned(in.offset8 ? 8 : 4));
   out.slab_bytes = nd::SizeOf(*type);

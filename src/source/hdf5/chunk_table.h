@@ -1,0 +1,29 @@
+// Where chunks lie, asked of libhdf5 in blocks of the grid and kept while there is room.
+#pragma once
+
+#include <cstdint>
+
+#include "base/result.h"
+#include "nd/box.h"
+#include "source/dataset.h"
+#include "source/hdf5/description.h"
+
+namespace seamount::source::hdf5 {
+
+// The tables of one file; thread-safe. All files together keep the 64 MiB that were used last.
+class ChunkTables {
+ public:
+  explicit ChunkTables(FileIdentity file);
+  ~ChunkTables();
+  ChunkTables(const ChunkTables&) = delete;
+  ChunkTables& operator=(const ChunkTables&) = delete;
+
+  // `index` is the variable's number in the file.
+  Result<ChunkAddress> Find(const StoredVariable& variable, size_t index, const nd::Index& chunk) const;
+
+ private:
+  const FileIdentity file_;
+  const uint64_t id_;
+};
+
+}  // namespace seamount::source::hdf5
