@@ -86,21 +86,14 @@ Result<void> Array::State::DecodeChunk(std::span<const uint64_t> chunk, const By
 }
 
 Result<ShardIndexCache::IndexPtr> Array::State::ReadIndex(const std::string& key, const CallContext& context) const {
-  store::ReadOptions options;
   const uint64_t bytes = shard->index_bytes();
-  options.range = store::ByteRange{0, bytes};
-  if (!shard->index_at_start) {
-    SEAMOUNT_TRY_ASSIGN(const auto info, store->Stat(key, context));
-    if (!info) return ShardIndexCache::IndexPtr();
-    if (info->size_bytes < bytes) {
-      return base::DataLoss("shard '" + key + "' of " + std::to_string(info->size_bytes) +
-                            " bytes is shorter than its index");
-    }
-    options.range->offset = info->size_bytes - bytes;
-    options.if_generation = info->generation;
-  }
-  SEAMOUNT_TRY_ASSIGN(const auto read, store->Read(key, options, context));
+  const store::ByteRange range = shard->index_at_start ? store::ByteRange{0, bytes} : store::ByteRange::Last(bytes);
+  SEAMOUNT_TRY_ASSIGN(const auto read, store->Read(key, {.range = range}, context));
   if (!read) return ShardIndexCache::IndexPtr();
+  if (read->info.size_bytes < bytes) {
+    return base::DataLoss("shard '" + key + "' of " + std::to_string(read->info.size_bytes) +
+                          " bytes is shorter than its index");
+  }
   auto index = ShardIndex::Parse(*shard, read->data, read->info.size_bytes, read->info.generation);
   if (!index) return index.error().Wrap("shard '" + key + "'");
   return ShardIndexCache::IndexPtr(std::make_shared<const ShardIndex>(*std::move(index)));

@@ -143,8 +143,7 @@ Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
   for (const CodecSpec& codec : metadata.codecs) {
     if (codec.name == "transpose") continue;
     if (codec.name == "bytes") {
-      SEAMOUNT_TRY_ASSIGN(big_endian,
-                          ParseBytesConfiguration(codec.configuration_json, nd::WordSizeOf(metadata.data_type)));
+      SEAMOUNT_TRY_ASSIGN(big_endian, ParseBytesConfiguration(codec.configuration_json));
       continue;
     }
     SEAMOUNT_TRY_ASSIGN(const std::string v2, CodecToV2(codec));

@@ -81,7 +81,7 @@ Result<void> CodecChain::Add(const CodecSpec& spec, nd::DataType type, const Byt
 
 Result<void> CodecChain::AddBytes(const std::string& configuration) {
   has_bytes_ = true;
-  SEAMOUNT_TRY_ASSIGN(const bool big_endian, ParseBytesConfiguration(configuration, word_size_));
+  SEAMOUNT_TRY_ASSIGN(const bool big_endian, ParseBytesConfiguration(configuration));
   swap_ = big_endian && word_size_ > 1;
   return {};
 }

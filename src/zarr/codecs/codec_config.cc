@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <iterator>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -18,6 +19,14 @@ Error Unsupported(const std::string& name) {
   return base::InvalidArgument("codec \"" + name +
                                "\" is not supported (bytes, transpose, blosc, zstd, gzip, crc32c, sharding_indexed, "
                                "and numcodecs' zlib, lz4 and shuffle are)");
+}
+
+// A parameter that only an encoder looks at: what writers of other libraries could say is taken to the nearest value
+// that ours knows, so that their chunks can be read.
+Result<int> EncoderMemberOr(const Json& configuration, const char* name, int fallback, int min, int max) {
+  constexpr int kAny = std::numeric_limits<int>::max();
+  SEAMOUNT_TRY_ASSIGN(const int value, IntMemberOr(configuration, name, fallback, -kAny, kAny));
+  return std::clamp(value, min, max);
 }
 
 Result<BloscShuffle> ParseShuffle(const Json& configuration, size_t element_size) {
@@ -46,12 +55,12 @@ Result<BloscOptions> ParseBlosc(const Json& configuration, nd::DataType type) {
     return base::InvalidArgument("\"cname\" is \"" + options.compressor +
                                  "\" (blosclz, lz4, lz4hc, zlib and zstd are supported)");
   }
-  SEAMOUNT_TRY_ASSIGN(options.level, IntMemberOr(configuration, "clevel", 5, 0, 9));
+  SEAMOUNT_TRY_ASSIGN(options.level, EncoderMemberOr(configuration, "clevel", 5, 0, 9));
   SEAMOUNT_TRY_ASSIGN(const int element_size,
                       IntMemberOr(configuration, "typesize", static_cast<int>(nd::SizeOf(type)), 1, kMaxElementBytes));
   options.element_size = static_cast<size_t>(element_size);
   constexpr int kMaxBlock = (0x7fffffff - 4 * kMaxElementBytes) / 3;  // c-blosc reads no larger ones
-  SEAMOUNT_TRY_ASSIGN(const int block, IntMemberOr(configuration, "blocksize", 0, 0, kMaxBlock));
+  SEAMOUNT_TRY_ASSIGN(const int block, EncoderMemberOr(configuration, "blocksize", 0, 0, kMaxBlock));
   options.block_size = static_cast<size_t>(block);
   SEAMOUNT_TRY_ASSIGN(options.shuffle, ParseShuffle(configuration, options.element_size));
   return options;
@@ -75,7 +84,7 @@ Result<std::unique_ptr<ByteCodec>> MakeBlosc(const Json& configuration, nd::Data
 Result<std::unique_ptr<ByteCodec>> MakeZstd(const Json& configuration) {
   constexpr int kLowest = -131072;
   constexpr int kHighest = 22;
-  SEAMOUNT_TRY_ASSIGN(const int level, IntMemberOr(configuration, "level", 0, kLowest, kHighest));
+  SEAMOUNT_TRY_ASSIGN(const int level, EncoderMemberOr(configuration, "level", 0, kLowest, kHighest));
   SEAMOUNT_TRY_ASSIGN(const bool checksum, BoolMemberOr(configuration, "checksum", false));
   return MakeZstdCodec(level, checksum);
 }
@@ -88,28 +97,28 @@ Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, nd::Data
   if (spec.name == "zstd") return MakeZstd(configuration);
   if (spec.name == "crc32c") return MakeCrc32cCodec();
   if (spec.name == "gzip" || spec.name == "numcodecs.zlib") {
-    SEAMOUNT_TRY_ASSIGN(const int level, IntMemberOr(configuration, "level", spec.name == "gzip" ? 5 : 1, -1, 9));
+    SEAMOUNT_TRY_ASSIGN(const int level, EncoderMemberOr(configuration, "level", spec.name == "gzip" ? 5 : 1, -1, 9));
     const int effective = level < 0 ? 6 : level;  // -1 is zlib's default
     return spec.name == "gzip" ? MakeGzipCodec(effective) : MakeZlibCodec(effective);
   }
   if (spec.name == "numcodecs.lz4") {
     constexpr int kFastest = 65537;
-    SEAMOUNT_TRY_ASSIGN(const int acceleration, IntMemberOr(configuration, "acceleration", 1, -kFastest, kFastest));
+    SEAMOUNT_TRY_ASSIGN(const int acceleration, EncoderMemberOr(configuration, "acceleration", 1, 1, kFastest));
     if (decoded_bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB");
-    return MakeLz4Codec(std::max(acceleration, 1));
+    return MakeLz4Codec(acceleration);
   }
   if (spec.name == "numcodecs.shuffle") {
-    SEAMOUNT_TRY_ASSIGN(const int size, IntMemberOr(configuration, "elementsize", 4, 1, kMaxElementBytes));
+    SEAMOUNT_TRY_ASSIGN(const int size,
+                        IntMemberOr(configuration, "elementsize", 4, 0, std::numeric_limits<int>::max()));
     return MakeShuffleCodec(static_cast<size_t>(size));
   }
   return Unsupported(spec.name);
 }
 
-Result<bool> ParseBytesConfiguration(const std::string& json, size_t word_size) {
+Result<bool> ParseBytesConfiguration(const std::string& json) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
   if (!configuration.contains("endian") || configuration["endian"].is_null()) {
-    if (word_size > 1) return base::DataLoss("\"endian\" is missing");
-    return false;
+    return false;  // little, as zarr-python takes it
   }
   SEAMOUNT_TRY_ASSIGN(const std::string endian, StringMember(configuration, "endian"));
   if (endian == "little") return false;

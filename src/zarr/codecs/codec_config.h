@@ -17,7 +17,7 @@ namespace seamount::zarr {
 Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, nd::DataType type, size_t decoded_bytes);
 
 // True: big endian.
-Result<bool> ParseBytesConfiguration(const std::string& json, size_t word_size);
+Result<bool> ParseBytesConfiguration(const std::string& json);
 Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json, size_t dimensions);
 
 inline constexpr const char* kSharding = "sharding_indexed";

@@ -54,7 +54,7 @@ Result<ShardLayout> ShardLayoutOf(const std::vector<uint64_t>& shape, const Shar
   if (codecs[0].name != "bytes" || codecs.size() > 2 || (codecs.size() == 2 && !layout.checksum)) {
     return base::InvalidArgument("\"index_codecs\" other than bytes and crc32c are not supported");
   }
-  SEAMOUNT_TRY_ASSIGN(layout.big_endian, ParseBytesConfiguration(codecs[0].configuration_json, sizeof(uint64_t)));
+  SEAMOUNT_TRY_ASSIGN(layout.big_endian, ParseBytesConfiguration(codecs[0].configuration_json));
   return layout;
 }
 
