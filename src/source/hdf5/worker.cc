@@ -13,7 +13,7 @@
 #include <cstring>
 #include <fstream>
 
-#include "source/hdf5/library_requests.h"
+#include "source/hdf5/answers.h"
 #include "source/hdf5/wire.h"
 
 namespace seamount::source::hdf5 {

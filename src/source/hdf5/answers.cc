@@ -1,4 +1,4 @@
-#include "source/hdf5/library_requests.h"
+#include "source/hdf5/answers.h"
 
 #include <hdf5.h>
 
