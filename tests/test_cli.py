@@ -137,6 +137,8 @@ def test_version_and_exit_codes_are_told(seamount_binary):
         (["serve", "d", "--port", "99999"], ["seamount serve:", "--port '99999'", "a whole number"]),
         (["vm", "up", "m", "--disk"], ["seamount vm up:", "--disk needs a SIZE"]),
         (["ls", "gs://b", "stray"], ["seamount ls:", "not expected: stray"]),
+        (["serve", "/etc/passwd"], ["seamount serve:", "/etc/passwd", "expected an empty folder"]),
+        (["serve", "/proc/nope"], ["seamount serve:", "/proc/nope"]),
         (["completion", "tcsh"], ["seamount completion:", "'tcsh'", "bash, zsh or fish"]),
         (["help", "lss"], ["unknown command 'lss'", "did you mean 'ls'"]),
         (["ls", "ftp://b"], ["seamount ls:", "gs://"]),

@@ -49,7 +49,9 @@ void OnChosen(CLI::App& command, Chosen& chosen, Run run) {
 }
 
 void AddEndpointFlag(CLI::App& command, std::string& endpoint) {
-  command.add_option("--endpoint", endpoint, "Storage server (default: $STORAGE_EMULATOR_HOST, else Google's)")
+  command
+      .add_option("--endpoint", endpoint,
+                  "Storage server (default: the key's, else $STORAGE_EMULATOR_HOST's, else Google's)")
       ->type_name("URL");
 }
 

@@ -8,6 +8,7 @@
 #include <algorithm>
 #include <array>
 #include <cerrno>
+#include <cstring>
 #include <filesystem>
 #include <vector>
 
@@ -16,6 +17,22 @@
 
 namespace seamount::server {
 namespace {
+
+// Of what a person has named: that it is no folder, or cannot be one, is theirs to correct.
+Error CannotServe(const std::string& doing, int error) {
+  const std::string message = doing + ": " + std::strerror(error);
+  switch (error) {
+    case ENOENT:
+    case ENOTDIR:
+    case ENAMETOOLONG:
+    case ELOOP:
+    case EROFS:
+      return base::InvalidArgument(message + " (expected an empty folder, one that can be made, or a server's)");
+    case EACCES:
+    case EPERM: return base::PermissionDenied(message);
+    default: return FromErrno(doing, error);
+  }
+}
 
 namespace fs = std::filesystem;
 
@@ -88,7 +105,7 @@ Result<Contents> LookInto(const std::string& directory) {
     }
   }
   if (error && error != std::errc::no_such_file_or_directory)
-    return FromErrno("looking into folder " + directory, error.value());
+    return CannotServe("looking into folder " + directory, error.value());
   std::sort(found.foreign.begin(), found.foreign.end());
   return found;
 }
@@ -121,7 +138,7 @@ Result<void> CheckFolder(const std::string& directory) {
 Result<FileDescriptor> LockFolder(const std::string& directory) {
   std::error_code error;
   const bool made = fs::create_directories(directory, error);
-  if (error) return FromErrno("making folder " + directory, error.value());
+  if (error) return CannotServe("making folder " + directory, error.value());
   // A folder that was there keeps its mode; what is secret in it has a mode of its own.
   if (made && ::chmod(directory.c_str(), 0700) != 0)
     return FromErrno("changing the mode of folder " + directory, errno);

@@ -46,7 +46,7 @@ Result<std::string> AccountOfPresentKey(const std::string& key_file, const std::
   if (::lstat(key_file.c_str(), &info) != 0 || (S_ISREG(info.st_mode) && info.st_size == 0)) return std::string();
   auto key = auth::LoadServiceAccountKey(key_file);
   if (!key) return key.error().Wrap("--key: the file exists and is not a usable key (remove it, or name another)");
-  SEAMOUNT_TRY_ASSIGN(const auto binding, auth::HostBinding::OfTokenUri(key->token_uri));
+  SEAMOUNT_TRY_ASSIGN(const auto binding, auth::HostBinding::OfTokenUri(key->token_uri, key->endpoints));
   if (!binding.Allows(endpoint)) {
     return base::InvalidArgument("--key: the file '" + key_file + "' exists and is a key for " + binding.Describe() +
                                  ", not for " + endpoint +
