@@ -49,8 +49,6 @@ bool CoversStorage(const std::string& scope) {
 
 // The audiences of which a JWT that `key` signed may name one.
 std::vector<std::string> Audiences(const Service& service, Use use, const KeyRow& key, const std::string& host_url) {
-  const auto url = net::ParseUrl(key.token_uri);
-  const std::string origin = url ? url->Origin() : "";
   if (use == Use::kGrant) {
     std::vector<std::string> audiences = LocalAudience(host_url, {"/token"});
     audiences.insert(audiences.end(), {key.token_uri, kGoogleAudience});
@@ -58,7 +56,8 @@ std::vector<std::string> Audiences(const Service& service, Use use, const KeyRow
     return audiences;
   }
   std::vector<std::string> audiences = LocalAudience(host_url, {"", "/"});
-  audiences.insert(audiences.end(), {origin, origin + "/"});
+  if (const auto url = net::ParseUrl(key.token_uri))
+    audiences.insert(audiences.end(), {url->Origin(), url->Origin() + "/"});
   if (!service.public_url.empty()) audiences.insert(audiences.end(), {service.public_url, service.public_url + "/"});
   return audiences;
 }
@@ -80,8 +79,10 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, cons
   // Our keys are known to no other server, so a JWT that names no audience is for us.
   const bool scoped = use == Use::kBearer && jwt.claims.audience.empty() && CoversStorage(jwt.claims.scope);
   const bool named = std::ranges::find(audiences, jwt.claims.audience) != audiences.end();
-  const std::string audience = scoped || named ? jwt.claims.audience : audiences.front();
-  SEAMOUNT_TRY(auth::CheckJwt(jwt, public_key, audience, service.clock.WallNow()));
+  if (!scoped && !named)
+    return base::Unauthenticated("the token is for '" + jwt.claims.audience + "' (expected '" +
+                                 (use == Use::kGrant ? key->second.token_uri : "this server's address") + "')");
+  SEAMOUNT_TRY(auth::CheckJwt(jwt, public_key, jwt.claims.audience, service.clock.WallNow()));
   if (!jwt.claims.subject.empty() && jwt.claims.subject != account->email)
     return base::Unauthenticated("'sub' is another account: delegation is not supported");
   return Signer{account, jwt.key_id};
