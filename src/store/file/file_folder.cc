@@ -3,7 +3,6 @@
 #include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
-#include <sys/file.h>
 #include <sys/syscall.h>
 #include <sys/xattr.h>
 #include <unistd.h>
@@ -15,7 +14,6 @@
 #include <ctime>
 #include <functional>
 #include <memory>
-#include <set>
 
 #include "base/log.h"
 #include "base/os_error.h"
@@ -26,9 +24,6 @@ namespace seamount::store {
 namespace {
 
 constexpr const char* kAttribute = "user.seamount";
-// Enough that writers of different keys seldom wait for each other's fsync, few enough to leave lying around.
-constexpr size_t kLocks = 256;
-
 // No upload takes longer than a day.
 constexpr time_t kStaleSeconds = 24 * 3600;
 
@@ -38,8 +33,6 @@ std::string ParentOf(const std::string& path) {
   const size_t slash = path.rfind('/');
   return slash == std::string::npos ? "" : path.substr(0, slash);
 }
-
-size_t NumberOfLock(const std::string& path) { return std::hash<std::string>()(path) % kLocks; }
 
 // Where an open file lies; empty where /proc does not tell.
 std::string PathOfFd(int fd) {
@@ -347,39 +340,6 @@ std::optional<FileRecord> FileFolder::RecordOf(const OpenedFile& file) {
     return std::nullopt;
   }
   return record;
-}
-
-Result<Fd> FileFolder::Lock(const std::string& path, const CallContext& context) {
-  SEAMOUNT_TRY(Prepare());
-  return LockNumber(NumberOfLock(path), context);
-}
-
-Result<std::vector<Fd>> FileFolder::LockBoth(const std::string& path, const std::string& other,
-                                             const CallContext& context) {
-  SEAMOUNT_TRY(Prepare());
-  std::set<size_t> numbers = {NumberOfLock(path), NumberOfLock(other)};
-  std::vector<Fd> locks;
-  for (const size_t number : numbers) {
-    SEAMOUNT_TRY_ASSIGN(Fd lock, LockNumber(number, context));
-    locks.push_back(std::move(lock));
-  }
-  return locks;
-}
-
-Result<Fd> FileFolder::LockNumber(size_t number, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const int root, Root());
-  const std::string name = Own("locks/") + std::to_string(number);
-  Fd fd(openat(root, name.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0666));
-  if (!fd) return base::OsError(errno, "opening the lock", directory_ + "/" + name);
-  // Locks are held for a rename and an fsync: asking again in short intervals honours the deadline and costs little.
-  auto wait = std::chrono::microseconds(50);
-  while (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
-    if (errno != EWOULDBLOCK && errno != EINTR) return base::OsError(errno, "locking", directory_ + "/" + name);
-    SEAMOUNT_TRY(CheckContext(context));
-    base::RealClock().SleepFor(wait, context.stop);
-    wait = std::min(wait * 2, std::chrono::microseconds(5000));
-  }
-  return fd;
 }
 
 Result<void> FileFolder::SyncFolderOf(const std::string& path) {
