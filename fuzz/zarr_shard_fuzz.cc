@@ -18,7 +18,7 @@ ArrayMetadata MetadataFrom(uint8_t choice) {
   constexpr const char* kCodecs[] = {"none",       "zstd", "blosc-lz4", "gzip",
                                      "blosc-zstd", "none", "zstd",      "blosc-blosclz"};
   ArrayMetadata metadata;
-  metadata.data_type = DataType::kFloat32;
+  metadata.data_type = nd::DataType::kFloat32;
   metadata.shape = {7, 8};
   metadata.chunk_shape = {2, 4};
   metadata.shard_index_at_start = (choice & 1) != 0;
@@ -49,12 +49,12 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   auto array = Array::Create(store, "a", MetadataFrom(data[0]), false, {});
   if (!array) std::abort();
   const std::string_view object(reinterpret_cast<const char*>(data) + 1, size - 1);
-  if (!store->Write((*array)->UnitKey(Index{0, 0}), store::BytesSource(object), {}, {})) std::abort();
+  if (!store->Write((*array)->UnitKey(nd::Index{0, 0}), store::BytesSource(object), {}, {})) std::abort();
   std::vector<std::byte> elements(7 * 8 * 4);
   (void)(*array)->ReadRegion({{0, 0}, {7, 8}}, elements, nullptr, {}).has_value();
   std::vector<std::byte> chunk((*array)->chunk_bytes());
   for (uint64_t row = 0; row < (*array)->grid_shape()[0]; ++row) {
-    const Index index = {row, row % (*array)->grid_shape()[1]};
+    const nd::Index index = {row, row % (*array)->grid_shape()[1]};
     const auto encoded = (*array)->Fetch(index, {});
     if (encoded && *encoded) (void)(*array)->Decode(index, **encoded, chunk).has_value();
   }
