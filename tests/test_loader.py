@@ -5,6 +5,7 @@ from __future__ import annotations
 import ast
 import gc
 import json
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -354,3 +355,25 @@ def test_a_torch_dataloader_is_told_how(url):
 def test_it_shows_itself_in_a_notebook(url):
     page = seamount.Loader(url, **OPTIONS, rank=1, world=2)._repr_html_()
     assert "<table>" in page and "rank 1 of 2" in page and "lat 6" in page
+
+
+class TorchStandIn:
+    """As much of torch as the loader asks, where it is not installed."""
+
+    def __init__(self, rank, world):
+        self.is_available = self.is_initialized = lambda: True
+        self.get_rank, self.get_world_size = (lambda: rank), (lambda: world)
+
+
+def test_ranks_come_from_torch_distributed_unless_they_are_given(url, monkeypatch):
+    monkeypatch.setitem(sys.modules, "torch.distributed", TorchStandIn(1, 3))
+    loader = seamount.Loader(url, **OPTIONS)
+    assert (loader.rank, loader.world) == (1, 3) and "rank 1 of 3" in repr(loader)
+    assert seamount.Loader(url, **OPTIONS, rank=0, world=1).world == 1
+
+
+def test_to_torch_dataset(url):
+    torch = pytest.importorskip("torch", reason="torch is not installed")
+    loader = seamount.Loader(url, **OPTIONS)
+    batches = list(torch.utils.data.DataLoader(loader.torch_dataset(), batch_size=None))
+    assert len(batches) == len(loader) and batches[0][0].shape == (8, 2, 2, LAT, LON)

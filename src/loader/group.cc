@@ -1,62 +1,9 @@
 #include "loader/group.h"
 
-#include <algorithm>
-#include <nlohmann/json.hpp>
-
 #include "base/text.h"
 #include "loader/required_objects.h"
 
 namespace seamount::loader {
-namespace {
-
-using nlohmann::json;
-
-// The member `seamount` of a JSON object; an empty object where there is none.
-json OwnNotes(const std::string& attributes_json) {
-  const json attributes = json::parse(attributes_json, nullptr, false);
-  if (!attributes.is_object()) return json::object();
-  const auto own = attributes.find("seamount");
-  return own != attributes.end() && own->is_object() ? *own : json::object();
-}
-
-Result<Interval> ParseInterval(const std::string& what, const json& value) {
-  if (value.is_array() && value.size() == 2 && value[0].is_number_unsigned() && value[1].is_number_unsigned()) {
-    const Interval interval{value[0].get<uint64_t>(), value[1].get<uint64_t>()};
-    if (interval.begin <= interval.end) return interval;
-  }
-  return base::DataLoss("the group's attribute seamount." + what + " is " + value.dump() +
-                        ": expected [start, stop], two positions");
-}
-
-bool EveryObjectWasWritten(const zarr::Array& array) {
-  return OwnNotes(array.metadata().attributes_json).value("every_object", json()) == json(true);
-}
-
-}  // namespace
-
-Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json) {
-  const json own = OwnNotes(attributes_json);
-  GroupNotes notes;
-  if (const auto it = own.find("sample_dim"); it != own.end() && it->is_string()) {
-    notes.sample_dim = it->get<std::string>();
-  }
-  if (const auto it = own.find("splits"); it != own.end() && it->is_object()) {
-    for (const auto& [name, range] : it->items()) {
-      SEAMOUNT_TRY_ASSIGN(notes.splits[name], ParseInterval("splits." + name, range));
-    }
-  }
-  if (const auto it = own.find("segments"); it != own.end() && it->is_array()) {
-    for (const json& range : *it) {
-      SEAMOUNT_TRY_ASSIGN(const Interval segment, ParseInterval("segments", range));
-      if (!notes.segments.empty() && segment.begin < notes.segments.back().end) {
-        return base::DataLoss("the group's attribute seamount.segments is not in order: " + it->dump());
-      }
-      notes.segments.push_back(segment);
-    }
-  }
-  return notes;
-}
-
 Result<MissingChunks> MissingChunksFromName(const std::string& name) {
   if (name.empty()) return MissingChunks::kByRecord;
   if (name == "error") return MissingChunks::kError;
@@ -89,7 +36,8 @@ Result<std::unique_ptr<zarr::Array>> Group::OpenArray(const std::string& name, M
     return base::NotFound("there is no variable '" + name + "'" + base::NameHint(name, names));
   }
   if (!array) return array.error();
-  if (missing == MissingChunks::kError || (missing == MissingChunks::kByRecord && EveryObjectWasWritten(**array))) {
+  SEAMOUNT_TRY_ASSIGN(const ArrayNotes notes, ParseArrayNotes((*array)->metadata().attributes_json));
+  if (missing == MissingChunks::kError || (missing == MissingChunks::kByRecord && notes.every_object)) {
     required->Require();
   }
   return array;

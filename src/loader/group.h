@@ -2,28 +2,17 @@
 // the one that was opened can be asked as long as it is read.
 #pragma once
 
-#include <functional>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
 #include <vector>
 
-#include "loader/samples.h"
+#include "loader/notes.h"
 #include "store/store.h"
 #include "zarr/array.h"
 #include "zarr/whole_group.h"
 
 namespace seamount::loader {
-
-// What `seamount prepare` notes in a group's attributes.
-struct GroupNotes {
-  std::string sample_dim;                  // the dimension samples run along; empty: not said
-  std::map<std::string, Interval> splits;  // along it
-  std::vector<Interval> segments;          // along it, each without a gap; empty: not said
-};
-// Any attributes are safe input; DataLoss where a note has not its form.
-Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json);
 
 // What an absent chunk means.
 enum class MissingChunks {

@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <cmath>
-#include <nlohmann/json.hpp>
 
 #include "base/text.h"
 #include "cf/attribute.h"
@@ -11,26 +10,12 @@
 namespace seamount::loader {
 namespace {
 
-using nlohmann::json;
-
 std::optional<double> FillOf(const zarr::ArrayMetadata& metadata) {
   if (metadata.format != 2 || metadata.fill_value_null || !IsReal(metadata.data_type)) return std::nullopt;
   if (metadata.fill_value.size() != nd::SizeOf(metadata.data_type)) return std::nullopt;
   double value = 0;
   TransformRun(metadata.data_type, {}, metadata.fill_value.data(), 1, &value, 1);
   return value;
-}
-
-Result<std::optional<Normalization>> ParseNormalization(const std::string& attributes_json) {
-  const json attributes = json::parse(attributes_json, nullptr, false);
-  const json own = attributes.is_object() ? attributes.value("seamount", json()) : json();
-  if (!own.is_object() || !own.contains("normalize")) return std::optional<Normalization>();
-  const json& normalize = own["normalize"];
-  if (!normalize.is_object() || !normalize.value("mean", json()).is_number() ||
-      !normalize.value("std", json()).is_number()) {
-    return base::InvalidArgument("attribute seamount.normalize: expected numbers mean and std");
-  }
-  return std::optional(Normalization{normalize["mean"].get<double>(), normalize["std"].get<double>()});
 }
 
 Result<void> CheckNormalization(const Normalization& normalization) {
@@ -88,9 +73,9 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
   if (!packing) return packing.error().Wrap(who);
   std::optional<Normalization> normalization = given;
   if (!given && normalize == Normalize::kFromAttributes) {
-    auto own = ParseNormalization(metadata.attributes_json);
+    auto own = ParseArrayNotes(metadata.attributes_json);
     if (!own) return own.error().Wrap(who);
-    normalization = *own;
+    normalization = own->normalization;
     if (!normalization) {
       return base::InvalidArgument(who + " has no attribute seamount.normalize (seamount prepare writes it with " +
                                    "standardize); pass normalize=False, or normalize={'" + name + "': (mean, std)}");

@@ -22,11 +22,6 @@
 
 namespace seamount::loader {
 
-struct Normalization {
-  double mean = 0;
-  double std = 1;
-};
-
 // How an array's numbers are stored. InvalidArgument names the attribute that makes it unknowable.
 Result<cf::Packing> PackingOf(const zarr::ArrayMetadata& metadata);
 

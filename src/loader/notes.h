@@ -1,0 +1,34 @@
+// What `seamount prepare` notes in attributes, under their member "seamount".
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "loader/samples.h"
+
+namespace seamount::loader {
+
+struct GroupNotes {
+  std::string sample_dim;                  // the dimension samples run along; empty: not said
+  std::map<std::string, Interval> splits;  // along it
+  std::vector<Interval> segments;          // along it, each without a gap; empty: not said
+};
+// Any text is safe input; DataLoss where a note has not its form.
+Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json);
+
+struct Normalization {
+  double mean = 0;
+  double std = 1;
+};
+
+struct ArrayNotes {
+  bool every_object = false;  // each chunk was written: one that is absent is lost
+  std::optional<Normalization> normalization;
+};
+// Any text is safe input; InvalidArgument where a note has not its form.
+Result<ArrayNotes> ParseArrayNotes(const std::string& attributes_json);
+
+}  // namespace seamount::loader
