@@ -16,6 +16,7 @@ std::shared_ptr<Store> OpenStoreOrRaise(const std::string& url, const Connection
     const nanobind::gil_scoped_release released;
     return stores::OpenStore(url, {.endpoint = connection.endpoint,
                                    .key_file = connection.key,
+                                   .key_text = auth::Secret(connection.key_text),
                                    .anonymous = connection.anonymous,
                                    .cache_dir = connection.cache_dir,
                                    .cache_bytes = connection.cache_bytes});
@@ -28,11 +29,13 @@ std::shared_ptr<Store> OpenStoreOrRaise(const std::string& url, const Connection
 namespace {
 
 seamount::python::StoreHandle Open(const std::string& url, const std::string& endpoint, const std::string& key,
-                                   bool anonymous, const std::string& cache_dir, const std::string& cache_size) {
+                                   const std::string& key_text, bool anonymous, const std::string& cache_dir,
+                                   const std::string& cache_size) {
   using seamount::python::ValueOrRaise;
   return {seamount::python::OpenStoreOrRaise(
       url, {.endpoint = endpoint,
             .key = key,
+            .key_text = key_text,
             .anonymous = anonymous,
             .cache_dir = cache_dir,
             .cache_bytes = cache_dir.empty() ? 0 : ValueOrRaise(seamount::base::ParseBytes(cache_size))})};
@@ -44,8 +47,8 @@ NB_MODULE(_core, module) {
   namespace nb = nanobind;
   module.doc() = "The C++ engine of seamount; use the package's own names instead.";
   nb::class_<seamount::python::StoreHandle>(module, "Store");
-  module.def("open_store", &Open, nb::arg("url"), nb::arg("endpoint"), nb::arg("key"), nb::arg("anonymous"),
-             nb::arg("cache_dir"), nb::arg("cache_size"));
+  module.def("open_store", &Open, nb::arg("url"), nb::arg("endpoint"), nb::arg("key"), nb::arg("key_text"),
+             nb::arg("anonymous"), nb::arg("cache_dir"), nb::arg("cache_size"));
   seamount::python::AddArray(module);
   seamount::python::AddLoader(module);
 }

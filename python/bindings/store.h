@@ -1,4 +1,4 @@
-// What every binding that opens a store takes: endpoint, key, anonymous, cache_dir.
+// Stores as the bindings open and hold them.
 #pragma once
 
 #include <memory>
@@ -10,7 +10,8 @@ namespace seamount::python {
 
 struct Connection {
   std::string endpoint;
-  std::string key;
+  std::string key;       // a file
+  std::string key_text;  // the content of one, instead
   bool anonymous = false;
   std::string cache_dir;
   uint64_t cache_bytes = 0;

@@ -46,7 +46,7 @@ class TimeAxis:
     def texts(self) -> list[str]: ...
 
 def open_store(
-    url: str, endpoint: str, key: str, anonymous: bool, cache_dir: str, cache_size: str
+    url: str, endpoint: str, key: str, key_text: str, anonymous: bool, cache_dir: str, cache_size: str
 ) -> Store: ...
 def open_loader(group: Group, options: dict[str, Any]) -> Loader:
     """The options are C++'s OpenArguments, all of them."""

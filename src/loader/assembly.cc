@@ -41,7 +41,7 @@ Assembly::Job Assembly::JobOf(uint32_t use) const {
           dataset_.chunks.PlaceOf(schedule.ChunkOf(schedule.cache.residency_of[use]))};
 }
 
-bool Assembly::Copy(const Job& job, const std::byte* decoded) const {
+bool Assembly::Copy(const Job& job, const std::byte* decoded, bool may_be_missing) const {
   const auto& [batch, place] = job;
   const Variable& variable = dataset_.variables[place.variable];
   const Window& window = dataset_.windows[place.variable];
@@ -65,7 +65,8 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded) const {
         .data = batch->memory.get() + dataset_.layout.data_offset(destination.slot) + element * nd::SizeOf(slot.dtype),
         .mask = mask ? reinterpret_cast<uint8_t*>(batch->memory.get() + *mask + element) : nullptr,
         .fill = slot.missing.fill,
-        .written = written};
+        .written = written,
+        .may_be_missing = may_be_missing};
     missing |= variable.CopyWindow(chunk, decoded, window, placement->position, target);
   }
   return missing;

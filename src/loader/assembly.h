@@ -42,7 +42,7 @@ class Assembly {
   };
   Job JobOf(uint32_t use) const;
   // Copies what the decoded chunk has of the batch. Returns whether values were missing.
-  bool Copy(const Job& job, const std::byte* decoded) const;
+  bool Copy(const Job& job, const std::byte* decoded, bool may_be_missing) const;
   // `fetched`: as Residents::fetched_as.
   void FinishUse(uint32_t use, bool missing, uint64_t fetched);
 

@@ -213,6 +213,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   } else {
     variable.array().Fill(decoded.span());
   }
+  const bool may_be_missing = done && variable.MayBeMissing(decoded.span());
   lock.lock();
   if (!done) {
     residents_.GiveBack(residency, std::move(decoded));
@@ -221,7 +222,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   ++stats_.chunks_decoded;
   stats_.bytes_decoded += decoded.size();
   stats_.chunk_hits += planned.uses - 1;
-  residents_.PutDecoded(residency, std::move(decoded));
+  residents_.PutDecoded(residency, std::move(decoded), may_be_missing);
   fetch_wake_.notify_one();
   // All batches that are open get their copy now, while the chunk is in the processor's cache. Later ones find it.
   std::vector<uint32_t> uses;
@@ -234,9 +235,10 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
 void Pipeline::Copy(uint32_t use, Lock& lock) {
   const uint32_t residency = schedule_.cache.residency_of[use];
   const std::byte* decoded = residents_.Decoded(residency);
+  const bool may_be_missing = residents_.may_be_missing(residency);
   const Assembly::Job job = assembly_.JobOf(use);
   lock.unlock();
-  const bool missing = assembly_.Copy(job, decoded);
+  const bool missing = assembly_.Copy(job, decoded, may_be_missing);
   lock.lock();
   assembly_.FinishUse(use, missing, residents_.fetched_as(residency));
   if (HeadReady()) head_wake_.notify_all();

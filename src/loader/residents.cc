@@ -19,6 +19,7 @@ Residents::Residents(const Dataset& dataset, const Schedule& schedule, exec::Byt
     Resident& resident = live_[r];
     resident.decoded = std::move(found->second.decoded);
     resident.lease = std::move(found->second.lease);
+    resident.may_be_missing = found->second.may_be_missing;
     resident.is_decoded = true;
     resident.uses_left = plan.residencies[r].uses;
     resident.fetched = 1;  // before anything that this stretch fetches
@@ -68,10 +69,11 @@ std::optional<Bytes> Residents::TakeEncoded(uint32_t residency) {
   return std::exchange(live_.at(residency).encoded, std::nullopt);
 }
 
-void Residents::PutDecoded(uint32_t residency, Buffer decoded) {
+void Residents::PutDecoded(uint32_t residency, Buffer decoded, bool may_be_missing) {
   Resident& resident = live_.at(residency);
   resident.decoded = std::move(decoded);
   resident.is_decoded = true;
+  resident.may_be_missing = may_be_missing;
   resident.encoded_lease.Release();
 }
 
@@ -91,7 +93,8 @@ bool Residents::FinishUse(uint32_t residency) {
   if (--resident.uses_left > 0) return false;
   const bool kept = schedule_.cache.residencies[residency].kept;
   if (kept) {
-    kept_[schedule_.ChunkOf(residency)] = {std::move(resident.decoded), std::move(resident.lease)};
+    kept_[schedule_.ChunkOf(residency)] = {std::move(resident.decoded), resident.may_be_missing,
+                                           std::move(resident.lease)};
   } else {
     pool_.Give(std::move(resident.decoded));
   }

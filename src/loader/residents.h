@@ -19,6 +19,7 @@ namespace seamount::loader {
 // A chunk that stays decoded from one stretch to the next.
 struct HeldChunk {
   Buffer decoded;
+  bool may_be_missing = true;
   exec::ByteLease lease;
 };
 using HeldChunks = std::unordered_map<uint32_t, HeldChunk>;  // by number in the dataset
@@ -40,12 +41,13 @@ class Residents {
   // `fetched`: how many chunks the stretch had fetched by then, for `fetched_as`. nullopt: not stored.
   void PutEncoded(uint32_t residency, std::optional<Bytes> encoded, uint64_t fetched);
   std::optional<Bytes> TakeEncoded(uint32_t residency);
-  void PutDecoded(uint32_t residency, Buffer decoded);
+  void PutDecoded(uint32_t residency, Buffer decoded, bool may_be_missing);
   // A buffer that is no chunk after all.
   void GiveBack(uint32_t residency, Buffer buffer);
 
   // Null until it is decoded. Stays in place while a use of it is left.
   const std::byte* Decoded(uint32_t residency) const;
+  bool may_be_missing(uint32_t residency) const { return live_.at(residency).may_be_missing; }
   uint64_t fetched_as(uint32_t residency) const { return live_.at(residency).fetched; }
   // One planned use less. True when that made room.
   bool FinishUse(uint32_t residency);
@@ -58,6 +60,7 @@ class Residents {
     exec::ByteLease encoded_lease;
     Buffer decoded;
     bool is_decoded = false;
+    bool may_be_missing = true;  // a value of it
     exec::ByteLease lease;
     uint32_t uses_left = 0;
     uint64_t fetched = 0;

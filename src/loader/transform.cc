@@ -169,10 +169,6 @@ void FillMissing(Out* values, uint8_t* mask, size_t count, Out fill) {
   }
 }
 
-bool CanBeMissing(DataType type, const Transform& transform) {
-  return transform.masks() || type == DataType::kFloat16 || type == DataType::kFloat32 || type == DataType::kFloat64;
-}
-
 // A dense run, by way of a few KiB that stay in the first-level cache.
 template <class Out>
 bool WriteRun(DataType type, const Transform& transform, const std::byte* from, size_t stride, const Target& target,
@@ -181,7 +177,6 @@ bool WriteRun(DataType type, const Transform& transform, const std::byte* from, 
   constexpr size_t kLongRun = 1024;  // for less, the way past the cache costs more than it saves
   alignas(64) Out piece[kPiece];
   const bool past = target.written == Written::kPastCache && count >= kLongRun;
-  const bool can_be_missing = CanBeMissing(type, transform);
   const size_t element = nd::SizeOf(type);
   Out* const to = reinterpret_cast<Out*>(target.data) + offset;
   uint8_t* const mask = target.mask == nullptr ? nullptr : target.mask + offset;
@@ -190,7 +185,7 @@ bool WriteRun(DataType type, const Transform& transform, const std::byte* from, 
     const size_t n = std::min(kPiece, count - done);
     Out* const values = past ? piece : to + done;
     Dispatch(type, transform, from + done * stride * element, stride, values, n);
-    const bool some = can_be_missing && AnyMissing(values, n);
+    const bool some = target.may_be_missing && AnyMissing(values, n);
     missing |= some;
     if (some && target.fill) {
       FillMissing(values, mask == nullptr ? nullptr : mask + done, n, static_cast<Out>(*target.fill));
@@ -233,6 +228,17 @@ void TransformRun(DataType type, const Transform& transform, const std::byte* fr
 void TransformRun(DataType type, const Transform& transform, const std::byte* from, size_t stride, double* to,
                   size_t count) {
   Dispatch(type, transform, from, stride, to, count);
+}
+
+bool MayBeMissing(DataType type, const Transform& transform, std::span<const std::byte> elements) {
+  if (transform.masks() || type == DataType::kFloat16) return true;
+  if (type == DataType::kFloat32) {
+    return AnyMissing(reinterpret_cast<const float*>(elements.data()), elements.size() / sizeof(float));
+  }
+  if (type == DataType::kFloat64) {
+    return AnyMissing(reinterpret_cast<const double*>(elements.data()), elements.size() / sizeof(double));
+  }
+  return false;
 }
 
 bool TransformBox(DataType type, const Transform& transform, const std::byte* from, const Target& target,

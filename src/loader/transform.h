@@ -42,6 +42,9 @@ void TransformRun(nd::DataType type, const Transform& transform, const std::byte
 // whoever reads it soon waits for memory. For tensors that would not stay in the cache anyway.
 enum class Written { kIntoCache, kPastCache };
 
+// Whether a value of these elements may be missing: false is certain. To be asked once of a chunk that is copied often.
+bool MayBeMissing(nd::DataType type, const Transform& transform, std::span<const std::byte> elements);
+
 // Where a box goes in a tensor, and what becomes of missing values there.
 struct Target {
   nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64
@@ -49,6 +52,7 @@ struct Target {
   uint8_t* mask = nullptr;     // one for each element, beside: 1 where it is missing, else 0; null: none
   std::optional<double> fill;  // instead of NaN
   Written written = Written::kIntoCache;
+  bool may_be_missing = true;  // false: nothing is looked for
 };
 
 // A box of a chunk: nested loops with a dense innermost run.

@@ -44,6 +44,10 @@ class Variable {
   const Transform& transform() const { return transform_; }
   size_t axis() const { return axis_; }  // the sample dimension
 
+  bool MayBeMissing(std::span<const std::byte> decoded) const {
+    return loader::MayBeMissing(stored_type_, transform_, decoded);
+  }
+
   // Copies what a decoded chunk holds of the window at `position` to its place in the dense tensor of that window at
   // `target`. Returns whether a value was missing.
   bool CopyWindow(const nd::Index& chunk, const std::byte* decoded, const Window& window, uint64_t position,
