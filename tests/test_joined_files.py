@@ -113,6 +113,15 @@ def test_months_since_are_dates(prepare, tmp_path):
     np.testing.assert_array_equal(ours.time.values, np.array(expected, "datetime64[ns]"))
 
 
+def test_what_is_supposed_is_said(prepare, tmp_path):
+    write(tmp_path / "y0.nc", {"u": ("f4", numbers(0), {"units": "K", "valid_range": np.float32(3)})})
+    write(tmp_path / "y1.nc", {"u": ("f4", numbers(1), {})}, times=range(4, 8))
+    done = prepare.run({"source": str(tmp_path / "y*.nc"), "variables": ["u"]})
+    assert done.returncode == 0 and "has no units in" in done.stderr + done.stdout, done.stderr + done.stdout
+    done = prepare.run({"source": str(tmp_path / "y0.nc"), "variables": ["u"]})
+    assert "'valid_range' is not two numbers: ignored" in done.stderr + done.stdout, done.stderr + done.stdout
+
+
 def test_one_variable_a_file(prepare, tmp_path):
     for year in range(2):
         for name in ("tas", "pr"):

@@ -59,6 +59,7 @@ Result<void> Planner::AddVariable(const NamedLine& named) {
   const source::Variable& variable = facts_.variables[index];
   auto packing = source::PackingOf(variable);
   if (!packing) return At(named.line, packing.error().message());
+  AddRemarks(variable, *packing);
   DataArray array;
   array.name = OutputName(named.name);
   array.inputs = {index};
@@ -72,6 +73,16 @@ Result<void> Planner::AddVariable(const NamedLine& named) {
   return Add(std::move(array), type, ArrayAttributesJson(variable.attributes), named.line);
 }
 
+void Planner::AddRemarks(const source::Variable& variable, const cf::Packing& packing) {
+  std::vector<std::string> remarks = variable.remarks;
+  for (const std::string& remark : packing.remarks) remarks.push_back("variable '" + variable.name + "': " + remark);
+  for (std::string& remark : remarks) {
+    if (std::find(plan_.notes.begin(), plan_.notes.end(), remark) == plan_.notes.end()) {
+      plan_.notes.push_back(std::move(remark));
+    }
+  }
+}
+
 Result<void> Planner::AddDerived(const Derived& derived) {
   auto expression = Expression::Parse(derived.expression);
   if (!expression) return At(derived.line, expression.error().message());
@@ -83,6 +94,7 @@ Result<void> Planner::AddDerived(const Derived& derived) {
     SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(name, derived.line));
     auto packing = source::PackingOf(facts_.variables[index]);
     if (!packing) return At(derived.line, packing.error().message());
+    AddRemarks(facts_.variables[index], *packing);
     array.inputs.push_back(index);
     single = single && cf::DecodedType(facts_.variables[index].type) == nd::DataType::kFloat32;
     if (facts_.variables[index].dimensions != facts_.variables[array.inputs[0]].dimensions) {
@@ -277,7 +289,7 @@ Result<Plan> Planner::Run() {
   for (const Derived& derived : recipe_.derive) SEAMOUNT_TRY(AddDerived(derived));
   if (plan_.arrays.empty()) return At(1, "'variables' names nothing but coordinates");
   SEAMOUNT_TRY(CheckStandardize());
-  plan_.notes = plan_.selection.notes;
+  plan_.notes.insert(plan_.notes.begin(), plan_.selection.notes.begin(), plan_.selection.notes.end());
   SEAMOUNT_TRY(PlanBasis());
   if (recipe_.standardize) {
     SEAMOUNT_TRY_ASSIGN(plan_.standardize_over,

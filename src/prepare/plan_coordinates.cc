@@ -77,6 +77,7 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
   if (coordinate == nullptr) return;
   const source::Variable& variable = facts_.variables[coordinate->variable];
   const auto packing = source::PackingOf(variable);
+  if (packing) AddRemarks(variable, *packing);
   const bool plain = packing && packing->identity(variable.type) && dimension.relabeled.empty();
   const size_t element = nd::SizeOf(variable.type);
   std::vector<std::byte> stored;

@@ -5,6 +5,7 @@
 #include <string>
 #include <vector>
 
+#include "cf/packing.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
 #include "prepare/plan.h"
@@ -25,6 +26,8 @@ class Planner {
   Error At(int line, const std::string& what) const {
     return base::InvalidArgument(recipe_.name + " line " + std::to_string(line) + ": " + what);
   }
+  // Tells people what was supposed or ignored in reading the variable.
+  void AddRemarks(const source::Variable& variable, const cf::Packing& packing);
   Result<size_t> Variable(const std::string& name, int line) const;
   Result<void> CheckExtents(const std::vector<Extent>& extents, const char* key) const;
   Result<void> AddVariable(const NamedLine& named);
