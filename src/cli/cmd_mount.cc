@@ -175,11 +175,14 @@ Result<void> CheckBucket(Store& store, const std::string& url, CallContext conte
   return base::Unavailable(error.message() + " (is the server up, and --endpoint its address?)");
 }
 
-// Whether the key may change nothing: neither remove nor make an object. Tried on a name that nobody has.
+// Whether the key, or who has none, may change nothing: neither remove nor make an object. Tried on a name that nobody
+// has.
 bool MayOnlyRead(Store& store, const CallContext& context) {
   const std::string name = vfs::ReservedKeys().Next();
   const auto denied = [](const auto& result) {
-    return !result && result.error().code() == ErrorCode::kPermissionDenied;
+    if (result) return false;
+    const ErrorCode code = result.error().code();
+    return code == ErrorCode::kPermissionDenied || code == ErrorCode::kUnauthenticated;  // the latter: without a key
   };
   if (!denied(store.Delete(name, {}, context))) return false;
   return denied(store.Write(name, store::BytesSource(Bytes()), {.if_generation = store::kAbsent}, context));
@@ -208,7 +211,7 @@ Result<int> Serve(MountOptions options, const std::function<void()>& ready) {
   SEAMOUNT_TRY_ASSIGN(const auto store, stores::OpenStoreWithStats(options.url, config));
   SEAMOUNT_TRY(CheckBucket(*store.store, options.url, context));
   if (!options.read_only && MayOnlyRead(*store.store, context)) {
-    std::fprintf(stderr, "seamount mount: the key may only read '%s': mounted read-only\n", options.url.c_str());
+    std::fprintf(stderr, "seamount mount: only reading is permitted in '%s': mounted read-only\n", options.url.c_str());
     options.read_only = point.read_only = true;
   }
   const auto ttl = std::chrono::nanoseconds(static_cast<int64_t>(options.ttl_s * 1e9));
