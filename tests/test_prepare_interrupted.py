@@ -14,9 +14,9 @@ from conftest import start_server
 from gate import Gate
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
-from test_prepare import Prepare, field, write_netcdf
+from prepare_files import Prepare, field, write_netcdf
 
-STEPS, HELD = 40, 25
+STEPS, HELD = 120, 40
 
 
 class Run:

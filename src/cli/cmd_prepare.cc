@@ -11,6 +11,7 @@
 #include "cli/command.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
+#include "prepare/output.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
 #include "source/concat.h"
@@ -31,14 +32,44 @@ struct PrepareFlags {
   bool json = false;
 };
 
+std::string Percent(uint64_t part, uint64_t whole) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.3g %%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
+  return text;
+}
+
+nlohmann::ordered_json MissingJson(const prepare::Report& report) {
+  nlohmann::ordered_json out = nlohmann::ordered_json::object();
+  for (const prepare::MissingShare& share : report.missing) {
+    out[share.name] = {{"values", share.values}, {"missing", share.missing}, {"empty_steps", share.empty_steps}};
+  }
+  return out;
+}
+
+// What this run wrote of each variable, where values are missing.
+void PrintMissing(const prepare::Report& report) {
+  for (const prepare::MissingShare& share : report.missing) {
+    if (share.missing == 0) continue;
+    std::string text = "'" + share.name + "': " + Percent(share.missing, share.values) + " of the values are missing";
+    if (share.first_empty) {
+      text += "; " + std::to_string(share.empty_steps) + (share.empty_steps == 1 ? " step holds" : " steps hold") +
+              " nothing else, the first is " + std::to_string(*share.first_empty);
+    }
+    std::fprintf(stderr, "note: %s\n", text.c_str());
+  }
+}
+
 void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
+  PrintMissing(report);
   if (flags.json) {
     const nlohmann::ordered_json out = {{"up_to_date", report.up_to_date},
                                         {"regions", report.regions},
                                         {"regions_kept", report.regions_kept},
                                         {"decoded_bytes", report.decoded_bytes},
                                         {"written_bytes", report.written_bytes},
+                                        {"equal_bytes", report.equal_bytes},
                                         {"spilled_bytes", report.spilled_bytes},
+                                        {"missing", MissingJson(report)},
                                         {"statistics_kept", report.statistics_kept},
                                         {"peak_memory_bytes", report.peak_memory_bytes},
                                         {"seconds", report.seconds}};
@@ -52,6 +83,7 @@ void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
   const auto took = std::chrono::nanoseconds(static_cast<int64_t>(report.seconds * 1e9));
   std::string kept;
   if (report.regions_kept > 0) kept = " (" + std::to_string(report.regions_kept) + " kept from before)";
+  if (report.equal_bytes > 0) kept += ", " + base::FormatBytes(report.equal_bytes) + " as they were";
   std::printf("%s: %llu regions%s, %s in %s stored, in %s\n", flags.to.c_str(),
               static_cast<unsigned long long>(report.regions), kept.c_str(),
               base::FormatBytes(report.decoded_bytes).c_str(), base::FormatBytes(report.written_bytes).c_str(),
@@ -67,6 +99,15 @@ Result<std::shared_ptr<Store>> OpenOutput(const PrepareFlags& flags) {
     if (error) return base::InvalidArgument("making the folder " + url.path + ": " + error.message());
   }
   return stores::OpenStore(flags.to, ConfigFromFlags(flags.store));
+}
+
+// What lies in the output already. Nothing is made yet: a bad recipe leaves no trace.
+Result<std::vector<prepare::OwnedArray>> ArraysThere(const PrepareFlags& flags) {
+  if (flags.to.empty()) return std::vector<prepare::OwnedArray>();
+  SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(flags.to));
+  if (url.scheme == "file" && !std::filesystem::exists(url.path)) return std::vector<prepare::OwnedArray>();
+  SEAMOUNT_TRY_ASSIGN(const auto store, stores::OpenStore(flags.to, ConfigFromFlags(flags.store)));
+  return prepare::ArraysAt(*store, Interruptible());
 }
 
 // A plain path is a folder of this machine.
@@ -95,7 +136,8 @@ Result<int> RunPrepare(PrepareFlags flags) {
   SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory));
   SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, ""));
   SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset));
-  SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts));
+  SEAMOUNT_TRY_ASSIGN(const auto before, ArraysThere(flags));
+  SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
   if (flags.plan) {
     std::printf(
         "%s%s",

@@ -52,6 +52,10 @@ Json Parsed(const std::string& object) {
 
 }  // namespace
 
+bool IsPacking(std::string_view attribute) {
+  return std::find(kPacking.begin(), kPacking.end(), attribute) != kPacking.end();
+}
+
 std::string AttributesJson(const std::vector<cf::Attribute>& attributes) { return Dump(AttributesObject(attributes)); }
 
 std::string ArrayAttributesJson(const std::vector<cf::Attribute>& attributes) {

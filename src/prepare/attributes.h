@@ -4,6 +4,7 @@
 #include <map>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/result.h"
@@ -14,6 +15,9 @@
 #include "source/dataset.h"
 
 namespace seamount::prepare {
+
+// Whether an attribute says what the stored numbers mean: how they are packed, which of them are missing.
+bool IsPacking(std::string_view attribute);
 
 // Attributes as a JSON object.
 std::string AttributesJson(const std::vector<cf::Attribute>& attributes);

@@ -19,6 +19,7 @@ using Json = nlohmann::ordered_json;
 // Decoded bytes that one thread brings from deflate to blosc in a second, and from decoding to a sum: bench/runs.
 constexpr double kConvertedPerSecond = 150e6;
 constexpr double kSummedPerSecond = 300e6;
+constexpr double kReadPerSecond = 500e6;     // of a local disk
 constexpr double kSpilledPerSecond = 500e6;  // of all threads, written and read again
 
 uint64_t BytesOf(const Plan& plan, size_t array) {
@@ -51,10 +52,42 @@ std::string DescribeReading(const Plan& plan, const SourceFacts& facts, size_t a
   return out + ": every chunk is read " + text.substr(0, text.find('.') + 2) + " times on average\n";
 }
 
+// Stored bytes that will be read: the share of what the files hold, decoded, that lies in chunks which are touched.
+double ReadBytes(const Plan& plan, const SourceFacts& facts) {
+  double stored = 0;
+  double all = 0;
+  double touched = 0;
+  for (const source::FileIdentity& file : facts.files) stored += static_cast<double>(file.size_bytes);
+  for (const source::Variable& variable : facts.variables) {
+    all += static_cast<double>(nd::Elements(variable.shape) * nd::SizeOf(variable.type));
+  }
+  for (size_t a = 0; a < plan.arrays.size(); ++a) {
+    const DataArray& array = plan.arrays[a];
+    const std::vector<size_t> tasks = TasksOf(plan, a);
+    const double times = WantsSpill(plan, facts, tasks) ? 1 : std::max(1.0, Decodings(plan, facts, tasks));
+    for (const size_t input : array.inputs) {
+      const source::Variable& variable = facts.variables[input];
+      double elements = 1;
+      for (size_t d = 0; d < variable.shape.size(); ++d) {
+        const PlannedDimension& dimension = plan.selection.Find(variable.dimensions[d]);
+        const uint64_t chunk = variable.chunk_shape.empty() ? 1 : std::max<uint64_t>(1, variable.chunk_shape[d]);
+        uint64_t along = 0;
+        for (const IndexRun& run : dimension.runs) {
+          if (run.count > 0) along += ((run.start + run.count - 1) / chunk - run.start / chunk + 1) * chunk;
+        }
+        elements *= static_cast<double>(std::min(along, variable.shape[d]));
+      }
+      const double bytes = elements * static_cast<double>(nd::SizeOf(variable.type));
+      const double once = static_cast<double>(std::max<uint64_t>(1, BytesOf(plan, a)));
+      touched += bytes * (times + static_cast<double>(StatisticsBytes(plan, a)) / once);
+    }
+  }
+  return all > 0 ? touched * std::min(1.0, stored / all) : 0;
+}
+
 std::string DescribeWork(const Plan& plan, const SourceFacts& facts, int threads) {
-  uint64_t stored = 0;
-  for (const source::FileIdentity& file : facts.files) stored += file.size_bytes;
-  double seconds = 0;
+  const double read = ReadBytes(plan, facts);
+  double seconds = read / kReadPerSecond;
   for (size_t a = 0; a < plan.arrays.size(); ++a) {
     const auto bytes = static_cast<double>(BytesOf(plan, a));
     const std::vector<size_t> tasks = TasksOf(plan, a);
@@ -64,11 +97,11 @@ std::string DescribeWork(const Plan& plan, const SourceFacts& facts, int threads
     seconds += static_cast<double>(StatisticsBytes(plan, a)) / kSummedPerSecond / threads;
   }
   const auto took = std::chrono::nanoseconds(static_cast<int64_t>(std::min(seconds, 1e9) * 1e9));
-  return std::to_string(facts.files.size()) + (facts.files.size() == 1 ? " file with " : " files with ") +
-         base::FormatBytes(stored) + " to read, " + std::to_string(plan.tasks.size()) + " regions with " +
-         base::FormatBytes(plan.output_bytes) + " before compression to write: about " + base::FormatDuration(took) +
-         " of work for " + std::to_string(threads) + (threads == 1 ? " thread" : " threads") +
-         ", if disk and network keep up\n";
+  return std::to_string(facts.files.size()) + (facts.files.size() == 1 ? " file, about " : " files, about ") +
+         base::FormatBytes(static_cast<uint64_t>(read)) + " to read, " + std::to_string(plan.tasks.size()) +
+         " regions with " + base::FormatBytes(plan.output_bytes) + " before compression to write: at least " +
+         base::FormatDuration(took) + " of work for " + std::to_string(threads) +
+         (threads == 1 ? " thread" : " threads") + ", more where disk or network are slower than that\n";
 }
 
 }  // namespace

@@ -181,7 +181,9 @@ Result<Report> Run::Go(const CallContext& context) {
                          options_.spill_directory});
     SEAMOUNT_TRY(writer.Write(tasks, context));
     report.written_bytes = writer.written_bytes();
+    report.equal_bytes = writer.equal_bytes();
     report.spilled_bytes = writer.spilled_bytes();
+    report.missing = writer.missing();
     for (const source::FileIdentity& file : facts_.files) SEAMOUNT_TRY(source::CheckUnchanged(file));
     return output->Finish({plan_.format, plan_.group_attributes_json}, pool_, context);
   };

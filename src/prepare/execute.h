@@ -13,8 +13,11 @@
 
 #include <cstdint>
 #include <memory>
+#include <string>
+#include <vector>
 
 #include "base/result.h"
+#include "prepare/missing.h"
 #include "prepare/plan.h"
 #include "source/dataset.h"
 #include "store/store.h"
@@ -32,9 +35,11 @@ struct ExecuteOptions {
 struct Report {
   bool up_to_date = false;  // nothing was done
   uint64_t regions = 0;
-  uint64_t regions_kept = 0;       // done by an earlier run
-  uint64_t decoded_bytes = 0;      // of the regions written now
-  uint64_t written_bytes = 0;      // encoded
+  uint64_t regions_kept = 0;   // done by an earlier run
+  uint64_t decoded_bytes = 0;  // of the regions written now
+  uint64_t written_bytes = 0;  // encoded
+  uint64_t equal_bytes = 0;    // encoded, and found to lie there already
+  std::vector<MissingShare> missing;
   uint64_t spilled_bytes = 0;      // that went through the spill file
   size_t statistics_kept = 0;      // arrays whose statistics an earlier run had taken
   uint64_t peak_memory_bytes = 0;  // booked

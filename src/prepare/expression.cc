@@ -2,6 +2,7 @@
 
 #include <muParser.h>
 
+#include <cctype>
 #include <cmath>
 #include <limits>
 
@@ -12,6 +13,31 @@ struct Expression::State {
   std::vector<std::string> names;
   std::vector<double> values;  // muParser reads the variables through these addresses
 };
+
+namespace {
+
+std::string Functions(const mu::Parser& parser) {
+  std::string names;
+  for (const auto& [name, unused] : parser.GetFunDef()) names += (names.empty() ? "" : ", ") + name;
+  return names;
+}
+
+// What muParser calls an unexpected parenthesis is mostly a function that there is not.
+std::string Explain(const mu::Parser& parser, const std::string& text) {
+  const auto is_name = [](char c) { return std::isalnum(static_cast<unsigned char>(c)) || c == '_'; };
+  for (size_t open = text.find('('); open != std::string::npos; open = text.find('(', open + 1)) {
+    size_t end = open;
+    while (end > 0 && text[end - 1] == ' ') --end;
+    size_t start = end;
+    while (start > 0 && is_name(text[start - 1])) --start;
+    const std::string name = text.substr(start, end - start);
+    if (name.empty() || parser.GetFunDef().contains(name)) continue;
+    return ": there is no function '" + name + "', only " + Functions(parser);
+  }
+  return "";
+}
+
+}  // namespace
 
 Expression::Expression(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Expression::Expression(Expression&&) noexcept = default;
@@ -30,7 +56,9 @@ Result<Expression> Expression::Parse(const std::string& text) {
     state->parser.Eval();
     if (state->parser.GetNumResults() != 1) return base::InvalidArgument("'" + text + "' has more than one value");
   } catch (const mu::Parser::exception_type& error) {
-    return base::InvalidArgument("the expression '" + text + "' is wrong: " + error.GetMsg());
+    const std::string unknown = Explain(state->parser, text);
+    return base::InvalidArgument("the expression '" + text + "' is wrong" +
+                                 (unknown.empty() ? ": " + error.GetMsg() : unknown));
   }
   return Expression(std::move(state));
 }

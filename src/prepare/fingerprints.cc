@@ -9,7 +9,6 @@
 #include <vector>
 
 #include "base/encoding.h"
-#include "nd/box.h"
 #include "nd/data_type.h"
 #include "prepare/attributes.h"
 
@@ -17,7 +16,7 @@ namespace seamount::prepare {
 namespace {
 
 // Changes whenever the bytes made from the same recipe and source would change.
-constexpr const char* kFingerprintVersion = "seamount prepare 1";
+constexpr const char* kFingerprintVersion = "seamount prepare 2";
 
 std::string FileText(const source::FileIdentity& file) {
   return std::filesystem::path(file.path).filename().string() + "|" + std::to_string(file.size_bytes) + "|" +
@@ -38,82 +37,143 @@ std::string Fingerprint(std::string_view text) {
   return base::HexEncode(std::as_bytes(std::span(digest)).first(16));
 }
 
-std::string Fingerprints::ArrayText(const DataArray& array) const {
+std::string Fingerprints::OfEncoding(const DataArray& array) const {
   const zarr::ArrayMetadata& m = array.metadata;
-  std::string text = std::string(kFingerprintVersion) + "\n" + array.name + "\n" + array.expression + "\n" +
-                     std::string(nd::NameOf(m.data_type)) + "\n" + recipe_.codec + "\n" + std::to_string(m.format) +
-                     "\n" + IndexText(m.chunk_shape) + (m.shard_shape ? IndexText(*m.shard_shape) : "") + "\n";
+  std::string text = std::string(kFingerprintVersion) + "\n" + array.name + "\n" +
+                     std::string(nd::NameOf(m.data_type)) + "\n" + std::to_string(m.format) + "\n" +
+                     IndexText(m.chunk_shape) + (m.shard_shape ? IndexText(*m.shard_shape) : "") + "\n";
+  for (const zarr::CodecSpec& codec : m.codecs) text += codec.name + codec.configuration_json + "\n";
+  return Fingerprint(text);
+}
+
+// The attributes that decide what the stored numbers mean; units, names and histories change no value.
+std::string Fingerprints::InputsText(const DataArray& array) const {
+  std::string text = array.as_stored ? "as stored\n" : "decoded\n";
   for (const size_t input : array.inputs) {
     const source::Variable& variable = facts_.variables[input];
-    text += variable.name + std::string(nd::NameOf(variable.type)) + AttributesJson(variable.attributes) + "\n";
-  }
-  for (const std::string& name : array.source_dimensions) {
-    const PlannedDimension& dimension = plan_.selection.Find(name);
-    if (dimension.dropped) text += name + "=" + std::to_string(dimension.runs[0].start) + "\n";
-  }
-  if (array.anomaly) {
-    text += "anomaly " + std::to_string(recipe_.anomaly->harmonics) + " ";
-    for (size_t t = plan_.anomaly_over.start; t < plan_.anomaly_over.stop; ++t) {
-      text += std::to_string(plan_.selection.time->moments[t]) + ",";
+    std::vector<cf::Attribute> meaning;
+    for (const cf::Attribute& attribute : variable.attributes) {
+      if (IsPacking(attribute.name)) meaning.push_back(attribute);
     }
-    for (const source::FileIdentity& file : facts_.files) text += FileText(file);
+    text += variable.name + " " + std::string(nd::NameOf(variable.type)) + AttributesJson(meaning) + "\n";
   }
   return text;
 }
 
-std::string Fingerprints::OfArray(const DataArray& array) const { return Fingerprint(ArrayText(array)); }
-
-std::string Fingerprints::OfStatistics(const DataArray& array) const {
-  std::string text = ArrayText(array) + IndexText(array.task_shape);
+// Which elements of which files an output region is made of, counted from each file's own start, so that files joined
+// before or after change nothing.
+std::string Fingerprints::SourceText(const DataArray& array, const nd::Box& region) const {
+  std::string text;
+  size_t d = 0;
+  bool along = false;
   for (const std::string& name : array.source_dimensions) {
-    for (const IndexRun& run : plan_.selection.Find(name).runs) text += IndexText({run.start, run.count});
+    const PlannedDimension& dimension = plan_.selection.Find(name);
+    const uint64_t origin = dimension.dropped ? 0 : region.origin[d];
+    const uint64_t extent = dimension.dropped ? 1 : region.shape[d];
+    if (!dimension.dropped) ++d;
+    const bool joined = facts_.files.front().join_dimension == name;
+    along = along || joined;
+    text += name + ":";
+    uint64_t at = 0;
+    for (const IndexRun& run : dimension.runs) {
+      const uint64_t from = std::max(origin, at);
+      const uint64_t to = std::min(origin + extent, at + run.count);
+      const uint64_t start = run.start + from - at;
+      at += run.count;
+      if (from >= to) continue;
+      const uint64_t stop = start + to - from;
+      if (!joined) text += std::to_string(start) + "+" + std::to_string(to - from) + ",";
+      for (const source::FileIdentity& file : facts_.files) {
+        const uint64_t file_stop = file.join_start + file.join_count;
+        if (!joined || start >= file_stop || stop <= file.join_start) continue;
+        const uint64_t first = std::max(start, file.join_start) - file.join_start;
+        const uint64_t last = std::min(stop, file_stop) - file.join_start;
+        text += FileText(file) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
+      }
+    }
+    text += "\n";
   }
-  if (array.standardize) {
-    text += "standardize " + std::to_string(plan_.standardize_over.start) + "+" +
-            std::to_string(plan_.standardize_over.stop) + "\n";
+  // What does not lie along the joined dimension is read from the first file.
+  if (!along) text += FileText(facts_.files.front());
+  return text;
+}
+
+// The split's steps of the whole field, with what decides in which order they are added up.
+std::string Fingerprints::StatisticsText(size_t array, const SplitRange& over) const {
+  const DataArray& planned = plan_.arrays[array];
+  nd::Box box{nd::Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
+  if (planned.time) {
+    box.origin[*planned.time] = over.start;
+    box.shape[*planned.time] = over.stop - over.start;
   }
-  for (const source::FileIdentity& file : facts_.files) text += FileText(file);
+  return std::string(kFingerprintVersion) + "\n" + planned.name + "\n" +
+         std::string(nd::NameOf(planned.metadata.data_type)) + "\n" + IndexText(box.shape) +
+         IndexText(planned.source_chunk) + InputsText(planned) + SourceText(planned, box);
+}
+
+Result<std::string> Fingerprints::OfClimatology(size_t array) const {
+  std::string text = StatisticsText(array, plan_.anomaly_over) + "terms " + std::to_string(plan_.basis->terms) + " " +
+                     plan_.basis->dimension + " " + std::to_string(static_cast<int>(plan_.selection.time->calendar)) +
+                     ":";
+  for (uint64_t t = plan_.anomaly_over.start; t < plan_.anomaly_over.stop; ++t) {
+    text += std::to_string(plan_.selection.time->moments[t]) + ",";
+  }
+  SEAMOUNT_TRY_ASSIGN(const auto steps, MakeSteps(plan_, array, nullptr, /*before_anomaly=*/true));
+  for (const auto& step : steps) text += step->Fingerprint({});
   return Fingerprint(text);
 }
 
-std::string Fingerprints::OfTask(const DataArray& array, const nd::Box& region) const {
-  std::string text = array.fingerprint + "\n" + IndexText(region.origin) + IndexText(region.shape) + "\n";
-  size_t d = 0;
-  std::vector<std::pair<std::string, std::pair<uint64_t, uint64_t>>> touched;
-  for (const std::string& name : array.source_dimensions) {
-    const PlannedDimension& dimension = plan_.selection.Find(name);
-    if (dimension.dropped) continue;
-    uint64_t at = 0;
-    for (const IndexRun& run : dimension.runs) {
-      const uint64_t from = std::max(region.origin[d], at);
-      const uint64_t to = std::min(region.origin[d] + region.shape[d], at + run.count);
-      if (from < to) {
-        const uint64_t start = run.start + from - at;
-        text += name + ":" + std::to_string(start) + "+" + std::to_string(to - from) + "\n";
-        touched.push_back({name, {start, start + to - from}});
-      }
-      at += run.count;
+Result<std::string> Fingerprints::OfStatistics(size_t array) const {
+  const DataArray& planned = plan_.arrays[array];
+  std::string text = "statistics " + planned.climatology_fingerprint + "\n";
+  if (planned.standardize) {
+    text += StatisticsText(array, plan_.standardize_over);
+    nd::Box box{nd::Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
+    if (planned.time) {
+      box.origin[*planned.time] = plan_.standardize_over.start;
+      box.shape[*planned.time] = plan_.standardize_over.stop - plan_.standardize_over.start;
     }
-    ++d;
-  }
-  for (const source::FileIdentity& file : facts_.files) {
-    bool reads = file.join_dimension.empty();
-    bool along = false;
-    for (const auto& [name, range] : touched) {
-      if (name != file.join_dimension) continue;
-      along = true;
-      reads = reads || (range.first < file.join_start + file.join_count && file.join_start < range.second);
-    }
-    if (reads || !along) text += FileText(file);
+    SEAMOUNT_TRY_ASSIGN(const auto steps, MakeSteps(plan_, array, nullptr, /*before_anomaly=*/false));
+    for (const auto& step : steps) text += step->Fingerprint(box);
   }
   return Fingerprint(text);
+}
+
+std::string Fingerprints::OfTask(const DataArray& array, const std::vector<std::unique_ptr<Step>>& steps,
+                                 const nd::Box& region) const {
+  std::string text =
+      array.fingerprint + "\n" + IndexText(region.origin) + IndexText(region.shape) + "\n" + InputsText(array);
+  nd::Box needed = region;
+  for (size_t i = steps.size(); i-- > 0;) {
+    text += steps[i]->Fingerprint(needed);
+    needed = steps[i]->InputRegion(needed);
+  }
+  return Fingerprint(text + SourceText(array, needed));
 }
 
 std::string Fingerprints::OfPlan() const {
-  std::string text = std::string(kFingerprintVersion) + SEAMOUNT_VERSION + recipe_.text + "\n";
-  for (const source::FileIdentity& file : facts_.files) text += FileText(file);
-  for (const DataArray& array : plan_.arrays) text += array.fingerprint + "\n";
-  return Fingerprint(text);
+  std::string text =
+      std::string(kFingerprintVersion) + std::to_string(plan_.format) + AttributesJson(facts_.attributes);
+  for (const DataArray& array : plan_.arrays) {
+    text += array.name + array.fingerprint + array.statistics_fingerprint + IndexText(array.metadata.shape) +
+            array.metadata.attributes_json + "\n";
+  }
+  for (const SmallArray& small : plan_.coordinates) {
+    const std::string_view values(reinterpret_cast<const char*>(small.values.data()), small.values.size());
+    text += small.name + std::string(nd::NameOf(small.metadata.data_type)) + IndexText(small.metadata.shape) +
+            small.metadata.attributes_json + Fingerprint(values) + "\n";
+  }
+  for (const SplitRange& split : plan_.selection.splits) {
+    text += split.name + IndexText({split.start, split.stop});
+  }
+  if (plan_.selection.time) {
+    text += plan_.selection.time->dimension;
+    for (const Stretch& segment : plan_.selection.time->segments) text += IndexText({segment.start, segment.stop});
+  }
+  text += plan_.anomaly_over.name + "\n" + plan_.standardize_over.name + "\n";  // they stand in attributes
+  std::string tasks;                                                            // chained, since there may be millions
+  for (const Task& task : plan_.tasks) tasks = Fingerprint(tasks + task.fingerprint);
+  return Fingerprint(text + tasks);
 }
 
 }  // namespace seamount::prepare

@@ -1,14 +1,20 @@
 // Within prepare: what each part of a plan depends on. Two plans give a part the same fingerprint exactly when its
 // bytes would be the same, so that what is recorded under a fingerprint need not be made again.
+//
+// A region depends on its encoding, on the parts of files that it reads, on the attributes that say what their numbers
+// mean, and on its steps. Not on the text of the recipe, other variables, files it does not touch, or what the loader
+// applies. Files are known by name, size and time of change. One that was merely touched is read again, but what comes
+// out equal to what lies in the output is not written again (region_writer.h).
 #pragma once
 
+#include <memory>
 #include <string>
 #include <string_view>
+#include <vector>
 
-#include "nd/box.h"
 #include "prepare/facts.h"
 #include "prepare/plan.h"
-#include "prepare/recipe.h"
+#include "prepare/step.h"
 #include "zarr/array.h"
 
 namespace seamount::prepare {
@@ -20,22 +26,25 @@ std::string Fingerprint(std::string_view text);
 // called.
 class Fingerprints {
  public:
-  Fingerprints(const Recipe& recipe, const SourceFacts& facts, const Plan& plan)
-      : recipe_(recipe), facts_(facts), plan_(plan) {}
+  Fingerprints(const SourceFacts& facts, const Plan& plan) : facts_(facts), plan_(plan) {}
 
-  // What all regions of an array share: encoding, inputs with their attributes, transforms, the climatology's steps.
-  std::string OfArray(const DataArray& array) const;
-  // Of its climatology and moments.
-  std::string OfStatistics(const DataArray& array) const;
-  // Of one region: what its array has, and the parts of the files that it reads. Needs array.fingerprint.
-  std::string OfTask(const DataArray& array, const nd::Box& region) const;
-  // Of the whole. Needs every array's.
+  // How the values of an array become bytes.
+  std::string OfEncoding(const DataArray& array) const;
+  // Of its climatology: the steps that it is taken from, and nothing beside.
+  Result<std::string> OfClimatology(size_t array) const;
+  // Of its climatology and moments. Needs the climatology's.
+  Result<std::string> OfStatistics(size_t array) const;
+  // Of one region. Needs array.fingerprint and the climatology's.
+  std::string OfTask(const DataArray& array, const std::vector<std::unique_ptr<Step>>& steps,
+                     const nd::Box& region) const;
+  // Of the whole content. Needs every array's and task's.
   std::string OfPlan() const;
 
  private:
-  std::string ArrayText(const DataArray& array) const;
+  std::string SourceText(const DataArray& array, const nd::Box& region) const;
+  std::string InputsText(const DataArray& array) const;
+  std::string StatisticsText(size_t array, const SplitRange& over) const;
 
-  const Recipe& recipe_;
   const SourceFacts& facts_;
   const Plan& plan_;
 };

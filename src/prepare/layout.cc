@@ -124,6 +124,11 @@ Layout SolveLayout(const LayoutRequest& request) {
     out.reason += "; shards as the recipe says";
     return out;
   }
+  if (request.before && request.may_shard && request.before->chunk == out.chunk) {
+    out.shard = request.before->shard;
+    out.reason += out.shard ? "; shards as they are" : "";
+    return out;
+  }
   uint64_t count = 1;
   for (size_t d = 0; d < out.chunk.size(); ++d) count *= CeilDivide(request.shape[d], out.chunk[d]);
   const uint64_t chunk_bytes = Elements(out.chunk) * request.element_bytes;

@@ -26,6 +26,13 @@ struct LayoutRequest {
   std::vector<Extent> chunks;  // asked for by the recipe
   std::vector<Extent> shards;
   bool may_shard = true;  // Zarr 3
+  // How the array lies there already. Where its chunks are those wanted now, it keeps its shards, or goes on without:
+  // growing beyond what is many objects must not rewrite what is there.
+  struct Before {
+    nd::Index chunk;
+    std::optional<nd::Index> shard;
+  };
+  std::optional<Before> before;
 };
 
 struct Layout {

@@ -42,6 +42,13 @@ bool Owns(const std::vector<OwnedArray>& arrays, const std::string& key) {
 
 }  // namespace
 
+Result<std::vector<OwnedArray>> ArraysAt(Store& store, const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(const auto stored, store.Read(kRecordKey, {}, context));
+  if (!stored) return std::vector<OwnedArray>();
+  auto record = ParseRecord(stored->data.view());
+  return record ? std::move(record->arrays) : std::vector<OwnedArray>();
+}
+
 Result<void> Output::CheckEmpty(const CallContext& context) const {
   for (const char* key : {"zarr.json", ".zgroup", ".zarray"}) {
     SEAMOUNT_TRY_ASSIGN(const auto found, store_->Stat(key, context));
@@ -126,8 +133,10 @@ Result<void> Output::WriteRecord(const CallContext& context) {
     std::scoped_lock lock(mutex_);
     text = RecordJson(record_);
   }
-  auto written = store_->Write(kRecordKey, store::BytesSource(text),
-                               {.if_generation = generation_, .content_type = "application/json"}, context);
+  auto written = store_->Write(
+      kRecordKey, store::BytesSource(text),
+      {.if_generation = generation_, .content_type = "application/json", .headers = {.cache_control = "no-cache"}},
+      context);
   if (!written && written.error().code() == ErrorCode::kPreconditionFailed) {
     return base::PreconditionFailed("another run is preparing into the same place (its record changed under this one)");
   }

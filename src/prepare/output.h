@@ -21,6 +21,9 @@
 
 namespace seamount::prepare {
 
+// The arrays of the plan that lies in the store, none where there is no record that can be read.
+Result<std::vector<OwnedArray>> ArraysAt(Store& store, const CallContext& context);
+
 // Thread-safe where it says so.
 class Output {
  public:
@@ -29,6 +32,8 @@ class Output {
                                               const CallContext& context);
 
   bool complete() const { return complete_; }
+  // Whether objects of an older output may lie there: this run replaces it, or goes on with one that did.
+  bool replacing() const { return !record_.replaced.empty(); }
   bool IsDone(const std::string& fingerprint) const { return done_before_.contains(fingerprint); }
 
   // Takes the old group out of sight and writes the first record.

@@ -55,6 +55,20 @@ TEST(Output, OverwritingDeletesNothingThatNoPrepareHasWritten) {
   }
 }
 
+TEST(Output, DocumentsAreNotKeptByCaches) {
+  const FakeDataset dataset(Season);
+  for (const char* format : {"", "format: 2\n"}) {
+    const std::shared_ptr<Store> store = store::MakeMemoryStore();
+    ASSERT_TRUE(Prepare(std::string(kBoth) + format, dataset, store));
+    const auto page = store::ListAll(*store, {}, {});
+    for (const auto& object : page->objects) {
+      const bool document = object.key == kRecordKey || object.key.ends_with("zarr.json") ||
+                            object.key.find("/.z") != std::string::npos || object.key.starts_with(".z");
+      EXPECT_EQ(object.headers.cache_control, document ? "no-cache" : "") << object.key;
+    }
+  }
+}
+
 TEST(Output, WhatOthersMadeIsNeverOverwritten) {
   const FakeDataset dataset(Season);
   for (const char* key : {"zarr.json", ".zgroup", ".zarray", "thesis.tex"}) {

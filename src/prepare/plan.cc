@@ -5,6 +5,7 @@
 
 #include "base/text.h"
 #include "cf/decode.h"
+#include "nd/box.h"
 #include "nd/data_type.h"
 #include "prepare/attributes.h"
 #include "prepare/climatology.h"
@@ -12,6 +13,7 @@
 #include "prepare/fingerprints.h"
 #include "prepare/layout.h"
 #include "prepare/planner.h"
+#include "prepare/step.h"
 
 namespace seamount::prepare {
 namespace {
@@ -182,13 +184,16 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   request.chunks = recipe_.chunks;
   request.shards = recipe_.shards;
   request.may_shard = recipe_.format == 3;
+  for (const OwnedArray& before : before_) {
+    if (before.name == array.name && before.format == recipe_.format && !before.chunk.empty()) {
+      request.before = {before.chunk, before.shard};
+    }
+  }
   Layout layout = SolveLayout(request);
   metadata.chunk_shape = layout.chunk;
   metadata.shard_shape = layout.shard;
   array.reason = layout.reason;
-  auto codecs = zarr::CodecsFromName(recipe_.codec, metadata.data_type, false);
-  if (!codecs) return codecs.error().Wrap(recipe_.name + ", 'codec'");
-  metadata.codecs = *std::move(codecs);
+  SEAMOUNT_TRY_ASSIGN(metadata.codecs, Codecs(metadata.data_type));
   if (auto checked = zarr::CheckArrayMetadata(metadata); !checked) {
     return checked.error().Wrap(recipe_.name + ", array '" + array.name + "'");
   }
@@ -197,6 +202,19 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   array.task_shape = TaskShape(metadata.shape, unit, array.source_chunk, request.element_bytes);
   plan_.arrays.push_back(std::move(array));
   return {};
+}
+
+// "zstd:3", or "zstd:3+crc32c" with a checksum behind it.
+Result<std::vector<zarr::CodecSpec>> Planner::Codecs(nd::DataType type) const {
+  constexpr std::string_view kChecksum = "+crc32c";
+  if (recipe_.codec.empty()) return zarr::CodecsFromName("blosc-zstd:1", type, recipe_.format == 3);
+  std::string_view name = recipe_.codec;
+  const bool checksum = name.ends_with(kChecksum);
+  if (checksum) name.remove_suffix(kChecksum.size());
+  if (checksum && recipe_.format != 3) return At(1, "'codec': a crc32c needs 'format: 3'");
+  auto codecs = zarr::CodecsFromName(name, type, checksum);
+  if (!codecs) return codecs.error().Wrap(recipe_.name + ", 'codec'");
+  return codecs;
 }
 
 Result<void> Planner::CheckStandardize() const {
@@ -238,11 +256,17 @@ Result<void> Planner::CheckMinibatch() {
 }
 
 Result<void> Planner::AddTasks() {
-  const Fingerprints fingerprints(recipe_, facts_, plan_);
+  const Fingerprints fingerprints(facts_, plan_);
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     DataArray& array = plan_.arrays[a];
-    array.fingerprint = fingerprints.OfArray(array);
-    if (array.anomaly || array.standardize) array.statistics_fingerprint = fingerprints.OfStatistics(array);
+    array.fingerprint = fingerprints.OfEncoding(array);
+    if (array.anomaly) {
+      SEAMOUNT_TRY_ASSIGN(array.climatology_fingerprint, fingerprints.OfClimatology(a));
+    }
+    if (array.anomaly || array.standardize) {
+      SEAMOUNT_TRY_ASSIGN(array.statistics_fingerprint, fingerprints.OfStatistics(a));
+    }
+    SEAMOUNT_TRY_ASSIGN(const auto steps, MakeSteps(plan_, a, nullptr, false));
     const nd::Index& shape = array.metadata.shape;
     if (nd::Elements(shape) == 0) continue;
     double regions = static_cast<double>(plan_.tasks.size());
@@ -263,7 +287,7 @@ Result<void> Planner::AddTasks() {
         task.region.shape.push_back(std::min(array.task_shape[d], shape[d] - at[d]));
       }
       task.bytes = nd::Elements(task.region.shape) * nd::SizeOf(array.metadata.data_type);
-      task.fingerprint = fingerprints.OfTask(array, task.region);
+      task.fingerprint = fingerprints.OfTask(array, steps, task.region);
       plan_.output_bytes += task.bytes;
       plan_.tasks.push_back(std::move(task));
       more = false;
@@ -307,7 +331,7 @@ Result<Plan> Planner::Run() {
     }
   }
   SEAMOUNT_TRY(AddTasks());
-  plan_.fingerprint = Fingerprints(recipe_, facts_, plan_).OfPlan();
+  plan_.fingerprint = Fingerprints(facts_, plan_).OfPlan();
   plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection, plan_.fingerprint);
   return std::move(plan_);
 }
@@ -320,6 +344,8 @@ std::vector<size_t> TasksOf(const Plan& plan, size_t array) {
   return tasks;
 }
 
-Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts) { return Planner(recipe, facts).Run(); }
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before) {
+  return Planner(recipe, facts, before).Run();
+}
 
 }  // namespace seamount::prepare

@@ -1,8 +1,8 @@
 // From recipe and source metadata to a plan: pure, so that it can be shown, tested and compared before anything is read
 // or written. execute.h carries it out.
 //
-// Output regions are tasks, each with a fingerprint of everything that its bytes depend on: the files it reads (name,
-// size, time of change), the variables and their attributes, the part of them, the transforms, the encoding. A task
+// Output regions are tasks, each with a fingerprint of everything that its bytes depend on, and of nothing else
+// (fingerprints.h). A task
 // whose fingerprint was recorded as done need not be done again; that is what resuming and small changes rest on.
 #pragma once
 
@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "base/result.h"
-#include "nd/box.h"
 #include "prepare/facts.h"
 #include "prepare/recipe.h"
+#include "prepare/record.h"
 #include "prepare/selection.h"
 #include "zarr/array.h"
 #include "zarr/metadata.h"
@@ -36,8 +36,9 @@ struct DataArray {
   bool standardize = false;
   nd::Index source_chunk;  // in dimensions of the output; where not chunked, what makes one read worth its call
   nd::Index task_shape;
-  std::string fingerprint;             // of what all its regions share
-  std::string statistics_fingerprint;  // of what climatology and moments depend on; empty: none are asked for
+  std::string fingerprint;              // of its encoding
+  std::string climatology_fingerprint;  // of what it is taken from; empty: none is subtracted
+  std::string statistics_fingerprint;   // of what climatology and moments depend on; empty: none are asked for
 };
 
 // An array that is known from the plan alone: coordinates, and the weights of the climatology.
@@ -77,7 +78,8 @@ struct Plan {
   uint64_t output_bytes = 0;       // decoded
 };
 
-Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts);
+// `before`: the arrays that lie in the output already, whose layout is kept where the recipe leaves it open.
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before = {});
 
 // The tasks of one array, by number, in order.
 std::vector<size_t> TasksOf(const Plan& plan, size_t array);

@@ -67,7 +67,7 @@ void Planner::AddSmall(const std::string& name, nd::DataType type, std::vector<s
   small.metadata.fill_value = FillValue(type);
   small.metadata.fill_value_null = !nd::IsFloat(type);
   small.metadata.attributes_json = attributes;
-  if (auto codecs = zarr::CodecsFromName("zstd", type, false)) small.metadata.codecs = *std::move(codecs);
+  if (auto codecs = zarr::CodecsFromName("zstd", type, recipe_.format == 3)) small.metadata.codecs = *std::move(codecs);
   small.values = std::move(values);
   plan_.coordinates.push_back(std::move(small));
 }

@@ -19,7 +19,8 @@ std::string OutputName(const std::string& name);
 
 class Planner {
  public:
-  Planner(const Recipe& recipe, const SourceFacts& facts) : recipe_(recipe), facts_(facts) {}
+  Planner(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before)
+      : recipe_(recipe), facts_(facts), before_(before) {}
   Result<Plan> Run();
 
  private:
@@ -33,6 +34,7 @@ class Planner {
   Result<void> AddVariable(const NamedLine& named);
   Result<void> AddDerived(const Derived& derived);
   Result<void> Add(DataArray array, nd::DataType type, const std::string& attributes, int line);
+  Result<std::vector<zarr::CodecSpec>> Codecs(nd::DataType type) const;
   Result<void> CheckStandardize() const;
   // A sample of the minibatch fits into the data, between its gaps.
   Result<void> CheckMinibatch();
@@ -53,6 +55,7 @@ class Planner {
 
   const Recipe& recipe_;
   const SourceFacts& facts_;
+  const std::vector<OwnedArray>& before_;
   Plan plan_;
 };
 

@@ -14,31 +14,54 @@ using Json = nlohmann::ordered_json;
 constexpr int kVersion = 2;
 
 // A number as chunk keys have it, below `end`: no sign, no leading zero.
-bool IsIndexBelow(std::string_view text, uint64_t end) {
+std::optional<uint64_t> IndexBelow(std::string_view text, uint64_t end) {
   uint64_t value = 0;
   const auto [rest, error] = std::from_chars(text.data(), text.data() + text.size(), value);
   const bool whole = error == std::errc() && rest == text.data() + text.size();
-  return whole && value < end && (text.size() == 1 || text[0] != '0');
+  if (!whole || value >= end || (text.size() > 1 && text[0] == '0')) return std::nullopt;
+  return value;
 }
 
-bool IsInGrid(std::string_view key, char separator, const std::vector<uint64_t>& objects) {
+std::optional<uint64_t> PlaceInGrid(std::string_view key, char separator, const std::vector<uint64_t>& objects) {
+  uint64_t place = 0;
   for (size_t d = 0; d < objects.size(); ++d) {
     const size_t end = d + 1 < objects.size() ? key.find(separator) : key.size();
-    if (end == std::string_view::npos || !IsIndexBelow(key.substr(0, end), objects[d])) return false;
+    if (end == std::string_view::npos) return std::nullopt;
+    const auto index = IndexBelow(key.substr(0, end), objects[d]);
+    if (!index) return std::nullopt;
+    place = place * objects[d] + *index;
     key.remove_prefix(std::min(end + 1, key.size()));
   }
-  return true;
+  return place;
+}
+
+// The key within the array's folder; empty: not there.
+std::string_view Within(std::string_view key, const std::string& name) {
+  if (!key.starts_with(name) || key.size() <= name.size() || key[name.size()] != '/') return {};
+  return key.substr(name.size() + 1);
 }
 
 Json ArraysJson(const std::vector<OwnedArray>& arrays) {
   Json out = Json::array();
   for (const OwnedArray& array : arrays) {
-    out.push_back({{"name", array.name},
-                   {"format", array.format},
-                   {"separator", std::string(1, array.separator)},
-                   {"objects", array.objects}});
+    Json item = {{"name", array.name},
+                 {"format", array.format},
+                 {"separator", std::string(1, array.separator)},
+                 {"objects", array.objects},
+                 {"chunk", array.chunk}};
+    if (array.shard) item["shard"] = *array.shard;
+    out.push_back(std::move(item));
   }
   return out;
+}
+
+bool ReadSizes(const Json& json, std::vector<uint64_t>& out) {
+  if (!json.is_array()) return false;
+  for (const Json& size : json) {
+    if (!size.is_number_unsigned()) return false;
+    out.push_back(size.get<uint64_t>());
+  }
+  return true;
 }
 
 bool ReadArrays(const Json& json, std::vector<OwnedArray>& out) {
@@ -48,16 +71,14 @@ bool ReadArrays(const Json& json, std::vector<OwnedArray>& out) {
     const Json name = item.value("name", Json());
     const Json format = item.value("format", Json());
     const Json separator = item.value("separator", Json());
-    const Json objects = item.value("objects", Json());
     if (!name.is_string() || name.get_ref<const std::string&>().empty() || (format != Json(2) && format != Json(3)) ||
-        (separator != Json("/") && separator != Json(".")) || !objects.is_array()) {
+        (separator != Json("/") && separator != Json("."))) {
       return false;
     }
-    OwnedArray array{name.get<std::string>(), format.get<int>(), separator.get_ref<const std::string&>()[0], {}};
-    for (const Json& count : objects) {
-      if (!count.is_number_unsigned()) return false;
-      array.objects.push_back(count.get<uint64_t>());
-    }
+    OwnedArray array{name.get<std::string>(), format.get<int>(), separator.get_ref<const std::string&>()[0]};
+    if (!ReadSizes(item.value("objects", Json()), array.objects)) return false;
+    if (!ReadSizes(item.value("chunk", Json()), array.chunk)) return false;
+    if (item.contains("shard") && !ReadSizes(item["shard"], array.shard.emplace())) return false;
     out.push_back(std::move(array));
   }
   return true;
@@ -65,20 +86,31 @@ bool ReadArrays(const Json& json, std::vector<OwnedArray>& out) {
 
 }  // namespace
 
-bool OwnedArray::Owns(std::string_view key) const {
-  if (!key.starts_with(name) || key.size() <= name.size() || key[name.size()] != '/') return false;
-  key.remove_prefix(name.size() + 1);
-  if (format == 2) {
-    if (key == ".zarray" || key == ".zattrs") return true;
-    return objects.empty() ? key == "0" : IsInGrid(key, separator, objects);
+uint64_t OwnedArray::Objects() const {
+  uint64_t count = 1;
+  for (const uint64_t along : objects) count *= along;
+  return count;
+}
+
+std::optional<uint64_t> OwnedArray::ObjectOf(std::string_view key) const {
+  key = Within(key, name);
+  if (format == 3) {
+    if (objects.empty()) return key == "c" ? std::optional<uint64_t>(0) : std::nullopt;
+    if (!key.starts_with("c/")) return std::nullopt;
+    return PlaceInGrid(key.substr(2), separator, objects);
   }
-  if (key == "zarr.json") return true;
-  if (objects.empty()) return key == "c";
-  return key.starts_with("c/") && IsInGrid(key.substr(2), separator, objects);
+  if (objects.empty()) return key == "0" ? std::optional<uint64_t>(0) : std::nullopt;
+  return PlaceInGrid(key, separator, objects);
+}
+
+bool OwnedArray::Owns(std::string_view key) const {
+  const std::string_view within = Within(key, name);
+  if (format == 3 ? within == "zarr.json" : within == ".zarray" || within == ".zattrs") return true;
+  return ObjectOf(key).has_value();
 }
 
 OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata) {
-  OwnedArray out{name, metadata.format, metadata.separator, {}};
+  OwnedArray out{name, metadata.format, metadata.separator, {}, metadata.chunk_shape, metadata.shard_shape};
   const auto& unit = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   for (size_t d = 0; d < metadata.shape.size(); ++d) {
     out.objects.push_back((metadata.shape[d] + unit[d] - 1) / unit[d]);

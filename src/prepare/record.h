@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <set>
 #include <string>
 #include <string_view>
@@ -24,8 +25,13 @@ struct OwnedArray {
   int format = 3;
   char separator = '/';           // in the keys of chunks
   std::vector<uint64_t> objects;  // along every dimension
+  std::vector<uint64_t> chunk;
+  std::optional<std::vector<uint64_t>> shard;
 
   bool Owns(std::string_view key) const;
+  uint64_t Objects() const;  // of the grid
+  // Which object of the grid a key is, in C order; nullopt for documents and all that is not of it.
+  std::optional<uint64_t> ObjectOf(std::string_view key) const;
   bool operator==(const OwnedArray&) const = default;
 };
 OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata);

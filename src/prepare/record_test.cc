@@ -10,7 +10,7 @@ using ::testing::ElementsAre;
 using ::testing::HasSubstr;
 
 TEST(Record, RoundTripsAndRefusesOthers) {
-  const OwnedArray u{"u", 3, '/', {4, 2}};
+  const OwnedArray u{"u", 3, '/', {4, 2}, {5, 6}, {{10, 6}}};
   const OwnedArray old{"old", 2, '.', {}};
   const auto record = ParseRecord(RecordJson({"plan", true, {u}, {old}, {"a", "b"}}));
   ASSERT_TRUE(record) << record.error().ToString();

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 #include "cf/decode.h"
 #include "cf/packing.h"
@@ -22,17 +23,12 @@ RegionReader::RegionReader(const Plan& plan, const SourceFacts& facts, const sou
 Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset,
                                         size_t array, const Climatology* climatology) {
   RegionReader reader(plan, facts, dataset, array);
-  reader.climatology_ = climatology;
   const DataArray& planned = plan.arrays[array];
   for (const size_t input : planned.inputs) {
     SEAMOUNT_TRY_ASSIGN(cf::Packing packing, source::PackingOf(facts.variables[input]));
     reader.packing_.push_back(std::move(packing));
   }
-  if (!planned.expression.empty()) {
-    SEAMOUNT_TRY_ASSIGN(Expression expression, Expression::Parse(planned.expression));
-    reader.expression_ = std::make_unique<Expression>(std::move(expression));
-    reader.inputs_.resize(planned.inputs.size());
-  }
+  SEAMOUNT_TRY_ASSIGN(reader.steps_, MakeSteps(plan, array, climatology, climatology == nullptr));
   return reader;
 }
 
@@ -88,50 +84,34 @@ Result<void> RegionReader::ReadStored(size_t variable, const nd::Box& region, st
   }
 }
 
-Result<void> RegionReader::ReadValues(const nd::Box& region, std::vector<double>& into) {
-  const DataArray& array = plan_->arrays[array_];
+Result<void> RegionReader::ReadInput(size_t input, const nd::Box& region, std::vector<double>& into) {
+  const size_t variable = plan_->arrays[array_].inputs[input];
+  const nd::DataType type = facts_->variables[variable].type;
   const uint64_t count = Elements(region.shape);
+  stored_.resize(count * nd::SizeOf(type));
+  SEAMOUNT_TRY(ReadStored(variable, region, stored_));
   into.resize(count);
-  for (size_t i = 0; i < array.inputs.size(); ++i) {
-    const nd::DataType type = facts_->variables[array.inputs[i]].type;
-    stored_.resize(count * nd::SizeOf(type));
-    SEAMOUNT_TRY(ReadStored(array.inputs[i], region, stored_));
-    std::vector<double>& values = expression_ ? inputs_[i] : into;
-    values.resize(count);
-    cf::Decode(stored_, packing_[i], std::span<double>(values));
-  }
-  if (expression_) {
-    const std::vector<std::span<const double>> inputs(inputs_.begin(), inputs_.end());
-    SEAMOUNT_TRY(expression_->Evaluate(inputs, into));
-  }
-  if (climatology_ != nullptr) Subtract(region, into);
+  cf::Decode(stored_, packing_[input], std::span<double>(into));
   return {};
 }
 
-void RegionReader::Subtract(const nd::Box& region, std::span<double> values) const {
-  const DataArray& array = plan_->arrays[array_];
-  const Basis& basis = *plan_->basis;
-  const nd::Index& shape = array.metadata.shape;
-  const size_t time = *array.time;
-  const size_t rank = shape.size();
-  nd::Index at(rank, 0);  // within the region
-  for (double& value : values) {
-    uint64_t point = 0;
-    for (size_t d = 0; d < rank; ++d) {
-      if (d != time) point = point * shape[d] + region.origin[d] + at[d];
-    }
-    const double* weights = basis.weights.data() + (region.origin[time] + at[time]) * basis.terms;
-    double expected = 0;
-    for (size_t k = 0; k < basis.terms; ++k) {
-      // A month without data has no coefficient (NaN), which must not spoil the other months.
-      if (weights[k] != 0) expected += weights[k] * climatology_->coefficients[k * climatology_->points + point];
-    }
-    value -= expected;
-    for (size_t d = rank; d-- > 0;) {
-      if (++at[d] < region.shape[d]) break;
-      at[d] = 0;
-    }
+Result<void> RegionReader::ReadValues(const nd::Box& region, std::vector<double>& into) {
+  if (steps_.empty()) return ReadInput(0, region, into);
+  std::vector<nd::Box> regions(steps_.size());  // what each step makes
+  regions.back() = region;
+  for (size_t i = steps_.size() - 1; i > 0; --i) regions[i - 1] = steps_[i]->InputRegion(regions[i]);
+  const nd::Box first = steps_[0]->InputRegion(regions[0]);
+  inputs_.resize(plan_->arrays[array_].inputs.size());
+  for (size_t i = 0; i < inputs_.size(); ++i) SEAMOUNT_TRY(ReadInput(i, first, inputs_[i]));
+  for (size_t i = 0; i < steps_.size(); ++i) {
+    into.resize(Elements(regions[i].shape));
+    const std::vector<std::span<const double>> inputs(inputs_.begin(), inputs_.end());
+    SEAMOUNT_TRY(steps_[i]->Apply(regions[i], inputs, into));
+    if (i + 1 == steps_.size()) break;
+    inputs_.resize(1);
+    std::swap(inputs_[0], into);
   }
+  return {};
 }
 
 Result<void> RegionReader::Read(const nd::Box& region, std::span<std::byte> into) {
@@ -152,7 +132,7 @@ Result<void> RegionReader::ReadPiece(const nd::Box& piece, std::span<std::byte> 
   const bool narrow = array.metadata.data_type == nd::DataType::kFloat32;
   const uint64_t count = Elements(piece.shape);
   auto* floats = reinterpret_cast<float*>(into.data());
-  if (!array.anomaly && !expression_) {  // one pass from stored to written
+  if (steps_.empty()) {  // one pass from stored to written
     const nd::DataType type = facts_->variables[array.inputs[0]].type;
     stored_.resize(count * nd::SizeOf(type));
     SEAMOUNT_TRY(ReadStored(array.inputs[0], piece, stored_));
@@ -182,8 +162,9 @@ uint64_t RegionReader::ReadValuesBytes(const Plan& plan, const SourceFacts& fact
       chunk = std::max(chunk, 3 * Elements(variable.chunk_shape) * nd::SizeOf(variable.type));
     }
   }
-  // As stored, a part of it where a longitude range crosses the seam, and the inputs of an expression.
-  const uint64_t inputs = planned.expression.empty() ? 0 : planned.inputs.size();
+  // As stored, a part of it where a longitude range crosses the seam, and the inputs of the steps.
+  const bool steps = planned.anomaly || !planned.expression.empty();
+  const uint64_t inputs = steps ? planned.inputs.size() : 0;
   return chunk + elements * sizeof(double) * (2 + inputs);
 }
 

@@ -9,14 +9,14 @@
 #include "cf/packing.h"
 #include "nd/box.h"
 #include "prepare/climatology.h"
-#include "prepare/expression.h"
 #include "prepare/plan.h"
 #include "prepare/slabs.h"
+#include "prepare/step.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
 
-// Reads regions of one array of the plan. One per thread and array: it keeps its buffers and its parsed expression.
+// Reads regions of one array of the plan. One per thread and array: it keeps its buffers and its steps.
 class RegionReader {
  public:
   // `climatology` may be null, and then no anomaly is taken. All must outlive the reader.
@@ -37,21 +37,20 @@ class RegionReader {
   RegionReader(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset, size_t array);
   Result<void> ReadPiece(const nd::Box& piece, std::span<std::byte> into);
   Result<void> ReadStored(size_t variable, const nd::Box& region, std::span<std::byte> into);
-  void Subtract(const nd::Box& region, std::span<double> values) const;
+  Result<void> ReadInput(size_t input, const nd::Box& region, std::vector<double>& into);
 
   const Plan* plan_;
   const SourceFacts* facts_;
   const source::Dataset* dataset_;
   size_t array_;
   SlabGrid pieces_;
-  const Climatology* climatology_ = nullptr;
   std::vector<cf::Packing> packing_;  // of each input
-  std::unique_ptr<Expression> expression_;
+  std::vector<std::unique_ptr<Step>> steps_;
   std::vector<std::byte> stored_;
   std::vector<std::byte> box_;
   std::vector<std::byte> elements_;
   std::vector<double> values_;
-  std::vector<std::vector<double>> inputs_;
+  std::vector<std::vector<double>> inputs_;  // of the first step; later on what one step hands to the next
 };
 
 }  // namespace seamount::prepare

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <map>
 
+#include "base/checksum.h"
 #include "exec/for_each.h"
 #include "nd/copy.h"
 #include "nd/data_type.h"
@@ -14,6 +15,7 @@ namespace {
 using nd::Elements;
 using nd::Index;
 
+constexpr uint64_t kWaitingUnits = 32;     // encoded and not yet stored
 constexpr uint64_t kSlabBytes = 16 << 20;  // long enough pieces for a disk, and some slabs at once in a small budget
 
 // How many elements of a region lie before one of its pieces, when the pieces, cut by a grid, follow one another in C
@@ -40,12 +42,58 @@ std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
 Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallContext& context) {
   std::map<size_t, std::vector<size_t>> by_array;
   for (const size_t t : tasks) by_array[in_.plan.tasks[t].array].push_back(t);
-  for (const auto& [array, own] : by_array) {
-    const bool spills = WantsSpill(in_.plan, in_.facts, own);
-    SEAMOUNT_TRY(spills ? WriteThroughSpill(own, context) : WriteDirectly(own, context));
-  }
+  for (const auto& [array, own] : by_array) SEAMOUNT_TRY(WriteArray(own, context));
   return {};
 }
+
+Result<void> RegionWriter::WriteArray(const std::vector<size_t>& tasks, const CallContext& context) {
+  const size_t array = in_.plan.tasks[tasks[0]].array;
+  const DataArray& planned = in_.plan.arrays[array];
+  owned_ = OwnedOf(planned.name, planned.metadata);
+  stored_.clear();
+  exec::ByteLease stored_lease;
+  if (in_.output.replacing()) {
+    const uint64_t bytes = owned_.Objects() * sizeof(Stored);
+    if (bytes <= Left() / 8) {  // else all is sent
+      stored_lease = in_.budget.TryAcquire(bytes);
+      SEAMOUNT_TRY(ListStored(array, context));
+    }
+  }
+  // Some objects on their way for each thread, but most of the memory is for making them.
+  const uint64_t waiting = std::min(Left() / 8, kWaitingUnits * UnitBytes(array));
+  const exec::ByteLease waiting_lease = in_.budget.TryAcquire(waiting);
+  uploads_ = std::make_unique<Uploads>(in_.store, std::max<uint64_t>(1, waiting), context);
+  missing_ = std::make_unique<MissingCount>(planned);
+  const bool spills = WantsSpill(in_.plan, in_.facts, tasks);
+  const auto made = spills ? WriteThroughSpill(tasks, context) : WriteDirectly(tasks, context);
+  const auto sent = uploads_->Finish();
+  uploads_.reset();
+  if (!planned.auxiliary) missing_shares_.push_back(missing_->Share());
+  if (!made) return made.error();
+  return sent;
+}
+
+Result<void> RegionWriter::ListStored(size_t array, const CallContext& context) {
+  stored_.resize(owned_.Objects());
+  store::ListOptions options{.prefix = in_.plan.arrays[array].name + "/"};
+  do {
+    SEAMOUNT_TRY_ASSIGN(const store::ListPage page, in_.store->List(options, context));
+    for (const store::ObjectInfo& object : page.objects) {
+      const auto place = owned_.ObjectOf(object.key);
+      if (place && object.crc32c) stored_[*place] = {object.size_bytes, *object.crc32c, true};
+    }
+    options.page_token = page.next_page_token;
+  } while (!options.page_token.empty());
+  return {};
+}
+
+bool RegionWriter::IsStored(const std::string& key, const Bytes& object) const {
+  if (stored_.empty()) return false;
+  const Stored& stored = stored_[owned_.ObjectOf(key).value_or(0)];
+  return stored.known && stored.size_bytes == object.size() && stored.crc32c == base::Crc32c(object.span());
+}
+
+uint64_t RegionWriter::Left() const { return in_.budget.limit() - std::min(in_.budget.limit(), in_.budget.used()); }
 
 uint64_t RegionWriter::UnitBytes(size_t array) const {
   return Elements(in_.arrays[array]->unit_shape()) * nd::SizeOf(in_.plan.arrays[array].metadata.data_type);
@@ -201,14 +249,15 @@ Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Sp
 }
 
 Result<void> RegionWriter::WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
-                                     const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const Bytes encoded, array.EncodeUnit(elements));
-  const std::string key = array.UnitKey(unit);
-  written_bytes_ += encoded.size();
-  if (auto written = in_.store->Write(key, store::BytesSource(encoded), {}, context); !written) {
-    return written.error().Wrap("writing " + key);
+                                     const std::shared_ptr<Uploads::Batch>& batch) {
+  SEAMOUNT_TRY_ASSIGN(Bytes encoded, array.EncodeUnit(elements));
+  std::string key = array.UnitKey(unit);
+  if (IsStored(key, encoded)) {
+    equal_bytes_ += encoded.size();
+    return {};
   }
-  return {};
+  written_bytes_ += encoded.size();
+  return uploads_->Send(batch, std::move(key), std::move(encoded));
 }
 
 // Cuts worker.region into units; at the edge of the array they are filled up.
@@ -217,13 +266,16 @@ Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const Ca
   const Index& unit_shape = array.unit_shape();
   const size_t element = nd::SizeOf(array.metadata().data_type);
   const std::span<const std::byte> region = std::span(worker.region).first(task.bytes);
+  missing_->Add(task.region, region);
+  const auto batch = uploads_->Start([this, &task, context] { return in_.output.MarkDone(task.fingerprint, context); });
   const size_t rank = unit_shape.size();
   Index unit(rank);
   Index first(rank);
   for (size_t d = 0; d < rank; ++d) first[d] = unit[d] = task.region.origin[d] / unit_shape[d];
   if (task.region.shape == unit_shape) {
-    SEAMOUNT_TRY(WriteUnit(array, unit, region, context));
-    return in_.output.MarkDone(task.fingerprint, context);
+    SEAMOUNT_TRY(WriteUnit(array, unit, region, batch));
+    Uploads::End(*batch);
+    return {};
   }
   for (bool more = true; more;) {
     const std::span<std::byte> elements = Sized(worker.piece, UnitBytes(task.array));
@@ -231,14 +283,15 @@ Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const Ca
     const nd::Box overlap = nd::Intersection(whole, task.region);
     if (overlap.shape != unit_shape) array.Fill(elements);
     nd::CopyBox(overlap, task.region, region, whole, elements, element);
-    SEAMOUNT_TRY(WriteUnit(array, unit, elements, context));
+    SEAMOUNT_TRY(WriteUnit(array, unit, elements, batch));
     more = false;
     for (size_t d = rank; d-- > 0 && !more;) {
       more = (++unit[d]) * unit_shape[d] < task.region.origin[d] + task.region.shape[d];
       if (!more) unit[d] = first[d];
     }
   }
-  return in_.output.MarkDone(task.fingerprint, context);
+  Uploads::End(*batch);
+  return {};
 }
 
 }  // namespace seamount::prepare

@@ -5,7 +5,9 @@
 // chunk many times; then it is done in two passes. The first reads the source once, slab by slab along its own chunks,
 // and appends each slab's part of every region to that region's stretch of a spill file (spill.h); the second reads the
 // stretches, one after another, and writes the regions. When the spill disk has room for some regions only, they are
-// done in groups. What all threads need at once is booked from the memory ledger before they start.
+// done in groups. What all threads need at once is booked from the memory ledger before they start. Encoded objects go
+// to threads of their own (uploads.h). Where an older output is replaced, an object that holds the same bytes already
+// (by its size and CRC32C, from one listing) is not sent again.
 #pragma once
 
 #include <atomic>
@@ -16,12 +18,13 @@
 #include "exec/byte_budget.h"
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
-#include "nd/box.h"
+#include "prepare/missing.h"
 #include "prepare/output.h"
 #include "prepare/plan.h"
 #include "prepare/region_reader.h"
 #include "prepare/spill.h"
 #include "prepare/statistics.h"
+#include "prepare/uploads.h"
 #include "zarr/array.h"
 
 namespace seamount::prepare {
@@ -46,6 +49,8 @@ class RegionWriter {
   // The tasks, given by their number in the plan and in its order. Each is marked done in the output.
   Result<void> Write(const std::vector<size_t>& tasks, const CallContext& context);
   uint64_t written_bytes() const { return written_bytes_; }
+  uint64_t equal_bytes() const { return equal_bytes_; }  // that lay there already
+  const std::vector<MissingShare>& missing() const { return missing_shares_; }
   uint64_t spilled_bytes() const { return spilled_bytes_; }
 
  private:
@@ -61,6 +66,16 @@ class RegionWriter {
     uint64_t offset = 0;
   };
 
+  // An object as a listing has it.
+  struct Stored {
+    uint64_t size_bytes = 0;
+    uint32_t crc32c = 0;
+    bool known = false;
+  };
+
+  Result<void> WriteArray(const std::vector<size_t>& tasks, const CallContext& context);
+  Result<void> ListStored(size_t array, const CallContext& context);
+  bool IsStored(const std::string& key, const Bytes& object) const;
   Result<void> WriteDirectly(const std::vector<size_t>& tasks, const CallContext& context);
   Result<void> WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context);
   // Those of the group that have a part in the box.
@@ -72,12 +87,20 @@ class RegionWriter {
   Result<RegionReader*> Reader(Worker& worker, size_t array) const;
   Result<void> WriteUnits(const Task& task, Worker& worker, const CallContext& context);
   Result<void> WriteUnit(zarr::Array& array, const nd::Index& unit, std::span<const std::byte> elements,
-                         const CallContext& context);
+                         const std::shared_ptr<Uploads::Batch>& batch);
   uint64_t UnitBytes(size_t array) const;
+  uint64_t Left() const;  // of the memory
 
   const RegionInputs in_;
   std::atomic<uint64_t> written_bytes_ = 0;
+  std::atomic<uint64_t> equal_bytes_ = 0;
   std::atomic<uint64_t> spilled_bytes_ = 0;
+  std::vector<MissingShare> missing_shares_;
+  // Of the array that is being written:
+  std::unique_ptr<Uploads> uploads_;
+  std::unique_ptr<MissingCount> missing_;
+  OwnedArray owned_;
+  std::vector<Stored> stored_;  // by object of its grid; empty: nothing lies there
 };
 
 }  // namespace seamount::prepare

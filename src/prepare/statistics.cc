@@ -318,20 +318,23 @@ void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, T
   }
 }
 
+// What to do about a variable that has no mean or spread.
+std::string LeaveOut(const std::string& name) { return ": 'standardize: {except: [" + name + "]}' leaves it as it is"; }
+
 Result<Moments> ToMoments(const Totals& totals, const std::string& name, const std::string& over) {
   if (totals.count == 0) {
-    return base::InvalidArgument("'" + name + "' has nothing but missing values in the split '" + over + "'");
+    return base::InvalidArgument("'" + name + "' has nothing but missing values in the split '" + over + "'" +
+                                 LeaveOut(name));
   }
   Moments out;
   if (!std::isfinite(totals.sum) || !std::isfinite(totals.squares)) {
-    return base::InvalidArgument("'" + name + "' holds infinite values in the split '" + over +
-                                 "': it cannot be standardized");
+    return base::InvalidArgument("'" + name + "' holds infinite values in the split '" + over + "'" + LeaveOut(name));
   }
   out.mean = totals.sum / totals.count;
   const double variance = totals.squares / totals.count - out.mean * out.mean;
   const double rounding = 1e-12 * std::max(totals.squares, totals.raw_squares) / totals.count;
   if (!(variance > rounding)) {
-    return base::InvalidArgument("'" + name + "' does not vary in the split '" + over + "': it cannot be standardized");
+    return base::InvalidArgument("'" + name + "' does not vary in the split '" + over + "'" + LeaveOut(name));
   }
   out.std = std::sqrt(variance);
   return out;

@@ -14,7 +14,8 @@ Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, 
 
 Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
                            const CallContext& context) {
-  store::WriteOptions options{.content_type = "application/json"};
+  // Documents are replaced while readers look at them: what a proxy or Google keeps for an hour would be an old state.
+  store::WriteOptions options{.content_type = "application/json", .headers = {.cache_control = "no-cache"}};
   if (!overwrite) options.if_generation = store::kAbsent;
   SEAMOUNT_TRY(store.Write(key, store::BytesSource(text), options, context));
   return {};

@@ -57,6 +57,9 @@ class FakeDataset final : public source::Dataset {
     return {};
   }
 
+  // As if the file had been copied anew.
+  void Touch() { ++files_[0].modified_ns; }
+
   std::atomic<bool> fail_reads = false;
 
  private:

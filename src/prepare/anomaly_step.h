@@ -1,0 +1,27 @@
+// What a value is above or below the climatology of its place and time of year.
+#pragma once
+
+#include "prepare/step.h"
+
+namespace seamount::prepare {
+
+class AnomalyStep final : public Step {
+ public:
+  // All must outlive the step; `climatology` may be null where Apply is not called.
+  AnomalyStep(const Plan& plan, const DataArray& array, const Climatology* climatology)
+      : plan_(plan), array_(array), climatology_(climatology) {}
+  nd::Box InputRegion(const nd::Box& output) const override { return output; }
+  Result<void> Apply(const nd::Box& region, std::span<const std::span<const double>> inputs,
+                     std::span<double> into) override;
+  // The climatology's, and the times of the region's steps.
+  std::string Fingerprint(const nd::Box& region) const override;
+
+ private:
+  double Expected(const double* weights, uint64_t point) const;
+
+  const Plan& plan_;
+  const DataArray& array_;
+  const Climatology* climatology_;
+};
+
+}  // namespace seamount::prepare
