@@ -97,7 +97,7 @@ def write_series(path, steps, grid=(180, 360)):
     base = np.random.default_rng(4).normal(0, 1, grid).cumsum(1).round(1).astype("f4")
     with h5py.File(path, "w") as out:
         time_ = out.create_dataset("time", data=np.arange(steps, dtype="f8"))
-        time_.attrs["units"] = "hours since 2000-01-01"
+        time_.attrs["units"] = "days since 2000-01-01"
         time_.make_scale("time")
         v = out.create_dataset("v", (steps, *grid), "f4", chunks=(1, *grid), compression="gzip", compression_opts=1, shuffle=True)
         v.dims[0].attach_scale(time_)
@@ -107,4 +107,4 @@ def write_series(path, steps, grid=(180, 360)):
 
 
 SERIES = {"variables": ["v"], "chunks": {"phony_dim_180": 10, "phony_dim_360": 12}, "codec": "blosc-lz4",
-          "split": {"train": ["2000-01-01", "2000-01-20"]}, "anomaly": {"harmonics": 1, "over": "train"}, "standardize": {"over": "train"}}
+          "split": {"train": ["2000-01-01", "2001-01-10"]}, "anomaly": {"harmonics": 1, "over": "train"}, "standardize": {"over": "train"}}

@@ -155,7 +155,7 @@ def test_monthly_climatology_and_plain_standardization(prepare):
     ({"standardise": {"over": "all"}}, "did you mean 'standardize'?"),
     ({"source": "nowhere.nc"}, "nowhere.nc"),
     ({"source": "nowhere*.nc"}, "no file matches"),
-    ({"time": ["2030", "2031"]}, "it goes from 1982-01-16"),
+    ({"time": ["2030", "2031"]}, "the data go from 1982-01-16"),
 ])
 def test_mistakes_are_explained(prepare, tmp_path, change, expected):
     recipe = {"source": WINDS, "variables": ["UWND"]} | change

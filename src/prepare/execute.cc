@@ -41,6 +41,7 @@ class Run {
 
  private:
   Result<void> KeepStatistics(const Output& output, const CallContext& context);
+  StatisticsInputs Inputs(exec::Progress& progress);
   Result<void> TakeOthers(exec::Progress& progress, const CallContext& context);
   Result<void> CreateArrays(Output& output, const CallContext& context);
   Result<void> CreateSmall(const std::string& name, const zarr::ArrayMetadata& metadata,
@@ -74,8 +75,12 @@ Result<void> Run::KeepStatistics(const Output& output, const CallContext& contex
   return {};
 }
 
+StatisticsInputs Run::Inputs(exec::Progress& progress) {
+  return {plan_, facts_, dataset_, pool_, budget_, progress, options_.spill_directory, options_.keep_sums_after};
+}
+
 Result<void> Run::TakeOthers(exec::Progress& progress, const CallContext& context) {
-  const StatisticsInputs in{plan_, facts_, dataset_, pool_, budget_, progress};
+  const StatisticsInputs in = Inputs(progress);
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     if (kept_[a]) continue;
     SEAMOUNT_TRY_ASSIGN(statistics_[a], TakeStatistics(in, a, context));
@@ -177,6 +182,9 @@ Result<Report> Run::Go(const CallContext& context) {
   const auto write = [&]() -> Result<void> {
     SEAMOUNT_TRY(output->Begin(context));
     SEAMOUNT_TRY(CreateArrays(*output, context));
+    for (size_t a = 0; a < plan_.arrays.size(); ++a) {
+      if (!plan_.arrays[a].statistics_fingerprint.empty()) ForgetSums(Inputs(progress), a);
+    }
     RegionWriter writer({plan_, facts_, dataset_, statistics_, arrays_, store_, *output, pool_, budget_, progress,
                          options_.spill_directory});
     SEAMOUNT_TRY(writer.Write(tasks, context));

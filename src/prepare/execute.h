@@ -11,6 +11,7 @@
 // regions whose fingerprints still hold, and deletes what the old record names and the new plan does not have.
 #pragma once
 
+#include <chrono>
 #include <cstdint>
 #include <memory>
 #include <string>
@@ -30,6 +31,7 @@ struct ExecuteOptions {
   int threads = 1;
   std::string spill_directory;  // for what does not fit in memory; empty: $TMPDIR, or /var/tmp
   bool show_progress = true;
+  std::chrono::nanoseconds keep_sums_after = std::chrono::seconds(1);  // kept_sums.h
 };
 
 struct Report {

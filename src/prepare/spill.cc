@@ -24,10 +24,14 @@ Error Spill::Failed(const char* what) const {
                                                               : base::Unavailable(message);
 }
 
-Result<Spill> Spill::Make(const std::string& directory) {
+std::string SpillDirectory(const std::string& chosen) {
+  if (!chosen.empty()) return chosen;
   const char* temporary = std::getenv("TMPDIR");
-  std::string chosen = directory;
-  if (chosen.empty()) chosen = temporary != nullptr && *temporary != '\0' ? temporary : "/var/tmp";
+  return temporary != nullptr && *temporary != '\0' ? temporary : "/var/tmp";
+}
+
+Result<Spill> Spill::Make(const std::string& directory) {
+  std::string chosen = SpillDirectory(directory);
   int fd = ::open(chosen.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {  // not every file system can
     std::string name = chosen + "/seamount-spill-XXXXXX";

@@ -10,10 +10,13 @@
 
 namespace seamount::prepare {
 
+// Where temporary files go: `chosen`, or where that is empty $TMPDIR, or /var/tmp, since /tmp is memory on many
+// machines.
+std::string SpillDirectory(const std::string& chosen);
+
 // Thread-safe; movable until shared.
 class Spill {
  public:
-  // `directory` empty: $TMPDIR, or /var/tmp, since /tmp is memory on many machines.
   static Result<Spill> Make(const std::string& directory);
   Spill(Spill&& other) noexcept;
   Spill& operator=(Spill&&) = delete;

@@ -1,14 +1,17 @@
 #include "prepare/statistics.h"
 
 #include <algorithm>
+#include <chrono>
 #include <cmath>
 #include <limits>
 
 #include "exec/for_each.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
+#include "prepare/kept_sums.h"
 #include "prepare/parallel.h"
 #include "prepare/slabs.h"
+#include "prepare/sums.h"
 
 namespace seamount::prepare {
 namespace {
@@ -17,84 +20,10 @@ using nd::Elements;
 using nd::Index;
 
 constexpr uint64_t kSegments = 8;                  // enough for the cores of a machine that prepares one field
+constexpr uint64_t kMostSegments = 64;             // more, where the series is long: what is lost by a kill is one
+constexpr uint64_t kReadPerSums = 8;               // so much is read for what a segment's sums take on disk
 constexpr uint64_t kSegmentSumsBytes = 128 << 20;  // sums of all segments together, where the field is large
 constexpr uint64_t kBlockElements = 1 << 20;  // read at once: long enough reads, and some threads in a small budget
-
-// A symmetric matrix as its lower triangle, row by row; only the diagonal where the basis is exclusive.
-struct Gram {
-  size_t terms;
-  bool diagonal;
-  size_t size() const { return diagonal ? terms : terms * (terms + 1) / 2; }
-
-  void Add(const double* weights, double sign, double* into) const {
-    size_t at = 0;
-    for (size_t i = 0; i < terms; ++i) {
-      if (diagonal) {
-        into[i] += sign * weights[i] * weights[i];
-        continue;
-      }
-      for (size_t j = 0; j <= i; ++j) into[at++] += sign * weights[i] * weights[j];
-    }
-  }
-
-  // Solves A c = b in place by Cholesky; false when A is singular. An exclusive term without data is NaN by itself.
-  bool Solve(std::vector<double>& a, std::vector<double>& b) const {
-    if (diagonal) {
-      for (size_t i = 0; i < terms; ++i) b[i] = a[i] > 0 ? b[i] / a[i] : std::numeric_limits<double>::quiet_NaN();
-      return true;
-    }
-    const auto at = [&](size_t i, size_t j) -> double& { return a[i * (i + 1) / 2 + j]; };
-    const double least = 1e-10 * a[0];  // a[0] counts the steps; a fit that rests on less is none
-    for (size_t j = 0; j < terms; ++j) {
-      for (size_t k = 0; k < j; ++k) at(j, j) -= at(j, k) * at(j, k);
-      if (!(at(j, j) > least)) return false;
-      at(j, j) = std::sqrt(at(j, j));
-      for (size_t i = j + 1; i < terms; ++i) {
-        for (size_t k = 0; k < j; ++k) at(i, j) -= at(i, k) * at(j, k);
-        at(i, j) /= at(j, j);
-      }
-    }
-    for (size_t i = 0; i < terms; ++i) {
-      for (size_t k = 0; k < i; ++k) b[i] -= at(i, k) * b[k];
-      b[i] /= at(i, i);
-    }
-    for (size_t i = terms; i-- > 0;) {
-      for (size_t k = i + 1; k < terms; ++k) b[i] -= at(k, i) * b[k];
-      b[i] /= at(i, i);
-    }
-    return true;
-  }
-};
-
-// What is added up over one tile and segment.
-struct Sums {
-  std::vector<double> projected;  // terms × points: Σ weight · x
-  std::vector<double> squares;    // points: Σ x²
-  std::vector<double> count;      // points: how many values were there
-  std::vector<double> gram;       // of all steps
-  std::vector<double> missing;    // gram × points, of the steps where a point had no value; empty while none had
-  exec::ByteLease missing_lease;
-
-  void Merge(Sums&& other) {
-    if (count.empty()) {
-      *this = std::move(other);
-      return;
-    }
-    if (missing.empty()) {
-      missing = std::move(other.missing);
-      missing_lease = std::move(other.missing_lease);
-      other.missing.clear();
-    }
-    const auto add = [](std::vector<double>& into, const std::vector<double>& from) {
-      for (size_t i = 0; i < from.size(); ++i) into[i] += from[i];
-    };
-    add(projected, other.projected);
-    add(squares, other.squares);
-    add(count, other.count);
-    add(gram, other.gram);
-    add(missing, other.missing);
-  }
-};
 
 // One pass: which steps, with which weights.
 struct Pass {
@@ -103,6 +32,7 @@ struct Pass {
   size_t terms = 1;
   bool exclusive = false;
   const double* weights = nullptr;  // of step 0 of the output; null: one constant term
+  uint64_t number = 0;              // of the array's passes
 };
 
 struct Totals {
@@ -121,6 +51,13 @@ class Accumulator {
  private:
   void MakeTiles();
   Result<void> AddPart(size_t part, Sums& sums, const CallContext& context) const;
+  Result<void> ReadPart(size_t part, Sums& sums, const CallContext& context) const;
+  Result<bool> FindPart(size_t part, Sums& sums) const;
+  uint64_t KeptPart(size_t part) const { return (pass_.number << 40) + part; }
+  uint64_t Layout() const { return (segments_ << 32) + tiles_.size(); }
+  static KeptSums::Vectors VectorsOf(Sums& sums) {
+    return {&sums.projected, &sums.squares, &sums.count, &sums.gram, &sums.missing};
+  }
   Result<void> AddBlock(const nd::Box& region, const std::vector<double>& values, Sums& sums) const;
   static void Plain(const Sums& sums, Totals& totals);
   void Fit(const nd::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const;
@@ -132,6 +69,7 @@ class Accumulator {
   const Pass pass_;
   const Gram gram_;
   const Climatology* subtract_;
+  const KeptSums kept_;
   std::vector<nd::Box> tiles_;  // extent 1 and origin 0 along time
   Index blocks_;                // first steps of the blocks, and pass_.stop
   uint64_t segments_ = 1;
@@ -144,7 +82,8 @@ Accumulator::Accumulator(const StatisticsInputs& in, size_t array, const Pass& p
       planned_(in.plan.arrays[array]),
       pass_(pass),
       gram_{pass.terms, pass.exclusive},
-      subtract_(subtract) {
+      subtract_(subtract),
+      kept_(in.spill_directory, planned_.statistics_fingerprint) {
   MakeTiles();
 }
 
@@ -167,6 +106,9 @@ void Accumulator::MakeTiles() {
   const uint64_t sums_bytes = std::max<uint64_t>(1, Elements(field.shape) * (pass_.terms + 2) * sizeof(double));
   const uint64_t blocks = blocks_.size() - 1;
   segments_ = std::clamp<uint64_t>(std::min(blocks, kSegmentSumsBytes / sums_bytes), 1, kSegments);
+  const uint64_t read_bytes = Elements(field.shape) * (pass_.stop - pass_.start) * sizeof(double);
+  const uint64_t worth = std::min({blocks, kMostSegments, read_bytes / (kReadPerSums * sums_bytes)});
+  segments_ = std::max(segments_, worth);
 }
 
 Result<void> Accumulator::AddBlock(const nd::Box& region, const std::vector<double>& values, Sums& sums) const {
@@ -214,8 +156,35 @@ Result<void> Accumulator::AddBlock(const nd::Box& region, const std::vector<doub
   return {};
 }
 
-// Part i is segment i % segments of tile i / segments.
 Result<void> Accumulator::AddPart(size_t part, Sums& sums, const CallContext& context) const {
+  SEAMOUNT_TRY_ASSIGN(const bool found, FindPart(part, sums));
+  if (found) return {};
+  const auto start = std::chrono::steady_clock::now();
+  SEAMOUNT_TRY(ReadPart(part, sums, context));
+  if (std::chrono::steady_clock::now() - start >= in_.keep_after) {
+    kept_.Write(KeptPart(part), Layout(), VectorsOf(sums));
+  }
+  return {};
+}
+
+// Whether a run before has taken the part and left its sums.
+Result<bool> Accumulator::FindPart(size_t part, Sums& sums) const {
+  const uint64_t points = Elements(tiles_[part / segments_].shape);
+  Sums found;
+  if (!kept_.Read(KeptPart(part), Layout(), VectorsOf(found))) return false;
+  const bool fits = found.projected.size() == pass_.terms * points && found.squares.size() == points &&
+                    found.count.size() == points && found.gram.size() == gram_.size() &&
+                    (found.missing.empty() || found.missing.size() == gram_.size() * points);
+  if (!fits) return false;
+  if (!found.missing.empty()) {
+    SEAMOUNT_TRY_ASSIGN(found.missing_lease, Book(in_.budget, found.missing.size() * sizeof(double), Name()));
+  }
+  sums = std::move(found);
+  return true;
+}
+
+// Part i is segment i % segments of tile i / segments.
+Result<void> Accumulator::ReadPart(size_t part, Sums& sums, const CallContext& context) const {
   const nd::Box& tile = tiles_[part / segments_];
   const uint64_t segment = part % segments_;
   const uint64_t points = Elements(tile.shape);
@@ -362,13 +331,21 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
   }
   if (planned.standardize && !out.moments) {
     // A variable without time has all its values in every split.
-    const Pass pass{planned.time ? plan.standardize_over.start : 0, planned.time ? plan.standardize_over.stop : 1, 1,
-                    false, nullptr};
+    const Pass pass{planned.time ? plan.standardize_over.start : 0,
+                    planned.time ? plan.standardize_over.stop : 1,
+                    1,
+                    false,
+                    nullptr,
+                    1};
     Accumulator accumulator(in, array, pass, out.climatology ? &*out.climatology : nullptr);
     SEAMOUNT_TRY_ASSIGN(const Totals totals, accumulator.Run(nullptr, context));
     SEAMOUNT_TRY_ASSIGN(out.moments, ToMoments(totals, planned.name, plan.standardize_over.name));
   }
   return out;
+}
+
+void ForgetSums(const StatisticsInputs& in, size_t array) {
+  KeptSums(in.spill_directory, in.plan.arrays[array].statistics_fingerprint).Remove();
 }
 
 uint64_t StatisticsBytes(const Plan& plan, size_t array) {
