@@ -71,7 +71,8 @@ std::string Fingerprints::SourceText(const DataArray& array, const nd::Box& regi
     const uint64_t origin = dimension.dropped ? 0 : region.origin[d];
     const uint64_t extent = dimension.dropped ? 1 : region.shape[d];
     if (!dimension.dropped) ++d;
-    const bool joined = facts_.files.front().join_dimension == name;
+    const bool joined = std::any_of(facts_.files.begin(), facts_.files.end(),
+                                    [&](const source::FileIdentity& file) { return file.join_dimension == name; });
     along = along || joined;
     text += name + ":";
     uint64_t at = 0;
@@ -85,7 +86,7 @@ std::string Fingerprints::SourceText(const DataArray& array, const nd::Box& regi
       if (!joined) text += std::to_string(start) + "+" + std::to_string(to - from) + ",";
       for (const source::FileIdentity& file : facts_.files) {
         const uint64_t file_stop = file.join_start + file.join_count;
-        if (!joined || start >= file_stop || stop <= file.join_start) continue;
+        if (file.join_dimension != name || start >= file_stop || stop <= file.join_start) continue;
         const uint64_t first = std::max(start, file.join_start) - file.join_start;
         const uint64_t last = std::min(stop, file_stop) - file.join_start;
         text += FileText(file) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
@@ -93,8 +94,10 @@ std::string Fingerprints::SourceText(const DataArray& array, const nd::Box& regi
     }
     text += "\n";
   }
-  // What does not lie along the joined dimension is read from the first file.
-  if (!along) text += FileText(facts_.files.front());
+  // What does not lie along the joined dimension may come from any of the files.
+  for (const source::FileIdentity& file : facts_.files) {
+    if (!along) text += FileText(file);
+  }
   return text;
 }
 
