@@ -1,6 +1,8 @@
 // What a value is above or below the climatology of its place and time of year.
 #pragma once
 
+#include "prepare/climatology.h"
+#include "prepare/plan.h"
 #include "prepare/step.h"
 
 namespace seamount::prepare {

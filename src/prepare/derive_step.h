@@ -1,6 +1,10 @@
 // A new variable, as an expression over others at the same place.
 #pragma once
 
+#include <memory>
+#include <string>
+#include <utility>
+
 #include "prepare/expression.h"
 #include "prepare/step.h"
 

@@ -11,6 +11,7 @@
 #include "base/encoding.h"
 #include "nd/data_type.h"
 #include "prepare/attributes.h"
+#include "prepare/pipeline.h"
 
 namespace seamount::prepare {
 namespace {

@@ -12,8 +12,8 @@
 #include "prepare/expression.h"
 #include "prepare/fingerprints.h"
 #include "prepare/layout.h"
+#include "prepare/pipeline.h"
 #include "prepare/planner.h"
-#include "prepare/step.h"
 
 namespace seamount::prepare {
 namespace {

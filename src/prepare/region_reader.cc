@@ -8,6 +8,7 @@
 #include "cf/packing.h"
 #include "nd/copy.h"
 #include "nd/data_type.h"
+#include "prepare/pipeline.h"
 
 namespace seamount::prepare {
 

@@ -6,14 +6,10 @@
 // (regridding, coarsening, running means) is a step like the others.
 #pragma once
 
-#include <memory>
 #include <span>
 #include <string>
-#include <vector>
 
 #include "base/result.h"
-#include "prepare/climatology.h"
-#include "prepare/plan.h"
 #include "zarr/array.h"
 
 namespace seamount::prepare {
@@ -30,10 +26,5 @@ class Step {
   // All that the region's values depend on besides those of the inputs, and nothing else: equal texts, equal values.
   virtual std::string Fingerprint(const nd::Box& region) const = 0;
 };
-
-// The steps of one array, in order. `climatology` is what an anomaly subtracts; null while only fingerprints are asked
-// for, or before it is taken, and then `before_anomaly` leaves that step and what comes after out.
-Result<std::vector<std::unique_ptr<Step>>> MakeSteps(const Plan& plan, size_t array, const Climatology* climatology,
-                                                     bool before_anomaly);
 
 }  // namespace seamount::prepare

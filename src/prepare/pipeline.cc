@@ -1,4 +1,4 @@
-#include "prepare/step.h"
+#include "prepare/pipeline.h"
 
 #include "prepare/anomaly_step.h"
 #include "prepare/derive_step.h"
