@@ -6,6 +6,7 @@
 
 #include <cerrno>
 #include <cstdio>
+#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "auth/rsa_key.h"
@@ -30,6 +31,14 @@ std::string NewUniqueId() {
 Result<std::shared_ptr<const AccountRow>> EnsureAdminAccount(Catalog& catalog) {
   if (auto account = catalog.FindAccount(kAdminEmail)) return account;
   return CreateAccount(catalog, kAdminProject, "seamount-admin", "Administrator of this server", true);
+}
+
+// The key file, naming further addresses of its server.
+auth::Secret WithEndpoints(const auth::Secret& file, const std::vector<std::string>& endpoints) {
+  if (endpoints.empty()) return file;
+  auto json = nlohmann::json::parse(file.Reveal());
+  json["endpoints"] = endpoints;
+  return auth::Secret(json.dump(2) + "\n");
 }
 
 }  // namespace
@@ -68,14 +77,15 @@ Result<void> WritePrivateFile(const std::string& path, const auth::Secret& conte
   return SyncDirectory(path.substr(0, path.find_last_of('/') + 1));
 }
 
-Result<std::string> EnsureAdminKey(Catalog& catalog, const std::string& directory, const std::string& token_uri) {
+Result<std::string> EnsureAdminKey(Catalog& catalog, const std::string& directory, const std::string& token_uri,
+                                   const std::vector<std::string>& endpoints) {
   const std::string path = directory + "/admin-key.json";
   SEAMOUNT_TRY_ASSIGN(const auto account, EnsureAdminAccount(catalog));
   const auto present = auth::LoadServiceAccountKey(path);
   if (present && present->token_uri == token_uri && account->keys.contains(present->private_key_id)) return path;
   for (const auto& [id, key] : account->keys) SEAMOUNT_TRY(catalog.DeleteKey(account->email, id));
   SEAMOUNT_TRY_ASSIGN(const NewKey key, CreateKey(catalog, *account, token_uri));
-  SEAMOUNT_TRY(WritePrivateFile(path, key.file));
+  SEAMOUNT_TRY(WritePrivateFile(path, WithEndpoints(key.file, endpoints)));
   return path;
 }
 

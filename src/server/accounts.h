@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "auth/token_source.h"
 #include "base/result.h"
@@ -25,6 +26,8 @@ Result<void> WritePrivateFile(const std::string& path, const auth::Secret& conte
 
 // The administrator's key file <directory>/admin-key.json: made at the first start, and made anew where it is missing,
 // unreadable, or names another address than the server now has (its earlier keys end then).
-Result<std::string> EnsureAdminKey(Catalog& catalog, const std::string& directory, const std::string& token_uri);
+// `endpoints`: further addresses of the server, which a key made now names (auth/service_account_key.h).
+Result<std::string> EnsureAdminKey(Catalog& catalog, const std::string& directory, const std::string& token_uri,
+                                   const std::vector<std::string>& endpoints = {});
 
 }  // namespace seamount::server

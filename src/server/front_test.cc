@@ -231,6 +231,25 @@ TEST_F(FrontTest, EveryUrlThatIsGivenOutBeginsWithThePublicOne) {
   EXPECT_EQ(fresh.back()["status"], 200);
 }
 
+TEST_F(FrontTest, OnAllAddressesTheAdministratorsKeyIsForEachOfThem) {
+  options_.address = "0.0.0.0";
+  server_.reset();
+  std::filesystem::remove_all(folder_.path() + "/served");
+  Start();
+  const std::string local = "http://127.0.0.1:" + std::to_string(server_->port());
+  auto key = auth::LoadServiceAccountKey(server_->admin_key_file());
+  ASSERT_TRUE(key) << key.error().ToString();
+  EXPECT_EQ(key->token_uri, server_->endpoint() + "/token");
+  const bool has_network = server_->endpoint() != local;
+  EXPECT_EQ(key->endpoints, has_network ? std::vector<std::string>{local} : std::vector<std::string>{});
+  auto source = auth::MakeTokenExchangeSource(*std::move(key), *http_, base::RealClock());
+  for (const std::string& address : {local, server_->endpoint()}) {
+    const auto token = source->GetToken(address, {}, {});
+    ASSERT_TRUE(token) << token.error().ToString();
+    EXPECT_EQ(Send("GET", address + "/storage/v1/b", token->value.Reveal()).status, 200) << address;
+  }
+}
+
 TEST_F(FrontTest, OnlyTheProxyThatWasNamedIsBelieved) {
   MakeBucket("winds");
   const auto link = [&](const HeaderList& headers) {

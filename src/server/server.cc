@@ -57,9 +57,11 @@ std::string OwnAddress() {
   return found ? text.data() : "127.0.0.1";
 }
 
+bool IsAnyAddress(const std::string& address) { return address == "0.0.0.0" || address == "::" || address.empty(); }
+
 // The host that clients reach the server by: other machines', too, where it listens on all addresses.
 std::string ReachableHost(const std::string& address) {
-  if (address == "0.0.0.0" || address == "::" || address.empty()) return OwnAddress();
+  if (IsAnyAddress(address)) return OwnAddress();
   return address.find(':') == std::string::npos ? address : "[" + address + "]";
 }
 
@@ -129,10 +131,15 @@ class LocalServer final : public Server {
 
  private:
   Result<void> MakeAdminKey(const ServerOptions& options, uint16_t port) {
-    endpoint_ = std::string(service_.tls ? "https://" : "http://") + ReachableHost(options.address) + ":" +
-                std::to_string(port);
-    if (!service_.public_url.empty()) endpoint_ = service_.public_url;
-    SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token"));
+    const auto url = [&](const std::string& host) {
+      return std::string(service_.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
+    };
+    endpoint_ = service_.public_url.empty() ? url(ReachableHost(options.address)) : service_.public_url;
+    // The administrator is at this machine as often as elsewhere.
+    std::vector<std::string> endpoints = {url(ReachableHost(options.address))};
+    if (IsAnyAddress(options.address)) endpoints.push_back(url("127.0.0.1"));
+    std::erase(endpoints, endpoint_);
+    SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token", endpoints));
     return {};
   }
 
