@@ -7,6 +7,7 @@ import shutil
 import subprocess
 
 import numpy as np
+import pandas as pd
 import pytest
 import xarray as xr
 
@@ -83,6 +84,20 @@ def test_times_of_another_calendar_are_text(prepare, tmp_path):
     url = prepare({"source": "m.nc", "variables": ["u"]})
     loader = seamount.Loader(url, ["u"], normalize=False, shuffle=None, select=("2000-02-01", "2000-03-31"))
     assert next(iter(loader)).time.tolist() == ["2000-02-14T00:00:00", "2000-03-16T00:00:00"]
+
+
+def test_windows_stay_between_the_gaps(prepare, tmp_path):
+    winters = pd.date_range("2000-01-01", periods=59), pd.date_range("2000-12-01", periods=90)
+    for i, times in enumerate(winters):
+        monthly(tmp_path / f"w{i}.nc", times)
+    url = prepare({"source": "w*.nc", "variables": ["u"], "gaps": "allow"})
+    options = {"inputs": [-2, -1, 0], "targets": [1], "normalize": False, "shuffle": None}
+    assert seamount.open_group(url).segments == [(0, 59), (59, 149)]
+    samples = [i for batch in seamount.Loader(url, ["u"], **options) for i in batch.index]
+    assert samples == [*range(2, 58), *range(61, 148)]
+    assert seamount.Loader(url, ["u"], across_gaps=True, **options).samples == 146
+    with pytest.raises(ValueError, match="between the gaps.*across_gaps=True"):
+        seamount.Loader(url, ["u"], **(options | {"inputs": [-100, 0]}))
 
 
 @pytest.mark.parametrize("shards", [False, True])
