@@ -68,6 +68,7 @@ CallContext Interruptible();
 
 // Declared here, defined each in cmd_<name>.cc, called in main.cc.
 void AddServeCommand(CLI::App& app, Chosen& chosen);
+void AddFsckCommand(CLI::App& app, Chosen& chosen);
 void AddSetupCommand(CLI::App& app, Chosen& chosen);
 void AddMountCommand(CLI::App& app, Chosen& chosen);
 void AddUmountCommand(CLI::App& app, Chosen& chosen);

@@ -25,6 +25,7 @@ constexpr char kExitCodes[] =
 // In the order of --help.
 void AddCommands(CLI::App& app, Chosen& chosen) {
   AddServeCommand(app, chosen);
+  AddFsckCommand(app, chosen);
   AddSetupCommand(app, chosen);
   AddMountCommand(app, chosen);
   AddUmountCommand(app, chosen);

@@ -8,6 +8,7 @@
 
 #include "server/blob_store.h"
 #include "server/block_sums.h"
+#include "server/fsck.h"
 #include "server/testing/server_fixture.h"
 
 namespace seamount::server {
@@ -108,6 +109,42 @@ TEST_F(ContentsTest, DamageIsToldAndOnlyWhereItIs) {
   net::HttpRequest request{.url = server_->endpoint() + "/winds/x"};
   request.headers.Add("Authorization", "Bearer " + admin_);
   EXPECT_FALSE(http_->Send(request, {}));
+}
+
+TEST_F(ContentsTest, FsckFindsWhatIsDamagedAndNothingElse) {
+  ASSERT_EQ(Put("winds", "damaged", Pattern(100'000)).status, 200);
+  const fs::path damaged = Blobs()[0];
+  ASSERT_EQ(Put("winds", "small", Pattern(1000)).status, 200);
+  ASSERT_EQ(Put("winds", "whole", Pattern(200'000)).status, 200);
+  ASSERT_EQ(Compose("composed", {"whole", "small", "whole"}).status, 200);
+  std::vector<std::string> faults;
+  const auto check = [&] {
+    faults.clear();
+    return CheckServedFolder(
+        served(), [&](const std::string& fault) { faults.push_back(fault); },
+        [](const FolderCheck&) { return Result<void>(); });
+  };
+  const auto running = check();
+  ASSERT_FALSE(running);
+  EXPECT_EQ(running.error().code(), ErrorCode::kPreconditionFailed);
+  server_.reset();
+  auto found = check();
+  ASSERT_TRUE(found) << found.error().ToString();
+  EXPECT_EQ(found->objects, 4u);
+  EXPECT_EQ(found->bytes, 100'000u + 1000 + 200'000 + 401'000);
+  EXPECT_EQ(found->damaged + found->unknown + found->quarantined + found->unsealed, 0u);
+  Flip(damaged, 70'000);
+  fs::copy_file(damaged, served() + "/blobs/ab/ab" + std::string(30, '0'));
+  found = check();
+  ASSERT_TRUE(found) << found.error().ToString();
+  EXPECT_EQ(found->damaged, 1u);
+  EXPECT_EQ(found->unknown, 1u);
+  ASSERT_EQ(faults.size(), 1u);
+  EXPECT_NE(faults[0].find("winds/damaged"), std::string::npos) << faults[0];
+  fs::remove(served() + "/catalog.db");
+  found = check();
+  ASSERT_FALSE(found);
+  EXPECT_EQ(found.error().code(), ErrorCode::kDataLoss);
 }
 
 TEST_F(ContentsTest, CutOrAbsentContentsAreToldBeforeAnythingIsSent) {
