@@ -1,5 +1,6 @@
-// Where the objects of a bucket are: what the object handlers speak to. There are two kinds: stored buckets (catalog
-// and blobs, stored_bucket.h), and shares (folders of this machine, read-only, share.h).
+// Where the objects of a bucket are: what the object handlers speak to. Stored buckets (catalog and blobs,
+// stored_bucket.h) are one kind; a bucket that is a folder of this machine (BucketRow::is_share) is to be another, and
+// everything above this header already refuses to write to it.
 #pragma once
 
 #include <functional>
