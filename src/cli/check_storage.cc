@@ -172,6 +172,10 @@ void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_writ
   soon.deadline = std::min(context.deadline, std::chrono::steady_clock::now() + kAnswerWithin);
   const auto answered = http->Send({.url = endpoint + "/"}, soon);
   if (!answered) return hear(Found("endpoint", answered.error(), AdviceOnEndpoint(answered.error(), endpoint)));
+  if (answered->status == 400 && answered->body.view().find("speaks TLS") != std::string_view::npos) {
+    return hear(Found("endpoint", base::InvalidArgument(endpoint + " is the address of a port that speaks TLS"),
+                      "write https:// in its address"));
+  }
   hear({.name = "endpoint", .detail = endpoint + " answers"});
   hear(CheckClock(*answered));
   const Check credentials = CheckCredentials(flags, endpoint, *http, context);
