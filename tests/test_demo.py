@@ -53,7 +53,7 @@ def test_the_whole_way(seamount_binary, tmp_path):
     assert result["rmse"]["the model"] < expected["climatology by two harmonics"]
     assert (tmp_path / "winds.png").read_bytes().startswith(b"\x89PNG")
     assert list(tmp_path.iterdir()) == [tmp_path / "winds.png"]
-    assert machines(seamount_binary) == before
+    assert set(machines(seamount_binary)) <= set(before)  # what another run had left may have been cleared
     assert subprocess.run(["ip", "-o", "addr"], capture_output=True, text=True, check=True).stdout == links
 
 
@@ -105,7 +105,7 @@ def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path, point):
     said = demo.interrupt()
     assert demo.process.returncode == 130, said
     assert "interrupted" in said and "Traceback" not in said
-    assert machines(seamount_binary) == before
+    assert set(machines(seamount_binary)) <= set(before)  # what another run had left may have been cleared
     assert list(folder.iterdir()) == []
     assert processes_of_group(demo.process.pid) == []
 
