@@ -37,13 +37,6 @@ std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
   return std::span(buffer).first(bytes);
 }
 
-// Whether two objects of one size and one CRC32C are taken for equal. Not where chunks end with a CRC32C of their own:
-// that of the whole is then the same whatever it holds, and of a shard of such chunks too.
-bool ChecksumTells(const zarr::ArrayMetadata& metadata) {
-  const auto& codecs = metadata.codecs;
-  return !metadata.shard_shape && (codecs.empty() || codecs.back().name != "crc32c");
-}
-
 }  // namespace
 
 Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallContext& context) {
@@ -59,7 +52,7 @@ Result<void> RegionWriter::WriteArray(const std::vector<size_t>& tasks, const Ca
   owned_ = OwnedOf(planned.name, planned.metadata);
   stored_.clear();
   exec::ByteLease stored_lease;
-  if (in_.output.replacing() && ChecksumTells(planned.metadata)) {
+  if (in_.output.replacing()) {
     const uint64_t bytes = owned_.Objects() * sizeof(Stored);
     if (bytes <= Left() / 8) {  // else all is sent
       stored_lease = in_.budget.TryAcquire(bytes);
@@ -94,10 +87,16 @@ Result<void> RegionWriter::ListStored(size_t array, const CallContext& context) 
   return {};
 }
 
-bool RegionWriter::IsStored(const std::string& key, const Bytes& object) const {
+// The listing only says where it is worth looking: of chunks that end in their own CRC32C, that of the whole object is
+// one and the same for all, so what lies there is read.
+Result<bool> RegionWriter::IsStored(const std::string& key, const Bytes& object, const CallContext& context) const {
   if (stored_.empty()) return false;
   const Stored& stored = stored_[owned_.ObjectOf(key).value_or(0)];
-  return stored.known && stored.size_bytes == object.size() && stored.crc32c == base::Crc32c(object.span());
+  if (!stored.known || stored.size_bytes != object.size()) return false;
+  if (stored.crc32c != base::Crc32c(object.span())) return false;
+  auto there = in_.store->Read(key, {}, context);
+  if (!there || !*there) return false;  // then it is written anew
+  return (*there)->data.view() == object.view();
 }
 
 uint64_t RegionWriter::Left() const { return in_.budget.limit() - std::min(in_.budget.limit(), in_.budget.used()); }
@@ -256,10 +255,11 @@ Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Sp
 }
 
 Result<void> RegionWriter::WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,
-                                     const std::shared_ptr<Uploads::Batch>& batch) {
+                                     const std::shared_ptr<Uploads::Batch>& batch, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(Bytes encoded, array.EncodeUnit(elements));
   std::string key = array.UnitKey(unit);
-  if (IsStored(key, encoded)) {
+  SEAMOUNT_TRY_ASSIGN(const bool stored, IsStored(key, encoded, context));
+  if (stored) {
     equal_bytes_ += encoded.size();
     return {};
   }
@@ -280,7 +280,7 @@ Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const Ca
   Index first(rank);
   for (size_t d = 0; d < rank; ++d) first[d] = unit[d] = task.region.origin[d] / unit_shape[d];
   if (task.region.shape == unit_shape) {
-    SEAMOUNT_TRY(WriteUnit(array, unit, region, batch));
+    SEAMOUNT_TRY(WriteUnit(array, unit, region, batch, context));
     Uploads::End(*batch);
     return {};
   }
@@ -290,7 +290,7 @@ Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const Ca
     const nd::Box overlap = nd::Intersection(whole, task.region);
     if (overlap.shape != unit_shape) array.Fill(elements);
     nd::CopyBox(overlap, task.region, region, whole, elements, element);
-    SEAMOUNT_TRY(WriteUnit(array, unit, elements, batch));
+    SEAMOUNT_TRY(WriteUnit(array, unit, elements, batch, context));
     more = false;
     for (size_t d = rank; d-- > 0 && !more;) {
       more = (++unit[d]) * unit_shape[d] < task.region.origin[d] + task.region.shape[d];

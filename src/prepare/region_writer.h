@@ -75,7 +75,7 @@ class RegionWriter {
 
   Result<void> WriteArray(const std::vector<size_t>& tasks, const CallContext& context);
   Result<void> ListStored(size_t array, const CallContext& context);
-  bool IsStored(const std::string& key, const Bytes& object) const;
+  Result<bool> IsStored(const std::string& key, const Bytes& object, const CallContext& context) const;
   Result<void> WriteDirectly(const std::vector<size_t>& tasks, const CallContext& context);
   Result<void> WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context);
   // Those of the group that have a part in the box.
@@ -87,7 +87,7 @@ class RegionWriter {
   Result<RegionReader*> Reader(Worker& worker, size_t array) const;
   Result<void> WriteUnits(const Task& task, Worker& worker, const CallContext& context);
   Result<void> WriteUnit(zarr::Array& array, const nd::Index& unit, std::span<const std::byte> elements,
-                         const std::shared_ptr<Uploads::Batch>& batch);
+                         const std::shared_ptr<Uploads::Batch>& batch, const CallContext& context);
   uint64_t UnitBytes(size_t array) const;
   uint64_t Left() const;  // of the memory
 
