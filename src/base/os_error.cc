@@ -6,8 +6,8 @@
 
 namespace seamount::base {
 
-Error OsError(int error, std::string_view doing, std::string_view path) {
-  std::string message = std::string(doing) + " '" + std::string(path) + "': " + std::strerror(error);
+Error OsError(int error, std::string_view doing) {
+  std::string message = std::string(doing) + ": " + std::strerror(error);
   switch (error) {
     case ENOSPC:
     case EDQUOT:
@@ -30,6 +30,10 @@ Error OsError(int error, std::string_view doing, std::string_view path) {
     case ESTALE: return Unavailable(std::move(message));
     default: return Internal(std::move(message));
   }
+}
+
+Error OsError(int error, std::string_view doing, std::string_view path) {
+  return OsError(error, std::string(doing) + " '" + std::string(path) + "'");
 }
 
 }  // namespace seamount::base

@@ -7,7 +7,9 @@
 
 namespace seamount::base {
 
-// "<doing> '<path>': <what errno says>". Total.
+// "<doing>: <what errno says>". Total.
+Error OsError(int error, std::string_view doing);
+// "<doing> '<path>': <what errno says>".
 Error OsError(int error, std::string_view doing, std::string_view path);
 
 }  // namespace seamount::base

@@ -10,6 +10,8 @@
 #include <filesystem>
 #include <nlohmann/json.hpp>
 
+#include "base/fd.h"
+#include "base/os_error.h"
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/copy_plan.h"
@@ -31,11 +33,11 @@ struct Totals {
 };
 
 // The bytes of standard input in a file without a name, since an upload must know how many there are.
-Result<int> SpoolInput() {
+Result<base::Fd> SpoolInput() {
   const char* folder = std::getenv("TMPDIR");
   const std::string where = folder && *folder ? folder : "/tmp";
-  const int spool = ::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (spool < 0) return base::Internal("keeping standard input in '" + where + "': " + std::strerror(errno));
+  base::Fd spool(::open(where.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!spool) return base::OsError(errno, "keeping standard input in", where);
   std::vector<char> buffer(1 << 20);
   while (true) {
     const ssize_t n = ::read(STDIN_FILENO, buffer.data(), buffer.size());
@@ -43,7 +45,7 @@ Result<int> SpoolInput() {
     if (n < 0) return base::InvalidArgument(std::string("reading standard input: ") + std::strerror(errno));
     if (n == 0) return spool;
     for (ssize_t done = 0; done < n;) {
-      const ssize_t written = ::write(spool, buffer.data() + done, static_cast<size_t>(n - done));
+      const ssize_t written = ::write(spool.get(), buffer.data() + done, static_cast<size_t>(n - done));
       if (written < 0 && errno != EINTR)
         return base::ResourceExhausted("keeping standard input in '" + where + "' ($TMPDIR): " + std::strerror(errno));
       done += std::max<ssize_t>(written, 0);
@@ -131,10 +133,9 @@ class Copier {
 
   Result<void> FromInput(const Place& dest) {
     SEAMOUNT_TRY_ASSIGN(Store* const to, StoreOf(dest));
-    SEAMOUNT_TRY_ASSIGN(const int spool, SpoolInput());
-    const auto size = static_cast<uint64_t>(::lseek(spool, 0, SEEK_END));
-    const auto written = to->Write(dest.path, store::FileSource(spool, 0, size), {}, context_);
-    ::close(spool);
+    SEAMOUNT_TRY_ASSIGN(const base::Fd spool, SpoolInput());
+    const auto size = static_cast<uint64_t>(::lseek(spool.get(), 0, SEEK_END));
+    const auto written = to->Write(dest.path, store::FileSource(spool.get(), 0, size), {}, context_);
     if (!written) return written.error();
     ++totals_.copied;
     totals_.bytes += size;

@@ -11,28 +11,23 @@
 #include <mutex>
 
 #include "base/checksum.h"
+#include "base/fd.h"
+#include "base/os_error.h"
 #include "exec/thread_pool.h"
 
 namespace seamount::cli {
 namespace {
 
+using base::Fd;
+
 constexpr uint64_t kPart = 8ULL << 20;
 constexpr int kThreads = 16;
 
 Error FileError(const std::string& doing, int error) {
-  const std::string message = doing + ": " + std::strerror(error);
-  switch (error) {
-    case ENOENT:
-    case ENOTDIR: return base::NotFound(message);
-    case EACCES:
-    case EPERM:
-    case EROFS: return base::PermissionDenied(message);
-    case EEXIST:
-    case EISDIR: return base::PreconditionFailed(message);
-    case ENOSPC:
-    case EDQUOT: return base::ResourceExhausted(message);
-    default: return base::Internal(message);
-  }
+  Error said = base::OsError(error, doing);
+  if (error == ENOTDIR) return base::NotFound(said.message());
+  if (error == EEXIST || error == EISDIR) return base::PreconditionFailed(said.message());
+  return said;
 }
 
 // The process's umask, which can only be read by setting it: once, before there is a second thread.
@@ -45,19 +40,6 @@ mode_t Mask() {
   return mask;
 }
 
-class File {
- public:
-  explicit File(int fd) : fd_(fd) {}
-  File(const File&) = delete;
-  ~File() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
-
 // A file that takes its name when it is whole.
 class NewFile {
  public:
@@ -66,9 +48,7 @@ class NewFile {
     left_ = parts_.size();
   }
   ~NewFile() {
-    if (fd_ < 0) return;
-    ::close(fd_);
-    if (!whole_) ::unlink(temporary_.c_str());
+    if (fd_ && !whole_) ::unlink(temporary_.c_str());
   }
   NewFile(const NewFile&) = delete;
 
@@ -93,18 +73,18 @@ class NewFile {
  private:
   Result<void> Open() {
     std::scoped_lock lock(mutex_);
-    if (fd_ >= 0) return {};
+    if (fd_) return {};
     temporary_ = path_ + ".seamount-XXXXXX";
-    fd_ = ::mkostemp(temporary_.data(), O_CLOEXEC);
-    if (fd_ < 0) return FileError("making a file beside '" + path_ + "'", errno);
-    if (::fchmod(fd_, 0666 & ~Mask()) != 0) return FileError("setting the mode of '" + path_ + "'", errno);
+    fd_ = Fd(::mkostemp(temporary_.data(), O_CLOEXEC));
+    if (!fd_) return FileError("making a file beside '" + path_ + "'", errno);
+    if (::fchmod(fd_.get(), 0666 & ~Mask()) != 0) return FileError("setting the mode of '" + path_ + "'", errno);
     return {};
   }
 
   Result<void> Put(uint64_t offset, const Bytes& data) {
     std::span<const std::byte> left = data.span();
     while (!left.empty()) {
-      const ssize_t n = ::pwrite(fd_, left.data(), left.size(), static_cast<off_t>(offset));
+      const ssize_t n = ::pwrite(fd_.get(), left.data(), left.size(), static_cast<off_t>(offset));
       if (n < 0 && errno == EINTR) continue;
       if (n < 0) return FileError("writing '" + path_ + "'", errno);
       left = left.subspan(static_cast<size_t>(n));
@@ -121,7 +101,7 @@ class NewFile {
     }
     if (object_.size_bytes > 0 && object_.crc32c && *object_.crc32c != crc)
       return base::DataLoss("object '" + object_.key + "': its content does not have its checksum");
-    if (::fsync(fd_) != 0) return FileError("writing '" + path_ + "'", errno);
+    if (::fsync(fd_.get()) != 0) return FileError("writing '" + path_ + "'", errno);
     if (::rename(temporary_.c_str(), path_.c_str()) != 0) return FileError("naming '" + path_ + "'", errno);
     whole_ = true;
     return {};
@@ -131,7 +111,7 @@ class NewFile {
   const std::string path_;
   std::mutex mutex_;
   std::string temporary_;
-  int fd_ = -1;
+  Fd fd_;
   bool whole_ = false;
   std::vector<uint32_t> parts_;  // their checksums
   std::atomic<size_t> left_;
@@ -180,11 +160,11 @@ class ObjectSource final : public store::ByteSource {
 };
 
 Result<void> UploadOne(Store& store, const Upload& upload, const Moved& moved, const CallContext& context) {
-  const File file(::open(upload.path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.fd() < 0) return FileError("reading '" + upload.path + "'", errno);
+  const Fd file(::open(upload.path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return FileError("reading '" + upload.path + "'", errno);
   struct stat status {};
-  if (::fstat(file.fd(), &status) != 0) return FileError("reading '" + upload.path + "'", errno);
-  const store::FileSource content(file.fd(), 0, static_cast<uint64_t>(status.st_size));
+  if (::fstat(file.get(), &status) != 0) return FileError("reading '" + upload.path + "'", errno);
+  const store::FileSource content(file.get(), 0, static_cast<uint64_t>(status.st_size));
   const auto written = store.Write(upload.key, HeardSource(content, moved), {}, context);
   if (!written) return written.error();
   return {};
@@ -272,13 +252,13 @@ Result<void> Stream(Store& store, const store::ObjectInfo& object, const store::
 }
 
 Result<uint32_t> ChecksumOfFile(const std::string& path, const CallContext& context) {
-  const File file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (file.fd() < 0) return FileError("reading '" + path + "'", errno);
+  const Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) return FileError("reading '" + path + "'", errno);
   std::vector<std::byte> buffer(1 << 20);
   uint32_t crc = 0;
   while (true) {
     SEAMOUNT_TRY(store::CheckContext(context));
-    const ssize_t n = ::read(file.fd(), buffer.data(), buffer.size());
+    const ssize_t n = ::read(file.get(), buffer.data(), buffer.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return FileError("reading '" + path + "'", errno);
     if (n == 0) return crc;

@@ -36,37 +36,34 @@ Result<std::unique_ptr<MountRecord>> MountRecord::Create(const std::string& path
   std::filesystem::create_directories(RunFolder(), error);
   if (!error) chmod(RunFolder().c_str(), 0700);
   const std::string file = FileFor(path);
-  const int fd = open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return base::PermissionDenied("making '" + file + "': " + std::strerror(errno));
-  if (flock(fd, LOCK_EX | LOCK_NB) != 0) {
-    close(fd);
+  base::Fd fd(open(file.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return base::PermissionDenied("making '" + file + "': " + std::strerror(errno));
+  if (flock(fd.get(), LOCK_EX | LOCK_NB) != 0) {
     return base::PreconditionFailed("'" + path +
                                     "' is still being unmounted by another process (it is uploading; "
                                     "'seamount umount " +
                                     path + "' waits for it)");
   }
-  if (ftruncate(fd, 0) != 0) { /* an old message would be read again: harmless */
+  if (ftruncate(fd.get(), 0) != 0) { /* an old message would be read again: harmless */
   }
-  return std::unique_ptr<MountRecord>(new MountRecord(fd, file));
+  return std::unique_ptr<MountRecord>(new MountRecord(std::move(fd), file));
 }
 
 void MountRecord::Fail(const std::string& message) {
-  failed_ = write(fd_, message.data(), message.size()) == static_cast<ssize_t>(message.size());
+  failed_ = write(fd_.get(), message.data(), message.size()) == static_cast<ssize_t>(message.size());
 }
 
 MountRecord::~MountRecord() {
   if (!failed_) unlink(file_.c_str());
-  close(fd_);
 }
 
 std::optional<std::string> WaitForMountEnd(const std::string& path) {
   const std::string file = FileFor(path);
-  const int fd = open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return std::nullopt;
-  while (flock(fd, LOCK_SH) != 0 && errno == EINTR) {}
+  const base::Fd fd(open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  if (!fd) return std::nullopt;
+  while (flock(fd.get(), LOCK_SH) != 0 && errno == EINTR) {}
   std::string message(4096, '\0');
-  const ssize_t got = read(fd, message.data(), message.size());
-  close(fd);
+  const ssize_t got = read(fd.get(), message.data(), message.size());
   unlink(file.c_str());
   if (got <= 0) return std::nullopt;
   message.resize(static_cast<size_t>(got));

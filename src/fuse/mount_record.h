@@ -5,7 +5,9 @@
 #include <memory>
 #include <optional>
 #include <string>
+#include <utility>
 
+#include "base/fd.h"
 #include "base/result.h"
 
 namespace seamount::fuse {
@@ -22,8 +24,8 @@ class MountRecord {
   void Fail(const std::string& message);
 
  private:
-  MountRecord(int fd, std::string file) : fd_(fd), file_(std::move(file)) {}
-  int fd_;
+  MountRecord(base::Fd fd, std::string file) : fd_(std::move(fd)), file_(std::move(file)) {}
+  base::Fd fd_;
   std::string file_;
   bool failed_ = false;
 };

@@ -13,6 +13,7 @@
 #include <span>
 
 #include "base/checksum.h"
+#include "base/fd.h"
 #include "prepare/spill.h"
 
 namespace seamount::prepare {
@@ -130,11 +131,8 @@ bool WritePart(int fd, uint64_t layout, const KeptSums::Vectors& from) {
 
 bool KeptSums::Read(uint64_t part, uint64_t layout, const Vectors& into) const {
   if (folder_.empty()) return false;
-  const int fd = ::open(PathOf(part).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (fd < 0) return false;
-  const bool good = ReadPart(fd, layout, into);
-  ::close(fd);
-  return good;
+  const base::Fd fd(::open(PathOf(part).c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+  return fd && ReadPart(fd.get(), layout, into);
 }
 
 void KeptSums::Write(uint64_t part, uint64_t layout, const Vectors& from) const {
@@ -146,10 +144,10 @@ void KeptSums::Write(uint64_t part, uint64_t layout, const Vectors& from) const 
   if (bytes > static_cast<uint64_t>(disk.f_bavail) * disk.f_frsize / 4) return;  // others need room too
   const std::string path = PathOf(part);
   const std::string fresh = path + ".new";
-  const int fd = ::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600);
-  if (fd < 0) return;
-  const bool written = WritePart(fd, layout, from);
-  ::close(fd);
+  base::Fd fd(::open(fresh.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (!fd) return;
+  const bool written = WritePart(fd.get(), layout, from);
+  fd.Close();
   if (!written || ::rename(fresh.c_str(), path.c_str()) != 0) ::unlink(fresh.c_str());
 }
 

@@ -6,22 +6,15 @@
 
 #include <cerrno>
 #include <cstdlib>
-#include <cstring>
 #include <utility>
+
+#include "base/os_error.h"
 
 namespace seamount::prepare {
 
-Spill::Spill(int fd, std::string directory) : fd_(fd), directory_(std::move(directory)) {}
-Spill::Spill(Spill&& other) noexcept : fd_(std::exchange(other.fd_, -1)), directory_(std::move(other.directory_)) {}
-Spill::~Spill() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
 Error Spill::Failed(const char* what) const {
-  const std::string message = std::string(what) + " the spill file in " + directory_ + ": " + std::strerror(errno) +
-                              " (--spill names another folder)";
-  return errno == ENOSPC || errno == EDQUOT || errno == EFBIG ? base::ResourceExhausted(message)
-                                                              : base::Unavailable(message);
+  const Error error = base::OsError(errno, std::string(what) + " the spill file in", directory_);
+  return {error.code(), error.message() + " (--spill names another folder)"};
 }
 
 std::string SpillDirectory(const std::string& chosen) {
@@ -32,26 +25,26 @@ std::string SpillDirectory(const std::string& chosen) {
 
 Result<Spill> Spill::Make(const std::string& directory) {
   std::string chosen = SpillDirectory(directory);
-  int fd = ::open(chosen.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
-  if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {  // not every file system can
+  base::Fd fd(::open(chosen.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!fd && (errno == EOPNOTSUPP || errno == EISDIR || errno == EINVAL)) {  // not every file system can
     std::string name = chosen + "/seamount-spill-XXXXXX";
-    fd = ::mkostemp(name.data(), O_CLOEXEC);
-    if (fd >= 0) ::unlink(name.c_str());
+    fd = base::Fd(::mkostemp(name.data(), O_CLOEXEC));
+    if (fd) ::unlink(name.c_str());
   }
-  Spill spill(fd, std::move(chosen));
-  if (fd < 0) return spill.Failed("making");
+  Spill spill(std::move(fd), std::move(chosen));
+  if (!spill.fd_) return spill.Failed("making");
   return spill;
 }
 
 Result<uint64_t> Spill::Room() const {
   struct statvfs info = {};
-  if (::fstatvfs(fd_, &info) != 0) return Failed("measuring the room for");
+  if (::fstatvfs(fd_.get(), &info) != 0) return Failed("measuring the room for");
   return static_cast<uint64_t>(info.f_bavail) * info.f_frsize / 2;
 }
 
 Result<void> Spill::Write(uint64_t offset, std::span<const std::byte> from) const {
   while (!from.empty()) {
-    const ssize_t n = ::pwrite(fd_, from.data(), from.size(), static_cast<off_t>(offset));
+    const ssize_t n = ::pwrite(fd_.get(), from.data(), from.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return Failed("writing");
     offset += static_cast<uint64_t>(n);
@@ -62,7 +55,7 @@ Result<void> Spill::Write(uint64_t offset, std::span<const std::byte> from) cons
 
 Result<void> Spill::Read(uint64_t offset, std::span<std::byte> into) const {
   while (!into.empty()) {
-    const ssize_t n = ::pread(fd_, into.data(), into.size(), static_cast<off_t>(offset));
+    const ssize_t n = ::pread(fd_.get(), into.data(), into.size(), static_cast<off_t>(offset));
     if (n < 0 && errno == EINTR) continue;
     if (n == 0) errno = EIO;
     if (n <= 0) return Failed("reading");

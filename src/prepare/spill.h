@@ -5,7 +5,9 @@
 #include <cstdint>
 #include <span>
 #include <string>
+#include <utility>
 
+#include "base/fd.h"
 #include "base/result.h"
 
 namespace seamount::prepare {
@@ -18,9 +20,6 @@ std::string SpillDirectory(const std::string& chosen);
 class Spill {
  public:
   static Result<Spill> Make(const std::string& directory);
-  Spill(Spill&& other) noexcept;
-  Spill& operator=(Spill&&) = delete;
-  ~Spill();
 
   // What may be written: half of the free space, so that others still find some.
   Result<uint64_t> Room() const;
@@ -29,9 +28,9 @@ class Spill {
   Result<void> Read(uint64_t offset, std::span<std::byte> into) const;
 
  private:
-  Spill(int fd, std::string directory);
+  Spill(base::Fd fd, std::string directory) : fd_(std::move(fd)), directory_(std::move(directory)) {}
   Error Failed(const char* what) const;
-  int fd_;
+  base::Fd fd_;
   std::string directory_;
 };
 

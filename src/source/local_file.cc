@@ -7,46 +7,36 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <cstring>
 #include <list>
 #include <mutex>
 #include <unordered_map>
+#include <utility>
+
+#include "base/fd.h"
+#include "base/os_error.h"
 
 namespace seamount::source {
 namespace {
 
-class Descriptor {
- public:
-  explicit Descriptor(int fd) : fd_(fd) {}
-  Descriptor(const Descriptor&) = delete;
-  Descriptor& operator=(const Descriptor&) = delete;
-  ~Descriptor() { ::close(fd_); }
-  int fd() const { return fd_; }
-
- private:
-  const int fd_;
-};
-using Held = std::shared_ptr<const Descriptor>;
+using base::Fd;
+using Held = std::shared_ptr<const Fd>;
 
 Error OpenError(const std::string& path, int number) {
-  const std::string reason = "opening " + path + ": " + std::strerror(number);
-  if (number == ENOENT || number == ENOTDIR) return base::NotFound(reason);
-  if (number == EACCES || number == EPERM) return base::PermissionDenied(reason);
-  if (number == EMFILE || number == ENFILE) {
-    return base::ResourceExhausted(reason + " (raise the limit: ulimit -n 4096; or stop what holds so many)");
-  }
-  return base::Unavailable(reason);
+  const Error error = base::OsError(number, "opening " + path);
+  if (number == ENOTDIR) return base::NotFound(error.message());
+  if (number != EMFILE && number != ENFILE) return error;
+  return base::ResourceExhausted(error.message() + " (raise the limit: ulimit -n 4096; or stop what holds so many)");
 }
 
 Result<Held> OpenDescriptor(const std::string& path) {
-  const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
-  if (fd < 0) return OpenError(path, errno);
-  return Held(std::make_shared<Descriptor>(fd));
+  Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!fd) return OpenError(path, errno);
+  return Held(std::make_shared<Fd>(std::move(fd)));
 }
 
-Result<FileIdentity> Identify(const Descriptor& file, const std::string& path) {
+Result<FileIdentity> Identify(const Fd& file, const std::string& path) {
   struct stat info = {};
-  if (::fstat(file.fd(), &info) != 0) return base::Unavailable("reading " + path + ": " + std::strerror(errno));
+  if (::fstat(file.get(), &info) != 0) return base::OsError(errno, "reading " + path);
   if (!S_ISREG(info.st_mode)) return base::InvalidArgument("reading " + path + ": it is not a regular file");
   FileIdentity identity;
   identity.path = path;
@@ -131,7 +121,7 @@ Result<std::shared_ptr<const LocalFile>> LocalFile::Open(const std::string& path
 
 Result<void> LocalFile::ReadAt(uint64_t offset, std::span<std::byte> into) const {
   SEAMOUNT_TRY_ASSIGN(const Held held, Pool().Get(identity_));
-  return store::FileSource(held->fd(), 0, identity_.size_bytes).ReadAt(offset, into);
+  return store::FileSource(held->get(), 0, identity_.size_bytes).ReadAt(offset, into);
 }
 
 Result<void> CheckUnchanged(const FileIdentity& file) {

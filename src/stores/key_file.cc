@@ -21,14 +21,13 @@ bool IsEmptyAndPrivate(int fd) {
 }  // namespace
 
 Result<NewKeyFile> NewKeyFile::Make(const std::string& path) {
-  const int made = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-  if (made >= 0) return NewKeyFile(path, made);
+  base::Fd made(::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (made) return NewKeyFile(path, std::move(made));
   const int reason = errno;
   const std::string name = "key file '" + path + "'";
   if (reason == EEXIST) {
-    const int left = ::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-    if (left >= 0 && IsEmptyAndPrivate(left)) return NewKeyFile(path, left);
-    if (left >= 0) ::close(left);
+    base::Fd left(::open(path.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+    if (left && IsEmptyAndPrivate(left.get())) return NewKeyFile(path, std::move(left));
   }
   if (reason == ENOENT || reason == ENOTDIR) {
     const std::string folder = std::filesystem::path(path).parent_path();
@@ -37,15 +36,8 @@ Result<NewKeyFile> NewKeyFile::Make(const std::string& path) {
   return base::InvalidArgument(name + ": " + std::strerror(reason));
 }
 
-NewKeyFile::NewKeyFile(std::string path, int fd) : path_(std::move(path)), fd_(fd) {}
-
-NewKeyFile::NewKeyFile(NewKeyFile&& other) noexcept
-    : path_(std::move(other.path_)), fd_(std::exchange(other.fd_, -1)), kept_(other.kept_) {}
-
 NewKeyFile::~NewKeyFile() {
-  if (fd_ < 0) return;
-  ::close(fd_);
-  if (!kept_) ::unlink(path_.c_str());
+  if (fd_ && !kept_) ::unlink(path_.c_str());
 }
 
 Result<void> NewKeyFile::Write(const auth::Secret& content) {
@@ -55,12 +47,12 @@ Result<void> NewKeyFile::Write(const auth::Secret& content) {
   };
   std::string_view left = content.Reveal();
   while (!left.empty()) {
-    const ssize_t n = ::write(fd_, left.data(), left.size());
+    const ssize_t n = ::write(fd_.get(), left.data(), left.size());
     if (n < 0 && errno == EINTR) continue;
     if (n < 0) return failed();
     left.remove_prefix(static_cast<size_t>(n));
   }
-  if (::fsync(fd_) != 0) return failed();
+  if (::fsync(fd_.get()) != 0) return failed();
   kept_ = true;
   return {};
 }

@@ -3,8 +3,10 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "auth/token_source.h"
+#include "base/fd.h"
 #include "base/result.h"
 
 namespace seamount::stores {
@@ -14,16 +16,16 @@ class NewKeyFile {
   // Never replaces anything; an empty file, as a run that was broken off leaves it, is taken. InvalidArgument says why
   // the file cannot be made.
   static Result<NewKeyFile> Make(const std::string& path);
-  NewKeyFile(NewKeyFile&& other) noexcept;
+  NewKeyFile(NewKeyFile&&) = default;
   NewKeyFile& operator=(NewKeyFile&&) = delete;
   ~NewKeyFile();
   // Durable when it returns.
   Result<void> Write(const auth::Secret& content);
 
  private:
-  NewKeyFile(std::string path, int fd);
+  NewKeyFile(std::string path, base::Fd fd) : path_(std::move(path)), fd_(std::move(fd)) {}
   std::string path_;
-  int fd_;
+  base::Fd fd_;
   bool kept_ = false;
 };
 

@@ -8,7 +8,8 @@
 #include <string_view>
 
 #include "base/clock.h"
-#include "cloud/local/fd.h"
+#include "base/fd.h"
+#include "base/os_error.h"
 
 namespace seamount::cloud::local {
 namespace {
@@ -29,8 +30,8 @@ bool HasWord(const std::string& path, std::string_view word) {
 }
 
 Result<void> WriteValue(const std::string& path, const std::string& value) {
-  const Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
-  if (!file || write(file.get(), value.data(), value.size()) < 0) return SystemError("writing " + path);
+  const base::Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  if (!file || write(file.get(), value.data(), value.size()) < 0) return base::OsError(errno, "writing " + path);
   return {};
 }
 
@@ -50,7 +51,7 @@ Result<Controller> FindController(const std::string& root) {
 Result<std::string> Make(const std::string& name, uint64_t bytes, const std::string& control_groups) {
   SEAMOUNT_TRY_ASSIGN(const Controller controller, FindController(control_groups));
   const std::string directory = controller.directory + "/" + name;
-  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return SystemError("making " + directory);
+  if (mkdir(directory.c_str(), 0755) != 0 && errno != EEXIST) return base::OsError(errno, "making " + directory);
   if (const auto limited = WriteValue(directory + "/" + controller.limit, std::to_string(bytes)); !limited) {
     RemoveControlGroup(directory);
     return limited.error();

@@ -12,6 +12,7 @@
 #include <cstring>
 #include <initializer_list>
 
+#include "base/os_error.h"
 #include "cloud/local/capabilities.h"
 #include "cloud/local/control_group.h"
 #include "cloud/local/machine.h"
@@ -25,22 +26,22 @@ using Clock = std::chrono::steady_clock;
 constexpr std::chrono::seconds kGrace(10);  // for processes to end on Stop: a mount flushes what was written
 
 struct Pipe {
-  Fd read, write;
+  base::Fd read, write;
 };
 
 Result<Pipe> MakePipe() {
   int ends[2];
-  if (pipe2(ends, O_CLOEXEC) != 0) return SystemError("making a pipe");
-  return Pipe{Fd(ends[0]), Fd(ends[1])};
+  if (pipe2(ends, O_CLOEXEC) != 0) return base::OsError(errno, "making a pipe");
+  return Pipe{base::Fd(ends[0]), base::Fd(ends[1])};
 }
 
 // Code and message in one record; PIPE_BUF keeps it whole.
-void Tell(const Fd& pipe, const Error& error) {
+void Tell(const base::Fd& pipe, const Error& error) {
   const std::string text = static_cast<char>('A' + static_cast<int>(error.code())) + error.message().substr(0, 2000);
   [[maybe_unused]] const ssize_t written = write(pipe.get(), text.data(), text.size());
 }
 
-Result<void> Hear(const Fd& pipe) {
+Result<void> Hear(const base::Fd& pipe) {
   std::string text;
   char part[2048];
   ssize_t n = 0;
@@ -91,7 +92,7 @@ void ForgetEnvironment() {
 
 // Keeps what must live as long as the machine; everything else that was inherited is closed.
 void KeepOnly(std::initializer_list<int> kept) {
-  const Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
+  const base::Fd null(open("/dev/null", O_RDWR | O_CLOEXEC));
   for (int fd = 0; fd <= 2; ++fd) dup2(null.get(), fd);
   const int limit = static_cast<int>(sysconf(_SC_OPEN_MAX));
   constexpr int kMostDescriptors = 65536;  // what a command line could have inherited at all
@@ -100,8 +101,8 @@ void KeepOnly(std::initializer_list<int> kept) {
   }
 }
 
-[[noreturn]] void Init(const MachineSpec& spec, const MachineRecord& record, const std::string& staging, const Fd& gate,
-                       const Fd& lock, const Fd& recorded, const Fd& pipe) {
+[[noreturn]] void Init(const MachineSpec& spec, const MachineRecord& record, const std::string& staging,
+                       const base::Fd& gate, const base::Fd& lock, const base::Fd& recorded, const base::Fd& pipe) {
   const auto end_of_life = Clock::now() + spec.lifetime;
   sigset_t all;
   sigfillset(&all);
@@ -113,8 +114,8 @@ void KeepOnly(std::initializer_list<int> kept) {
   if (read(recorded.get(), &word, 1) != 1) _exit(1);
   const auto ready = [&]() -> Result<void> {
     if (!record.control_group.empty()) SEAMOUNT_TRY(JoinControlGroup(record.control_group));
-    if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) != 0) return SystemError("making namespaces");
-    if (sethostname(spec.name.c_str(), spec.name.size()) != 0) return SystemError("setting the host name");
+    if (unshare(CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC) != 0) return base::OsError(errno, "making namespaces");
+    if (sethostname(spec.name.c_str(), spec.name.size()) != 0) return base::OsError(errno, "setting the host name");
     SEAMOUNT_TRY(EnterNewRoot(spec, staging));
     DropCapabilities();
     return {};
@@ -130,21 +131,21 @@ void KeepOnly(std::initializer_list<int> kept) {
 }
 
 [[noreturn]] void Make(const MachineSpec& spec, const Endpoint* server, const StateDirectory& state,
-                       const std::string& staging, const Fd& lock, MachineRecord record, const Fd& pipe) {
+                       const std::string& staging, const base::Fd& lock, MachineRecord record, const base::Fd& pipe) {
   setsid();
   const auto made = [&]() -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const MachineNetwork network, MakeNetwork(record.slot, server));
-    if (unshare(CLONE_NEWPID) != 0) return SystemError("making a process namespace");
+    if (unshare(CLONE_NEWPID) != 0) return base::OsError(errno, "making a process namespace");
     SEAMOUNT_TRY_ASSIGN(auto recorded, MakePipe());
     const pid_t init = fork();
-    if (init < 0) return SystemError("fork");
+    if (init < 0) return base::OsError(errno, "fork");
     if (init == 0) {
       recorded.write.Close();
       Init(spec, record, staging, network.gate, lock, recorded.read, pipe);
     }
     record.init_pid = init;
     SEAMOUNT_TRY(state.Save(record));
-    if (write(recorded.write.get(), "r", 1) != 1) return SystemError("telling the machine's first process");
+    if (write(recorded.write.get(), "r", 1) != 1) return base::OsError(errno, "telling the machine's first process");
     return {};
   }();
   if (!made) Tell(pipe, made.error());
@@ -154,10 +155,10 @@ void KeepOnly(std::initializer_list<int> kept) {
 }  // namespace
 
 Result<void> StartInit(const MachineSpec& spec, const Endpoint* server, const StateDirectory& state,
-                       const std::string& staging, Fd lock, MachineRecord& record) {
+                       const std::string& staging, base::Fd lock, MachineRecord& record) {
   SEAMOUNT_TRY_ASSIGN(Pipe pipe, MakePipe());
   const pid_t maker = fork();
-  if (maker < 0) return SystemError("fork");
+  if (maker < 0) return base::OsError(errno, "fork");
   if (maker == 0) Make(spec, server, state, staging, lock, record, pipe.write);
   pipe.write.Close();
   lock.Close();

@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <set>
 
+#include "base/os_error.h"
 #include "cloud/local/control_group.h"
 #include "cloud/local/machine.h"
 
@@ -46,9 +47,9 @@ class LocalCloud final : public Cloud {
     if (!spec.server.empty()) {
       SEAMOUNT_TRY_ASSIGN(server, ParseServer(spec.server));
     }
-    SEAMOUNT_TRY_ASSIGN(const Fd all, state_.LockAll(context));
+    SEAMOUNT_TRY_ASSIGN(const base::Fd all, state_.LockAll(context));
     SEAMOUNT_TRY_ASSIGN(const auto machines, state_.List());
-    SEAMOUNT_TRY_ASSIGN(Fd lock, state_.Claim(spec.name));
+    SEAMOUNT_TRY_ASSIGN(base::Fd lock, state_.Claim(spec.name));
     MachineRecord record;
     const base::SystemTime now = base::RealClock().WallNow();
     record.info = {.name = spec.name, .started = now, .ends = now + spec.lifetime, .server = spec.server};
@@ -80,7 +81,7 @@ class LocalCloud final : public Cloud {
     if (record.info.state == MachineState::kStarting) {
       return base::Unavailable("machine '" + name + "' is starting: try again in a moment");
     }
-    SEAMOUNT_TRY_ASSIGN(const Fd init, OpenInit(record));
+    SEAMOUNT_TRY_ASSIGN(const base::Fd init, OpenInit(record));
     if (!init) return HasEnded(record.info);
     return RunInside(record, init, options, context);
   }
@@ -115,7 +116,7 @@ class LocalCloud final : public Cloud {
       SEAMOUNT_TRY_ASSIGN(record.control_group, MakeControlGroup(group, spec.memory_bytes));
     }
     const std::string staging = StagingOf(spec.name);
-    if (mkdir(staging.c_str(), 0700) != 0 && errno != EEXIST) return SystemError("making " + staging);
+    if (mkdir(staging.c_str(), 0700) != 0 && errno != EEXIST) return base::OsError(errno, "making " + staging);
     return {};
   }
 
@@ -127,7 +128,7 @@ class LocalCloud final : public Cloud {
 
   Result<void> End(const std::string& name, int signal, int timeout_ms, const CallContext& context) {
     SEAMOUNT_TRY(CheckMachineName(name));
-    SEAMOUNT_TRY_ASSIGN(const Fd all, state_.LockAll(context));
+    SEAMOUNT_TRY_ASSIGN(const base::Fd all, state_.LockAll(context));
     SEAMOUNT_TRY_ASSIGN(const MachineRecord record, state_.Find(name));
     if (record.info.state == MachineState::kRunning) {
       SEAMOUNT_TRY(EndInit(record, signal, timeout_ms));
@@ -144,22 +145,22 @@ class LocalCloud final : public Cloud {
   }
 
   // The machine's first process; no descriptor when it has ended.
-  Result<Fd> OpenInit(const MachineRecord& record) const {
-    Fd init(static_cast<int>(syscall(SYS_pidfd_open, record.init_pid, 0)));
-    if (!init && errno == ESRCH) return Fd();
-    if (!init) return SystemError("opening the first process of machine '" + record.info.name + "'");
+  Result<base::Fd> OpenInit(const MachineRecord& record) const {
+    base::Fd init(static_cast<int>(syscall(SYS_pidfd_open, record.init_pid, 0)));
+    if (!init && errno == ESRCH) return base::Fd();
+    if (!init) return base::OsError(errno, "opening the first process of machine '" + record.info.name + "'");
     // It may have ended since the record was read, and its number have gone to another process.
     SEAMOUNT_TRY_ASSIGN(const MachineRecord still, state_.Find(record.info.name));
     const bool same = still.info.state == MachineState::kRunning && still.init_pid == record.init_pid;
-    return same ? std::move(init) : Fd();
+    return same ? std::move(init) : base::Fd();
   }
 
   Result<void> EndInit(const MachineRecord& record, int signal, int timeout_ms) const {
-    SEAMOUNT_TRY_ASSIGN(const Fd init, OpenInit(record));
+    SEAMOUNT_TRY_ASSIGN(const base::Fd init, OpenInit(record));
     if (!init) return {};
     for (const int sent : {signal, SIGKILL}) {
       if (syscall(SYS_pidfd_send_signal, init.get(), sent, nullptr, 0) != 0 && errno != ESRCH) {
-        return SystemError("ending machine '" + record.info.name + "'");
+        return base::OsError(errno, "ending machine '" + record.info.name + "'");
       }
       pollfd ended = {init.get(), POLLIN, 0};
       if (poll(&ended, 1, timeout_ms) == 1) return {};

@@ -8,6 +8,7 @@
 
 #include <charconv>
 
+#include "base/os_error.h"
 #include "cloud/local/program.h"
 
 namespace seamount::cloud::local {
@@ -26,27 +27,27 @@ std::string HardwareAddress(int slot, int end) {
   return text;
 }
 
-Result<Fd> OpenOwnNamespace() {
-  Fd ns(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
-  if (!ns) return SystemError("opening /proc/self/ns/net");
+Result<base::Fd> OpenOwnNamespace() {
+  base::Fd ns(open("/proc/self/ns/net", O_RDONLY | O_CLOEXEC));
+  if (!ns) return base::OsError(errno, "opening /proc/self/ns/net");
   return ns;
 }
 
-Result<Fd> NewNamespace() {
-  if (unshare(CLONE_NEWNET) != 0) return SystemError("making a network namespace");
+Result<base::Fd> NewNamespace() {
+  if (unshare(CLONE_NEWNET) != 0) return base::OsError(errno, "making a network namespace");
   return OpenOwnNamespace();
 }
 
 // Settings of the namespace that the process is in. IPv6 may be missing from the kernel.
 Result<void> Set(const std::string& key, const std::string& value) {
   const std::string path = "/proc/sys/net/" + key;
-  const Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
+  const base::Fd file(open(path.c_str(), O_WRONLY | O_CLOEXEC));
   if (!file && errno == ENOENT) return {};
-  if (!file || write(file.get(), value.data(), value.size()) < 0) return SystemError("setting " + path);
+  if (!file || write(file.get(), value.data(), value.size()) < 0) return base::OsError(errno, "setting " + path);
   return {};
 }
 
-Result<void> Ip(const std::string& batch, const Fd& ns) {
+Result<void> Ip(const std::string& batch, const base::Fd& ns) {
   const auto done = RunProgram({"ip", "-batch", "-"}, batch, ns.get());
   if (!done && done.error().code() == ErrorCode::kNotFound) {
     return base::NotFound("program 'ip' is not installed: apt-get install iproute2");
@@ -62,7 +63,8 @@ std::string Neighbour(const std::string& address, const std::string& hardware, c
 }
 
 // The four ends: .2 machine, .1 gate towards it, .6 gate towards the host, .5 host.
-Result<void> Join(int slot, const Endpoint& server, const Fd& host, const Fd& gate, const Fd& machine) {
+Result<void> Join(int slot, const Endpoint& server, const base::Fd& host, const base::Fd& gate,
+                  const base::Fd& machine) {
   const std::string self = "/proc/" + std::to_string(getpid()) + "/fd/";
   const std::string host_device = HostDevice(slot);
   SEAMOUNT_TRY(Ip("link add eth0 address " + HardwareAddress(slot, 2) + " type veth peer name machine address " +
@@ -138,7 +140,7 @@ std::string MachineAddress(int slot) { return Address(slot, 2); }
 
 Result<MachineNetwork> MakeNetwork(int slot, const Endpoint* server) {
   MachineNetwork network;
-  SEAMOUNT_TRY_ASSIGN(const Fd host, OpenOwnNamespace());
+  SEAMOUNT_TRY_ASSIGN(const base::Fd host, OpenOwnNamespace());
   if (server) {
     SEAMOUNT_TRY_ASSIGN(network.gate, NewNamespace());
     SEAMOUNT_TRY(Set("ipv6/conf/all/disable_ipv6", "1"));

@@ -11,8 +11,8 @@
 #include <cstdint>
 #include <string>
 
+#include "base/fd.h"
 #include "base/result.h"
-#include "cloud/local/fd.h"
 
 namespace seamount::cloud::local {
 
@@ -31,8 +31,8 @@ Result<Endpoint> ParseServer(const std::string& server);
 std::string MachineAddress(int slot);
 
 struct MachineNetwork {
-  Fd machine;  // its network namespace
-  Fd gate;     // held open by the machine's init; empty without network
+  base::Fd machine;  // its network namespace
+  base::Fd gate;     // held open by the machine's init; empty without network
 };
 // Makes the namespaces and joins them. Must be called by a single-threaded process, whose network namespace afterwards
 // is the machine's. `server` null: only a loopback device.

@@ -15,7 +15,8 @@
 #include <fstream>
 #include <string_view>
 
-#include "cloud/local/fd.h"
+#include "base/fd.h"
+#include "base/os_error.h"
 
 namespace seamount::cloud::local {
 namespace {
@@ -49,12 +50,12 @@ constexpr std::array<const char*, 7> kDevices = {"null", "zero", "full", "random
 Result<void> Mount(const char* source, const std::string& target, const char* type, unsigned long flags,
                    const std::string& options) {
   if (mount(source, target.c_str(), type, flags, options.c_str()) == 0) return {};
-  return SystemError(std::string("mounting ") + (type ? type : source) + " on the machine's " + target);
+  return base::OsError(errno, std::string("mounting ") + (type ? type : source) + " on the machine's " + target);
 }
 
 Result<void> MakeDirectory(const std::string& path, mode_t mode) {
-  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return SystemError("making " + path);
-  if (chmod(path.c_str(), mode) != 0) return SystemError("setting the mode of " + path);  // past the umask
+  if (mkdir(path.c_str(), mode) != 0 && errno != EEXIST) return base::OsError(errno, "making " + path);
+  if (chmod(path.c_str(), mode) != 0) return base::OsError(errno, "setting the mode of " + path);  // past the umask
   return {};
 }
 
@@ -62,9 +63,9 @@ Result<void> MakeDirectory(const std::string& path, mode_t mode) {
 Result<void> Whiteout(const std::string& upper, const std::string& name) {
   std::error_code error;
   fs::create_directories(fs::path(upper + "/" + name).parent_path(), error);
-  if (error) return SystemError("making a directory for the whiteout of " + name, error.value());
+  if (error) return base::OsError(error.value(), "making a directory for the whiteout of " + name);
   if (mknod((upper + "/" + name).c_str(), S_IFCHR, makedev(0, 0)) == 0) return {};
-  return SystemError("hiding " + name + " from the machine");
+  return base::OsError(errno, "hiding " + name + " from the machine");
 }
 
 // The upper layer, before it is mounted. `.` is the host's root.
@@ -72,7 +73,8 @@ Result<void> FillUpper(const MachineSpec& spec, const std::string& upper) {
   for (const auto& [name, mode] : kFresh) {
     SEAMOUNT_TRY(MakeDirectory(upper + "/" + name, mode));
     if (setxattr((upper + "/" + name).c_str(), "trusted.overlay.opaque", "y", 1, 0) != 0) {
-      return SystemError(std::string("making /") + name + " of the machine empty (does tmpfs keep trusted.* here?)");
+      return base::OsError(errno,
+                           std::string("making /") + name + " of the machine empty (does tmpfs keep trusted.* here?)");
     }
   }
   std::error_code error;
@@ -82,12 +84,12 @@ Result<void> FillUpper(const MachineSpec& spec, const std::string& upper) {
     if (fresh || std::find(kSystem.begin(), kSystem.end(), name) != kSystem.end()) continue;
     SEAMOUNT_TRY(Whiteout(upper, name));
   }
-  if (error) return SystemError("listing the host's root directory", error.value());
+  if (error) return base::OsError(error.value(), "listing the host's root directory");
   for (const char* name : kHidden) {
     if (fs::exists(fs::symlink_status(name, error))) SEAMOUNT_TRY(Whiteout(upper, name));
   }
   fs::create_directories(upper + "/etc", error);
-  if (error) return SystemError("making the machine's /etc", error.value());
+  if (error) return base::OsError(error.value(), "making the machine's /etc");
   std::ofstream(upper + "/etc/hostname") << spec.name << '\n';
   std::ofstream(upper + "/etc/hosts") << "127.0.0.1 localhost " << spec.name << '\n';
   return {};
@@ -98,10 +100,10 @@ Result<void> Bind(const std::string& from, const std::string& to, bool read_only
   const bool directory = fs::is_directory(from, error);
   if (!fs::exists(from, error)) return base::NotFound("share '" + from + "' does not exist");
   fs::create_directories(directory ? fs::path(to) : fs::path(to).parent_path(), error);
-  if (error) return SystemError("making " + to, error.value());
+  if (error) return base::OsError(error.value(), "making " + to);
   if (!directory) std::ofstream(to, std::ios::app).flush();
   if (mount(from.c_str(), to.c_str(), nullptr, MS_BIND | (directory ? MS_REC : 0), nullptr) != 0) {
-    return SystemError("sharing " + from);
+    return base::OsError(errno, "sharing " + from);
   }
   if (!read_only) return {};
   // With all that is mounted below it, which a remount would leave out. The C library has a function for it only since
@@ -109,7 +111,7 @@ Result<void> Bind(const std::string& from, const std::string& to, bool read_only
   mount_attr attributes = {};
   attributes.attr_set = MOUNT_ATTR_RDONLY | MOUNT_ATTR_NOSUID;
   if (syscall(SYS_mount_setattr, AT_FDCWD, to.c_str(), AT_RECURSIVE, &attributes, sizeof(attributes)) != 0) {
-    return SystemError("making the share " + from + " read-only");
+    return base::OsError(errno, "making the share " + from + " read-only");
   }
   return {};
 }
@@ -131,7 +133,8 @@ Result<void> MountDevices(const MachineSpec& spec, const std::string& root) {
   for (const auto& [link, target] :
        {std::pair("ptmx", "pts/ptmx"), std::pair("fd", "/proc/self/fd"), std::pair("stdin", "/proc/self/fd/0"),
         std::pair("stdout", "/proc/self/fd/1"), std::pair("stderr", "/proc/self/fd/2")}) {
-    if (symlink(target, (dev + "/" + link).c_str()) != 0) return SystemError(std::string("making /dev/") + link);
+    if (symlink(target, (dev + "/" + link).c_str()) != 0)
+      return base::OsError(errno, std::string("making /dev/") + link);
   }
   return {};
 }
@@ -139,20 +142,22 @@ Result<void> MountDevices(const MachineSpec& spec, const std::string& root) {
 // From here on `.` is the host's root as the caller saw it, which in a chroot is not the namespace's root: pivot_root
 // works on that one only, so the process first leaves the chroot, by entering its own mount namespace once more.
 Result<void> LeaveChroot() {
-  const Fd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
-  const Fd ns(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
-  if (!root || !ns) return SystemError("opening the host's root and its mount namespace");
-  if (setns(ns.get(), CLONE_NEWNS) != 0) return SystemError("entering the machine's mount namespace");
-  if (fchdir(root.get()) != 0) return SystemError("going to the host's root");
-  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0) return SystemError("making mounts private");
+  const base::Fd root(open("/", O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const base::Fd ns(open("/proc/self/ns/mnt", O_RDONLY | O_CLOEXEC));
+  if (!root || !ns) return base::OsError(errno, "opening the host's root and its mount namespace");
+  if (setns(ns.get(), CLONE_NEWNS) != 0) return base::OsError(errno, "entering the machine's mount namespace");
+  if (fchdir(root.get()) != 0) return base::OsError(errno, "going to the host's root");
+  if (mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+    return base::OsError(errno, "making mounts private");
   return {};
 }
 
 Result<void> SwitchRoot(const std::string& root) {
-  if (chdir(root.c_str()) != 0) return SystemError("going to " + root);
-  if (syscall(SYS_pivot_root, ".", ".") != 0) return SystemError("making the machine's root its root (pivot_root)");
-  if (umount2(".", MNT_DETACH) != 0) return SystemError("letting go of the host's root");
-  if (chroot(".") != 0 || chdir("/") != 0) return SystemError("going to the machine's root");
+  if (chdir(root.c_str()) != 0) return base::OsError(errno, "going to " + root);
+  if (syscall(SYS_pivot_root, ".", ".") != 0)
+    return base::OsError(errno, "making the machine's root its root (pivot_root)");
+  if (umount2(".", MNT_DETACH) != 0) return base::OsError(errno, "letting go of the host's root");
+  if (chroot(".") != 0 || chdir("/") != 0) return base::OsError(errno, "going to the machine's root");
   return {};
 }
 

@@ -11,8 +11,10 @@
 #include <sys/syscall.h>
 #include <sys/wait.h>
 
+#include <cstring>
 #include <stop_token>
 
+#include "base/os_error.h"
 #include "cloud/local/capabilities.h"
 #include "cloud/local/control_group.h"
 #include "cloud/local/machine.h"
@@ -38,7 +40,7 @@ std::vector<std::string> Environment(const RunOptions& options) {
   return lines;
 }
 
-[[noreturn]] void Execute(const Fd& init, const std::string& control_group, const std::vector<std::string>& argv,
+[[noreturn]] void Execute(const base::Fd& init, const std::string& control_group, const std::vector<std::string>& argv,
                           const std::vector<std::string>& environment) {
   const auto pointers = [](const std::vector<std::string>& texts) {
     std::vector<char*> all;
@@ -71,7 +73,7 @@ class SignalsBlocked {
     sigemptyset(&signals_);
     for (const int signal : kPassedOn) sigaddset(&signals_, signal);
     pthread_sigmask(SIG_BLOCK, &signals_, &before_);
-    fd_ = Fd(signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
+    fd_ = base::Fd(signalfd(-1, &signals_, SFD_CLOEXEC | SFD_NONBLOCK));
   }
   ~SignalsBlocked() { pthread_sigmask(SIG_SETMASK, &before_, nullptr); }
   SignalsBlocked(const SignalsBlocked&) = delete;
@@ -80,7 +82,7 @@ class SignalsBlocked {
 
  private:
   sigset_t signals_, before_;
-  Fd fd_;
+  base::Fd fd_;
 };
 
 void PassOn(int signal_fd, pid_t child) {
@@ -92,13 +94,13 @@ void PassOn(int signal_fd, pid_t child) {
 }
 
 Result<int> Wait(pid_t child, const SignalsBlocked& signals, const CallContext& context) {
-  const Fd ended(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
-  const Fd stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-  if (!ended || !stopped) return SystemError("watching the command");
+  const base::Fd ended(static_cast<int>(syscall(SYS_pidfd_open, child, 0)));
+  const base::Fd stopped(eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+  if (!ended || !stopped) return base::OsError(errno, "watching the command");
   const std::stop_callback on_stop(context.stop, [&stopped] { eventfd_write(stopped.get(), 1); });
   pollfd polled[] = {{ended.get(), POLLIN, 0}, {signals.fd(), POLLIN, 0}, {stopped.get(), POLLIN, 0}};
   while ((polled[0].revents & POLLIN) == 0) {
-    if (poll(polled, 3, -1) < 0 && errno != EINTR) return SystemError("waiting for the command");
+    if (poll(polled, 3, -1) < 0 && errno != EINTR) return base::OsError(errno, "waiting for the command");
     if (polled[1].revents & POLLIN) PassOn(signals.fd(), child);
     if (polled[2].revents & POLLIN) {
       kill(child, SIGTERM);
@@ -107,25 +109,25 @@ Result<int> Wait(pid_t child, const SignalsBlocked& signals, const CallContext& 
   }
   int status = 0;
   while (waitpid(child, &status, 0) < 0) {
-    if (errno != EINTR) return SystemError("waiting for the command");
+    if (errno != EINTR) return base::OsError(errno, "waiting for the command");
   }
   return WIFSIGNALED(status) ? 128 + WTERMSIG(status) : WEXITSTATUS(status);
 }
 
 }  // namespace
 
-Result<int> RunInside(const MachineRecord& record, const Fd& init, const RunOptions& options,
+Result<int> RunInside(const MachineRecord& record, const base::Fd& init, const RunOptions& options,
                       const CallContext& context) {
-  const Fd own(open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC));
-  if (!own) return SystemError("opening /proc/self/ns/pid_for_children");
+  const base::Fd own(open("/proc/self/ns/pid_for_children", O_RDONLY | O_CLOEXEC));
+  if (!own) return base::OsError(errno, "opening /proc/self/ns/pid_for_children");
   const std::vector<std::string> environment = Environment(options);
   const SignalsBlocked signals;
-  if (setns(init.get(), CLONE_NEWPID) != 0) return SystemError("entering machine '" + record.info.name + "'");
+  if (setns(init.get(), CLONE_NEWPID) != 0) return base::OsError(errno, "entering machine '" + record.info.name + "'");
   const pid_t child = fork();
   const int fork_error = errno;
   if (child == 0) Execute(init, record.control_group, options.argv, environment);
-  if (setns(own.get(), CLONE_NEWPID) != 0) return SystemError("leaving machine '" + record.info.name + "'");
-  if (child < 0) return SystemError("starting a process in machine '" + record.info.name + "'", fork_error);
+  if (setns(own.get(), CLONE_NEWPID) != 0) return base::OsError(errno, "leaving machine '" + record.info.name + "'");
+  if (child < 0) return base::OsError(fork_error, "starting a process in machine '" + record.info.name + "'");
   return Wait(child, signals, context);
 }
 

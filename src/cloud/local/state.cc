@@ -9,6 +9,8 @@
 #include <nlohmann/json.hpp>
 #include <sstream>
 
+#include "base/os_error.h"
+
 namespace seamount::cloud::local {
 namespace {
 
@@ -26,16 +28,16 @@ struct flock WholeFile() {
 }
 
 // Whether it could be locked; somebody else holding it is no error.
-Result<bool> TryLock(const Fd& file, const std::string& path) {
+Result<bool> TryLock(const base::Fd& file, const std::string& path) {
   struct flock whole = WholeFile();
   if (fcntl(file.get(), F_OFD_SETLK, &whole) == 0) return true;
   if (errno == EAGAIN || errno == EACCES) return false;
-  return SystemError("locking " + path);
+  return base::OsError(errno, "locking " + path);
 }
 
-Result<Fd> OpenLock(const std::string& path) {
-  Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock) return SystemError("opening " + path);
+Result<base::Fd> OpenLock(const std::string& path) {
+  base::Fd lock(open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return base::OsError(errno, "opening " + path);
   return lock;
 }
 
@@ -44,15 +46,15 @@ Result<Fd> OpenLock(const std::string& path) {
 Result<StateDirectory> StateDirectory::Open(const std::string& path) {
   std::error_code error;
   fs::create_directories(path, error);
-  if (error) return SystemError("making " + path, error.value());
-  if (chmod(path.c_str(), 0700) != 0) return SystemError("setting the mode of " + path);
+  if (error) return base::OsError(error.value(), "making " + path);
+  if (chmod(path.c_str(), 0700) != 0) return base::OsError(errno, "setting the mode of " + path);
   return StateDirectory(path);
 }
 
-Result<Fd> StateDirectory::LockAll(const CallContext& context) const {
+Result<base::Fd> StateDirectory::LockAll(const CallContext& context) const {
   constexpr std::chrono::milliseconds kPause(10);
   const std::string path = path_ + "/.lock";
-  SEAMOUNT_TRY_ASSIGN(Fd lock, OpenLock(path));
+  SEAMOUNT_TRY_ASSIGN(base::Fd lock, OpenLock(path));
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const bool locked, TryLock(lock, path));
     if (locked) return lock;
@@ -60,18 +62,19 @@ Result<Fd> StateDirectory::LockAll(const CallContext& context) const {
   }
 }
 
-Result<Fd> StateDirectory::Claim(const std::string& name) const {
+Result<base::Fd> StateDirectory::Claim(const std::string& name) const {
   const std::string directory = path_ + "/" + name;
-  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return SystemError("making " + directory);
-  SEAMOUNT_TRY_ASSIGN(Fd lock, OpenLock(directory + "/lock"));
+  if (mkdir(directory.c_str(), 0700) != 0 && errno != EEXIST) return base::OsError(errno, "making " + directory);
+  SEAMOUNT_TRY_ASSIGN(base::Fd lock, OpenLock(directory + "/lock"));
   SEAMOUNT_TRY_ASSIGN(const bool locked, TryLock(lock, directory + "/lock"));
   if (!locked) return base::PreconditionFailed("machine '" + name + "' runs already");
-  if (unlink((directory + "/state.json").c_str()) != 0 && errno != ENOENT) return SystemError("clearing " + directory);
+  if (unlink((directory + "/state.json").c_str()) != 0 && errno != ENOENT)
+    return base::OsError(errno, "clearing " + directory);
   return lock;
 }
 
 bool StateDirectory::IsAlive(const std::string& name) const {
-  const Fd lock(open((path_ + "/" + name + "/lock").c_str(), O_RDWR | O_CLOEXEC));
+  const base::Fd lock(open((path_ + "/" + name + "/lock").c_str(), O_RDWR | O_CLOEXEC));
   struct flock whole = WholeFile();
   return lock && fcntl(lock.get(), F_OFD_GETLK, &whole) == 0 && whole.l_type != F_UNLCK;
 }
@@ -112,7 +115,7 @@ Result<std::vector<MachineRecord>> StateDirectory::List() const {
     if (!entry.is_directory(error) || !CheckMachineName(name)) continue;
     SEAMOUNT_TRY_ASSIGN(all.emplace_back(), Load(name));
   }
-  if (error) return SystemError("listing " + path_, error.value());
+  if (error) return base::OsError(error.value(), "listing " + path_);
   std::sort(all.begin(), all.end(), [](const auto& a, const auto& b) { return a.info.name < b.info.name; });
   return all;
 }
@@ -136,16 +139,16 @@ Result<void> StateDirectory::Save(const MachineRecord& record) const {
     std::ofstream file(path + ".new", std::ios::trunc);
     file << state.dump(1) << '\n';
     file.close();
-    if (!file) return SystemError("writing " + path);
+    if (!file) return base::OsError(errno, "writing " + path);
   }
-  if (rename((path + ".new").c_str(), path.c_str()) != 0) return SystemError("writing " + path);
+  if (rename((path + ".new").c_str(), path.c_str()) != 0) return base::OsError(errno, "writing " + path);
   return {};
 }
 
 Result<void> StateDirectory::Remove(const std::string& name) const {
   std::error_code error;
   fs::remove_all(path_ + "/" + name, error);
-  if (error) return SystemError("removing " + path_ + "/" + name, error.value());
+  if (error) return base::OsError(error.value(), "removing " + path_ + "/" + name);
   return {};
 }
 

@@ -10,8 +10,8 @@
 #include <string>
 #include <vector>
 
+#include "base/fd.h"
 #include "cloud/cloud.h"
-#include "cloud/local/fd.h"
 
 namespace seamount::cloud::local {
 
@@ -28,10 +28,10 @@ class StateDirectory {
   static Result<StateDirectory> Open(const std::string& path);
 
   // Held while a machine is made or taken away: no two at once. Cancelled when stopped while waiting for it.
-  Result<Fd> LockAll(const CallContext& context) const;
+  Result<base::Fd> LockAll(const CallContext& context) const;
   // Makes the machine's directory and returns its lock, held; what it said of a dead machine is gone.
   // PreconditionFailed when a live machine holds it.
-  Result<Fd> Claim(const std::string& name) const;
+  Result<base::Fd> Claim(const std::string& name) const;
   // The records of all machines, live and dead, by name.
   Result<std::vector<MachineRecord>> List() const;
   // NotFound when there is none; its state says whether it lives.
