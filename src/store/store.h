@@ -179,7 +179,8 @@ class Store {
   virtual Result<ObjectInfo> Compose(const std::vector<ComposeSource>& sources, const std::string& to,
                                      const WriteOptions& options, const CallContext& context) = 0;
   // Renames in one step, attributes kept: whoever looks sees one of the two. Of several who move one source, one
-  // succeeds. from == to is InvalidArgument.
+  // succeeds. from == to is InvalidArgument. The moved object does not say whose move it was: of several who move one
+  // source to one name and lose the answer (retry/retry_store.h), each may be told that it succeeded.
   virtual Result<ObjectInfo> Move(const std::string& from, const std::string& to, const MoveOptions& options,
                                   const CallContext& context) = 0;
   // Changes attributes; content, generation and `updated` stay. Absent with if_generation may be PreconditionFailed.

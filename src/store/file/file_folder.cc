@@ -194,7 +194,7 @@ Result<std::optional<OpenedFile>> FileFolder::Open(const std::string& path, bool
       if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO) continue;
       return base::OsError(errno, "opening", directory_ + "/" + candidate);
     }
-    OpenedFile file{.fd = std::move(fd), .status = {}, .path = candidate};
+    OpenedFile file{.fd = std::move(fd), .status = {}, .path = candidate, .link = link};
     if (fstat(file.fd.get(), &file.status) != 0) return base::OsError(errno, "opening", directory_ + "/" + candidate);
     if (!S_ISREG(file.status.st_mode)) continue;
     if (candidate != path && !IsOurs(file)) continue;  // somebody's own file that happens to be named so
@@ -443,7 +443,7 @@ Result<void> FileFolder::Remove(const OpenedFile& file) {
   const std::string& plain = file.path;
   if (!plain.ends_with(kBesideFolder)) (void)RemoveBeside(plain);
   if (unlinkat(root, plain.c_str(), 0) != 0) return base::OsError(errno, "deleting", directory_ + "/" + plain);
-  RemoveRecord(file.status);
+  RemoveRecord(file);
   return LeaveFolderOf(plain);
 }
 
@@ -461,12 +461,13 @@ void FileFolder::RemoveTemporary(const OpenedFile& file) {
   const auto root = Root();
   if (!root) return;
   unlinkat(*root, file.path.c_str(), 0);
-  RemoveRecord(file.status);
+  RemoveRecord(file);
 }
 
-void FileFolder::RemoveRecord(const struct stat& status) {
+void FileFolder::RemoveRecord(const OpenedFile& file) {
+  if (file.link || file.status.st_nlink > 1) return;
   const auto root = Root();
-  if (root && status.st_ino != 0) unlinkat(*root, RecordPath(status).c_str(), 0);
+  if (root && file.status.st_ino != 0) unlinkat(*root, RecordPath(file.status).c_str(), 0);
 }
 
 }  // namespace seamount::store

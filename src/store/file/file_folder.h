@@ -25,7 +25,8 @@ using base::Fd;
 struct OpenedFile {
   Fd fd;
   struct stat status;
-  std::string path;  // as found, relative to the directory
+  std::string path;   // as found, relative to the directory
+  bool link = false;  // the path is a symbolic link, fd and status are what it leads to
 };
 
 struct FolderEntry {
@@ -78,7 +79,8 @@ class FileFolder {
   // After a file at `path` has gone: makes that durable, and removes folders above that became empty.
   Result<void> LeaveFolderOf(const std::string& path);
   void RemoveTemporary(const OpenedFile& file);
-  void RemoveRecord(const struct stat& status);
+  // Of a file that has gone. A record that another name leads to stays.
+  void RemoveRecord(const OpenedFile& file);
 
  private:
   Result<int> Root();

@@ -163,22 +163,34 @@ class FileStore final : public Store {
     SEAMOUNT_TRY(Check(to, context));
     if (from == to) return base::InvalidArgument("moving '" + from + "': onto itself");
     const std::string path = PathOfKey(to);
+    std::optional<Generation> wanted = options.if_source_generation;
     for (int placing = 0; placing < kMaxPlacings; ++placing) {
       {
         SEAMOUNT_TRY_ASSIGN(const auto source, Find(from));
         if (!source) return base::NotFound("moving '" + from + "': no such object");
+        SEAMOUNT_TRY(CheckGeneration(from, GenerationIn(source), wanted));
+        if (source->file.link) {
+          SEAMOUNT_TRY_ASSIGN(const auto before, Find(to));
+          SEAMOUNT_TRY(CheckGeneration(to, GenerationIn(before), options.if_generation));
+          SEAMOUNT_TRY_ASSIGN(wanted, PutInPlaceOfLink(*source, context));
+        }
       }
       SEAMOUNT_TRY(folder_.MakeFolders(path, context));
       SEAMOUNT_TRY_ASSIGN(const auto locks, folder_.LockBoth(PathOfKey(from), path, context));
       SEAMOUNT_TRY_ASSIGN(auto source, Find(from));
       if (!source) return base::NotFound("moving '" + from + "': no such object");
-      SEAMOUNT_TRY(CheckGeneration(from, GenerationIn(source), options.if_source_generation));
+      SEAMOUNT_TRY(CheckGeneration(from, GenerationIn(source), wanted));
+      if (source->file.link) continue;  // somebody has put one there just now
       SEAMOUNT_TRY_ASSIGN(const auto before, Find(to));
       SEAMOUNT_TRY(CheckGeneration(to, GenerationIn(before), options.if_generation));
       SEAMOUNT_TRY_ASSIGN(const bool placed, folder_.Place(source->file, path));
       if (!placed) continue;
-      if (before) folder_.RemoveRecord(before->file.status);
-      SEAMOUNT_TRY(folder_.LeaveFolderOf(source->file.path));
+      if (before) folder_.RemoveRecord(before->file);
+      if (before && !before->file.link && before->info.generation == source->info.generation) {
+        SEAMOUNT_TRY(folder_.Remove(source->file));  // two names of one file: a rename leaves both
+      } else {
+        SEAMOUNT_TRY(folder_.LeaveFolderOf(source->file.path));
+      }
       source->info.key = to;
       return std::move(source->info);
     }
@@ -295,10 +307,22 @@ class FileStore final : public Store {
       SEAMOUNT_TRY(CheckGeneration(key, GenerationIn(before), options.if_generation));
       SEAMOUNT_TRY_ASSIGN(const bool placed, folder_.Place(temporary, path));
       if (!placed) continue;
-      if (before) folder_.RemoveRecord(before->file.status);
+      if (before) folder_.RemoveRecord(before->file);
       return InfoOf(key, temporary.status, record);
     }
     return FoldersVanish("writing '" + key + "'");
+  }
+
+  // A link leads elsewhere, or nowhere, from another folder. So it becomes a file of what it led to, which can be moved
+  // in one step; its generation.
+  Result<Generation> PutInPlaceOfLink(const Found& link, const CallContext& context) {
+    const WriteOptions options{.if_generation = link.info.generation,
+                               .content_type = link.info.content_type,
+                               .metadata = link.info.metadata,
+                               .headers = link.info.headers};
+    const FileSource content(link.file.fd.get(), 0, link.info.size_bytes);
+    SEAMOUNT_TRY_ASSIGN(ObjectInfo made, Put(link.info.key, content, link.info.crc32c, options, context));
+    return std::move(made.generation);
   }
 
   static Error FoldersVanish(const std::string& what) {

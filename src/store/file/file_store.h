@@ -10,8 +10,9 @@
 //
 // Symbolic links to files within the directory are read. One that leads out of it, and what lies behind one to a
 // folder, is PermissionDenied: it is not followed, and it is not said to be absent either (listings leave it out, with
-// a warning). What others may not read on the disk says so to those above: files without a record carry their owner and
-// mode as metadata (goog-reserved-posix-*) where not everybody may read them.
+// a warning). Moving a link moves what it leads to: the link is replaced by a copy of that file first (and stays so if
+// the move then fails). What others may not read on the disk says so to those above: files without a record carry their
+// owner and mode as metadata (goog-reserved-posix-*) where not everybody may read them.
 //
 // Someone else who writes a file in place while it is read makes that Read Unavailable.
 #pragma once

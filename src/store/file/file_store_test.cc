@@ -143,6 +143,51 @@ TEST_F(FileStoreTest, LinksDoNotLeadOutAndAreNotSaidToBeAbsent) {
   base::SetLogLevel(base::LogLevel::kWarning);
 }
 
+TEST_F(FileStoreTest, MovingALinkMovesWhatItLeadsTo) {
+  Put("raw/levels", "bytes");
+  fs::create_symlink("levels", Path("raw/link"));
+  const auto source = store_->Stat("raw/link", {});
+  const auto refused = store_->Move("raw/link", "raw/levels", {.if_generation = kAbsent}, {});
+  EXPECT_EQ(CodeOf(refused), "PreconditionFailed");
+  EXPECT_TRUE(fs::is_symlink(Path("raw/link")));
+  const auto moved = store_->Move("raw/link", "other/deep/name", {.if_source_generation = (*source)->generation}, {});
+  ASSERT_TRUE(moved) << moved.error().ToString();
+  EXPECT_EQ((*store_->Read("other/deep/name", {.if_generation = moved->generation}, {}))->data.view(), "bytes");
+  EXPECT_EQ((*store_->Read("raw/levels", {}, {}))->data.view(), "bytes");
+  EXPECT_THAT(ListedKeys(*store_), ElementsAre("other/deep/name", "raw/levels"));
+}
+
+TEST_F(FileStoreTest, MovingALinkOntoWhatItLeadsToLosesNothing) {
+  Put("levels", "bytes");
+  fs::create_symlink("levels", Path("link"));
+  ASSERT_TRUE(store_->Move("link", "levels", {}, {}));
+  EXPECT_EQ((*store_->Read("levels", {}, {}))->data.view(), "bytes");
+  EXPECT_THAT(ListedKeys(*store_), ElementsAre("levels"));
+}
+
+TEST_F(FileStoreTest, MovingOneNameOfAFileOntoTheOtherLeavesOne) {
+  Put("a", "bytes");
+  fs::create_hard_link(Path("a"), Path("b"));
+  ASSERT_TRUE(store_->Move("a", "b", {}, {}));
+  EXPECT_THAT(ListedKeys(*store_), ElementsAre("b"));
+  EXPECT_EQ((*store_->Read("b", {}, {}))->data.view(), "bytes");
+}
+
+TEST_F(FileStoreTest, ARecordStaysAsLongAsANameLeadsToIt) {
+  const auto store = MakeFileStore(folder_.path(), {.extended_attributes = false});
+  const WriteOptions options{.content_type = "image/png"};
+  ASSERT_TRUE(store->Write("levels", BytesSource("bytes"), options, {}));
+  fs::create_symlink("levels", Path("link"));
+  fs::create_hard_link(Path("levels"), Path("second"));
+  ASSERT_TRUE(*store->Delete("link", {}, {}));
+  EXPECT_EQ((*store->Stat("levels", {}))->content_type, "image/png");
+  ASSERT_TRUE(*store->Delete("second", {}, {}));
+  EXPECT_EQ((*store->Stat("levels", {}))->content_type, "image/png");
+  fs::create_symlink("levels", Path("link"));
+  ASSERT_TRUE(store->Write("link", BytesSource("another"), {}, {}));
+  EXPECT_EQ((*store->Stat("levels", {}))->content_type, "image/png");
+}
+
 TEST_F(FileStoreTest, AFileOfSomebodysOwnThatIsNamedLikeOursStays) {
   Spit(Path("n"), "n");
   Spit(Path("n%~"), "somebody's backup");
