@@ -14,6 +14,11 @@ import pytest
 
 ROOT = Path(__file__).resolve().parent.parent
 
+# A shell ignores SIGINT for what it starts in the background, and so would every program that a test starts and means to
+# interrupt: give them a terminal's.
+if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+
 
 def allowed_skips() -> tuple[str, ...]:
     lines = (ROOT / "tests" / "allowed_skips.txt").read_text().splitlines()
