@@ -50,7 +50,7 @@ class Site {
   std::shared_ptr<Store> Open(GcsOptions options) {
     if (options.bucket.empty()) options.bucket = NewBucket();
     if (options.endpoint == GcsOptions().endpoint) options.endpoint = endpoint();
-    auto store = MakeGcsStore(options, http_, tokens_);
+    auto store = MakeGcsStore(options, http_, auth::MakeBearerSigner(tokens_));
     EXPECT_TRUE(store) << store.error().ToString();
     return *std::move(store);
   }
@@ -162,7 +162,7 @@ class BrokenLineTest : public testing::Test {
     auto through = MakeGcsStore({.endpoint = "http://127.0.0.1:" + std::to_string(proxy_->port()),
                                  .bucket = bucket_,
                                  .upload = {.resumable_from_bytes = 1 << 20, .chunk_bytes = 1 << 20, .backoff = kSoon}},
-                                http_, std::make_shared<TokensOfSite>());
+                                http_, auth::MakeBearerSigner(std::make_shared<TokensOfSite>()));
     ASSERT_TRUE(through) << through.error().ToString();
     bare_ = *std::move(through);
     store_ = store::MakeRetryStore(bare_, {.budget = std::chrono::seconds(30), .backoff = kSoon});
@@ -262,7 +262,8 @@ class RetryTestTest : public BrokenLineTest {
     auto store = MakeGcsStore({.endpoint = Site::Get().endpoint(),
                                .bucket = bucket_,
                                .upload = {.resumable_from_bytes = 1 << 20, .chunk_bytes = 1 << 20, .backoff = kSoon}},
-                              std::make_shared<WithRetryTest>(http_, id_), std::make_shared<TokensOfSite>());
+                              std::make_shared<WithRetryTest>(http_, id_),
+                              auth::MakeBearerSigner(std::make_shared<TokensOfSite>()));
     EXPECT_TRUE(store) << store.error().ToString();
     return store::MakeRetryStore(*std::move(store), {.budget = std::chrono::seconds(30), .backoff = kSoon});
   }

@@ -53,12 +53,13 @@ Result<bool> AddMember(Json& policy, const std::string& role, const std::string&
 
 Result<std::unique_ptr<AdminClient>> AdminClient::Make(const std::string& endpoint, const std::string& project,
                                                        std::shared_ptr<net::HttpClient> http,
-                                                       std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock) {
+                                                       std::shared_ptr<auth::RequestSigner> signer,
+                                                       base::Clock& clock) {
   SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(endpoint));
   const bool google = IsGoogle(url.Origin());
-  SEAMOUNT_TRY_ASSIGN(auto storage, ServiceClient::Make(endpoint, "", http, tokens, clock));
+  SEAMOUNT_TRY_ASSIGN(auto storage, ServiceClient::Make(endpoint, "", http, signer, clock));
   SEAMOUNT_TRY_ASSIGN(auto iam,
-                      ServiceClient::Make(google ? "https://iam.googleapis.com" : endpoint, "", http, tokens, clock));
+                      ServiceClient::Make(google ? "https://iam.googleapis.com" : endpoint, "", http, signer, clock));
   return std::unique_ptr<AdminClient>(new AdminClient(project, std::move(storage), std::move(iam), clock));
 }
 

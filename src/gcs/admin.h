@@ -7,7 +7,7 @@
 #include <string>
 #include <vector>
 
-#include "auth/token_source.h"
+#include "auth/request_signer.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "gcs/roles.h"
@@ -21,7 +21,7 @@ class AdminClient {
  public:
   static Result<std::unique_ptr<AdminClient>> Make(const std::string& endpoint, const std::string& project,
                                                    std::shared_ptr<net::HttpClient> http,
-                                                   std::shared_ptr<auth::TokenSource> tokens,
+                                                   std::shared_ptr<auth::RequestSigner> signer,
                                                    base::Clock& clock = base::RealClock());
 
   // Makes a bucket with uniform access and without public access; an empty location is the server's default.

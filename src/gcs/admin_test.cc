@@ -15,8 +15,9 @@ using ::testing::HasSubstr;
 struct Admin {
   base::FakeClock clock;
   std::shared_ptr<net::FakeHttpClient> http = std::make_shared<net::FakeHttpClient>();
-  std::unique_ptr<AdminClient> client = *AdminClient::Make("https://storage.googleapis.com", "lab", http,
-                                                           auth::MakeStaticTokenSource(auth::Secret("t")), clock);
+  std::unique_ptr<AdminClient> client =
+      *AdminClient::Make("https://storage.googleapis.com", "lab", http,
+                         auth::MakeBearerSigner(auth::MakeStaticTokenSource(auth::Secret("t"))), clock);
 };
 
 constexpr char kEmail[] = "sm-winds@lab.iam.gserviceaccount.com";
@@ -59,8 +60,8 @@ TEST(AdminClient, AsksForNoSettingThatTheServerHasNot) {
        {std::pair("https://storage.googleapis.com", true), {"http://lab:9000", false}}) {
     base::FakeClock clock;
     const auto http = std::make_shared<net::FakeHttpClient>();
-    const auto client =
-        *AdminClient::Make(endpoint, "lab", http, auth::MakeStaticTokenSource(auth::Secret("t")), clock);
+    const auto client = *AdminClient::Make(
+        endpoint, "lab", http, auth::MakeBearerSigner(auth::MakeStaticTokenSource(auth::Secret("t"))), clock);
     http->Enqueue(404, "{}");
     http->Enqueue(200, "{}");
     ASSERT_TRUE(client->EnsureBucket("winds", "", {}));

@@ -12,7 +12,7 @@ namespace seamount::gcs {
 // Total: every status that is not the success a call expects. `reason` is that of the JSON error body, empty if none.
 base::ErrorCode CodeOfStatus(int status, std::string_view reason);
 
-// "<what>: <the server's message>", with what to do next where that is known. `identity` is TokenSource::Describe().
+// "<what>: <the server's message>", with what to do next where that is known. `identity` is RequestSigner::Describe().
 Error ErrorOfResponse(const net::HttpResponse& response, std::string_view what, std::string_view bucket,
                       std::string_view identity);
 

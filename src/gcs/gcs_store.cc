@@ -344,13 +344,13 @@ class GcsStore final : public Store {
 }  // namespace
 
 Result<std::unique_ptr<Store>> MakeGcsStore(const GcsOptions& options, std::shared_ptr<net::HttpClient> http,
-                                            std::shared_ptr<auth::TokenSource> tokens) {
+                                            std::shared_ptr<auth::RequestSigner> signer) {
   if (options.bucket.empty() || options.bucket.find_first_of("/\\?#\r\n") != std::string::npos ||
       options.bucket == "." || options.bucket == "..") {
     return base::InvalidArgument("bucket '" + options.bucket + "': not a bucket's name");
   }
   SEAMOUNT_TRY_ASSIGN(auto client, ServiceClient::Make(options.endpoint, options.bucket, std::move(http),
-                                                       std::move(tokens), *options.clock));
+                                                       std::move(signer), *options.clock));
   return std::unique_ptr<Store>(std::make_unique<GcsStore>(std::move(client), options));
 }
 

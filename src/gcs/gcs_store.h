@@ -10,7 +10,7 @@
 #include <memory>
 #include <string>
 
-#include "auth/token_source.h"
+#include "auth/request_signer.h"
 #include "base/clock.h"
 #include "base/result.h"
 #include "gcs/upload.h"
@@ -30,6 +30,6 @@ struct GcsOptions {
 
 // Thread-safe. InvalidArgument when the endpoint or the bucket's name cannot be one. Nothing is asked of the server.
 Result<std::unique_ptr<Store>> MakeGcsStore(const GcsOptions& options, std::shared_ptr<net::HttpClient> http,
-                                            std::shared_ptr<auth::TokenSource> tokens);
+                                            std::shared_ptr<auth::RequestSigner> signer);
 
 }  // namespace seamount::gcs

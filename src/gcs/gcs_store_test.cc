@@ -65,7 +65,7 @@ class GcsStoreTest : public testing::Test {
   GcsStoreTest() {
     const UploadOptions upload{.resumable_from_bytes = 1000, .chunk_bytes = 256 << 10};
     auto store = MakeGcsStore({.endpoint = "http://lab:9000", .bucket = "winds", .upload = upload, .clock = &clock_},
-                              http_, tokens_);
+                              http_, auth::MakeBearerSigner(tokens_));
     EXPECT_TRUE(store) << store.error().ToString();
     store_ = *std::move(store);
   }

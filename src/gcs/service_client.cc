@@ -28,21 +28,21 @@ base::Duration RetryAfter(const net::HttpResponse& response) {
 
 Result<std::unique_ptr<ServiceClient>> ServiceClient::Make(const std::string& endpoint, std::string bucket,
                                                            std::shared_ptr<net::HttpClient> http,
-                                                           std::shared_ptr<auth::TokenSource> tokens,
+                                                           std::shared_ptr<auth::RequestSigner> signer,
                                                            base::Clock& clock) {
   auto url = net::ParseUrl(endpoint);
   if (!url) return url.error().Wrap("endpoint");
   return std::unique_ptr<ServiceClient>(
-      new ServiceClient(*std::move(url), std::move(bucket), std::move(http), std::move(tokens), clock));
+      new ServiceClient(*std::move(url), std::move(bucket), std::move(http), std::move(signer), clock));
 }
 
 ServiceClient::ServiceClient(net::Url endpoint, std::string bucket, std::shared_ptr<net::HttpClient> http,
-                             std::shared_ptr<auth::TokenSource> tokens, base::Clock& clock)
+                             std::shared_ptr<auth::RequestSigner> signer, base::Clock& clock)
     : origin_(endpoint.Origin()),
       base_(BaseOf(endpoint)),
       bucket_(std::move(bucket)),
       http_(std::move(http)),
-      tokens_(std::move(tokens)),
+      signer_(std::move(signer)),
       clock_(clock) {}
 
 std::string ServiceClient::Name(std::string_view key) const { return "gs://" + bucket_ + "/" + std::string(key); }
@@ -53,10 +53,11 @@ std::string ServiceClient::UrlOf(std::string_view path, const net::QueryParamete
   return url;
 }
 
-Result<net::HttpResponse> ServiceClient::SendWith(const auth::Token& token, net::HttpRequest request,
-                                                  const CallContext& context) const {
-  if (!token.value.empty()) request.headers.Add("Authorization", "Bearer " + token.value.Reveal());
-  return http_->Send(request, context);
+Result<ServiceClient::Signed> ServiceClient::SendWith(const auth::Secret& rejected, net::HttpRequest request,
+                                                      const CallContext& context) const {
+  SEAMOUNT_TRY_ASSIGN(auth::Secret with, signer_->Sign(request, origin_, rejected, context));
+  SEAMOUNT_TRY_ASSIGN(net::HttpResponse response, http_->Send(request, context));
+  return Signed{std::move(response), std::move(with)};
 }
 
 Result<net::HttpResponse> ServiceClient::Send(net::HttpRequest request, const CallContext& context) const {
@@ -68,23 +69,22 @@ Result<net::HttpResponse> ServiceClient::Send(net::HttpRequest request, const Ca
                             ", to which its credentials are not sent");
     }
   }
-  SEAMOUNT_TRY_ASSIGN(const auth::Token token, tokens_->GetToken(origin_, {}, context));
-  SEAMOUNT_TRY_ASSIGN(auto response, SendWith(token, request, context));
-  if (response.status == 401 && !token.value.empty()) {
-    SEAMOUNT_TRY_ASSIGN(const auth::Token fresh, tokens_->GetToken(origin_, token.value, context));
-    SEAMOUNT_TRY_ASSIGN(response, SendWith(fresh, std::move(request), context));
+  SEAMOUNT_TRY_ASSIGN(Signed sent, SendWith({}, request, context));
+  if (sent.response.status == 401 && !sent.with.empty()) {
+    SEAMOUNT_TRY_ASSIGN(sent, SendWith(sent.with, std::move(request), context));
   }
+  net::HttpResponse& response = sent.response;
   if (response.status == 429 || response.status == 503) {
     const base::Duration left =
         context.deadline == base::SteadyTime::max() ? kLongestHold : context.deadline - clock_.Now();
     const base::Duration hold = std::min(RetryAfter(response), left);
     if (hold.count() > 0 && !clock_.SleepFor(hold, context.stop)) return base::Cancelled("stop was requested");
   }
-  return response;
+  return std::move(response);
 }
 
 Error ServiceClient::ErrorOf(const net::HttpResponse& response, std::string_view what) const {
-  return ErrorOfResponse(response, what, bucket_, tokens_->Describe());
+  return ErrorOfResponse(response, what, bucket_, signer_->Describe());
 }
 
 }  // namespace seamount::gcs

@@ -43,9 +43,10 @@ Result<void> TryReading(Store& store, gcs::Rights rights, const CallContext& con
 
 Result<std::string> TryOnce(const TrialOptions& options, const std::shared_ptr<net::HttpClient>& http,
                             const CallContext& context, base::Clock& clock) {
-  SEAMOUNT_TRY_ASSIGN(std::shared_ptr<auth::TokenSource> tokens,
+  SEAMOUNT_TRY_ASSIGN(auto tokens,
                       auth::FindCredentials({.key_file = options.key_file, .endpoint = options.endpoint}, *http));
-  SEAMOUNT_TRY_ASSIGN(const auto client, gcs::AdminClient::Make(options.endpoint, "", http, std::move(tokens), clock));
+  SEAMOUNT_TRY_ASSIGN(const auto client, gcs::AdminClient::Make(options.endpoint, "", http,
+                                                                auth::MakeBearerSigner(std::move(tokens)), clock));
   SEAMOUNT_TRY_ASSIGN(const gcs::Rights rights, client->RightsOn(options.bucket, context));
   if (options.role.known) {
     if (const gcs::Rights missing = options.role.rights & ~rights; missing != 0)

@@ -34,7 +34,7 @@ std::string EmulatorHost() {
   return text.find("://") == std::string::npos ? "http://" + text : text;
 }
 
-Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config, const std::string& endpoint) {
+Result<std::shared_ptr<auth::RequestSigner>> Credentials(const StoreConfig& config, const std::string& endpoint) {
   auto found = auth::FindCredentials(
       {.key_file = config.key_file, .key_text = config.key_text, .anonymous = config.anonymous, .endpoint = endpoint},
       *SharedHttpClient());
@@ -44,7 +44,7 @@ Result<std::shared_ptr<auth::TokenSource>> Credentials(const StoreConfig& config
     found = auth::FindCredentials({.anonymous = true, .endpoint = endpoint}, *SharedHttpClient());
   }
   if (!found) return std::move(found).error();
-  return std::shared_ptr<auth::TokenSource>(*std::move(found));
+  return auth::MakeBearerSigner(*std::move(found));
 }
 
 Result<OpenedStore> OpenGcs(const StoreUrl& url, const StoreConfig& config) {

@@ -109,9 +109,8 @@ Result<Administrator> FindAdministrator(const AdminOptions& options, std::shared
   auto found = auth::FindCredentials({.key_file = options.admin_key_file, .endpoint = administrator.endpoint}, *http);
   if (!found && found.error().code() == ErrorCode::kUnauthenticated) return base::Unauthenticated(kWhoSetsUp);
   if (!found) return std::move(found).error();
-  SEAMOUNT_TRY_ASSIGN(administrator.client,
-                      gcs::AdminClient::Make(administrator.endpoint, project, std::move(http),
-                                             std::shared_ptr<auth::TokenSource>(*std::move(found))));
+  SEAMOUNT_TRY_ASSIGN(administrator.client, gcs::AdminClient::Make(administrator.endpoint, project, std::move(http),
+                                                                   auth::MakeBearerSigner(*std::move(found))));
   return administrator;
 }
 
