@@ -21,6 +21,7 @@
 #include "base/fd.h"
 #include "base/log.h"
 #include "store/cache/block_folder.h"
+#include "store/cache/open_blocks.h"
 
 namespace seamount::store {
 namespace {
@@ -68,12 +69,11 @@ class QueuedBlock final : public BlockCache::Found {
 // A block on disk.
 class StoredBlock final : public BlockCache::Found {
  public:
-  StoredBlock(Fd fd, const BlockHeader& header, std::string path, std::atomic<uint64_t>& damaged)
-      : fd_(std::move(fd)),
-        header_(header),
-        facts_{header.generation, header.object_bytes, header.object_crc32c},
-        begin_(header.id.index * header.id.block_bytes + header.payload_begin),
-        path_(std::move(path)),
+  StoredBlock(std::shared_ptr<const OpenBlock> block, std::atomic<uint64_t>& damaged)
+      : block_(std::move(block)),
+        header_(block_->header),
+        facts_{header_.generation, header_.object_bytes, header_.object_crc32c},
+        begin_(header_.id.index * header_.id.block_bytes + header_.payload_begin),
         damaged_(damaged) {}
   const BlockCache::Facts& facts() const override { return facts_; }
   uint64_t begin() const override { return begin_; }
@@ -99,7 +99,7 @@ class StoredBlock final : public BlockCache::Found {
   // Whole parts of the payload from the beginning of one.
   bool ReadParts(uint64_t from, std::span<std::byte> into) const {
     if (into.empty()) return true;
-    if (!ReadWhole(fd_.get(), into, kBlockHeaderBytes + from)) return false;
+    if (!ReadWhole(block_->fd.get(), into, kBlockHeaderBytes + from)) return false;
     for (uint64_t part = from / kChecksummedBytes; !into.empty(); ++part) {
       const auto one = into.first(std::min<size_t>(into.size(), kChecksummedBytes));
       if (base::Crc32c(one) != header_.crc32c[part]) return false;
@@ -120,15 +120,14 @@ class StoredBlock final : public BlockCache::Found {
 
   bool Damaged() {
     ++damaged_;
-    unlink(path_.c_str());
+    unlink(block_->path.c_str());
     return false;
   }
 
-  const Fd fd_;
-  const BlockHeader header_;
+  const std::shared_ptr<const OpenBlock> block_;
+  const BlockHeader& header_;
   const BlockCache::Facts facts_;
   const uint64_t begin_;
-  const std::string path_;
   std::atomic<uint64_t>& damaged_;
 };
 
@@ -163,8 +162,8 @@ class DiskCache final : public BlockCache {
   }
 
   std::unique_ptr<Found> Find(const BlockId& id, std::optional<Generation> generation) override {
-    const std::string path = folder_.PathOf(id);
-    {
+    if (waiting_ > 0) {
+      const std::string path = folder_.PathOf(id);
       std::scoped_lock lock(mutex_);
       const auto it = queued_.find(path);
       if (it != queued_.end() && it->second.id.object == id.object &&
@@ -188,6 +187,7 @@ class DiskCache final : public BlockCache {
     const auto [it, inserted] = queued_.try_emplace(path, Queued{});
     // The block that is being written stays as it is; the next reader brings this one again.
     if (!inserted) return;
+    ++waiting_;
     queued_bytes_ += payload.size();
     it->second = {id, facts, begin, std::move(payload)};
     order_.push_back(std::move(path));
@@ -238,28 +238,40 @@ class DiskCache final : public BlockCache {
   };
 
   std::unique_ptr<Found> FindStored(const BlockId& id, std::optional<Generation> generation) {
-    const std::string path = folder_.PathOf(id);
+    std::shared_ptr<const OpenBlock> block = open_.Find(id);
+    struct stat status {};
+    if (block && (fstat(block->fd.get(), &status) != 0 || status.st_nlink == 0 || !IsWhole(status, block->header))) {
+      open_.Drop(id);
+      block = nullptr;
+    }
+    if (!block && (block = OpenStored(id, status))) open_.Hold(block);
+    if (!block || generation.value_or(block->header.generation) != block->header.generation) return nullptr;
+    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(block->fd.get(), nullptr);
+    return std::make_unique<StoredBlock>(std::move(block), damaged_);
+  }
+
+  static bool IsWhole(const struct stat& status, const BlockHeader& header) {
+    return static_cast<uint64_t>(status.st_size) == kBlockHeaderBytes + header.payload_bytes;
+  }
+
+  std::shared_ptr<const OpenBlock> OpenStored(const BlockId& id, struct stat& status) {
+    std::string path = folder_.PathOf(id);
     // A pipe or a device in a block's place must not hold up its readers.
     Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
     if (!fd) return nullptr;
-    struct stat status {};
     EncodedBlockHeader bytes;
     if (fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || !ReadWhole(fd.get(), bytes, 0)) {
       return Discard(path);
     }
-    const auto header = DecodeBlockHeader(bytes);
-    if (!header || static_cast<uint64_t>(status.st_size) != kBlockHeaderBytes + header->payload_bytes) {
-      return Discard(path);
-    }
-    if (header->id.object != id.object || header->id.block_bytes != id.block_bytes || header->id.index != id.index ||
-        generation.value_or(header->generation) != header->generation) {
+    auto header = DecodeBlockHeader(bytes);
+    if (!header || !IsWhole(status, *header)) return Discard(path);
+    if (header->id.object != id.object || header->id.block_bytes != id.block_bytes || header->id.index != id.index) {
       return nullptr;
     }
-    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(fd.get(), nullptr);
-    return std::make_unique<StoredBlock>(std::move(fd), *header, path, damaged_);
+    return std::make_shared<OpenBlock>(OpenBlock{std::move(fd), *std::move(header), std::move(path)});
   }
 
-  std::unique_ptr<Found> Discard(const std::string& path) {
+  std::shared_ptr<const OpenBlock> Discard(const std::string& path) {
     ++damaged_;
     unlink(path.c_str());
     return nullptr;
@@ -280,6 +292,7 @@ class DiskCache final : public BlockCache {
       lock.lock();
       queued_bytes_ -= block.payload.size();
       queued_.erase(path);
+      --waiting_;
       idle_.notify_all();
     }
   }
@@ -309,8 +322,12 @@ class DiskCache final : public BlockCache {
                        .payload_begin = static_cast<uint32_t>(block.begin - block.id.index * block.id.block_bytes),
                        .payload_bytes = static_cast<uint32_t>(block.payload.size())};
     ChecksumPayload(block.payload.span(), header);
+    const uint64_t evicted_before = folder_.evicted();
     const auto written =
         folder_.Write(header, block.payload.span(), behind ? Through::kPageCache : Through::kNothing, image);
+    // What was evicted for it shall give its room back; the block itself may have replaced an older one.
+    if (folder_.evicted() != evicted_before) open_.Clear();
+    open_.Drop(block.id);
     if (written && *written) {
       ++stored_;
       return;
@@ -329,6 +346,7 @@ class DiskCache final : public BlockCache {
 
   const BlockCacheOptions options_;
   BlockFolder folder_;
+  OpenBlocks open_;
   std::atomic<std::chrono::steady_clock::rep> paused_until_ = 0;
   std::atomic<bool> warned_ = false;
 
@@ -344,6 +362,7 @@ class DiskCache final : public BlockCache {
   std::condition_variable wake_;
   std::condition_variable idle_;
   std::map<std::string, Queued> queued_;  // by path
+  std::atomic<size_t> waiting_ = 0;       // how many those are: most often none, and then a reader needs no lock
   std::deque<std::string> order_;
   uint64_t queued_bytes_ = 0;
   bool counted_ = false;  // nothing is written before

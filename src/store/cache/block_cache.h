@@ -2,15 +2,15 @@
 // one process or several.
 //
 // How it works. A block is one file (block_file.h), written to tmp/ and renamed to blocks/ab/<hash>; a newer generation
-// replaces an older one. Readers just open and verify; a block that is evicted under them stays readable, one that does
-// not match its checksum is removed and counts as absent. Put only queues: background threads make checksums and
-// write. They write past the page cache, since another copy of what the reader has just been given costs more CPU than
-// all else here; when the disk falls behind, through the page cache, which takes a burst; and when that is not enough,
-// blocks are dropped instead of making the reader wait. Until it is on disk a queued block is served from memory. What
-// is used is counted in the file "usage" by all processes, and recounted by each that opens the cache; whoever would
-// exceed the limit, or leave too little of the disk free, scans the directory and removes what was not read for longest
-// (modification times, renewed at most once a minute by reading), down to nine tenths. Nothing here is durable or has
-// to be: kill -9 costs the blocks in the queue.
+// replaces an older one. Readers just open and verify, and the blocks read last stay open (open_blocks.h); a block that
+// is evicted under them stays readable, one that does not match its checksum is removed and counts as absent. Put only
+// queues: background threads make checksums and write. They write past the page cache, since another copy of what the
+// reader has just been given costs more CPU than all else here; when the disk falls behind, through the page cache,
+// which takes a burst; and when that is not enough, blocks are dropped instead of making the reader wait. Until it is
+// on disk a queued block is served from memory. What is used is counted in the file "usage" by all processes, and
+// recounted by each that opens the cache; whoever would exceed the limit, or leave too little of the disk free, scans
+// the directory and removes what was not read for longest (modification times, renewed at most once a minute by
+// reading), down to nine tenths. Nothing here is durable or has to be: kill -9 costs the blocks in the queue.
 #pragma once
 
 #include <cstdint>

@@ -203,6 +203,17 @@ TEST_F(BlockFolderTest, AWrongCountOfWhatIsUsedIsSetRight) {
   }
 }
 
+// A corpus of an older version would show the fuzzer nothing but the first comparison.
+TEST(BlockHeaderTest, TheCorpusOfTheFuzzerIsOfThisVersion) {
+  for (const char* name : {"small_block_in_part", "large_block"}) {
+    std::ifstream file(std::string(SEAMOUNT_FUZZ_CORPUS) + "/block_header/" + name, std::ios::binary);
+    EncodedBlockHeader bytes{};
+    file.read(reinterpret_cast<char*>(bytes.data()), bytes.size());
+    ASSERT_TRUE(file) << name;
+    EXPECT_TRUE(DecodeBlockHeader(bytes)) << name;
+  }
+}
+
 TEST(BlockHeaderTest, ComesBackAndDamageShows) {
   BlockHeader header;
   header.id = {"bucket\nkey", kSmallBlockBytes, 7};

@@ -20,6 +20,8 @@ constexpr uint64_t kMostPlannedBytes = 4ULL << 30;
 // No object is as large; beyond it the arithmetic of blocks would wrap round.
 constexpr uint64_t kLargestObject = 1ULL << 60;
 
+constexpr CachePiece kFirstPiece{kSmallBlockBytes, 0};
+
 // A part of an object whose size may not be known.
 struct OpenSpan {
   uint64_t begin = 0;
@@ -74,6 +76,10 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return std::optional<ReadResult>(*std::move(read));
   }
 
+  static Facts FactsOf(const ReadResult& read) {
+    return {read.info.generation, read.info.size_bytes, read.info.crc32c};
+  }
+
   BlockId IdOf(const std::string& key, const CachePiece& piece) const {
     return {identity_ + "\n" + key, piece.block_bytes, piece.index};
   }
@@ -109,9 +115,8 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     // Nothing of it is cached: one request for exactly what is asked, its answer handed through.
     if (!first) return Fetch(key, generation, span, context);
     const Facts facts = first->facts();
-    first.reset();
     if (span.begin >= facts.object_bytes) return ResultOf(key, facts, Bytes());
-    return ReadMixed(key, facts, {span.begin, std::min(span.end, facts.object_bytes)}, context);
+    return ReadMixed(key, facts, {span.begin, std::min(span.end, facts.object_bytes)}, std::move(first), context);
   }
 
   static ReadResult ResultOf(const std::string& key, const Facts& facts, Bytes data) {
@@ -130,7 +135,8 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return read;
   }
 
-  // The object's size is known where its first block is cached; otherwise the answer tells it.
+  // The object's size, which tells where a suffix begins, is known where its first block is cached. Otherwise the
+  // answer tells it, and is remembered by a first block of no bytes, after which a suffix is read like any other range.
   Result<std::optional<ReadResult>> ReadSuffix(const std::string& key, const ReadOptions& options,
                                                const CallContext& context) {
     if (const Found first = FindFirst(key, {0, UINT64_MAX}, options.if_generation)) {
@@ -148,16 +154,17 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     if (read) {
       const ByteSpan span = SpanOf(options.range, read->info.size_bytes);
       SEAMOUNT_TRY(Keep(key, {span.begin, span.end}, *read));
+      if (span.begin >= kSmallBlockBytes && span.size() > 0)
+        cache_->Put(IdOf(key, kFirstPiece), FactsOf(*read), 0, Bytes());
     }
     return read;
   }
 
-  // Some of it is cached: put together in a buffer. The span lies within the object.
-  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const OpenSpan& span,
+  // Some of it is cached (one block is found already): put together in a buffer. The span lies within the object.
+  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const OpenSpan& span, Found found,
                                const CallContext& context) {
     Buffer buffer(span.end - span.begin);
     std::vector<OpenSpan> missing;
-    Found found;
     for (const CachePiece& piece : PlanPieces(span.begin, span.end, facts.object_bytes)) {
       OpenSpan part{std::max(piece.begin(), span.begin), std::min(piece.end(), span.end)};
       if (!Covers(found, part)) found = FindPiece(key, piece, facts.generation);
@@ -170,7 +177,8 @@ class CacheStore final : public DecoratedStore<CacheStore> {
         found.reset();  // damaged, and gone
       }
       // A block of which another part is wanted than is cached is fetched whole, unless the two make one part.
-      const bool apart = found && (found->end() < part.begin || part.end < found->begin());
+      const bool apart =
+          found && found->end() > found->begin() && (found->end() < part.begin || part.end < found->begin());
       if (apart) part = {piece.begin(), std::min(piece.end(), facts.object_bytes)};
       if (!missing.empty() && missing.back().end == part.begin) {
         missing.back().end = part.end;
@@ -281,7 +289,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
 
   // Queues what was read for the cache. An error when it is not what was asked for.
   Result<void> Keep(const std::string& key, const OpenSpan& asked, const ReadResult& read) {
-    const Facts facts{read.info.generation, read.info.size_bytes, read.info.crc32c};
+    const Facts facts = FactsOf(read);
     const uint64_t object_end = facts.object_bytes;
     const uint64_t end = std::max(asked.begin, std::min(asked.end, object_end));
     if (read.data.size() != end - asked.begin) {

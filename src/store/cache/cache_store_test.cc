@@ -105,6 +105,29 @@ TEST_F(CacheStoreTest, PartsOfABlockThatTouchBecomeOne) {
   EXPECT_EQ(Blocks().size(), 1u);
 }
 
+TEST_F(CacheStoreTest, ASuffixReadTwiceIsAskedForOnce) {
+  const std::string content = Pattern(5 * kMiB + 77, 21);
+  const Generation generation = Put("k", content);
+  const ReadOptions pinned{.range = ByteRange::Last(70'000), .if_generation = generation};
+  const ReadOptions any{.range = ByteRange::Last(70'000)};
+  const std::string tail = content.substr(content.size() - 70'000);
+  EXPECT_EQ(Read("k", pinned), tail);
+  EXPECT_EQ(Requests(), 1u);
+  cache_->Flush();
+  EXPECT_EQ(Read("k", pinned), tail);
+  Reopen();
+  EXPECT_EQ(Read("k", pinned), tail);
+  EXPECT_EQ(Read("k", any), tail);
+  EXPECT_EQ(Requests(), 1u);
+  EXPECT_EQ(inner_->Snapshot().of(CallKind::kStat).calls, 1u) << "whether the object is still that";
+  // What says how large the object is does not make other reads fetch more.
+  const uint64_t before = Fetched();
+  EXPECT_EQ(Read("k", {.range = ByteRange{1000, 500}, .if_generation = generation}), content.substr(1000, 500));
+  EXPECT_EQ(Fetched(), before + 500);
+  Put("k", "short");
+  EXPECT_EQ(Read("k", any), "short");
+}
+
 // Reads of all sizes at all places, through a cache that is reopened now and then: every byte right, and what was read
 // once not fetched again while there is room.
 TEST_F(CacheStoreTest, RandomReadsMatchTheObject) {
