@@ -331,6 +331,7 @@ def expected(case: Case) -> dict:
         keep["time"] = [i for i, d in enumerate(dates) if low <= d < high + np.timedelta64(1, "s").astype(object)]
     labels["time"] = coords["time"].values[keep["time"]]
     dates = dates[keep["time"]]
+    case.steps = [(b - a).total_seconds() for a, b in zip(dates, dates[1:])]
     ranges = {"all": slice(0, dates.size)}
     for name, (low, high) in ((k, map(at, v)) for k, v in recipe.get("split", {}).items()):
         inside = [i for i, d in enumerate(dates) if low <= d < high + np.timedelta64(1, "s").astype(object)]
@@ -370,6 +371,8 @@ def expected(case: Case) -> dict:
     for d, v in labels.items():
         if d in used and d not in dropped:
             out[d] = dict(values=np.asarray(v, "f8"), dims=(d,), dtype=None)
+        elif d in dropped and any(d in open_raw(paths, name).dims for name in loaded):  # one place of it is left
+            out[d] = dict(values=np.asarray(v[keep[d][0]], "f8"), dims=(), dtype=None)
     return out
 
 

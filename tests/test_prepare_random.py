@@ -59,6 +59,10 @@ def check(binary, folder, seed):
         warnings.simplefilter("ignore")
         wanted = expected(case)
     done = run(binary, folder, case.recipe)
+    if done.returncode == 2 and "steps are missing between" in done.stderr:
+        usual = np.median(case.steps) if len(case.paths) == 1 else np.min(case.steps)  # between files another rule may count
+        assert max(case.steps) > 1.5 * usual, done.stderr
+        done = run(binary, folder, case.recipe | {"gaps": "allow"})
     if done.returncode != 0 and "harmonics" in done.stderr and case.fitted_days is not None:
         assert "need a whole year" in done.stderr and case.fitted_days < 370 or "no step near the time of year" in done.stderr, done.stderr
         return
@@ -97,7 +101,7 @@ def whole_recipe():
         "derive": {"speed": "sqrt(u^2)", "w": {"expression": "u + v", "units": "m/s", "long_name": "sum"}},
         "split": {"train": [1982, "1990-12-31"]}, "anomaly": {"harmonics": 2, "over": "train"}, "standardize": {"over": "all", "except": ["mask"]},
         "minibatch": {"inputs": [-2, -1, 0], "targets": 1, "batch": 16, "shuffle": True}, "chunks": {"time": 5}, "shards": {"time": 10},
-        "codec": "zstd:3", "dtype": "float32", "format": 3,
+        "codec": "zstd:3", "dtype": "float32", "format": 3, "valid_range": "ignore",
     }
 
 

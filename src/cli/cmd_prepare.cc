@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "base/text.h"
+#include "cf/calendar.h"
 #include "cli/command.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
@@ -38,29 +39,35 @@ std::string Percent(uint64_t part, uint64_t whole) {
   return text;
 }
 
-nlohmann::ordered_json MissingJson(const prepare::Report& report) {
+// "2001-02-01T00:00:00": a date means more to people than the number of a step.
+std::string DateOf(const prepare::Plan& plan, uint64_t step) {
+  return cf::FormatMoment(plan.selection.time->calendar, plan.selection.time->moments[step]);
+}
+
+nlohmann::ordered_json MissingJson(const prepare::Report& report, const prepare::Plan& plan) {
   nlohmann::ordered_json out = nlohmann::ordered_json::object();
   for (const prepare::MissingShare& share : report.missing) {
     out[share.name] = {{"values", share.values}, {"missing", share.missing}, {"empty_steps", share.empty_steps}};
+    if (share.first_empty) out[share.name]["first_empty"] = DateOf(plan, *share.first_empty);
   }
   return out;
 }
 
 // What this run wrote of each variable, where values are missing.
-void PrintMissing(const prepare::Report& report) {
+void PrintMissing(const prepare::Report& report, const prepare::Plan& plan) {
   for (const prepare::MissingShare& share : report.missing) {
     if (share.missing == 0) continue;
     std::string text = "'" + share.name + "': " + Percent(share.missing, share.values) + " of the values are missing";
     if (share.first_empty) {
       text += "; " + std::to_string(share.empty_steps) + (share.empty_steps == 1 ? " step holds" : " steps hold") +
-              " nothing else, the first is " + std::to_string(*share.first_empty);
+              " nothing else, the first is " + DateOf(plan, *share.first_empty);
     }
     std::fprintf(stderr, "note: %s\n", text.c_str());
   }
 }
 
-void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
-  PrintMissing(report);
+void PrintReport(const prepare::Report& report, const prepare::Plan& plan, const PrepareFlags& flags) {
+  PrintMissing(report, plan);
   if (flags.json) {
     const nlohmann::ordered_json out = {{"up_to_date", report.up_to_date},
                                         {"regions", report.regions},
@@ -69,7 +76,7 @@ void PrintReport(const prepare::Report& report, const PrepareFlags& flags) {
                                         {"written_bytes", report.written_bytes},
                                         {"equal_bytes", report.equal_bytes},
                                         {"spilled_bytes", report.spilled_bytes},
-                                        {"missing", MissingJson(report)},
+                                        {"missing", MissingJson(report, plan)},
                                         {"statistics_kept", report.statistics_kept},
                                         {"peak_memory_bytes", report.peak_memory_bytes},
                                         {"seconds", report.seconds}};
@@ -134,8 +141,8 @@ Result<int> RunPrepare(PrepareFlags flags) {
   SEAMOUNT_TRY_ASSIGN(const prepare::Recipe recipe, prepare::ReadRecipe(flags.recipe));
   const std::string directory = std::filesystem::path(flags.recipe).parent_path().string();
   SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory));
-  SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, ""));
-  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset));
+  SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, "", recipe.reading));
+  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset, recipe.reading));
   SEAMOUNT_TRY_ASSIGN(const auto before, ArraysThere(flags));
   SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
   if (flags.plan) {
@@ -149,7 +156,7 @@ Result<int> RunPrepare(PrepareFlags flags) {
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
   auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
-  PrintReport(*report, flags);
+  PrintReport(*report, plan, flags);
   return kExitOk;
 }
 

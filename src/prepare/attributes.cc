@@ -73,6 +73,12 @@ std::string WithText(const std::string& object, const std::map<std::string, std:
   return Dump(out);
 }
 
+std::string TextIn(const std::string& object, const std::string& member) {
+  const Json parsed = Parsed(object);
+  const auto found = parsed.find(member);
+  return found != parsed.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
 std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks) {
   Json own = {{"every_object", true}};  // zarr/whole_group.h
   if (remarks.mean && remarks.std) own["normalize"] = {{"mean", *remarks.mean}, {"std", *remarks.std}};

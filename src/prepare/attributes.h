@@ -27,6 +27,8 @@ std::string AttributesJson(const std::vector<cf::Attribute>& attributes);
 std::string ArrayAttributesJson(const std::vector<cf::Attribute>& attributes);
 // Adds or replaces text members of a JSON object; an empty text removes one.
 std::string WithText(const std::string& object, const std::map<std::string, std::string>& members);
+// A text member of a JSON object; empty where there is none.
+std::string TextIn(const std::string& object, const std::string& member);
 
 // What statistics add to a data array's attributes.
 struct ArrayRemarks {

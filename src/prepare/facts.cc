@@ -18,26 +18,37 @@ const Coordinate* SourceFacts::FindCoordinate(std::string_view dimension) const 
   return nullptr;
 }
 
-Result<SourceFacts> Describe(const source::Dataset& dataset) {
-  SourceFacts facts{dataset.files(), dataset.dimensions(), dataset.variables(), dataset.attributes(), {}};
+std::string SourceFacts::WhyNoCoordinate(std::string_view dimension) const {
+  for (const source::Variable& variable : variables) {
+    if (variable.name == dimension && !variable.unreadable.empty()) return ": " + variable.unreadable;
+  }
+  return {};
+}
+
+Result<SourceFacts> Describe(const source::Dataset& dataset, const cf::Options& reading) {
+  SourceFacts facts{dataset.files(), dataset.dimensions(), dataset.variables(), dataset.attributes(), {}, reading};
   for (size_t i = 0; i < facts.variables.size(); ++i) {
-    const source::Variable& variable = facts.variables[i];
+    source::Variable& variable = facts.variables[i];
     const bool own = variable.dimensions.size() == 1 && variable.dimensions[0] == variable.name;
     if (!own || !variable.unreadable.empty() || variable.type == nd::DataType::kChar) continue;
     if (variable.shape[0] > kMaxCoordinateValues) {
-      return base::InvalidArgument(facts.files.front().path + " claims " + std::to_string(variable.shape[0]) +
-                                   " values for the coordinate '" + variable.name + "', more than " +
-                                   std::to_string(kMaxCoordinateValues));
+      variable.unreadable = facts.files.front().path + " claims " + std::to_string(variable.shape[0]) +
+                            " values for it, more than " + std::to_string(kMaxCoordinateValues);
+      continue;
+    }
+    const auto packing = facts.PackingOf(variable);
+    if (!packing) {
+      variable.unreadable = packing.error().message();
+      continue;
     }
     Coordinate coordinate;
     coordinate.variable = i;
     coordinate.axis = cf::AxisOf(variable.name, variable.attributes);
     coordinate.stored.resize(variable.shape[0] * nd::SizeOf(variable.type));
     SEAMOUNT_TRY(dataset.ReadBox(i, {{0}, variable.shape}, coordinate.stored));
-    SEAMOUNT_TRY_ASSIGN(const cf::Packing packing, source::PackingOf(variable));
     coordinate.values.resize(variable.shape[0]);
     if (!coordinate.values.empty()) {
-      cf::Decode(coordinate.stored, packing, std::span<double>(coordinate.values));
+      cf::Decode(coordinate.stored, *packing, std::span<double>(coordinate.values));
     }
     facts.coordinates.push_back(std::move(coordinate));
   }

@@ -9,6 +9,7 @@
 #include "base/result.h"
 #include "cf/attribute.h"
 #include "cf/axis.h"
+#include "cf/packing.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
@@ -27,10 +28,17 @@ struct SourceFacts {
   std::vector<source::Variable> variables;
   std::vector<cf::Attribute> attributes;
   std::vector<Coordinate> coordinates;
+  cf::Options reading;
 
   const Coordinate* FindCoordinate(std::string_view dimension) const;
+  // ": why not" where the variable named like the dimension cannot be read; empty where nothing is to be said.
+  std::string WhyNoCoordinate(std::string_view dimension) const;
+  // How the variable's numbers become values, as the recipe wants them read.
+  Result<cf::Packing> PackingOf(const source::Variable& variable) const { return source::PackingOf(variable, reading); }
 };
 
-Result<SourceFacts> Describe(const source::Dataset& dataset);
+// A coordinate that is no coordinate (too long, packed in a way that means nothing) is left out, and its variable says
+// why it is unreadable: it concerns only who asks for it.
+Result<SourceFacts> Describe(const source::Dataset& dataset, const cf::Options& reading = {});
 
 }  // namespace seamount::prepare

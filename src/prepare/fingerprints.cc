@@ -57,6 +57,11 @@ std::string Fingerprints::InputsText(const DataArray& array) const {
       if (IsPacking(attribute.name)) meaning.push_back(attribute);
     }
     text += variable.name + " " + std::string(nd::NameOf(variable.type)) + AttributesJson(meaning) + "\n";
+    // Joined files may have been decoded already, each by attributes of its own.
+    const bool limited = !facts_.files.front().join_dimension.empty() ||
+                         std::any_of(meaning.begin(), meaning.end(),
+                                     [](const auto& attribute) { return attribute.name.starts_with("valid_"); });
+    if (limited && facts_.reading.valid_range == cf::ValidRange::kIgnore) text += "valid_range is ignored\n";
   }
   return text;
 }

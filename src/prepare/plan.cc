@@ -59,7 +59,7 @@ Result<void> Planner::AddVariable(const NamedLine& named) {
   SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(named.name, named.line));
   if (facts_.FindCoordinate(named.name) != nullptr) return {};  // coordinates are written anyhow
   const source::Variable& variable = facts_.variables[index];
-  auto packing = source::PackingOf(variable);
+  auto packing = facts_.PackingOf(variable);
   if (!packing) return At(named.line, packing.error().message());
   AddRemarks(variable, *packing);
   DataArray array;
@@ -94,7 +94,7 @@ Result<void> Planner::AddDerived(const Derived& derived) {
   bool single = true;
   for (const std::string& name : expression->names()) {
     SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(name, derived.line));
-    auto packing = source::PackingOf(facts_.variables[index]);
+    auto packing = facts_.PackingOf(facts_.variables[index]);
     if (!packing) return At(derived.line, packing.error().message());
     AddRemarks(facts_.variables[index], *packing);
     array.inputs.push_back(index);

@@ -76,7 +76,7 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
   const Coordinate* coordinate = facts_.FindCoordinate(dimension.name);
   if (coordinate == nullptr) return;
   const source::Variable& variable = facts_.variables[coordinate->variable];
-  const auto packing = source::PackingOf(variable);
+  const auto packing = facts_.PackingOf(variable);
   if (packing) AddRemarks(variable, *packing);
   const bool plain = packing && packing->identity(variable.type) && dimension.relabeled.empty();
   const size_t element = nd::SizeOf(variable.type);
@@ -94,14 +94,16 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
     if (type != nd::DataType::kFloat32) type = nd::DataType::kFloat64;
     stored = AsBytesVector(values, type);
   }
-  AddSmall(dimension.name, type, {dimension.name}, {dimension.size}, std::move(stored),
+  const bool place = dimension.dropped;  // of it one value is left, which says where the data are
+  AddSmall(dimension.name, type, place ? std::vector<std::string>() : std::vector{dimension.name},
+           place ? nd::Index() : nd::Index{dimension.size}, std::move(stored),
            ArrayAttributesJson(variable.attributes));
 }
 
 void Planner::AddCoordinates() {
   for (const PlannedDimension& dimension : plan_.selection.dimensions) {
     const bool used = std::any_of(plan_.arrays.begin(), plan_.arrays.end(), [&](const DataArray& array) {
-      const auto& names = array.metadata.dimension_names;
+      const auto& names = array.source_dimensions;
       return std::find(names.begin(), names.end(), dimension.name) != names.end();
     });
     if (used) AddCoordinate(dimension);
@@ -178,8 +180,11 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
   array.name = OutputName(name);
   array.inputs = {static_cast<size_t>(found - facts_.variables.begin())};
   array.auxiliary = true;
-  auto packing = source::PackingOf(*found);
-  if (!packing) return packing.error();
+  const auto packing = facts_.PackingOf(*found);
+  if (!packing) {
+    left_out(packing.error().message());
+    return {};
+  }
   const bool identity = packing->identity(found->type);
   array.as_stored = identity;
   return Add(std::move(array), identity ? found->type : cf::DecodedType(found->type),
@@ -202,14 +207,31 @@ Result<void> Planner::AddAuxiliaries() {
       const auto& names = array.metadata.dimension_names;
       return std::find(names.begin(), names.end(), dimension.name) != names.end();
     });
-    const bool there = std::any_of(facts_.variables.begin(), facts_.variables.end(),
-                                   [&](const source::Variable& variable) { return variable.name == dimension.name; });
-    if (used && there && facts_.FindCoordinate(dimension.name) == nullptr && !seen.contains(dimension.name)) {
-      plan_.notes.push_back("the coordinate '" + dimension.name + "' is left out: it holds no numbers along '" +
-                            dimension.name + "'");
+    const auto there = std::find_if(facts_.variables.begin(), facts_.variables.end(),
+                                    [&](const source::Variable& variable) { return variable.name == dimension.name; });
+    const bool found = there != facts_.variables.end();
+    if (used && found && facts_.FindCoordinate(dimension.name) == nullptr && !seen.contains(dimension.name)) {
+      const std::string none = "it holds no numbers along '" + dimension.name + "'";
+      plan_.notes.push_back("the coordinate '" + dimension.name +
+                            "' is left out: " + (there->unreadable.empty() ? none : there->unreadable));
     }
   }
   return {};
+}
+
+// A selected place is a coordinate without a dimension, which readers find by name alone.
+void Planner::NamePlaces(DataArray& array, const std::set<std::string>& there) const {
+  if (array.auxiliary) return;
+  const std::string before = TextIn(array.metadata.attributes_json, "coordinates");
+  const std::vector<std::string> named = base::Split(before, ' ');
+  std::string names = before;
+  for (const std::string& name : array.source_dimensions) {
+    if (!plan_.selection.Find(name).dropped || !there.contains(name)) continue;
+    if (std::find(named.begin(), named.end(), name) != named.end()) continue;
+    names += (names.empty() ? "" : " ") + name;
+  }
+  if (names == before) return;
+  array.metadata.attributes_json = WithText(array.metadata.attributes_json, {{"coordinates", names}});
 }
 
 // No attribute points to what is not there: readers look for it.
@@ -236,6 +258,7 @@ void Planner::CleanReferences() {
   };
   for (DataArray& array : plan_.arrays) {
     if (array.expression.empty()) clean(array.metadata.attributes_json, facts_.variables[array.inputs[0]]);
+    NamePlaces(array, there);
   }
   for (SmallArray& small : plan_.coordinates) {
     if (const Coordinate* coordinate = facts_.FindCoordinate(small.name)) {

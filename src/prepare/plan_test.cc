@@ -53,6 +53,8 @@ INSTANTIATE_TEST_SUITE_P(
                   "'select' leaves one step of 'time'"},
         BadRecipe{"variables: [u]\nminibatch: {batch: [1, 2]}", "'batch' must be a whole number"},
         BadRecipe{"variables: [3]", "put '3' in quotes"},
+        BadRecipe{"variables: [u]\nvalid_range: some", "line 3: 'valid_range' must be apply (the default) or ignore"},
+        BadRecipe{"variables: [u]\nderive: {}", "line 3: 'derive' is empty"},
         BadRecipe{"variables: [u]\ngaps: forbid", "'gaps' must be 'allow'"},
         BadRecipe{"variables: [u]\nbox: {lat: [50, 60]}", "nothing of 'lat' lies in [50, 60]"},
         BadRecipe{"variables: [u]\ntime: [1990, 1991]",

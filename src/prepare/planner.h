@@ -2,6 +2,7 @@
 // plan_coordinates.cc what describes the data.
 #pragma once
 
+#include <set>
 #include <string>
 #include <vector>
 
@@ -45,6 +46,7 @@ class Planner {
   Result<void> AddAuxiliaries();
   Result<void> AddAuxiliary(const std::string& name);
   void CleanReferences();
+  void NamePlaces(DataArray& array, const std::set<std::string>& there) const;
   std::vector<std::string> References() const;
   void AddCoordinates();
   void AddBasis();

@@ -236,6 +236,7 @@ Result<std::vector<Derived>> ReadDerive(const Reader& in, const YAML::Node& node
     return {};
   };
   SEAMOUNT_TRY(in.EachKey(node, "'derive'", each));
+  if (out.empty()) return in.Bad(node, "'derive' is empty");
   return out;
 }
 
@@ -383,6 +384,13 @@ Result<void> ReadDocument(const Reader& in, const YAML::Node& root, Recipe& out)
          if (out.dtype != "float32" && out.dtype != "float64") {
            return in.Bad(n, "'dtype' must be float32 or float64");
          }
+         return {};
+       }},
+      {"valid_range",
+       [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(const std::string how, in.Text(n, "valid_range"));
+         if (how != "apply" && how != "ignore") return in.Bad(n, "'valid_range' must be apply (the default) or ignore");
+         out.reading.valid_range = how == "apply" ? cf::ValidRange::kApply : cf::ValidRange::kIgnore;
          return {};
        }},
       {"format", [&](const YAML::Node& n) -> Result<void> {

@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cf/packing.h"
 
 namespace seamount::prepare {
 
@@ -104,6 +105,7 @@ struct Recipe {
   std::string codec;  // empty: blosc-zstd:1, with a checksum where the format has one
   std::string dtype;  // empty: as in the source, where it is packed its decoded type
   int format = 3;
+  cf::Options reading;  // of the source's attributes
 };
 
 inline constexpr size_t kMaxRecipeBytes = 1 << 20;  // longer is not a recipe

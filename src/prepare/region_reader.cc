@@ -26,7 +26,7 @@ Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& fac
   RegionReader reader(plan, facts, dataset, array);
   const DataArray& planned = plan.arrays[array];
   for (const size_t input : planned.inputs) {
-    SEAMOUNT_TRY_ASSIGN(cf::Packing packing, source::PackingOf(facts.variables[input]));
+    SEAMOUNT_TRY_ASSIGN(cf::Packing packing, facts.PackingOf(facts.variables[input]));
     reader.packing_.push_back(std::move(packing));
   }
   SEAMOUNT_TRY_ASSIGN(reader.steps_, MakeSteps(plan, array, climatology, climatology == nullptr));

@@ -98,7 +98,8 @@ Result<void> Planner::Select(const Selection& selection) {
   if (selection.value) {
     const Coordinate* coordinate = facts_.FindCoordinate(dimension->name);
     if (coordinate == nullptr || coordinate->values.empty()) {
-      return At(recipe_, selection.line, name + " has no coordinate values: select it by {index: …}");
+      return At(recipe_, selection.line,
+                name + " has no coordinate values (select it by {index: …})" + facts_.WhyNoCoordinate(dimension->name));
     }
     const std::vector<double>& values = coordinate->values;
     const auto distance = [&](double v) {
@@ -138,7 +139,8 @@ Result<void> Planner::Cut(const BoxRange& range) {
   if (dimension->cut) return At(recipe_, range.line, "'" + dimension->name + "' is cut twice");
   dimension->cut = true;
   if (coordinate == nullptr)
-    return At(recipe_, range.line, "dimension '" + dimension->name + "' has no coordinate values");
+    return At(recipe_, range.line,
+              "dimension '" + dimension->name + "' has no coordinate values" + facts_.WhyNoCoordinate(dimension->name));
   const std::vector<double>& values = coordinate->values;
   if (coordinate->axis == cf::Axis::kLongitude) return CutLongitude(range, values, *dimension);
   const double low = std::min(range.from, range.to);

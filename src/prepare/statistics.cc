@@ -53,6 +53,7 @@ class Accumulator {
   Result<void> AddPart(size_t part, Sums& sums, const CallContext& context) const;
   Result<void> ReadPart(size_t part, Sums& sums, const CallContext& context) const;
   Result<bool> FindPart(size_t part, Sums& sums) const;
+  uint64_t PartBytes(size_t part) const;
   uint64_t KeptPart(size_t part) const { return (pass_.number << 40) + part; }
   uint64_t Layout() const { return (segments_ << 32) + tiles_.size(); }
   static KeptSums::Vectors VectorsOf(Sums& sums) {
@@ -158,13 +159,25 @@ Result<void> Accumulator::AddBlock(const nd::Box& region, const std::vector<doub
 
 Result<void> Accumulator::AddPart(size_t part, Sums& sums, const CallContext& context) const {
   SEAMOUNT_TRY_ASSIGN(const bool found, FindPart(part, sums));
-  if (found) return {};
+  if (found) {
+    in_.progress.Add(PartBytes(part));
+    return {};
+  }
   const auto start = std::chrono::steady_clock::now();
   SEAMOUNT_TRY(ReadPart(part, sums, context));
   if (std::chrono::steady_clock::now() - start >= in_.keep_after) {
     kept_.Write(KeptPart(part), Layout(), VectorsOf(sums));
   }
   return {};
+}
+
+// What reading the part counts for in the progress.
+uint64_t Accumulator::PartBytes(size_t part) const {
+  const uint64_t blocks = blocks_.size() - 1;
+  const uint64_t segment = part % segments_;
+  const uint64_t steps = blocks_[blocks * (segment + 1) / segments_] - blocks_[blocks * segment / segments_];
+  const uint64_t points = Elements(tiles_[part / segments_].shape);
+  return points * (planned_.time ? steps : 1) * nd::SizeOf(planned_.metadata.data_type);
 }
 
 // Whether a run before has taken the part and left its sums.

@@ -101,7 +101,8 @@ std::string JoinDimension(const Dataset& first) {
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along) {
+Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
+                                          const cf::Options& options) {
   if (paths.empty()) return base::InvalidArgument("no source file is named");
   std::vector<std::unique_ptr<Dataset>> parts;
   std::string dimension = along;
@@ -116,7 +117,7 @@ Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths,
     return base::InvalidArgument("joining " + paths[1] + " to " + paths[0] +
                                  ": there is no time or unlimited dimension to join them along");
   }
-  SEAMOUNT_TRY_ASSIGN(Joined joined, Join(parts, dimension));
+  SEAMOUNT_TRY_ASSIGN(Joined joined, Join(parts, dimension, options));
   return std::unique_ptr<Dataset>(std::make_unique<ConcatDataset>(std::move(parts), std::move(joined)));
 }
 

@@ -6,6 +6,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "cf/packing.h"
 #include "source/dataset.h"
 
 namespace seamount::source {
@@ -15,6 +16,7 @@ namespace seamount::source {
 // same steps are put side by side. Each is decoded by its own attributes: where packing, type or time units differ, the
 // joined variable holds values (NaN where missing; times in the first file's units, months and years in days). What
 // does not fit together makes a variable unreadable, not the whole: it is an error only for who asks for it.
-Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along);
+Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
+                                          const cf::Options& options = {});
 
 }  // namespace seamount::source

@@ -20,7 +20,8 @@ constexpr uint64_t kMaxCoordinateValues = 1 << 22;  // a coordinate with more is
 const std::string& PathOf(const Dataset& file) { return file.files().front().path; }
 
 // A coordinate's values, unpacked; nullopt where there is no such variable that could be read.
-std::optional<std::vector<double>> CoordinateValues(const Dataset& file, const std::string& dimension) {
+std::optional<std::vector<double>> CoordinateValues(const Dataset& file, const std::string& dimension,
+                                                    const cf::Options& options) {
   const auto index = VariableIndex(file, dimension);
   if (!index) return std::nullopt;
   const Variable& v = file.variables()[*index];
@@ -28,7 +29,7 @@ std::optional<std::vector<double>> CoordinateValues(const Dataset& file, const s
   if (!own || !v.unreadable.empty() || v.type == nd::DataType::kChar || v.shape[0] > kMaxCoordinateValues) {
     return std::nullopt;
   }
-  const auto packing = PackingOf(v);
+  const auto packing = PackingOf(v, options);
   std::vector<std::byte> stored(v.shape[0] * nd::SizeOf(v.type));
   if (!packing || !file.ReadBox(*index, nd::Whole(v.shape), stored)) return std::nullopt;
   std::vector<double> values(v.shape[0]);
@@ -68,8 +69,8 @@ struct Extent {
   double tolerance = 0;
 };
 
-Extent ExtentOf(const Dataset& file, const std::string& along, uint64_t count) {
-  Extent extent{count, CoordinateValues(file, along).value_or(std::vector<double>()), 0};
+Extent ExtentOf(const Dataset& file, const std::string& along, uint64_t count, const cf::Options& options) {
+  Extent extent{count, CoordinateValues(file, along, options).value_or(std::vector<double>()), 0};
   if (extent.at.empty()) return extent;
   const auto units = TimeUnitsOf(file, file.variables()[*VariableIndex(file, along)]);
   if (!units) return extent;
@@ -104,7 +105,8 @@ bool SamePacking(const cf::Packing& a, const cf::Packing& b) {
 
 class Joiner {
  public:
-  Joiner(const std::vector<std::unique_ptr<Dataset>>& files, const std::string& along) : files_(files) {
+  Joiner(const std::vector<std::unique_ptr<Dataset>>& files, const std::string& along, const cf::Options& options)
+      : files_(files), options_(options) {
     joined_.along = along;
     names_.resize(files.size());
     for (size_t f = 0; f < files.size(); ++f) {
@@ -154,7 +156,7 @@ class Joiner {
       FileIdentity identity = files_[f]->files().front();
       const Dimension* dimension = FindDimension(*files_[f], joined_.along);
       if (dimension != nullptr) {
-        Extent extent = ExtentOf(*files_[f], joined_.along, dimension->size);
+        Extent extent = ExtentOf(*files_[f], joined_.along, dimension->size, options_);
         const double first = extent.at.empty() ? 0 : extent.at.front() / 1e6;
         auto& candidates = near[{extent.count, std::isfinite(first) ? std::llround(first) : 0}];
         const auto same = std::find_if(candidates.begin(), candidates.end(), [&](size_t s) {
@@ -207,8 +209,8 @@ class Joiner {
       return found->second;
     }
     auto [grid, unread] = grids_.emplace(name, std::nullopt);
-    if (unread) grid->second = CoordinateValues(*files_[first], name);
-    const auto values = CoordinateValues(*files_[file], name);
+    if (unread) grid->second = CoordinateValues(*files_[first], name, options_);
+    const auto values = CoordinateValues(*files_[file], name, options_);
     if (values && grid->second && !SameGrid(*grid->second, *values)) {
       found->second = PathOf(*files_[file]) + " has other values of '" + name + "'" + than;
     }
@@ -254,7 +256,7 @@ class Joiner {
     for (const std::string& dimension : v.dimensions) {
       if (const std::string& trouble = DimensionTrouble(file, dimension); !trouble.empty()) return trouble;
     }
-    auto packing = PackingOf(v);
+    auto packing = PackingOf(v, options_);
     if (!packing) return packing.error().message();
     joined.pieces.push_back({file, names_[file].at(v.name), *std::move(packing), {}});
     return {};
@@ -326,6 +328,7 @@ class Joiner {
   const Variable& VariableOf(const Piece& piece) const { return files_[piece.file]->variables()[piece.variable]; }
 
   const std::vector<std::unique_ptr<Dataset>>& files_;
+  const cf::Options options_;
   Joined joined_;
   std::vector<std::unordered_map<std::string, size_t>> names_;  // of each file's variables
   std::unordered_map<std::string, size_t> first_with_;          // the file that has a dimension first
@@ -342,8 +345,9 @@ bool CountsMonths(const Dataset& file) {
   });
 }
 
-Result<Joined> Join(const std::vector<std::unique_ptr<Dataset>>& files, const std::string& along) {
-  return Joiner(files, along).Run();
+Result<Joined> Join(const std::vector<std::unique_ptr<Dataset>>& files, const std::string& along,
+                    const cf::Options& options) {
+  return Joiner(files, along, options).Run();
 }
 
 }  // namespace seamount::source

@@ -54,6 +54,7 @@ bool CountsMonths(const Dataset& file);
 // The files in the order in which they follow one another. What does not fit together makes only the variables that it
 // concerns unreadable, so that nothing is compared that nobody asks for. InvalidArgument where no file has the
 // dimension.
-Result<Joined> Join(const std::vector<std::unique_ptr<Dataset>>& files, const std::string& along);
+Result<Joined> Join(const std::vector<std::unique_ptr<Dataset>>& files, const std::string& along,
+                    const cf::Options& options);
 
 }  // namespace seamount::source
