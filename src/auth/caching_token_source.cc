@@ -6,6 +6,8 @@
 #include <mutex>
 #include <optional>
 
+#include "base/per_process.h"
+
 namespace seamount::auth {
 namespace {
 
@@ -107,7 +109,7 @@ class CachedToken {
 class CachingTokenSource final : public TokenSource {
  public:
   CachingTokenSource(std::unique_ptr<TokenSource> inner, base::Clock& clock)
-      : inner_(std::move(inner)), clock_(clock) {}
+      : inner_(std::move(inner)), clock_(clock), tokens_([] { return std::make_unique<Tokens>(); }) {}
 
   Result<Token> GetToken(const std::string& audience_url, const Secret& rejected, const CallContext& context) override {
     return TokenOf(audience_url).Get(audience_url, rejected, context);
@@ -115,15 +117,20 @@ class CachingTokenSource final : public TokenSource {
   std::string Describe() const override { return inner_->Describe(); }
 
  private:
+  struct Tokens {
+    std::mutex mutex;
+    std::map<std::string, CachedToken> of;  // by audience: a credential is used at a few addresses
+  };
+
   CachedToken& TokenOf(const std::string& audience_url) {
-    std::scoped_lock lock(mutex_);
-    return tokens_.try_emplace(audience_url, *inner_, clock_).first->second;
+    Tokens& tokens = tokens_.Get();
+    std::scoped_lock lock(tokens.mutex);
+    return tokens.of.try_emplace(audience_url, *inner_, clock_).first->second;
   }
 
   const std::unique_ptr<TokenSource> inner_;
   base::Clock& clock_;
-  std::mutex mutex_;
-  std::map<std::string, CachedToken> tokens_;  // a credential is used at a few addresses
+  base::PerProcess<Tokens> tokens_;  // a refresh that a parent's thread has begun never ends in a forked child
 };
 
 }  // namespace

@@ -1,9 +1,12 @@
 #include "auth/caching_token_source.h"
 
 #include <gtest/gtest.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include <atomic>
 #include <functional>
+#include <latch>
 #include <thread>
 #include <vector>
 
@@ -191,6 +194,30 @@ TEST_F(CachingTokenSourceTest, WaitingEndsAtTheDeadlineAndOnStop) {
   stop.request_stop();
   EXPECT_EQ(source_->GetToken("http://h", {}, {.stop = stop.get_token()}).error().code(), ErrorCode::kCancelled);
   release = true;
+}
+
+TEST_F(CachingTokenSourceTest, AForkedChildDoesNotWaitForItsParentsRefresh) {
+  const pid_t parent = getpid();
+  std::latch asked(1), answered(1);
+  inner_->answer = [&](int call, const CallContext&) {
+    if (getpid() == parent) {
+      asked.count_down();
+      answered.wait();
+    }
+    return inner_->Make("t" + std::to_string(call));
+  };
+  std::jthread refreshing([&] { EXPECT_EQ(Get(), "t1"); });
+  asked.wait();
+  const pid_t child = fork();
+  if (child == 0) {
+    alarm(30);  // ends a child that hangs
+    inner_->inside = 0;
+    _exit(Get() == "t2" ? 0 : 1);
+  }
+  int status = -1;
+  EXPECT_EQ(waitpid(child, &status, 0), child);
+  EXPECT_EQ(status, 0) << "the child hung or failed";
+  answered.count_down();
 }
 
 }  // namespace

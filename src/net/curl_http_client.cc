@@ -13,6 +13,7 @@
 #include <atomic>
 #include <mutex>
 
+#include "base/per_process.h"
 #include "base/text.h"
 #include "net/http_client.h"
 #include "net/logged_http_client.h"
@@ -379,9 +380,6 @@ bool IsSecretHeader(std::string_view name) {
          name.substr(0, 18) == "x-goog-encryption-" || EqualNames(name, "x-goog-iam-authorization-token");
 }
 
-// Counts the forks that lie between the first process and this one.
-std::atomic<uint64_t> forks = 0;
-
 // What the calls of one process share.
 class Pool {
  public:
@@ -407,7 +405,6 @@ class Pool {
     idle_.erase(idle_.begin());
   }
 
-  const uint64_t fork = forks;  // the process it belongs to
   const TlsRoots roots;
   const Share share;  // outlives the connections
 
@@ -419,12 +416,8 @@ class Pool {
 
 class CurlHttpClient final : public HttpClient {
  public:
-  explicit CurlHttpClient(HttpClientOptions options) : options_(std::move(options)), pool_(new Pool(options_)) {}
-  ~CurlHttpClient() override {
-    if (const Pool* pool = pool_; pool->fork == forks) delete pool;
-  }
-  CurlHttpClient(const CurlHttpClient&) = delete;
-  CurlHttpClient& operator=(const CurlHttpClient&) = delete;
+  explicit CurlHttpClient(HttpClientOptions options)
+      : options_(std::move(options)), pool_([this] { return std::make_unique<Pool>(options_); }) {}
 
   Result<HttpResponse> Send(const HttpRequest& request, const CallContext& context) override {
     auto response = Follow(request, context);
@@ -434,7 +427,7 @@ class CurlHttpClient final : public HttpClient {
 
  private:
   Result<HttpResponse> Follow(HttpRequest request, const CallContext& context) {
-    Pool& pool = OwnPool();
+    Pool& pool = pool_.Get();
     for (int redirects = 0;; ++redirects) {
       SEAMOUNT_TRY_ASSIGN(const Url url, ParseUrl(request.url));
       if (url.scheme == "https") SEAMOUNT_TRY(pool.roots.Check());
@@ -462,29 +455,15 @@ class CurlHttpClient final : public HttpClient {
     request.headers = std::move(kept);
   }
 
-  // This process's. A parent's is left as it is in a forked child, connections and all: a lock of it may be held for
-  // ever, and to close its sockets politely would write on them.
-  Pool& OwnPool() {
-    Pool* pool = pool_;
-    if (pool->fork == forks) return *pool;
-    auto own = std::make_unique<Pool>(options_);
-    if (pool_.compare_exchange_strong(pool, own.get())) return *own.release();
-    return *pool;  // another thread of the child was first
-  }
-
   const HttpClientOptions options_;
-  std::atomic<Pool*> pool_;  // owned
+  // A forked child leaves its parent's connections alone: to close one politely would write on its socket.
+  base::PerProcess<Pool> pool_;
 };
-
-CURLcode Initialise() {
-  pthread_atfork(nullptr, nullptr, [] { ++forks; });
-  return curl_global_init(CURL_GLOBAL_DEFAULT);
-}
 
 }  // namespace
 
 std::unique_ptr<HttpClient> MakeCurlHttpClient(const HttpClientOptions& options) {
-  static const CURLcode initialised = Initialise();
+  static const CURLcode initialised = curl_global_init(CURL_GLOBAL_DEFAULT);
   static_cast<void>(initialised);  // without memory for it every call fails by itself
   return LogRequests(std::make_unique<CurlHttpClient>(options));
 }
