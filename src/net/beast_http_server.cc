@@ -292,7 +292,7 @@ bool Session::Serve(Exchange& exchange, const std::atomic<bool>& stopping) {
   if (status_.standing == Standing::kStranger) stream_.SetPace(options_.head_timeout, options_.stranger_bytes_per_s);
   ResponseWriter writer(stream_, response, request.method == "HEAD", !keep);
   const auto written = writer.Write();
-  if (response.on_sent) response.on_sent(writer.sent());
+  if (response.on_sent) response.on_sent(response.status, writer.sent());
   status_.Set(status_.known() ? Standing::kIdle : Standing::kStranger);
   stream_.EndPace();
   if (!written && written.error().code() == ErrorCode::kInternal) {

@@ -64,8 +64,9 @@ struct ServerResponse {
     bool without_head = false;  // nothing at all is sent
   };
   std::optional<Fault> fault;
-  // Called once the response was handed to the kernel or failed: (bytes of body sent).
-  std::function<void(uint64_t)> on_sent;
+  // Called once the response was handed to the kernel or failed: (status, bytes of body sent). The status is another
+  // where a stranger's answer did not fit what all of them have.
+  std::function<void(int, uint64_t)> on_sent;
 };
 
 // A part of one file as a body; the file is closed with it.

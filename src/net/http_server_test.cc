@@ -5,6 +5,7 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <future>
 #include <random>
 #include <thread>
 
@@ -278,14 +279,22 @@ TEST(HttpServerTest, AHeadThatTricklesInIsCutOff) {
 
 TEST(HttpServerTest, AnswersToStrangersShareABudget) {
   // More than a socket takes: the answer is held until the client reads it.
-  TestServer server([](ServerRequest&) { return Answer(200, std::string(32 << 20, 'x')); },
-                    {.head_timeout = std::chrono::hours(1), .max_stranger_bytes = 40 << 20}, false);
+  std::promise<int> sent;  // of the second request
+  std::atomic<int> requests = 0;
+  TestServer server(
+      [&](ServerRequest&) {
+        ServerResponse response = Answer(200, std::string(32 << 20, 'x'));
+        if (++requests == 2) response.on_sent = [&](int status, uint64_t) { sent.set_value(status); };
+        return response;
+      },
+      {.head_timeout = std::chrono::hours(1), .max_stranger_bytes = 40 << 20}, false);
   RawClient slow(server.port());
   slow.Send(kRequest);
   EXPECT_THAT(slow.Receive("xxxx"), StartsWith("HTTP/1.1 200 "));
   RawClient other(server.port());
   other.Send(kRequest);
   EXPECT_THAT(other.Receive(), StartsWith("HTTP/1.1 503 "));
+  EXPECT_EQ(sent.get_future().get(), 503);
 }
 
 TEST(HttpServerTest, StopLetsRequestsEnd) {

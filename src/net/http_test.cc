@@ -120,7 +120,7 @@ TEST(HttpTest, FilesAreSentByRange) {
     ServerResponse response;
     const auto offset = static_cast<uint64_t>(std::stoull(request.target.substr(1)));
     response.file = BodyOfFile(open(path.c_str(), O_RDONLY | O_CLOEXEC), offset, content.size() - offset);
-    response.on_sent = [&](uint64_t bytes) { sent += bytes; };
+    response.on_sent = [&](int, uint64_t bytes) { sent += bytes; };
     return response;
   });
   const auto client = MakeCurlHttpClient();

@@ -208,8 +208,8 @@ ServerResponse Api::Handle(ServerRequest& request) {
     response = ErrorToResponse(base::Unavailable(std::string("handling a request: ") + error.what()), nullptr, &entry);
   }
   if (service_.request_log == nullptr) return response;
-  entry.status = response.status;
-  response.on_sent = [this, start, entry = std::move(entry)](uint64_t sent) mutable {
+  response.on_sent = [this, start, entry = std::move(entry)](int status, uint64_t sent) mutable {
+    entry.status = status;
     entry.bytes = sent;
     entry.took = service_.clock.Now() - start;
     service_.request_log->Add(entry);
