@@ -202,6 +202,7 @@ uint64_t BlobStore::FreeBytes() const {
 
 Result<void> BlobStore::Write(int fd, std::span<const std::byte> data) {
   while (!data.empty()) {
+    const uint64_t removed = removed_;
     const ssize_t n = ::write(fd, data.data(), data.size());
     if (n >= 0) {
       data = data.subspan(static_cast<size_t>(n));
@@ -209,7 +210,9 @@ Result<void> BlobStore::Write(int fd, std::span<const std::byte> data) {
     }
     const int error = errno;
     if (error == EINTR) continue;
-    if ((error == ENOSPC || error == EDQUOT) && make_room_ && make_room_()) continue;
+    // Who removes files in the background may have made the room that is asked for, and left none to be made.
+    const bool full = error == ENOSPC || error == EDQUOT;
+    if (full && ((make_room_ && make_room_()) || removed_ != removed)) continue;
     return FromErrno("writing object contents", error);
   }
   return {};
@@ -223,8 +226,7 @@ bool BlobStore::Remove(const std::string& id) {
     std::lock_guard lock(pins_mutex_);
     if (pins_.contains(id)) return false;
   }
-  if (::unlink(BlobPath(id).c_str()) != 0 && errno != ENOENT) return false;
-  return ::unlink(TemporaryPath(id).c_str()) == 0 || errno == ENOENT;
+  return RemoveFile(BlobPath(id)) && RemoveFile(TemporaryPath(id));
 }
 
 Result<FileDescriptor> BlobStore::OpenUpload(const std::string& id, bool create) {
@@ -254,6 +256,12 @@ std::optional<int64_t> BlobStore::UploadChanged(const std::string& id) const {
   return info.st_mtim.tv_sec;
 }
 
-bool BlobStore::RemoveUpload(const std::string& id) { return ::unlink(UploadPath(id).c_str()) == 0 || errno == ENOENT; }
+bool BlobStore::RemoveUpload(const std::string& id) { return RemoveFile(UploadPath(id)); }
+
+bool BlobStore::RemoveFile(const std::string& path) {
+  if (::unlink(path.c_str()) != 0) return errno == ENOENT;
+  ++removed_;
+  return true;
+}
 
 }  // namespace seamount::server

@@ -5,6 +5,7 @@
 // older catalog was put back) is never removed but put aside, in quarantine/.
 #pragma once
 
+#include <atomic>
 #include <cstdint>
 #include <functional>
 #include <memory>
@@ -113,7 +114,8 @@ class BlobStore {
   void Discard(const BlobInfo& blob) {
     if (blob.is_file()) Remove(blob.id);
   }
-  // Writes all of `data`; on a full disk asks `make_room` (see SetMakeRoom) as long as that helps.
+  // Writes all of `data`; on a full disk asks `make_room` (see SetMakeRoom) as long as that helps, and
+  // tries again where files were removed meanwhile.
   Result<void> Write(int fd, std::span<const std::byte> data);
   // True when it freed some room. Set before anything is written.
   void SetMakeRoom(std::function<bool()> make_room) { make_room_ = std::move(make_room); }
@@ -149,10 +151,12 @@ class BlobStore {
   std::string UploadPath(const std::string& id) const { return directory_ + "/uploads/" + id; }
   std::string QuarantinePath(const std::string& id) const { return directory_ + "/quarantine/" + id; }
   Result<void> LinkIntoPlace(const std::string& id);
+  bool RemoveFile(const std::string& path);  // true where there is none any more
   Result<void> PutAside(const std::string& path, const std::string& id);
 
   std::string directory_;
   std::function<bool()> make_room_;
+  std::atomic<uint64_t> removed_ = 0;  // files
   std::mutex pins_mutex_;
   std::unordered_map<std::string, int> pins_;
 };

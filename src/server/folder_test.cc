@@ -1,9 +1,11 @@
 // What a start does to the folder it is given: nobody's files are touched, and no content is lost with its catalog.
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/stat.h>
 
 #include <fstream>
 
+#include "server/blob_store.h"
 #include "server/testing/server_fixture.h"
 
 namespace seamount::server {
@@ -153,6 +155,24 @@ TEST_F(FolderTest, TheCatalogIsPrivateWhateverItsModeWas) {
     ASSERT_EQ(stat((served() + "/" + name).c_str(), &info), 0) << name;
     EXPECT_EQ(info.st_mode & 0777, 0600u) << name;
   }
+}
+
+// The file goes between the write that found the disk full and the question for room, which then finds none to make.
+TEST_F(FolderTest, RoomThatSomebodyElseMadeIsUsed) {
+  auto blobs = BlobStore::Open(folder_.path());
+  ASSERT_TRUE(blobs) << blobs.error().ToString();
+  const FileDescriptor full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(full.valid());
+  ASSERT_TRUE((*blobs)->OpenUpload("left", true));
+  int asked = 0;
+  (*blobs)->SetMakeRoom([&] {
+    if (++asked == 1) (*blobs)->RemoveUpload("left");
+    return false;
+  });
+  const auto written = (*blobs)->Write(full.get(), base::AsBytes("x"));
+  ASSERT_FALSE(written);
+  EXPECT_EQ(written.error().code(), ErrorCode::kResourceExhausted);
+  EXPECT_EQ(asked, 2);  // once more, after which nobody had removed anything
 }
 
 }  // namespace
