@@ -42,11 +42,12 @@ struct ServerResponse {
   int status = 200;
   Headers headers;  // Content-Length, Date and Connection are added
   Bytes body;
-  // A body that lies in files, sent with sendfile(2) where there is no TLS.
+  // A body that lies in files, sent with sendfile(2) where there is no TLS, or that is read as it is sent.
   struct FilePart {
     int fd = -1;
     uint64_t offset = 0;
     uint64_t length = 0;
+    Bytes bytes = {};  // where not empty: these `length` bytes instead of the file's
   };
   struct FileBody {
     uint64_t length = 0;

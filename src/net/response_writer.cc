@@ -56,7 +56,10 @@ Result<void> ResponseWriter::WriteBody(uint64_t begin, uint64_t end) {
     auto part = response_.file->next(begin);
     if (!part) return CutOff(part.error());
     uint64_t sent = 0;
-    auto written = stream_.SendFile(part->fd, part->offset, std::min(part->length, end - begin), sent);
+    const uint64_t length = std::min(part->length, end - begin);
+    auto written = part->bytes.empty() ? stream_.SendFile(part->fd, part->offset, length, sent)
+                                       : stream_.Write(part->bytes.span().first(length));
+    if (written && !part->bytes.empty()) sent = length;
     sent_ += sent;
     begin += sent;
     if (!written) return written;

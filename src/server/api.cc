@@ -149,8 +149,7 @@ Result<void> Api::FindBackend(Call& call, const OperationInfo& info) {
   const bool reads = info.permission == "storage.objects.get" || info.permission == "storage.objects.list";
   const bool changes = (on_objects && !reads) || (call.backend && call.route.operation == Operation::kDeleteBucket);
   if (!call.bucket->is_share || !changes) return {};
-  return base::PermissionDenied("bucket '" + call.bucket->name +
-                                "' is a folder that this server shares, and read-only: nothing can be written to it");
+  return IsReadOnly(call.bucket->name);
 }
 
 Result<ServerResponse> Api::Dispatch(Call& call) {

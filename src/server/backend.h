@@ -1,6 +1,6 @@
 // Where the objects of a bucket are: what the object handlers speak to. Stored buckets (catalog and blobs,
-// stored_bucket.h) are one kind; a bucket that is a folder of this machine (BucketRow::is_share) is to be another, and
-// everything above this header already refuses to write to it.
+// stored_bucket.h) are one kind; a bucket that is a folder of this machine (BucketRow::is_share, share.h) is the other,
+// and everything above this header refuses to write to it.
 #pragma once
 
 #include <functional>
@@ -23,7 +23,7 @@ struct Content {
   uint64_t size = 0;
   Bytes small;  // the whole content, where `next` is empty
   // Where the bytes from `begin` on are, at least one and none past `end`, checked; valid until the next call. DataLoss
-  // names the object and what is damaged.
+  // names the object and what is damaged, Unavailable one that changed while it was read.
   std::function<Result<net::ServerResponse::FilePart>(uint64_t begin, uint64_t end)> next;
 };
 
@@ -58,6 +58,9 @@ class BucketBackend {
   virtual Result<bool> Delete(const std::string& name, const Preconditions& preconditions,
                               std::optional<uint64_t> generation) = 0;
 };
+
+// What a change of a shared folder's bucket is answered with.
+Error IsReadOnly(const std::string& bucket);
 
 // Calls `take` with all bytes of `content` in order.
 Result<void> ReadAll(const Content& content, const std::function<Result<void>(std::span<const std::byte>)>& take);

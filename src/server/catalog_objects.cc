@@ -9,6 +9,7 @@
 #include "server/catalog.h"
 #include "server/catalog_reader.h"
 #include "server/json_text.h"
+#include "server/list_bounds.h"
 
 namespace seamount::server {
 namespace {
@@ -107,13 +108,6 @@ bool NamesEtag(const std::string& header, const ObjectRow* current) {
     if (part == "*" || part == etag) return true;
   }
   return false;
-}
-
-// The least string greater than every string that begins with `prefix`; empty if there is none.
-std::string After(std::string prefix) {
-  while (!prefix.empty() && static_cast<unsigned char>(prefix.back()) == 0xff) prefix.pop_back();
-  if (!prefix.empty()) prefix.back() = static_cast<char>(static_cast<unsigned char>(prefix.back()) + 1);
-  return prefix;
 }
 
 }  // namespace
@@ -301,23 +295,16 @@ Result<bool> Catalog::DeleteObject(const BucketRow& bucket, const std::string& n
 // names with that prefix, so a folder of a million objects costs one seek. The page token is the name to go on from.
 Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& list) {
   Listing listing;
-  std::string from = std::max(list.prefix, list.start_offset);
-  if (!list.page_token.empty()) {
-    auto token = base::Base64Decode(list.page_token);
-    if (!token) return base::InvalidArgument("pageToken: not one that this server gave");
-    from = std::max(from, std::string(reinterpret_cast<const char*>(token->data()), token->size()));
-  }
-  std::string until = After(list.prefix);
-  if (!list.end_offset.empty() && (until.empty() || list.end_offset < until)) until = list.end_offset;
+  SEAMOUNT_TRY_ASSIGN(const ListBounds bounds,
+                      BoundsOf({list.prefix, list.start_offset, list.end_offset, list.page_token}));
+  const std::string& until = bounds.until;
+  std::string from = bounds.from;
 
   SEAMOUNT_TRY_ASSIGN(Reader reader, Borrow());
   const std::string sql = std::string("SELECT ") + kColumns +
                           " FROM objects WHERE bucket = ? AND name >= ? AND +retired = 0" +
                           (until.empty() ? "" : " AND name < ?") + " ORDER BY name";
   size_t metadata_bytes = 0;
-  const auto page_ends_at = [&](std::string next) {
-    listing.next_page_token = base::Base64UrlEncode(base::AsBytes(next));
-  };
   while (true) {
     SEAMOUNT_TRY_ASSIGN(Query query, reader->Prepare(sql));
     query.Bind(bucket.id).Bind(from);
@@ -329,7 +316,7 @@ Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& l
       const std::string name = query.Text(0);
       const bool full = listing.objects.size() + listing.prefixes.size() >= static_cast<size_t>(list.max_results);
       if (full || metadata_bytes > kMaxPageMetadata) {
-        page_ends_at(name);
+        listing.next_page_token = PageTokenOf(name);
         return listing;
       }
       const size_t cut = list.delimiter.empty() ? std::string::npos : name.find(list.delimiter, list.prefix.size());
@@ -345,7 +332,7 @@ Result<Listing> Catalog::ListObjects(const BucketRow& bucket, const ListQuery& l
         SEAMOUNT_TRY_ASSIGN(ObjectRow row, RowOf(query));
         listing.objects.push_back(std::move(row));
       }
-      from = After(prefix);
+      from = AfterPrefix(prefix);
       if (from.empty()) return listing;
       jump = true;
     }

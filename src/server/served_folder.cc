@@ -46,7 +46,8 @@ bool IsContentFolder(std::string_view name) {
 bool IsLeftover(const fs::directory_entry& entry, const std::string& name) {
   if (name == "lost+found") return true;
   std::error_code error;
-  return entry.is_regular_file(error) && (name == "lock" || name == "reserve" || name.starts_with("catalog.db"));
+  return entry.is_regular_file(error) &&
+         (name == "lock" || name == "reserve" || name.starts_with("catalog.db") || name.starts_with("share-sums.db"));
 }
 
 // As far as its header tells (https://www.sqlite.org/fileformat.html): SQLite itself needs room on the disk to look.
@@ -131,7 +132,9 @@ Result<void> CheckFolder(const std::string& directory) {
   if (!contents.foreign.empty())
     return base::InvalidArgument("folder " + directory + " is not empty (" + FirstOf(contents.foreign) +
                                  ") and no server's: nothing in it was changed. A server keeps objects in a folder of "
-                                 "its own: give an empty or a new one");
+                                 "its own: give an empty or a new one (and to serve the files that are here as they "
+                                 "are, 'seamount serve NEW-FOLDER --share NAME=" +
+                                 directory + "')");
   return {};
 }
 

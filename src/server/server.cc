@@ -17,6 +17,7 @@
 #include "server/reserve.h"
 #include "server/served_folder.h"
 #include "server/service.h"
+#include "server/shares.h"
 
 namespace seamount::server {
 namespace {
@@ -68,7 +69,7 @@ std::string ReachableHost(const std::string& address) {
 class LocalServer final : public Server {
  public:
   LocalServer(FileDescriptor lock, std::unique_ptr<Reserve> reserve, std::unique_ptr<Catalog> catalog,
-              std::unique_ptr<BlobStore> blobs, const ServerOptions& options)
+              std::unique_ptr<BlobStore> blobs, Shares shares, const ServerOptions& options)
       : lock_(std::move(lock)),
         reserve_(std::move(reserve)),
         catalog_(std::move(catalog)),
@@ -76,7 +77,7 @@ class LocalServer final : public Server {
         collector_(*catalog_, *blobs_, *reserve_),
         service_{.catalog = *catalog_,
                  .blobs = *blobs_,
-                 .shares = {},
+                 .shares = std::move(shares),
                  .clock = *options.clock,
                  .tls = !options.tls_certificate_file.empty(),
                  .proxy = options.proxy,
@@ -171,6 +172,7 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
     base::Log(base::LogLevel::kWarning, "server: listening on " + options.address +
                                             " without TLS: tokens and data cross the network in the clear "
                                             "(--tls-cert and --tls-key, or a tunnel)");
+  SEAMOUNT_TRY_ASSIGN(auto folders, OpenShareFolders(options.shares, options.directory));
   SEAMOUNT_TRY(CheckFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(FileDescriptor lock, LockFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(auto reserve, Reserve::Open(options.directory));
@@ -181,8 +183,9 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
   if (!opened) return std::move(opened).error();
   auto catalog = *std::move(opened);
   SEAMOUNT_TRY_ASSIGN(auto blobs, BlobStore::Open(options.directory));
-  auto server =
-      std::make_unique<LocalServer>(std::move(lock), std::move(reserve), std::move(catalog), std::move(blobs), options);
+  SEAMOUNT_TRY_ASSIGN(auto shares, MakeShares(std::move(folders), options.directory, *catalog));
+  auto server = std::make_unique<LocalServer>(std::move(lock), std::move(reserve), std::move(catalog), std::move(blobs),
+                                              std::move(shares), options);
   SEAMOUNT_TRY(server->CleanUp(options.directory));
   SEAMOUNT_TRY(server->Listen(options));
   return std::unique_ptr<Server>(std::move(server));

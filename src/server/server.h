@@ -9,6 +9,7 @@
 //   catalog.db (-wal, -shm)   SQLite
 //   blobs/aa/<id>             contents        tmp/, uploads/   contents on their way
 //   quarantine/<id>           contents that the catalog does not know: never deleted by the server
+//   share-sums.db             checksums of files in shared folders
 //   reserve                   space kept for deletes and starts on a full disk
 //   admin-key.json            the administrator's key, mode 0600
 //   lock                      held while a server runs on the folder
@@ -17,15 +18,18 @@
 #include <cstdint>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
 #include "server/request_log.h"
+#include "server/share_folder.h"
 
 namespace seamount::server {
 
 struct ServerOptions {
   std::string directory;  // made, mode 0700, where missing
+  std::vector<SharedFolder> shares;
   std::string address = "127.0.0.1";
   uint16_t port = 0;                 // 0: any free one
   std::string tls_certificate_file;  // both or neither
@@ -58,7 +62,8 @@ class Server {
 };
 
 // Listening when it returns. InvalidArgument or DataLoss, with nothing changed, for a folder that is not a server's or
-// has lost its catalog; PreconditionFailed when another server has the folder; Unavailable when the port is taken.
+// has lost its catalog, and for a share's that cannot be shared; PreconditionFailed when another server has the folder;
+// Unavailable when the port is taken.
 Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options);
 
 }  // namespace seamount::server

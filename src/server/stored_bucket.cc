@@ -19,6 +19,10 @@ Result<void> ReadAll(const Content& content, const std::function<Result<void>(st
   for (uint64_t at = 0; at < content.size;) {
     SEAMOUNT_TRY_ASSIGN(auto part, content.next(at, content.size));
     at += part.length;
+    if (!part.bytes.empty()) {
+      SEAMOUNT_TRY(take(part.bytes.span()));
+      continue;
+    }
     while (part.length > 0) {
       const auto into = buffer.span().first(std::min<uint64_t>(buffer.size(), part.length));
       const ssize_t got = ::pread(part.fd, into.data(), into.size(), static_cast<off_t>(part.offset));
