@@ -12,8 +12,9 @@
 namespace seamount::gcs {
 
 struct UploadOptions {
-  // From here on a resumable session, which costs one round trip more but loses little when the client breaks.
-  uint64_t resumable_from_bytes = 8ULL << 20;
+  // From here on a resumable session, which costs one round trip more but loses little when the client breaks. Below
+  // lie the parts that a mount sends of a big file (vfs/part_upload.h).
+  uint64_t resumable_from_bytes = 16ULL << 20;
   // A multiple of 256 KiB, as the API wants it. What a broken client has to send again, against a round trip of
   // silence for each chunk.
   uint64_t chunk_bytes = 32ULL << 20;

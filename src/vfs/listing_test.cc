@@ -103,6 +103,16 @@ TEST_F(ListingTest, AListingThatIsReadAnswersLookupsMeanwhile) {
   EXPECT_TRUE(Calls().empty());
 }
 
+TEST_F(ListingTest, ALongFolderWithAllAttributesIsItsPagesAndNoMore) {
+  for (int i = 0; i < 2500; ++i) store_->Put("d/f" + std::to_string(i), "x");
+  const uint64_t inode = Inode("d");
+  store_->TakeCalls();
+  const auto folder = fs_->OpenFolder(inode).value();
+  ASSERT_EQ(folder->entries.size(), 2500U);
+  for (const DirectoryEntry& entry : folder->entries) EXPECT_TRUE(fs_->EntryAttributes(*folder, entry));
+  EXPECT_EQ(Calls(), std::vector<std::string>(3, "List d/"));
+}
+
 TEST_F(ListingTest, WithoutATtlEveryNameIsAskedFor) {
   fs_ = FileSystem::Open(store_, {.staging_dir = staging_, .attribute_ttl = {}, .clock = &clock_}).value();
   store_->Put("d/a", "x");

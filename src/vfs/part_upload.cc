@@ -84,7 +84,7 @@ void PartUpload::GatherWhole() {
 
 void PartUpload::Gather(size_t begin, size_t end) {
   std::vector<store::ComposeSource> sources;
-  for (size_t i = begin; i < end; ++i) sources.push_back({parts_[i].key, (*parts_[i].made)->generation});
+  for (size_t i = begin; i < end; ++i) sources.push_back(SourceOf(parts_[i]));
   const size_t number = groups_.size();
   const std::string key = keys_.Next();
   groups_.push_back({.key = key});
@@ -99,14 +99,14 @@ void PartUpload::Gather(size_t begin, size_t end) {
   });
 }
 
-Result<std::vector<store::ComposeSource>> PartUpload::Sources(const std::vector<Piece>& pieces) const {
-  std::vector<store::ComposeSource> sources;
-  for (const Piece& piece : pieces) {
-    if (!*piece.made) return piece.made->error();
-    sources.push_back({piece.key, (*piece.made)->generation});
+Result<void> PartUpload::CheckMade(const std::vector<Piece>& pieces, size_t begin) {
+  for (size_t i = begin; i < pieces.size(); ++i) {
+    if (!*pieces[i].made) return pieces[i].made->error();
   }
-  return sources;
+  return {};
 }
+
+store::ComposeSource PartUpload::SourceOf(const Piece& piece) { return {piece.key, (*piece.made)->generation}; }
 
 Result<store::ObjectInfo> PartUpload::Finish(const std::string& key, uint64_t size_bytes,
                                              const store::WriteOptions& options, const CallContext& context) {
@@ -116,15 +116,18 @@ Result<store::ObjectInfo> PartUpload::Finish(const std::string& key, uint64_t si
   std::unique_lock lock(mutex_);
   const auto all_made = [&] { return running_ == 0; };
   if (!changed_.wait(lock, context.stop, all_made)) return base::Cancelled("interrupted");
-  SEAMOUNT_TRY_ASSIGN(std::vector<store::ComposeSource> sources, Sources(parts_));
-  while (sources.size() > store::kMaxComposeSources) {
-    while (gathered_ < parts_.size()) {
-      Gather(gathered_, std::min(parts_.size(), gathered_ + store::kMaxComposeSources));
-    }
-    if (!changed_.wait(lock, context.stop, all_made)) return base::Cancelled("interrupted");
-    SEAMOUNT_TRY_ASSIGN(sources, Sources(groups_));
-    if (sources.size() > store::kMaxComposeSources) return base::InvalidArgument("the file has too many parts");
+  // What is not in groups yet goes into the last compose beside them, where there is room: one round trip less.
+  while (groups_.size() + parts_.size() - gathered_ > store::kMaxComposeSources) {
+    if (gathered_ == parts_.size()) return base::InvalidArgument("the file has too many parts");
+    SEAMOUNT_TRY(CheckMade(parts_, gathered_));
+    Gather(gathered_, std::min(parts_.size(), gathered_ + store::kMaxComposeSources));
   }
+  if (!changed_.wait(lock, context.stop, all_made)) return base::Cancelled("interrupted");
+  SEAMOUNT_TRY(CheckMade(groups_, 0));
+  SEAMOUNT_TRY(CheckMade(parts_, gathered_));
+  std::vector<store::ComposeSource> sources;
+  for (const Piece& group : groups_) sources.push_back(SourceOf(group));
+  for (size_t i = gathered_; i < parts_.size(); ++i) sources.push_back(SourceOf(parts_[i]));
   lock.unlock();
   return store_.Compose(sources, key, options, context);
 }

@@ -51,7 +51,9 @@ class PartUpload {
   void Gather(size_t begin, size_t end);
   void GatherWhole();
   bool Made(size_t begin, size_t end) const;
-  Result<std::vector<store::ComposeSource>> Sources(const std::vector<Piece>& pieces) const;
+  // Of what is made from `begin` on: the first error, if any.
+  static Result<void> CheckMade(const std::vector<Piece>& pieces, size_t begin);
+  static store::ComposeSource SourceOf(const Piece& piece);
 
   Store& store_;
   exec::ThreadPool& pool_;
