@@ -15,7 +15,10 @@
 #include <fstream>
 #include <memory>
 #include <mutex>
+#include <string>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "base/log.h"
 #include "cli/command.h"
@@ -26,6 +29,7 @@ namespace {
 
 struct ServeFlags {
   server::ServerOptions server{.port = 9000};
+  std::vector<std::string> shares;  // NAME=FOLDER
   std::string port_file;
   std::string log_format = "text";
   bool quiet = false;
@@ -105,6 +109,15 @@ std::string Quoted(const std::string& text) {
   return out + "'";
 }
 
+Result<server::SharedFolder> ParseSharedFolder(const std::string& text) {
+  const size_t at = text.find('=');
+  if (at == std::string::npos || at == 0 || at + 1 == text.size())
+    return base::InvalidArgument("--share " + text +
+                                 ": expected NAME=FOLDER, the bucket's name and a folder of this machine "
+                                 "(winds=/data/winds)");
+  return server::SharedFolder{text.substr(0, at), text.substr(at + 1)};
+}
+
 Result<int> Serve(const ServeFlags& flags) {
   if (!flags.quiet) base::SetLogLevel(base::LogLevel::kInfo);
   const sigset_t hang_up = HangUp();
@@ -113,11 +126,17 @@ Result<int> Serve(const ServeFlags& flags) {
   server::ServerOptions options = flags.server;
   options.log_requests = !flags.quiet || !options.log_file.empty();
   options.log_format = flags.log_format == "json" ? server::LogFormat::kJson : server::LogFormat::kText;
+  for (const std::string& text : flags.shares) {
+    SEAMOUNT_TRY_ASSIGN(auto share, ParseSharedFolder(text));
+    options.shares.push_back(std::move(share));
+  }
   SEAMOUNT_TRY_ASSIGN(const auto server, server::StartServer(options));
   const Reloader reloader(*server);
   if (!flags.port_file.empty()) SEAMOUNT_TRY(WritePortFile(flags.port_file, server->port()));
   std::printf("Serving %s at %s (administrator's key: %s). Ctrl-C ends it.\n", flags.server.directory.c_str(),
               server->endpoint().c_str(), server->admin_key_file().c_str());
+  for (const server::SharedFolder& share : options.shares)
+    std::printf("Sharing %s as gs://%s, read-only.\n", share.folder.c_str(), share.bucket.c_str());
   std::printf("Next: seamount setup gs://BUCKET --endpoint %s --admin-key %s --key BUCKET-key.json\n",
               server->endpoint().c_str(), Quoted(server->admin_key_file()).c_str());
   const bool everywhere = options.address == "0.0.0.0" || options.address == "::";
@@ -151,10 +170,17 @@ void AddServeCommand(CLI::App& app, Chosen& chosen) {
   CLI::App& command =
       AddCommand(app, "serve", "Serve a folder of this machine as a bucket storage (GCS-compatible)",
                  "seamount serve ~/lab-data\n"
+                 "seamount serve ~/lab-data --share winds=/data/winds\n"
                  "seamount serve /srv/seamount --address 0.0.0.0 --public-url https://lab.example.org:9000 "
                  "--tls-cert cert.pem --tls-key key.pem");
   command.add_option("DIR", flags->server.directory, "Folder that holds buckets and objects; made where missing")
       ->required();
+  command
+      .add_option(
+          "--share", flags->shares,
+          "A folder of this machine that is bucket NAME as it is, read-only and without import; may be repeated")
+      ->type_name("NAME=FOLDER")
+      ->allow_extra_args(false);
   command.add_option("--address", flags->server.address, "Address to listen on")->capture_default_str();
   command.add_option("--port", flags->server.port, "Port to listen on; 0 takes any free one")->capture_default_str();
   auto* certificate = command.add_option("--tls-cert", flags->server.tls_certificate_file, "TLS certificate (PEM)");
