@@ -80,7 +80,7 @@ const CLI::Option* NamedIn(const CLI::App& command, const std::string& message, 
 }
 
 std::string Reworded(const CLI::App& command, const std::vector<std::string>& arguments, const CLI::ParseError& error) {
-  const std::string what = error.what();
+  std::string what = error.what();
   switch (static_cast<CLI::ExitCodes>(error.get_exit_code())) {
     case CLI::ExitCodes::ExtrasError: return Stray(command, arguments, what);
     case CLI::ExitCodes::ConversionError:

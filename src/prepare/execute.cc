@@ -19,7 +19,6 @@
 namespace seamount::prepare {
 namespace {
 
-using nd::Elements;
 using nd::Index;
 
 // What is still written after a stop was asked for: the record of what is done.

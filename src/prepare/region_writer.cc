@@ -66,7 +66,7 @@ Result<void> RegionWriter::WriteArray(const std::vector<size_t>& tasks, const Ca
   missing_ = std::make_unique<MissingCount>(planned);
   const bool spills = WantsSpill(in_.plan, in_.facts, tasks);
   const auto made = spills ? WriteThroughSpill(tasks, context) : WriteDirectly(tasks, context);
-  const auto sent = uploads_->Finish();
+  auto sent = uploads_->Finish();
   uploads_.reset();
   if (!planned.auxiliary) missing_shares_.push_back(missing_->Share());
   if (!made) return made.error();
