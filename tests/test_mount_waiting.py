@@ -81,6 +81,10 @@ def test_slow_closes_hold_up_nobody_else(seamount_binary, server, bucket, tmp_pa
                 closing = [threading.Thread(target=os.close, args=[file]) for file in files]
                 for thread in closing:
                     thread.start()
+                # A descriptor is gone once its close waits. One that is still there would be closed by the next child too,
+                # before it begins: that would wait, and so would who started it.
+                while any(os.path.exists(f"/proc/self/fd/{file}") for file in files):
+                    pass
                 answered = subprocess.run(["stat", "-f", mount.folder], capture_output=True, timeout=120, check=True)
                 assert b"fuse" in answered.stdout.lower()
                 assert os.fstat(cached.fileno()).st_size == 1

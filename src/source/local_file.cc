@@ -22,7 +22,7 @@ using base::Fd;
 using Held = std::shared_ptr<const Fd>;
 
 Error OpenError(const std::string& path, int number) {
-  const Error error = base::OsError(number, "opening " + path);
+  Error error = base::OsError(number, "opening " + path);
   if (number == ENOTDIR) return base::NotFound(error.message());
   if (number != EMFILE && number != ENFILE) return error;
   return base::ResourceExhausted(error.message() + " (raise the limit: ulimit -n 4096; or stop what holds so many)");

@@ -106,10 +106,10 @@ Result<StoreUrl> ParseStoreUrl(const std::string& url) {
 std::string EndpointOf(const StoreConfig& config) {
   if (!config.endpoint.empty()) return config.endpoint;
   if (!config.key_file.empty()) {
-    const std::string server = auth::ServerOfKey(config.key_file);
+    std::string server = auth::ServerOfKey(config.key_file);
     if (!server.empty()) return server;
   }
-  const std::string emulator = EmulatorHost();
+  std::string emulator = EmulatorHost();
   if (!emulator.empty()) return emulator;
   const std::string server = config.anonymous || !config.key_file.empty() ? "" : auth::ServerOfFoundKey();
   return server.empty() ? "https://storage.googleapis.com" : server;
