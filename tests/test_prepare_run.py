@@ -45,7 +45,7 @@ def test_a_full_spill_disk_is_named_and_the_run_goes_on_elsewhere(prepare, tmp_p
     command = prepare.command(recipe, tmp_path / "out.zarr", "--spill", str(tmp_path), "--json")
     limit = lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (2 << 20, resource.getrlimit(resource.RLIMIT_FSIZE)[1]))
     full = subprocess.run(command, preexec_fn=limit, restore_signals=False, capture_output=True, text=True)
-    assert full.returncode == 8 and f"spill file in {tmp_path}" in full.stderr and "--spill" in full.stderr, full.stderr
+    assert full.returncode == 8 and f"spill file in '{tmp_path}'" in full.stderr and "--spill" in full.stderr, full.stderr
     assert not (tmp_path / "out.zarr/zarr.json").exists()
     assert json.loads(subprocess.run(command, capture_output=True, text=True, check=True).stdout)["statistics_kept"] == 1
 

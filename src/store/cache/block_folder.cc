@@ -118,7 +118,7 @@ Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::
   SEAMOUNT_TRY_ASSIGN(const bool room, MakeRoom(bytes));
   if (!room) return false;
   std::memcpy(image.data(), encoded->data(), kBlockHeaderBytes);
-  std::memcpy(image.data() + kBlockHeaderBytes, payload.data(), payload.size());
+  std::copy(payload.begin(), payload.end(), image.data() + kBlockHeaderBytes);
   const std::string temporary = directory_ + "/tmp/" + std::to_string(getpid()) + "-" +
                                 std::to_string(reinterpret_cast<uintptr_t>(this)) + "-" + std::to_string(++counter_);
   const std::string path = PathOf(header.id);
