@@ -13,6 +13,9 @@
 namespace seamount::net {
 namespace {
 
+// Not under AddressSanitizer: g++ 12's does not take its allocator's locks at a fork, so that a child of a threaded
+// program may hang in malloc, whatever the program does.
+#ifndef __SANITIZE_ADDRESS__
 TEST(ForkTest, AChildFetchesWhateverItsParentsThreadsWereDoing) {
   TestServer server([](ServerRequest&) { return Answer(200, "x"); });
   // No connection is kept: the threads make new ones all the time, and do so holding the client's lock.
@@ -37,6 +40,7 @@ TEST(ForkTest, AChildFetchesWhateverItsParentsThreadsWereDoing) {
   done = true;
   EXPECT_EQ(status, 0) << "the child hung or failed";
 }
+#endif
 
 }  // namespace
 }  // namespace seamount::net
