@@ -189,6 +189,9 @@ uint64_t BlockFolder::LackingOnDisk() const {
 }
 
 Result<uint64_t> BlockFolder::Evict(uint64_t target_bytes) {
+  // Others write while the folder is read. Their blocks are added to what was counted before, so that none is missed;
+  // one that was seen as well counts twice until the next time.
+  const uint64_t counted = AddUsage(0);
   std::vector<Block> blocks;
   uint64_t total = 0;
   for (int i = 0; i < 256; ++i) {
@@ -216,8 +219,7 @@ Result<uint64_t> BlockFolder::Evict(uint64_t target_bytes) {
       ++evicted_;
     }
   }
-  SetUsage(total);
-  return total;
+  return std::max(total, AddUsage(static_cast<int64_t>(total) - static_cast<int64_t>(counted)));
 }
 
 uint64_t BlockFolder::AddUsage(int64_t bytes) {
@@ -230,13 +232,6 @@ uint64_t BlockFolder::AddUsage(int64_t bytes) {
   usage = std::max<int64_t>(0, usage + bytes);
   if (bytes != 0 && pwrite(fd.get(), &usage, sizeof usage, 0) != sizeof usage) unlink((directory_ + "/usage").c_str());
   return static_cast<uint64_t>(usage);
-}
-
-void BlockFolder::SetUsage(uint64_t bytes) {
-  const Fd fd(open((directory_ + "/usage").c_str(), O_RDWR | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600));
-  if (!fd || flock(fd.get(), LOCK_EX) != 0) return;
-  const auto usage = static_cast<int64_t>(bytes);
-  if (pwrite(fd.get(), &usage, sizeof usage, 0) != sizeof usage) unlink((directory_ + "/usage").c_str());
 }
 
 }  // namespace seamount::store

@@ -50,7 +50,6 @@ class BlockFolder {
   Result<uint64_t> Evict(uint64_t target_bytes);
   // Adds to the count shared with other processes; the new count.
   uint64_t AddUsage(int64_t bytes);
-  void SetUsage(uint64_t bytes);
 
   const std::string directory_;
   const uint64_t limit_bytes_;
