@@ -13,7 +13,7 @@
 #include "prepare/describe.h"
 #include "prepare/execute.h"
 #include "prepare/output.h"
-#include "prepare/plan.h"
+#include "prepare/planner.h"
 #include "prepare/recipe.h"
 #include "source/concat.h"
 

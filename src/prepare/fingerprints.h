@@ -12,10 +12,10 @@
 #include <string_view>
 #include <vector>
 
+#include "nd/box.h"
 #include "prepare/facts.h"
 #include "prepare/plan.h"
 #include "prepare/step.h"
-#include "zarr/array.h"
 
 namespace seamount::prepare {
 

@@ -1,9 +1,9 @@
-// From recipe and source metadata to a plan: pure, so that it can be shown, tested and compared before anything is read
-// or written. execute.h carries it out.
+// A plan: what will be read and written, before anything is. planner.h makes it of a recipe and what is known of the
+// source, execute.h carries it out.
 //
 // Output regions are tasks, each with a fingerprint of everything that its bytes depend on, and of nothing else
-// (fingerprints.h). A task
-// whose fingerprint was recorded as done need not be done again; that is what resuming and small changes rest on.
+// (fingerprints.h). A task whose fingerprint was recorded as done need not be done again; that is what resuming and
+// small changes rest on.
 #pragma once
 
 #include <cstdint>
@@ -11,12 +11,8 @@
 #include <string>
 #include <vector>
 
-#include "base/result.h"
-#include "prepare/facts.h"
-#include "prepare/recipe.h"
-#include "prepare/record.h"
+#include "nd/box.h"
 #include "prepare/selection.h"
-#include "zarr/array.h"
 #include "zarr/metadata.h"
 
 namespace seamount::prepare {
@@ -77,9 +73,6 @@ struct Plan {
   std::string fingerprint;         // of the whole
   uint64_t output_bytes = 0;       // decoded
 };
-
-// `before`: the arrays that lie in the output already, whose layout is kept where the recipe leaves it open.
-Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before = {});
 
 // The tasks of one array, by number, in order.
 std::vector<size_t> TasksOf(const Plan& plan, size_t array);

@@ -1,23 +1,37 @@
-// Within prepare: a plan in the making. plan.cc has the arrays and tasks, plan_basis.cc the climatology, and
-// plan_coordinates.cc what describes the data.
+// From recipe and source metadata to a plan: pure, so that it can be shown, tested and compared before anything is read
+// or written.
+//
+// planner.cc has the arrays and tasks, planner_basis.cc the climatology, and planner_coordinates.cc what describes the
+// data.
 #pragma once
 
 #include <set>
 #include <string>
 #include <vector>
 
+#include "base/bytes.h"
+#include "base/result.h"
 #include "cf/packing.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
+#include "prepare/facts.h"
 #include "prepare/plan.h"
+#include "prepare/recipe.h"
+#include "prepare/record.h"
 
 namespace seamount::prepare {
+
+// `before`: the arrays that lie in the output already, whose layout is kept where the recipe leaves it open.
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before = {});
+
+// What follows is for the planner's own files.
 
 // NaN for floating point, so that what is missing stays missing; zero otherwise.
 Bytes FillValue(nd::DataType type);
 // "a/b" of a NetCDF-4 group would be a path in Zarr, with groups of its own.
 std::string OutputName(const std::string& name);
 
+// A plan in the making.
 class Planner {
  public:
   Planner(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before)

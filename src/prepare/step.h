@@ -10,7 +10,7 @@
 #include <string>
 
 #include "base/result.h"
-#include "zarr/array.h"
+#include "nd/box.h"
 
 namespace seamount::prepare {
 

@@ -12,7 +12,8 @@
 #include "cf/attribute.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
-#include "prepare/plan.h"
+#include "prepare/facts.h"
+#include "prepare/planner.h"
 #include "prepare/recipe.h"
 #include "source/dataset.h"
 

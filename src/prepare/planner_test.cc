@@ -1,4 +1,4 @@
-#include "prepare/plan.h"
+#include "prepare/planner.h"
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>

@@ -1,0 +1,342 @@
+#include "prepare/planner.h"
+
+#include <algorithm>
+#include <cmath>
+
+#include "base/text.h"
+#include "cf/decode.h"
+#include "nd/box.h"
+#include "nd/data_type.h"
+#include "prepare/attributes.h"
+#include "prepare/climatology.h"
+#include "prepare/expression.h"
+#include "prepare/fingerprints.h"
+#include "prepare/layout.h"
+#include "prepare/pipeline.h"
+
+namespace seamount::prepare {
+namespace {
+
+constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and in the record
+
+}  // namespace
+
+std::string OutputName(const std::string& name) {
+  std::string out = name;
+  std::replace(out.begin(), out.end(), '/', '.');
+  return out;
+}
+
+Result<size_t> Planner::Variable(const std::string& name, int line) const {
+  const auto unreadable = [&](const std::string& why) {
+    return At(line, "the variable '" + name + "' cannot be read: " + why);
+  };
+  std::vector<std::string> names;
+  for (size_t i = 0; i < facts_.variables.size(); ++i) {
+    if (facts_.variables[i].name == name) {
+      if (!facts_.variables[i].unreadable.empty()) return unreadable(facts_.variables[i].unreadable);
+      if (facts_.variables[i].type == nd::DataType::kChar) return unreadable("it holds text");
+      return i;
+    }
+    names.push_back(facts_.variables[i].name);
+  }
+  return At(line, facts_.files.front().path + " has no variable '" + name + "'" + base::NameHint(name, names));
+}
+
+Result<void> Planner::CheckExtents(const std::vector<Extent>& extents, const char* key) const {
+  std::vector<std::string> names;
+  for (const PlannedDimension& dimension : plan_.selection.dimensions) names.push_back(dimension.name);
+  for (const Extent& extent : extents) {
+    if (std::find(names.begin(), names.end(), extent.dimension) != names.end()) continue;
+    return At(extent.line, std::string("'") + key + "' names the dimension '" + extent.dimension +
+                               "', which the source does not have" + base::NameHint(extent.dimension, names));
+  }
+  return {};
+}
+
+Result<void> Planner::AddVariable(const NamedLine& named) {
+  SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(named.name, named.line));
+  if (facts_.FindCoordinate(named.name) != nullptr) return {};  // coordinates are written anyhow
+  const source::Variable& variable = facts_.variables[index];
+  auto packing = facts_.PackingOf(variable);
+  if (!packing) return At(named.line, packing.error().message());
+  AddRemarks(variable, *packing);
+  DataArray array;
+  array.name = OutputName(named.name);
+  array.inputs = {index};
+  nd::DataType type = packing->identity(variable.type) ? variable.type : cf::DecodedType(variable.type);
+  const bool computed = variable.dimensions.empty() ? false : recipe_.anomaly.has_value();
+  if (computed && type != nd::DataType::kFloat64) type = cf::DecodedType(variable.type);
+  if (!recipe_.dtype.empty()) {
+    type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
+  }
+  array.as_stored = packing->identity(variable.type) && type == variable.type;
+  return Add(std::move(array), type, ArrayAttributesJson(variable.attributes), named.line);
+}
+
+void Planner::AddRemarks(const source::Variable& variable, const cf::Packing& packing) {
+  std::vector<std::string> remarks = variable.remarks;
+  for (const std::string& remark : packing.remarks) remarks.push_back("variable '" + variable.name + "': " + remark);
+  for (std::string& remark : remarks) {
+    if (std::find(plan_.notes.begin(), plan_.notes.end(), remark) == plan_.notes.end()) {
+      plan_.notes.push_back(std::move(remark));
+    }
+  }
+}
+
+Result<void> Planner::AddDerived(const Derived& derived) {
+  auto expression = Expression::Parse(derived.expression);
+  if (!expression) return At(derived.line, expression.error().message());
+  DataArray array;
+  array.name = OutputName(derived.name);
+  array.expression = derived.expression;
+  bool single = true;
+  for (const std::string& name : expression->names()) {
+    SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(name, derived.line));
+    auto packing = facts_.PackingOf(facts_.variables[index]);
+    if (!packing) return At(derived.line, packing.error().message());
+    AddRemarks(facts_.variables[index], *packing);
+    array.inputs.push_back(index);
+    single = single && cf::DecodedType(facts_.variables[index].type) == nd::DataType::kFloat32;
+    if (facts_.variables[index].dimensions != facts_.variables[array.inputs[0]].dimensions) {
+      return At(derived.line, "'" + name + "' has other dimensions than '" + expression->names()[0] + "'");
+    }
+  }
+  if (array.inputs.empty()) return At(derived.line, "'" + derived.name + "' uses no variable of the source");
+  nd::DataType type = single ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
+  if (!recipe_.dtype.empty()) {
+    type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
+  }
+  std::map<std::string, std::string> attributes;
+  if (!derived.units.empty()) attributes["units"] = derived.units;
+  attributes["long_name"] = derived.long_name.empty() ? derived.expression : derived.long_name;
+  return Add(std::move(array), type, WithText("{}", attributes), derived.line);
+}
+
+namespace {
+
+bool Names(const std::vector<NamedLine>& names, const std::string& name) {
+  return std::any_of(names.begin(), names.end(), [&](const NamedLine& named) { return named.name == name; });
+}
+
+// How the source stores the variable, in the output's dimensions: what a task should cover to read it once.
+nd::Index SourceChunk(const source::Variable& variable, const std::vector<size_t>& kept, size_t element_bytes) {
+  nd::Index chunk;
+  if (!variable.chunk_shape.empty()) {
+    for (const size_t d : kept) chunk.push_back(variable.chunk_shape[d]);
+    return chunk;
+  }
+  // Contiguous: reading whole inner dimensions makes reads worth their call.
+  constexpr uint64_t kReadBytes = 64 << 10;
+  uint64_t bytes = element_bytes;
+  chunk.assign(kept.size(), 1);
+  for (size_t k = kept.size(); k-- > 0;) {
+    const uint64_t extent = std::max<uint64_t>(1, variable.shape[kept[k]]);
+    chunk[k] = std::min(extent, std::max<uint64_t>(1, kReadBytes / bytes));
+    bytes *= chunk[k];
+    if (chunk[k] < extent) break;
+  }
+  return chunk;
+}
+
+}  // namespace
+
+Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string& attributes, int line) {
+  for (const DataArray& before : plan_.arrays) {
+    if (before.name == array.name) return At(line, "the output would have two arrays '" + array.name + "'");
+  }
+  const source::Variable& first = facts_.variables[array.inputs[0]];
+  array.source_dimensions = first.dimensions;
+  zarr::ArrayMetadata& metadata = array.metadata;
+  metadata.format = recipe_.format;
+  metadata.data_type = type;
+  metadata.fill_value = FillValue(metadata.data_type);
+  metadata.fill_value_null = !nd::IsFloat(metadata.data_type);
+  metadata.attributes_json = attributes;
+  std::vector<size_t> kept;
+  for (size_t d = 0; d < first.dimensions.size(); ++d) {
+    const PlannedDimension& dimension = plan_.selection.Find(first.dimensions[d]);
+    if (dimension.dropped) continue;
+    if (plan_.selection.time && dimension.name == plan_.selection.time->dimension) array.time = kept.size();
+    kept.push_back(d);
+    metadata.dimension_names.push_back(dimension.name);
+    metadata.shape.push_back(dimension.size);
+  }
+  array.anomaly = recipe_.anomaly && array.time && !array.auxiliary;
+  array.standardize = recipe_.standardize && !array.auxiliary && !Names(recipe_.standardize->except, array.name);
+  array.as_stored = array.as_stored && !array.anomaly;
+  if (array.standardize && !nd::IsFloat(metadata.data_type)) {
+    return At(line, "'" + array.name +
+                        "' holds whole numbers: standardizing needs 'dtype: float32', or to leave it out by "
+                        "'except: [" +
+                        array.name + "]'");
+  }
+  LayoutRequest request;
+  request.dimensions = metadata.dimension_names;
+  request.shape = metadata.shape;
+  request.element_bytes = nd::SizeOf(metadata.data_type);
+  request.sample_dimension = array.time;
+  request.minibatch = recipe_.minibatch;
+  for (const size_t d : kept) {
+    if (!first.chunk_shape.empty()) request.source_chunk.push_back(first.chunk_shape[d]);
+  }
+  request.chunks = recipe_.chunks;
+  request.shards = recipe_.shards;
+  request.may_shard = recipe_.format == 3;
+  for (const OwnedArray& before : before_) {
+    if (before.name == array.name && before.format == recipe_.format && !before.chunk.empty()) {
+      request.before = {before.chunk, before.shard};
+    }
+  }
+  Layout layout = SolveLayout(request);
+  metadata.chunk_shape = layout.chunk;
+  metadata.shard_shape = layout.shard;
+  array.reason = layout.reason;
+  SEAMOUNT_TRY_ASSIGN(metadata.codecs, Codecs(metadata.data_type));
+  if (auto checked = zarr::CheckArrayMetadata(metadata); !checked) {
+    return checked.error().Wrap(recipe_.name + ", array '" + array.name + "'");
+  }
+  const nd::Index& unit = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
+  array.source_chunk = SourceChunk(first, kept, request.element_bytes);
+  array.task_shape = TaskShape(metadata.shape, unit, array.source_chunk, request.element_bytes);
+  plan_.arrays.push_back(std::move(array));
+  return {};
+}
+
+// "zstd:3", or "zstd:3+crc32c" with a checksum behind it.
+Result<std::vector<zarr::CodecSpec>> Planner::Codecs(nd::DataType type) const {
+  constexpr std::string_view kChecksum = "+crc32c";
+  if (recipe_.codec.empty()) return zarr::CodecsFromName("blosc-zstd:1", type, recipe_.format == 3);
+  std::string_view name = recipe_.codec;
+  const bool checksum = name.ends_with(kChecksum);
+  if (checksum) name.remove_suffix(kChecksum.size());
+  if (checksum && recipe_.format != 3) return At(1, "'codec': a crc32c needs 'format: 3'");
+  auto codecs = zarr::CodecsFromName(name, type, checksum);
+  if (!codecs) return codecs.error().Wrap(recipe_.name + ", 'codec'");
+  return codecs;
+}
+
+Result<void> Planner::CheckStandardize() const {
+  if (!recipe_.standardize) return {};
+  std::vector<std::string> names;
+  for (const DataArray& array : plan_.arrays) names.push_back(array.name);
+  for (const NamedLine& except : recipe_.standardize->except) {
+    if (std::find(names.begin(), names.end(), except.name) != names.end()) continue;
+    return At(except.line,
+              "'except' names '" + except.name + "', which is not written" + base::NameHint(except.name, names));
+  }
+  return {};
+}
+
+Result<void> Planner::CheckMinibatch() {
+  const bool sampled = std::any_of(plan_.arrays.begin(), plan_.arrays.end(),
+                                   [](const DataArray& array) { return array.time && !array.auxiliary; });
+  if (!recipe_.minibatch || !plan_.selection.time || !sampled) return {};
+  const uint64_t span = recipe_.minibatch->Span();
+  const std::vector<Stretch>& segments = plan_.selection.time->segments;
+  uint64_t longest = 0;
+  for (const Stretch& segment : segments) longest = std::max(longest, segment.stop - segment.start);
+  if (!segments.empty() && span > longest) {
+    return At(recipe_.minibatch->line, "'minibatch' needs " + std::to_string(span) + " steps in a row, and there are " +
+                                           std::to_string(longest) + (segments.size() > 1 ? " between two gaps" : ""));
+  }
+  for (const SplitRange& split : plan_.selection.splits) {
+    longest = 0;
+    for (const Stretch& segment : segments) {
+      const uint64_t from = std::max(segment.start, split.start);
+      const uint64_t to = std::min(segment.stop, split.stop);
+      if (from < to) longest = std::max(longest, to - from);
+    }
+    if (span <= longest) continue;
+    plan_.notes.push_back("no sample of 'minibatch' fits into the split '" + split.name + "': it needs " +
+                          std::to_string(span) + " steps in a row, and there are " + std::to_string(longest));
+  }
+  return {};
+}
+
+Result<void> Planner::AddTasks() {
+  const Fingerprints fingerprints(facts_, plan_);
+  for (size_t a = 0; a < plan_.arrays.size(); ++a) {
+    DataArray& array = plan_.arrays[a];
+    array.fingerprint = fingerprints.OfEncoding(array);
+    if (array.anomaly) {
+      SEAMOUNT_TRY_ASSIGN(array.climatology_fingerprint, fingerprints.OfClimatology(a));
+    }
+    if (array.anomaly || array.standardize) {
+      SEAMOUNT_TRY_ASSIGN(array.statistics_fingerprint, fingerprints.OfStatistics(a));
+    }
+    SEAMOUNT_TRY_ASSIGN(const auto steps, MakeSteps(plan_, a, nullptr, false));
+    const nd::Index& shape = array.metadata.shape;
+    if (nd::Elements(shape) == 0) continue;
+    double regions = static_cast<double>(plan_.tasks.size());
+    double here = 1;
+    for (size_t d = 0; d < shape.size(); ++d)
+      here *= std::ceil(static_cast<double>(shape[d]) / static_cast<double>(array.task_shape[d]));
+    regions += here;
+    if (regions > kMaxTasks) {
+      return At(1, "'" + array.name + "' would be written in " + std::to_string(static_cast<uint64_t>(here)) +
+                       " regions: larger 'chunks' make fewer");
+    }
+    nd::Index at(shape.size(), 0);
+    for (bool more = true; more;) {
+      Task task;
+      task.array = a;
+      task.region.origin = at;
+      for (size_t d = 0; d < shape.size(); ++d) {
+        task.region.shape.push_back(std::min(array.task_shape[d], shape[d] - at[d]));
+      }
+      task.bytes = nd::Elements(task.region.shape) * nd::SizeOf(array.metadata.data_type);
+      task.fingerprint = fingerprints.OfTask(array, steps, task.region);
+      plan_.output_bytes += task.bytes;
+      plan_.tasks.push_back(std::move(task));
+      more = false;
+      for (size_t d = shape.size(); d-- > 0 && !more;) {
+        at[d] += array.task_shape[d];
+        more = at[d] < shape[d];
+        if (!more) at[d] = 0;
+      }
+    }
+  }
+  return {};
+}
+
+Result<Plan> Planner::Run() {
+  SEAMOUNT_TRY_ASSIGN(plan_.selection, PlanSelection(recipe_, facts_));
+  SEAMOUNT_TRY(CheckExtents(recipe_.chunks, "chunks"));
+  SEAMOUNT_TRY(CheckExtents(recipe_.shards, "shards"));
+  if (!recipe_.shards.empty() && recipe_.format != 3) {
+    return At(recipe_.shards[0].line, "'shards' need 'format: 3'");
+  }
+  plan_.format = recipe_.format;
+  for (const NamedLine& named : recipe_.variables) SEAMOUNT_TRY(AddVariable(named));
+  for (const Derived& derived : recipe_.derive) SEAMOUNT_TRY(AddDerived(derived));
+  if (plan_.arrays.empty()) return At(1, "'variables' names nothing but coordinates");
+  SEAMOUNT_TRY(CheckStandardize());
+  plan_.notes.insert(plan_.notes.begin(), plan_.selection.notes.begin(), plan_.selection.notes.end());
+  SEAMOUNT_TRY(PlanBasis());
+  if (recipe_.standardize) {
+    SEAMOUNT_TRY_ASSIGN(plan_.standardize_over,
+                        FindSplit(recipe_, plan_.selection, recipe_.standardize->over, recipe_.standardize->line));
+  }
+  AddCoordinates();
+  SEAMOUNT_TRY(AddAuxiliaries());
+  CleanReferences();
+  SEAMOUNT_TRY(CheckMinibatch());
+  for (const DataArray& array : plan_.arrays) {
+    for (const SmallArray& small : plan_.coordinates) {
+      if (small.name == array.name || (plan_.basis && small.name == ClimatologyName(array))) {
+        return At(1, "the output would have two arrays '" + small.name + "'");
+      }
+    }
+  }
+  SEAMOUNT_TRY(AddTasks());
+  plan_.fingerprint = Fingerprints(facts_, plan_).OfPlan();
+  plan_.group_attributes_json = GroupAttributes(recipe_, facts_, plan_.selection, plan_.fingerprint);
+  return std::move(plan_);
+}
+
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before) {
+  return Planner(recipe, facts, before).Run();
+}
+
+}  // namespace seamount::prepare
