@@ -14,7 +14,7 @@ from conftest import start_server
 from gate import Gate
 from google.auth.transport.requests import Request
 from google.oauth2 import service_account
-from prepare_files import Prepare, field, write_netcdf
+from prepare_files import SERIES, Prepare, field, write_netcdf, write_series
 
 STEPS, HELD = 120, 40
 
@@ -139,3 +139,19 @@ def test_a_server_that_goes_away_and_comes_back(lab):
     _, errors = run.communicate()
     assert run.returncode == 0, errors
     assert lab.stored() == lab.whole()
+
+
+def test_a_kill_loses_nothing_of_the_spill_file(lab):
+    """Series from maps go through a spill file, which lies beside the kept sums until all is written."""
+    lab.recipe = {"source": write_series(lab.source, 300), "variables": ["v"], "chunks": SERIES["chunks"]}
+    spill = lab.folder / "spill"
+    spill.mkdir()
+    run = lab.start("--spill", str(spill))
+    lab.gate.wait(run)  # the source has been read, and regions are being written
+    run.kill()
+    run.communicate()
+    lab.gate.open()
+    assert [path.name[32:] for path in spill.rglob("*") if path.is_file()] == ["-spill"]
+    assert lab.finish("--spill", str(spill))["spilled_bytes"] == 0
+    assert lab.stored() == lab.whole()
+    assert not list(spill.iterdir()), "removed when all is written"

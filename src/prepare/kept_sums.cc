@@ -7,21 +7,19 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <chrono>
 #include <cstring>
 #include <filesystem>
 #include <span>
 
 #include "base/checksum.h"
 #include "base/fd.h"
-#include "prepare/spill.h"
+#include "prepare/kept_folder.h"
 
 namespace seamount::prepare {
 namespace {
 
 namespace fs = std::filesystem;
 
-constexpr auto kForgotten = std::chrono::hours(7 * 24);
 constexpr uint64_t kMaxPartBytes = uint64_t{4} << 30;
 
 struct Header {
@@ -30,30 +28,6 @@ struct Header {
   uint64_t sizes[KeptSums::kVectors] = {};
   uint64_t crc32c = 0;
 };
-
-// Others may write into /var/tmp too: a folder that is not ours alone is not looked into.
-bool OursAlone(const std::string& folder) {
-  struct stat info = {};
-  return ::lstat(folder.c_str(), &info) == 0 && S_ISDIR(info.st_mode) && info.st_uid == ::geteuid() &&
-         (info.st_mode & 0077) == 0;
-}
-
-// FINGERPRINT-PART, perhaps with the ending of one that is being written.
-bool IsPart(const std::string& name) {
-  const size_t dash = name.find('-');
-  return dash == 32 && name.find_first_not_of("0123456789abcdef") == dash &&
-         name.find_first_not_of("0123456789", dash + 1) >= std::min(name.find(".new"), name.size());
-}
-
-void RemoveForgotten(const std::string& folder) {
-  std::error_code error;
-  for (fs::directory_iterator at(folder, error), end; !error && at != end; at.increment(error)) {
-    if (!IsPart(at->path().filename().string())) continue;
-    const auto written = at->last_write_time(error);
-    if (!error && fs::file_time_type::clock::now() - written > kForgotten) fs::remove(at->path(), error);
-    error.clear();
-  }
-}
 
 bool WriteAll(int fd, const void* data, size_t bytes) {
   const auto* at = static_cast<const char*>(data);
@@ -81,13 +55,8 @@ bool ReadAll(int fd, void* data, size_t bytes) {
 
 }  // namespace
 
-KeptSums::KeptSums(const std::string& directory, std::string name) : name_(std::move(name)) {
-  const std::string folder = SpillDirectory(directory) + "/seamount-sums-" + std::to_string(::geteuid());
-  if (::mkdir(folder.c_str(), 0700) != 0 && errno != EEXIST) return;
-  if (!OursAlone(folder)) return;
-  folder_ = folder;
-  RemoveForgotten(folder_);
-}
+KeptSums::KeptSums(const std::string& directory, std::string name)
+    : folder_(KeptFolder(directory)), name_(std::move(name)) {}
 
 std::string KeptSums::PathOf(uint64_t part) const { return folder_ + "/" + name_ + "-" + std::to_string(part); }
 
@@ -156,7 +125,7 @@ void KeptSums::Remove() const {
   std::error_code error;
   for (fs::directory_iterator at(folder_, error), end; !error && at != end; at.increment(error)) {
     const std::string file = at->path().filename().string();
-    if (IsPart(file) && file.starts_with(name_ + "-")) ::unlink(at->path().c_str());
+    if (IsKeptSum(file) && file.starts_with(name_ + "-")) ::unlink(at->path().c_str());
   }
   ::rmdir(folder_.c_str());  // when nothing else lies in it
 }

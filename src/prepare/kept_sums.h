@@ -1,6 +1,6 @@
 // Sums that were taken so far, on a local disk: a run that was killed while it took statistics need not read all again.
 //
-// They lie in a folder of this user alone, seamount-sums-UID, a file for each part, named by the fingerprint of what it
+// They lie in a folder of this user alone (kept_folder.h), a file for each part, named by the fingerprint of what it
 // is a sum of. They are a convenience: where they cannot be written or are damaged, the part is taken (again). A run
 // removes its own when its statistics lie in the output, and whatever else in the folder is older than a week.
 #pragma once

@@ -15,27 +15,7 @@ namespace {
 using nd::Elements;
 using nd::Index;
 
-constexpr uint64_t kWaitingUnits = 32;     // encoded and not yet stored
-constexpr uint64_t kSlabBytes = 16 << 20;  // long enough pieces for a disk, and some slabs at once in a small budget
-
-// How many elements of a region lie before one of its pieces, when the pieces, cut by a grid, follow one another in C
-// order, each dense.
-uint64_t PieceOffset(const nd::Box& region, const nd::Box& piece) {
-  uint64_t offset = 0;
-  uint64_t before = 1;  // elements across, of the dimensions so far
-  uint64_t rest = Elements(region.shape);
-  for (size_t d = 0; d < region.shape.size(); ++d) {
-    rest /= region.shape[d];
-    offset += before * (piece.origin[d] - region.origin[d]) * rest;
-    before *= piece.shape[d];
-  }
-  return offset;
-}
-
-std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
-  if (buffer.size() < bytes) buffer.resize(bytes);
-  return std::span(buffer).first(bytes);
-}
+constexpr uint64_t kWaitingUnits = 32;  // encoded and not yet stored
 
 }  // namespace
 
@@ -43,6 +23,7 @@ Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallCon
   std::map<size_t, std::vector<size_t>> by_array;
   for (const size_t t : tasks) by_array[in_.plan.tasks[t].array].push_back(t);
   for (const auto& [array, own] : by_array) SEAMOUNT_TRY(WriteArray(own, context));
+  for (size_t array = 0; array < in_.plan.arrays.size(); ++array) ForgetSpill(array);
   return {};
 }
 
@@ -99,6 +80,11 @@ Result<bool> RegionWriter::IsStored(const std::string& key, const Bytes& object,
   return (*there)->data.view() == object.view();
 }
 
+std::span<std::byte> RegionWriter::Sized(std::vector<std::byte>& buffer, uint64_t bytes) {
+  if (buffer.size() < bytes) buffer.resize(bytes);
+  return std::span(buffer).first(bytes);
+}
+
 uint64_t RegionWriter::Left() const { return in_.budget.limit() - std::min(in_.budget.limit(), in_.budget.used()); }
 
 uint64_t RegionWriter::UnitBytes(size_t array) const {
@@ -132,126 +118,6 @@ Result<void> RegionWriter::WriteDirectly(const std::vector<size_t>& tasks, const
                              in_.progress.Add(task.bytes);
                              return WriteUnits(task, workers[w], inner);
                            });
-}
-
-Result<void> RegionWriter::WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context) {
-  const size_t array = in_.plan.tasks[tasks[0]].array;
-  const size_t element = nd::SizeOf(in_.plan.arrays[array].metadata.data_type);
-  const SlabGrid slabs(in_.plan, array, kSlabBytes / element);
-  for (size_t next = 0; next < tasks.size();) {
-    SEAMOUNT_TRY_ASSIGN(const Spill spill, Spill::Make(in_.spill_directory));
-    SEAMOUNT_TRY_ASSIGN(const uint64_t room, spill.Room());
-    std::vector<Spilled> group;
-    for (uint64_t end = 0; next < tasks.size(); ++next) {
-      const uint64_t bytes = in_.plan.tasks[tasks[next]].bytes;
-      if (!group.empty() && bytes > room - std::min(room, end)) break;
-      group.push_back({tasks[next], end});
-      end += bytes;
-    }
-    SEAMOUNT_TRY(SpillSlabs(spill, group, slabs, context));
-    SEAMOUNT_TRY(WriteSpilled(spill, group, slabs, context));
-  }
-  return {};
-}
-
-// The tasks of an array stand in the plan in C order of their grid, so that their numbers follow from the box.
-std::vector<const RegionWriter::Spilled*> RegionWriter::TasksOf(const std::vector<Spilled>& group,
-                                                                const nd::Box& box) const {
-  const size_t array = in_.plan.tasks[group[0].task].array;
-  const DataArray& planned = in_.plan.arrays[array];
-  const size_t rank = box.shape.size();
-  const auto start = std::partition_point(in_.plan.tasks.begin(), in_.plan.tasks.end(),
-                                          [&](const Task& task) { return task.array < array; });
-  Index first(rank);
-  Index last(rank);
-  for (size_t d = 0; d < rank; ++d) {
-    first[d] = box.origin[d] / planned.task_shape[d];
-    last[d] = (box.origin[d] + box.shape[d] - 1) / planned.task_shape[d];
-  }
-  std::vector<const Spilled*> found;
-  Index at = first;
-  for (bool more = true; more;) {
-    size_t number = 0;
-    for (size_t d = 0; d < rank; ++d) {
-      const uint64_t cells = (planned.metadata.shape[d] + planned.task_shape[d] - 1) / planned.task_shape[d];
-      number = number * cells + at[d];
-    }
-    number += static_cast<size_t>(start - in_.plan.tasks.begin());
-    const auto there =
-        std::partition_point(group.begin(), group.end(), [&](const Spilled& s) { return s.task < number; });
-    if (there != group.end() && there->task == number) found.push_back(&*there);
-    more = false;
-    for (size_t d = rank; d-- > 0 && !more;) {
-      more = ++at[d] <= last[d];
-      if (!more) at[d] = first[d];
-    }
-  }
-  return found;
-}
-
-Result<void> RegionWriter::SpillSlabs(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
-                                      const CallContext& context) {
-  const size_t array = in_.plan.tasks[group[0].task].array;
-  const DataArray& planned = in_.plan.arrays[array];
-  const size_t element = nd::SizeOf(planned.metadata.data_type);
-  std::vector<nd::Box> list;  // the slabs that a task of the group needs
-  const nd::Box all{Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
-  SEAMOUNT_TRY(slabs.ForEach(all, [&](const nd::Box& box) -> Result<void> {
-    if (!TasksOf(group, box).empty()) list.push_back(box);
-    return {};
-  }));
-  const uint64_t largest = slabs.LargestElements() * element;
-  const uint64_t bytes = 2 * largest + RegionReader::ReadBytes(in_.plan, in_.facts, array);
-  SEAMOUNT_TRY_ASSIGN(const Crew crew,
-                      Hire(in_.pool, in_.budget, list.size(), bytes, "one part of '" + planned.name + "'"));
-  std::vector<Worker> workers(crew.workers);
-  return exec::ForEachItem(in_.pool, crew.workers, list.size(), context,
-                           [&](size_t i, size_t w, const CallContext&) -> Result<void> {
-                             const nd::Box& slab = list[i];
-                             Worker& worker = workers[w];
-                             SEAMOUNT_TRY_ASSIGN(RegionReader * reader, Reader(worker, array));
-                             const auto content = Sized(worker.region, Elements(slab.shape) * element);
-                             SEAMOUNT_TRY(reader->Read(slab, content));
-                             for (const Spilled* spilled : TasksOf(group, slab)) {
-                               const nd::Box& region = in_.plan.tasks[spilled->task].region;
-                               const nd::Box part = nd::Intersection(slab, region);
-                               const auto piece = Sized(worker.piece, Elements(part.shape) * element);
-                               nd::CopyBox(part, slab, content, part, piece, element);
-                               SEAMOUNT_TRY(spill.Write(spilled->offset + PieceOffset(region, part) * element, piece));
-                               spilled_bytes_ += piece.size();
-                               in_.progress.Add(piece.size());
-                             }
-                             return {};
-                           });
-}
-
-Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
-                                        const CallContext& context) {
-  const size_t array = in_.plan.tasks[group[0].task].array;
-  const DataArray& planned = in_.plan.arrays[array];
-  const size_t element = nd::SizeOf(planned.metadata.data_type);
-  uint64_t largest = 0;
-  for (const Spilled& spilled : group) largest = std::max(largest, in_.plan.tasks[spilled.task].bytes);
-  const uint64_t piece_bytes = std::min(largest, slabs.LargestElements() * element);
-  const uint64_t bytes = largest + std::max(piece_bytes, UnitBytes(array)) + UnitBytes(array);
-  SEAMOUNT_TRY_ASSIGN(const Crew crew,
-                      Hire(in_.pool, in_.budget, group.size(), bytes, "one region of '" + planned.name + "'"));
-  std::vector<Worker> workers(crew.workers);
-  return exec::ForEachItem(
-      in_.pool, crew.workers, group.size(), context, [&](size_t i, size_t w, const CallContext& inner) -> Result<void> {
-        const Task& task = in_.plan.tasks[group[i].task];
-        Worker& worker = workers[w];
-        const auto region = Sized(worker.region, task.bytes);
-        const auto read = slabs.ForEach(task.region, [&](const nd::Box& part) -> Result<void> {
-          const auto piece = Sized(worker.piece, Elements(part.shape) * element);
-          SEAMOUNT_TRY(spill.Read(group[i].offset + PieceOffset(task.region, part) * element, piece));
-          nd::CopyBox(part, part, piece, task.region, region, element);
-          return {};
-        });
-        if (!read) return read.error();
-        in_.progress.Add(task.bytes);
-        return WriteUnits(task, worker, inner);
-      });
 }
 
 Result<void> RegionWriter::WriteUnit(zarr::Array& array, const Index& unit, std::span<const std::byte> elements,

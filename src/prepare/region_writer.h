@@ -4,14 +4,16 @@
 // times of a few places, from files of all places at one time), reading region by region would decode every source
 // chunk many times; then it is done in two passes. The first reads the source once, slab by slab along its own chunks,
 // and appends each slab's part of every region to that region's stretch of a spill file (spill.h); the second reads the
-// stretches, one after another, and writes the regions. When the spill disk has room for some regions only, they are
-// done in groups. What all threads need at once is booked from the memory ledger before they start. Encoded objects go
-// to threads of their own (uploads.h). Where an older output is replaced, an object that holds the same bytes already
-// (by its size and CRC32C, from one listing) is not sent again.
+// stretches, one after another, and writes the regions. A run that was killed goes on with the file. When the spill
+// disk has room for some regions only, they are done in groups (all of this is in region_writer_spill.cc). What all
+// threads need at once is booked from the memory ledger before they start. Encoded objects go to threads of their own
+// (uploads.h). Where an older output is replaced, an object that holds the same bytes already (by its size and CRC32C,
+// from one listing) is not sent again.
 #pragma once
 
 #include <atomic>
 #include <memory>
+#include <span>
 #include <string>
 #include <vector>
 
@@ -64,6 +66,7 @@ class RegionWriter {
   struct Spilled {
     size_t task = 0;
     uint64_t offset = 0;
+    bool wanted = true;  // else it lies in the output already
   };
 
   // An object as a listing has it.
@@ -78,12 +81,19 @@ class RegionWriter {
   Result<bool> IsStored(const std::string& key, const Bytes& object, const CallContext& context) const;
   Result<void> WriteDirectly(const std::vector<size_t>& tasks, const CallContext& context);
   Result<void> WriteThroughSpill(const std::vector<size_t>& tasks, const CallContext& context);
+  std::string SpillName(size_t array) const;
+  void ForgetSpill(size_t array) const;
+  // What the spill file holds, or is to hold: as many of the tasks as there is room for. In their order.
+  Result<std::vector<Spilled>> Group(Spill& spill, const std::vector<size_t>& tasks) const;
+  static const Spilled* Find(const std::vector<Spilled>& group, size_t task);
   // Those of the group that have a part in the box.
-  std::vector<const Spilled*> TasksOf(const std::vector<Spilled>& group, const nd::Box& box) const;
+  std::vector<const Spilled*> TasksIn(const std::vector<Spilled>& group, const nd::Box& box) const;
   Result<void> SpillSlabs(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
                           const CallContext& context);
   Result<void> WriteSpilled(const Spill& spill, const std::vector<Spilled>& group, const SlabGrid& slabs,
                             const CallContext& context);
+  // The buffer's start, grown where it is too short.
+  static std::span<std::byte> Sized(std::vector<std::byte>& buffer, uint64_t bytes);
   Result<RegionReader*> Reader(Worker& worker, size_t array) const;
   Result<void> WriteUnits(const Task& task, Worker& worker, const CallContext& context);
   Result<void> WriteUnit(zarr::Array& array, const nd::Index& unit, std::span<const std::byte> elements,
