@@ -254,9 +254,9 @@ void LeaveTerminal(int log) {
 }
 
 // A log that the user names is the user's own affair; the usual one is in a folder whose name others can guess.
-Result<vfs::StagingFd> OpenLog(const MountOptions& options) {
+Result<base::Fd> OpenLog(const MountOptions& options) {
   if (!options.log_file.empty()) {
-    vfs::StagingFd log(open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
+    base::Fd log(open(options.log_file.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600));
     if (log.get() >= 0) return log;
     return base::InvalidArgument("--log-file '" + options.log_file + "': " + std::strerror(errno));
   }
@@ -285,7 +285,7 @@ Result<int> ServeInBackground(MountOptions options) {
                             &options.log_file, &options.store.key}) {
     SEAMOUNT_TRY(MakeAbsolute(*path));
   }
-  SEAMOUNT_TRY_ASSIGN(const vfs::StagingFd log, OpenLog(options));
+  SEAMOUNT_TRY_ASSIGN(const base::Fd log, OpenLog(options));
   int answer[2];
   if (pipe2(answer, O_CLOEXEC) != 0) return base::Internal("no pipe to the background process");
   const pid_t child = fork();

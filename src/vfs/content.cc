@@ -134,7 +134,7 @@ Outcome<std::unique_ptr<OpenFile>> Content::Open(uint64_t number, const OpenOpti
 }
 
 Outcome<std::shared_ptr<StagedFile>> Content::StageNew() {
-  SEAMOUNT_TRY_ASSIGN(StagingFd fd, staging_.Create());
+  SEAMOUNT_TRY_ASSIGN(base::Fd fd, staging_.Create());
   return std::make_shared<StagedFile>(std::move(fd), nullptr);
 }
 
@@ -155,7 +155,7 @@ Outcome<std::shared_ptr<StagedFile>> Content::Stage(const InodePtr& inode, bool 
     if (empty) SEAMOUNT_TRY(staged->Truncate(0));
     return staged;
   }
-  SEAMOUNT_TRY_ASSIGN(StagingFd fd, staging_.Create());
+  SEAMOUNT_TRY_ASSIGN(base::Fd fd, staging_.Create());
   std::shared_ptr<ObjectReader> base;
   if (in_bucket && !empty) base = ReaderOf(inode);
   staged = std::make_shared<StagedFile>(std::move(fd), std::move(base));

@@ -7,7 +7,6 @@
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
-#include <utility>
 
 namespace seamount::vfs {
 namespace {
@@ -20,23 +19,14 @@ Fault NotOurs(const std::string& what, const std::string& why) {
 
 }  // namespace
 
-StagingFd& StagingFd::operator=(StagingFd&& other) noexcept {
-  std::swap(fd_, other.fd_);
-  return *this;
-}
-
-StagingFd::~StagingFd() {
-  if (fd_ >= 0) close(fd_);
-}
-
-Outcome<StagingFd> OpenPrivateFolder(const std::string& path) {
+Outcome<base::Fd> OpenPrivateFolder(const std::string& path) {
   const std::string what = "folder '" + path + "'";
   std::error_code error;
   const std::filesystem::path parent = std::filesystem::path(path).parent_path();
   if (!parent.empty()) std::filesystem::create_directories(parent, error);
   if (error) return FromErrno(error.value(), "making " + what);
   if (mkdir(path.c_str(), 0700) != 0 && errno != EEXIST) return FromErrno(errno, "making " + what);
-  StagingFd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  base::Fd folder(open(path.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   struct stat info = {};
   if (folder.get() < 0) {
     const int failed = errno;
@@ -49,11 +39,11 @@ Outcome<StagingFd> OpenPrivateFolder(const std::string& path) {
   return folder;
 }
 
-Outcome<StagingFd> OpenPrivateLog(const StagingFd& folder, const std::string& name) {
+Outcome<base::Fd> OpenPrivateLog(const base::Fd& folder, const std::string& name) {
   // Without O_NONBLOCK a pipe in its place would hold us up for ever.
   constexpr int kFlags = O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC;
   const std::string what = "log '" + name + "'";
-  StagingFd log(openat(folder.get(), name.c_str(), kFlags, 0600));
+  base::Fd log(openat(folder.get(), name.c_str(), kFlags, 0600));
   if (log.get() < 0 && errno == ELOOP) return NotOurs(what, "is a symbolic link");
   if (log.get() < 0) return FromErrno(errno, what);
   struct stat info = {};

@@ -5,30 +5,17 @@
 
 #include <string>
 
+#include "base/fd.h"
 #include "vfs/fault.h"
 
 namespace seamount::vfs {
 
-// Owns a file descriptor.
-class StagingFd {
- public:
-  StagingFd() = default;
-  explicit StagingFd(int fd) : fd_(fd) {}
-  StagingFd(StagingFd&& other) noexcept : fd_(other.fd_) { other.fd_ = -1; }
-  StagingFd& operator=(StagingFd&& other) noexcept;
-  ~StagingFd();
-  int get() const { return fd_; }
-
- private:
-  int fd_ = -1;
-};
-
 // Opens the folder, made with mode 0700 if it is not there. EPERM, with what to do, if it is a link or belongs to
 // another user: what such a folder holds may be links into files of ours.
-Outcome<StagingFd> OpenPrivateFolder(const std::string& path);
+Outcome<base::Fd> OpenPrivateFolder(const std::string& path);
 
 // Opens a file in it for adding lines, made with mode 0600 if it is not there. EPERM if it is no plain file of ours
 // with one name only.
-Outcome<StagingFd> OpenPrivateLog(const StagingFd& folder, const std::string& name);
+Outcome<base::Fd> OpenPrivateLog(const base::Fd& folder, const std::string& name);
 
 }  // namespace seamount::vfs

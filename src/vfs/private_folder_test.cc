@@ -73,7 +73,7 @@ TEST_F(PrivateFolderTest, WhatIsKeptIsNotPutBehindALink) {
   ASSERT_TRUE(staging.Prepare());
   std::filesystem::create_directory(root_ / "elsewhere");
   std::filesystem::create_directory_symlink(root_ / "elsewhere", root_ / "staging" / "kept");
-  const StagingFd file = staging.Create().value();
+  const base::Fd file = staging.Create().value();
   EXPECT_FALSE(staging.Keep(file, {.key = "key"}));
   EXPECT_TRUE(std::filesystem::is_empty(root_ / "elsewhere"));
 }

@@ -29,7 +29,7 @@ Outcome<Bytes> ReadLocal(int fd, Extent range) {
 
 }  // namespace
 
-StagedFile::StagedFile(StagingFd file, std::shared_ptr<ObjectReader> base)
+StagedFile::StagedFile(base::Fd file, std::shared_ptr<ObjectReader> base)
     : file_(std::move(file)), base_(std::move(base)) {
   if (base_ != nullptr) size_ = base_kept_ = base_->size();
   dirty_ = base_ == nullptr;

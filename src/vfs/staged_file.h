@@ -22,7 +22,7 @@ namespace seamount::vfs {
 class StagedFile {
  public:
   // base: the object's present content, or null for a new or emptied file.
-  StagedFile(StagingFd file, std::shared_ptr<ObjectReader> base);
+  StagedFile(base::Fd file, std::shared_ptr<ObjectReader> base);
 
   uint64_t size() const;
   bool dirty() const;
@@ -49,7 +49,7 @@ class StagedFile {
   // The content was uploaded, and `base` reads it. What is local stays, as a cache.
   void Uploaded(std::shared_ptr<ObjectReader> base);
 
-  const StagingFd& file() const { return file_; }
+  const base::Fd& file() const { return file_; }
 
  private:
   struct View {
@@ -62,7 +62,7 @@ class StagedFile {
   Outcome<void> Put(uint64_t offset, std::span<const std::byte> data);
 
   mutable std::mutex mutex_;
-  StagingFd file_;
+  base::Fd file_;
   std::shared_ptr<ObjectReader> base_;
   uint64_t base_kept_ = 0;  // so much of the base is still part of the file
   uint64_t size_ = 0;

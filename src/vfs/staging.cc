@@ -74,7 +74,7 @@ Outcome<void> StagingFolder::Prepare() {
   return {};
 }
 
-Outcome<StagingFd> StagingFolder::Create() {
+Outcome<base::Fd> StagingFolder::Create() {
   int fd = openat(folder_.get(), ".", O_TMPFILE | O_RDWR | O_CLOEXEC, 0600);
   if (fd < 0 && (errno == EOPNOTSUPP || errno == EISDIR || errno == ENOENT)) {  // no O_TMPFILE on this file system
     std::string name = "/proc/self/fd/" + std::to_string(folder_.get()) + "/staged-XXXXXX";
@@ -82,7 +82,7 @@ Outcome<StagingFd> StagingFolder::Create() {
     if (fd >= 0) unlink(name.c_str());
   }
   if (fd < 0) return FromErrno(errno, "staging in '" + path_ + "'");
-  return StagingFd(fd);
+  return base::Fd(fd);
 }
 
 uint64_t StagingFolder::Room() const {
@@ -98,16 +98,16 @@ Outcome<void> StagingFolder::CheckRoom(uint64_t bytes) const {
                            "', whose disk has room for " + std::to_string(room)};
 }
 
-Outcome<std::string> StagingFolder::Keep(const StagingFd& file, const StagedRecord& record) {
+Outcome<std::string> StagingFolder::Keep(const base::Fd& file, const StagedRecord& record) {
   if (mkdirat(folder_.get(), kKept, 0700) != 0 && errno != EEXIST)
     return FromErrno(errno, "making '" + path_ + "/kept'");
-  const StagingFd kept(openat(folder_.get(), kKept, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  const base::Fd kept(openat(folder_.get(), kKept, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (kept.get() < 0) return FromErrno(errno, "opening '" + path_ + "/kept'");
   for (int attempt = 0;; ++attempt) {
     const std::string name =
         LocalName(record.key) + "." + std::to_string(std::time(nullptr)) + "." + std::to_string(attempt);
     // The record first, and on the disk: content without it could be anybody's.
-    const StagingFd note(openat(kept.get(), (name + ".json").c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    const base::Fd note(openat(kept.get(), (name + ".json").c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
     if (note.get() < 0 && errno == EEXIST) continue;
     const std::string path = path_ + "/" + kKept + "/" + name;
     if (note.get() < 0) return FromErrno(errno, "keeping '" + path + ".json'");
@@ -121,7 +121,7 @@ Outcome<std::string> StagingFolder::Keep(const StagingFd& file, const StagedReco
       return path;
     }
     if (errno == EEXIST) continue;
-    const StagingFd copy(openat(kept.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
+    const base::Fd copy(openat(kept.get(), name.c_str(), O_CREAT | O_EXCL | O_WRONLY | O_CLOEXEC, 0600));
     if (copy.get() < 0) return FromErrno(errno, "keeping '" + path + "'");
     SEAMOUNT_TRY(CopyWhole(file.get(), copy.get()));
     (void)fsync(copy.get());

@@ -25,18 +25,18 @@ class StagingFolder {
   explicit StagingFolder(std::string path) : path_(std::move(path)) {}
   // Opens the folder, which must be ours alone (OpenPrivateFolder), and tries it out. Before all else.
   Outcome<void> Prepare();
-  Outcome<StagingFd> Create();
+  Outcome<base::Fd> Create();
   // Bytes that the folder's disk has room for.
   uint64_t Room() const;
   // ENOSPC unless so many bytes more fit on the folder's disk.
   Outcome<void> CheckRoom(uint64_t bytes) const;
   // Names the file after the object it was meant for and answers its path. Beside it, with ".json", lies the record.
-  Outcome<std::string> Keep(const StagingFd& file, const StagedRecord& record);
+  Outcome<std::string> Keep(const base::Fd& file, const StagedRecord& record);
   const std::string& path() const { return path_; }
 
  private:
   const std::string path_;
-  StagingFd folder_;
+  base::Fd folder_;
 };
 
 }  // namespace seamount::vfs
