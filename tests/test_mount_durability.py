@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import random
 import threading
 import time
 
 import pytest
-from mount_support import make_bucket, mounted, needs_fuse
+from mount_support import BUCKET, make_bucket, mounted, needs_fuse
 
 pytestmark = needs_fuse
 
@@ -68,3 +69,25 @@ def test_acknowledged_bytes_survive_kill(seamount_binary, server, tmp_path):
     assert ledger, "nothing was acknowledged"
     for name in [key for key in ledger if isinstance(key, str)]:
         assert bucket.blob(name).download_as_bytes() in (ledger[name], ledger[name, "next"]), f"{name}, seed {seed}"
+
+
+def test_what_a_killed_mount_was_writing_is_kept(seamount_binary, server, tmp_path):
+    bucket = make_bucket(server)
+    synced, lost = random.Random(1).randbytes(2 << 20), random.Random(2).randbytes(3 << 20)
+    with mounted(seamount_binary, server, tmp_path) as mount:
+        for name, content in (("synced", synced), ("an hour's work", lost)):
+            file = os.open(mount.folder / name, os.O_CREAT | os.O_WRONLY)
+            assert os.write(file, content) == len(content)
+            if name == "synced":
+                os.fsync(file)
+        mount.kill()
+        mount.umount()
+    with mounted(seamount_binary, server, tmp_path, name="again") as mount:
+        assert "was writing what is kept in" in mount.said and "synced" not in mount.said, mount.said
+        assert os.listdir(mount.folder) == ["synced"]  # nothing goes to the bucket by itself
+    kept = sorted((tmp_path / "staging" / "kept").iterdir())
+    assert [path.suffix == ".json" for path in kept] == [False, True]
+    assert kept[0].read_bytes() == lost
+    record = json.loads(kept[1].read_text())
+    assert (record["source"], record["key"], record["whole"]) == (f"gs://{BUCKET}", "an hour's work", True)
+    assert bucket.blob("synced").download_as_bytes() == synced

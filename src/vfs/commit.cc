@@ -45,6 +45,8 @@ Outcome<void> Publisher::CommitInode(const InodePtr& inode, const CallContext& c
     return {};
   }
   const Fault fault = uploaded.error();
+  // Whoever waited may be gone, and a later attempt may be long in coming.
+  if (content) recorder_.Record(inode, *staged);
   // Interrupted: nothing is wrong with it, and it goes up later.
   if (fault.error == EINTR) return Fault{EINTR, "uploading '" + key + "': " + fault.message};
   ++stats_.failed_uploads;
@@ -97,6 +99,7 @@ Outcome<void> Publisher::UploadContent(const InodePtr& inode, const std::string&
     staged.Uploaded(inode->reader);
   }
   if (old_reader != nullptr) old_reader->Close();
+  if (staged.entry() != nullptr) staged.entry()->Uploaded();
   return {};
 }
 
@@ -209,19 +212,20 @@ void Publisher::Abandon(const InodePtr& inode, const Fault& why) {
     base::Log(base::LogLevel::kError, what + "; the object is as it was");
     return;
   }
+  const bool whole = staged->Whole();
   const auto kept = staging_.Keep(staged->file(), {.source = names_.options().source,
                                                    .key = key,
                                                    .base_generation = inode->info.generation.text(),
                                                    .size_bytes = staged->size(),
-                                                   .whole = !staged->AppendedFrom(),
+                                                   .whole = whole,
                                                    .reason = why.message});
   if (!kept) {
     base::Log(base::LogLevel::kError, what + "; keeping its content failed too: " + kept.error().message);
     return;
   }
-  const bool whole = !staged->AppendedFrom();
   base::Log(base::LogLevel::kError, what + "; the object is as it was, and what was written is kept in '" + *kept +
                                         "'" + (whole ? "" : " (ranges that were not written are zeros there)"));
+  staged->SetEntry(nullptr);
   std::scoped_lock lock(names_.mutex());
   inode->saved = true;
 }

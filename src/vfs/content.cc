@@ -159,6 +159,7 @@ Outcome<std::shared_ptr<StagedFile>> Content::Stage(const InodePtr& inode, bool 
   std::shared_ptr<ObjectReader> base;
   if (in_bucket && !empty) base = ReaderOf(inode);
   staged = std::make_shared<StagedFile>(std::move(fd), std::move(base));
+  recorder_.Watch(inode);
   std::scoped_lock lock(names_.mutex());
   inode->staged = staged;
   return staged;
@@ -196,6 +197,7 @@ Outcome<void> Content::Write(const OpenFile& file, uint64_t offset, std::span<co
   SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(file.inode, false));
   SEAMOUNT_TRY(staged->Write(append ? staged->size() : offset, data));
   send_ahead_(*staged);
+  recorder_.Wrote(file.inode, *staged);
   ++stats_.writes;
   stats_.written_bytes += data.size();
   std::scoped_lock lock(names_.mutex());

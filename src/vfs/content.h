@@ -16,6 +16,7 @@
 #include "vfs/namespace.h"
 #include "vfs/object_reader.h"
 #include "vfs/options.h"
+#include "vfs/recorder.h"
 #include "vfs/staging.h"
 #include "vfs/stats.h"
 #include "vfs/walk_ahead.h"
@@ -31,8 +32,9 @@ struct OpenFile {
 // Thread-safe.
 class Content {
  public:
-  Content(Namespace& names, Fetcher& fetcher, StagingFolder& staging, base::Clock& clock, Stats& stats)
-      : names_(names), fetcher_(fetcher), clock_(clock), staging_(staging), stats_(stats) {}
+  Content(Namespace& names, Fetcher& fetcher, StagingFolder& staging, Recorder& recorder, base::Clock& clock,
+          Stats& stats)
+      : names_(names), fetcher_(fetcher), clock_(clock), staging_(staging), recorder_(recorder), stats_(stats) {}
 
   // Asks the store whether the file is still the generation it was. ESTALE if it is not. (A file of a folder that is
   // being walked, never opened here before, may have been fetched ahead: then that answers; see walk_ahead.h.)
@@ -63,6 +65,7 @@ class Content {
   Fetcher& fetcher_;
   base::Clock& clock_;
   StagingFolder& staging_;
+  Recorder& recorder_;
   Stats& stats_;
   std::function<void(StagedFile&)> send_ahead_;
 };

@@ -134,6 +134,7 @@ Outcome<Created> Publisher::Create(uint64_t parent, std::string_view name, const
     }
     ++inode->lookups;
   }
+  if (!options.exclusive) recorder_.Watch(inode);
   std::scoped_lock lock(names_.mutex());
   ++inode->handles;
   return Created{names_.AttributesOf(*inode), std::make_unique<OpenFile>(OpenFile{inode, options})};
@@ -223,6 +224,7 @@ Outcome<void> Publisher::Unlink(uint64_t parent, std::string_view name, const Ca
         return ToChangeFault(deleted.error());
       }
     }
+    recorder_.Forget(child);
     std::scoped_lock lock(names_.mutex());
     child->unlinked = true;
     child->kept_dirty = false;

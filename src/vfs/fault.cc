@@ -1,6 +1,7 @@
 #include "vfs/fault.h"
 
 #include <cerrno>
+#include <cstring>
 
 namespace seamount::vfs {
 namespace {
@@ -29,5 +30,7 @@ Fault ToChangeFault(const Error& error) {
   if (error.code() == ErrorCode::kResourceExhausted) return {ENOSPC, error.message()};
   return ToFault(error);
 }
+
+Fault FromErrno(int error, const std::string& what) { return {error, what + ": " + std::strerror(error)}; }
 
 }  // namespace seamount::vfs

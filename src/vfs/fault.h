@@ -20,6 +20,8 @@ using Outcome = base::Expected<T, Fault>;
 Fault ToFault(const Error& error);
 // …and of a change, where it is ENOSPC.
 Fault ToChangeFault(const Error& error);
+// Of a call to this machine: "<what>: <what errno says>".
+Fault FromErrno(int error, const std::string& what);
 
 }  // namespace seamount::vfs
 

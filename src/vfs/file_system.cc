@@ -21,9 +21,11 @@ FileSystem::FileSystem(std::shared_ptr<Store> store, const FileSystemOptions& op
           Fetcher::Options{.memory_bytes = options.memory_bytes, .threads = options.threads, .clock = options.clock},
           &stats_)),
       staging_(options.staging_dir),
+      journal_(staging_),
       names_(fetcher_->store(), options, clock_),
-      content_(names_, *fetcher_, staging_, clock_, stats_),
-      publisher_(names_, content_, *fetcher_, staging_, clock_, stats_) {
+      recorder_(names_, journal_, options.record_after),
+      content_(names_, *fetcher_, staging_, recorder_, clock_, stats_),
+      publisher_(names_, content_, *fetcher_, staging_, recorder_, clock_, stats_) {
   content_.SetSendAhead([this](StagedFile& staged) { publisher_.SendAhead(staged); });
 }
 
@@ -43,6 +45,7 @@ Result<std::unique_ptr<FileSystem>> FileSystem::Open(std::shared_ptr<Store> stor
   std::unique_ptr<FileSystem> fs(new FileSystem(std::move(store), options));
   if (!options.read_only) {
     if (auto ready = fs->staging_.Prepare(); !ready) return NoStaging(ready.error());
+    fs->journal_.TakeOver();
     fs->publisher_.SweepReserved();
   }
   return fs;

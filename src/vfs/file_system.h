@@ -14,9 +14,11 @@
 #include <vector>
 
 #include "vfs/content.h"
+#include "vfs/journal.h"
 #include "vfs/namespace.h"
 #include "vfs/options.h"
 #include "vfs/publisher.h"
+#include "vfs/recorder.h"
 
 namespace seamount::vfs {
 
@@ -109,7 +111,9 @@ class FileSystem {
   Stats stats_;
   const std::unique_ptr<Fetcher> fetcher_;
   StagingFolder staging_;
+  Journal journal_;
   Namespace names_;
+  Recorder recorder_;
   Content content_;
   Publisher publisher_;
 };

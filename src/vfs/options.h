@@ -22,6 +22,9 @@ struct FileSystemOptions {
   // How long what the store said of a name is believed by lookup and stat. open never believes it.
   base::Duration attribute_ttl = std::chrono::seconds(1);
   base::Clock* clock = nullptr;  // the machine's if null
+  // How long something may have been written and not uploaded, about, until it is recorded so that a kill of the mount
+  // does not lose it without a word. In real time.
+  base::Duration record_after = std::chrono::seconds(5);
 };
 
 struct OpenOptions {

@@ -5,13 +5,10 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstring>
 #include <filesystem>
 
 namespace seamount::vfs {
 namespace {
-
-Fault FromErrno(int error, const std::string& what) { return {error, what + ": " + std::strerror(error)}; }
 
 Fault NotOurs(const std::string& what, const std::string& why) {
   return {EPERM, what + " " + why + ", and is not used: remove it, or choose another with --staging-dir"};

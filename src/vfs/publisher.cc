@@ -17,13 +17,14 @@ constexpr int kUploadThreads = 24;
 
 }  // namespace
 
-Publisher::Publisher(Namespace& names, Content& content, Fetcher& fetcher, StagingFolder& staging, base::Clock& clock,
-                     Stats& stats)
+Publisher::Publisher(Namespace& names, Content& content, Fetcher& fetcher, StagingFolder& staging, Recorder& recorder,
+                     base::Clock& clock, Stats& stats)
     : names_(names),
       content_(content),
       fetcher_(fetcher),
       store_(fetcher.store()),
       staging_(staging),
+      recorder_(recorder),
       clock_(clock),
       stats_(stats),
       pool_(kFolderThreads),

@@ -19,6 +19,7 @@
 #include "vfs/fault.h"
 #include "vfs/namespace.h"
 #include "vfs/path_locks.h"
+#include "vfs/recorder.h"
 #include "vfs/reserved_keys.h"
 #include "vfs/staging.h"
 #include "vfs/stats.h"
@@ -33,8 +34,8 @@ struct Created {
 // Thread-safe.
 class Publisher {
  public:
-  Publisher(Namespace& names, Content& content, Fetcher& fetcher, StagingFolder& staging, base::Clock& clock,
-            Stats& stats);
+  Publisher(Namespace& names, Content& content, Fetcher& fetcher, StagingFolder& staging, Recorder& recorder,
+            base::Clock& clock, Stats& stats);
 
   // Every answered Attributes counts one lookup, to be given back by Forget.
   Outcome<Attributes> Make(uint64_t parent, std::string_view name, Kind kind, KeptAttributes kept,
@@ -129,6 +130,7 @@ class Publisher {
   Fetcher& fetcher_;
   Store& store_;
   StagingFolder& staging_;
+  Recorder& recorder_;
   base::Clock& clock_;
   Stats& stats_;
   ReservedKeys reserved_;

@@ -99,6 +99,7 @@ Outcome<void> Publisher::RenameFile(const InodePtr& inode, const InodePtr& old_f
   SEAMOUNT_VFS_CHANGE(store::ObjectInfo after, std::move(moved));
   after.key = to;
   if (after.metadata.empty()) after.metadata = info.metadata;
+  if (target != nullptr) recorder_.Forget(target);
   {
     std::scoped_lock lock(names_.mutex());
     if (target != nullptr) {

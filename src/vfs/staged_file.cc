@@ -110,6 +110,7 @@ Outcome<void> StagedFile::Write(uint64_t offset, std::span<const std::byte> data
   present_.Add(offset, end);
   overwrote_ = overwrote_ || offset < (base_ == nullptr ? 0 : base_->size());
   size_ = std::max(size_, end);
+  unsaved_bytes_ += data.size();
   dirty_ = true;
   return {};
 }
@@ -155,6 +156,16 @@ std::optional<uint64_t> StagedFile::AppendedFrom() const {
   return base_->size();
 }
 
+bool StagedFile::Whole() const {
+  std::scoped_lock lock(mutex_);
+  return present_.Gaps(0, std::min(size_, base_kept_)).empty();
+}
+
+uint64_t StagedFile::UnsavedBytes() const {
+  std::scoped_lock lock(mutex_);
+  return unsaved_bytes_;
+}
+
 Outcome<void> StagedFile::FillGaps(const CallContext& context) {
   for (;;) {
     std::vector<Extent> gaps;
@@ -182,6 +193,7 @@ void StagedFile::Uploaded(std::shared_ptr<ObjectReader> base) {
   base_ = std::move(base);
   base_kept_ = base_->size();
   dirty_ = false;
+  unsaved_bytes_ = 0;
   overwrote_ = false;
 }
 

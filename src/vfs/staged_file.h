@@ -12,9 +12,9 @@
 #include <vector>
 
 #include "vfs/extents.h"
+#include "vfs/journal.h"
 #include "vfs/object_reader.h"
 #include "vfs/part_upload.h"
-#include "vfs/staging.h"
 
 namespace seamount::vfs {
 
@@ -42,7 +42,14 @@ class StagedFile {
   // Of a file without a base that was written from its beginning on and nowhere else: so much; else 0. Those bytes are
   // final unless they are written again, and then the parts are dropped.
   uint64_t WrittenInOrder() const;
-  // What of it is on its way to the bucket already, or null. For whoever holds the inode's commit lock.
+  // Whether all of it is in the local file; else what is missing there is the base's.
+  bool Whole() const;
+  // Written since it was last uploaded; what was written twice counts twice.
+  uint64_t UnsavedBytes() const;
+  // Its name in the journal, or null. For whoever holds the inode's commit lock, as the next.
+  Journal::Entry* entry() const { return entry_.get(); }
+  void SetEntry(std::unique_ptr<Journal::Entry> entry) { entry_ = std::move(entry); }
+  // What of it is on its way to the bucket already, or null.
   PartUpload* parts() const { return parts_.get(); }
   void SetParts(std::unique_ptr<PartUpload> parts) { parts_ = std::move(parts); }
   std::unique_ptr<PartUpload> TakeParts() { return std::move(parts_); }
@@ -67,10 +74,12 @@ class StagedFile {
   uint64_t base_kept_ = 0;  // so much of the base is still part of the file
   uint64_t size_ = 0;
   ExtentSet present_;
+  uint64_t unsaved_bytes_ = 0;
   bool dirty_ = false;
   bool overwrote_ = false;  // since the last upload, something below the base's end was changed
   bool in_order_ = true;    // nothing but appended since it was empty
   std::optional<Fault> failed_;
+  std::unique_ptr<Journal::Entry> entry_;
   std::unique_ptr<PartUpload> parts_;  // last: its tasks read the file
 };
 

@@ -5,23 +5,16 @@
 #include <string>
 
 #include "vfs/private_folder.h"
+#include "vfs/staged_record.h"
 
 namespace seamount::vfs {
 
-// What is to be known of a staged file by whoever finishes its upload.
-struct StagedRecord {
-  std::string source;  // what is mounted: gs://bucket/prefix
-  std::string key;
-  std::string base_generation;  // of the object that writing began from; empty: there was none
-  uint64_t size_bytes = 0;
-  bool whole = true;  // false: ranges that were not written are zeros in the file, and the base's in truth
-  std::string reason;
-};
-
-// A folder of nameless files: what is staged takes no name, so that nothing is left behind by a crash. Only what could
-// not be uploaded is given one, below "kept". Thread-safe.
+// A folder of nameless files: what is staged takes no name, so that it costs little and leaves nothing behind. What
+// could not be uploaded is given one, below "kept"; what is being written for a while, by the journal. Thread-safe.
 class StagingFolder {
  public:
+  static constexpr const char* kKept = "kept";
+
   explicit StagingFolder(std::string path) : path_(std::move(path)) {}
   // Opens the folder, which must be ours alone (OpenPrivateFolder), and tries it out. Before all else.
   Outcome<void> Prepare();
@@ -32,6 +25,9 @@ class StagingFolder {
   Outcome<void> CheckRoom(uint64_t bytes) const;
   // Names the file after the object it was meant for and answers its path. Beside it, with ".json", lies the record.
   Outcome<std::string> Keep(const base::Fd& file, const StagedRecord& record);
+  // A folder in it, made if it is not there.
+  Outcome<base::Fd> Below(const std::string& name) const;
+  const base::Fd& folder() const { return folder_; }
   const std::string& path() const { return path_; }
 
  private:
