@@ -96,8 +96,8 @@ TEST(Changes, OtherValuesOfTheSameSizeAreSent) {
   FakeDataset one([](uint64_t, uint64_t, uint64_t) { return 1.F; });
   FakeDataset two([](uint64_t, uint64_t, uint64_t) { return 2.F; });
   two.Touch();
-  for (const char* codec : {"none+crc32c", "none"}) {
-    const std::string recipe = std::string("variables: [u]\nchunks: {time: 6}\ncodec: ") + codec + "\n";
+  for (const char* format : {"3", "2"}) {
+    const std::string recipe = std::string("variables: [u]\nchunks: {time: 6}\ncodec: none\nformat: ") + format + "\n";
     const std::shared_ptr<Store> store = store::MakeMemoryStore();
     const std::shared_ptr<Store> fresh = store::MakeMemoryStore();
     ASSERT_TRUE(Prepare(recipe, one, store));
@@ -105,7 +105,7 @@ TEST(Changes, OtherValuesOfTheSameSizeAreSent) {
     ASSERT_TRUE(report) << report.error().ToString();
     EXPECT_EQ(report->equal_bytes, 0);
     ASSERT_TRUE(Prepare(recipe, two, fresh));
-    EXPECT_EQ(Contents(*store), Contents(*fresh)) << codec;
+    EXPECT_EQ(Contents(*store), Contents(*fresh)) << format;
   }
 }
 

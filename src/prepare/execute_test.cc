@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <cstring>
 #include <map>
 
 #include "nd/box.h"
@@ -247,6 +248,66 @@ TEST(Execute, StatisticsAreTakenOnce) {
   const std::shared_ptr<Store> whole = store::MakeMemoryStore();
   ASSERT_TRUE(Prepare(kAnomalies, dataset, whole));
   EXPECT_EQ(Contents(*store), Contents(*whole));
+}
+
+// The object's values with one bit flipped in it.
+Result<std::vector<std::byte>> ReadFlipped(const std::shared_ptr<Store>& store, const std::string& key, std::string bad,
+                                           size_t bit) {
+  bad[bit / 8] = static_cast<char>(bad[bit / 8] ^ (1 << bit % 8));
+  SEAMOUNT_TRY(store->Write(key, store::BytesSource(bad), {}, {}));
+  SEAMOUNT_TRY_ASSIGN(const auto array, zarr::Array::Open(store, key.substr(0, key.find('/')), {}));
+  const zarr::ArrayMetadata& metadata = array->metadata();
+  std::vector<std::byte> values(nd::Elements(metadata.shape) * nd::SizeOf(metadata.data_type));
+  SEAMOUNT_TRY(array->ReadRegion({Index(metadata.shape.size(), 0), metadata.shape}, values, nullptr, {}));
+  return values;
+}
+
+TEST(Execute, AFlippedBitInAChunkIsRefused) {
+  const FakeDataset dataset(Season);
+  const std::map<std::string, std::string> keys = {
+      {"", "u/c/1/0/0"},
+      {"codec: none\n", "u/c/1/0/0"},
+      {"codec: zstd:3\n", "u/c/1/0/0"},
+      {"codec: gzip:5\n", "u/c/1/0/0"},
+      {"codec: blosc-lz4\n", "u/c/1/0/0"},
+      {"codec: blosc-zlib:1\n", "u/c/1/0/0"},
+      {"shards: {time: 24}\n", "u/c/0/0/0"},
+      {"codec: none\nshards: {time: 24}\n", "u/c/0/0/0"},
+      {"dtype: float64\n", "lat/c/0"},
+  };
+  for (const auto& [recipe, key] : keys) {
+    const std::shared_ptr<Store> store = store::MakeMemoryStore();
+    ASSERT_TRUE(Prepare("variables: [u]\nchunks: {time: 12}\n" + recipe, dataset, store));
+    const std::string good = Contents(*store).at(key);
+    for (size_t bit = 0; bit < 8 * good.size(); bit += 7) {
+      const auto read = ReadFlipped(store, key, good, bit);
+      ASSERT_FALSE(read) << recipe << "bit " << bit;
+      EXPECT_EQ(read.error().code(), ErrorCode::kDataLoss) << read.error().ToString();
+      EXPECT_THAT(read.error().message(), HasSubstr(key));
+    }
+  }
+}
+
+// Of format 2 gzip alone has a checksum. It is one of the values: what fills up the last byte, or the time in the
+// header, may be anything.
+TEST(Execute, AFlippedBitOfGzipChangesNoValue) {
+  const FakeDataset dataset(Season);
+  const std::shared_ptr<Store> store = store::MakeMemoryStore();
+  ASSERT_TRUE(Prepare("variables: [u]\nchunks: {time: 12}\ncodec: gzip:5\nformat: 2\n", dataset, store));
+  const std::string key = "u/1/0/0";
+  const std::string good = Contents(*store).at(key);
+  const std::vector<float> right = ReadArray(store, "u");
+  size_t refused = 0;
+  for (size_t bit = 0; bit < 8 * good.size(); bit += 7) {
+    const auto read = ReadFlipped(store, key, good, bit);
+    if (read) {
+      EXPECT_EQ(std::memcmp(read->data(), right.data(), read->size()), 0) << "bit " << bit;
+      continue;
+    }
+    ++refused;
+    EXPECT_EQ(read.error().code(), ErrorCode::kDataLoss) << read.error().ToString();
+  }
+  EXPECT_GT(refused, good.size());
 }
 
 TEST(Execute, TooLittleMemorySaysHowMuchIsNeeded) {

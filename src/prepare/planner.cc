@@ -203,15 +203,15 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   return {};
 }
 
-// "zstd:3", or "zstd:3+crc32c" with a checksum behind it.
+// In format 3 every chunk ends in its CRC32C; "zstd:3+crc32c" says so.
 Result<std::vector<zarr::CodecSpec>> Planner::Codecs(nd::DataType type) const {
   constexpr std::string_view kChecksum = "+crc32c";
-  if (recipe_.codec.empty()) return zarr::CodecsFromName("blosc-zstd:1", type, recipe_.format == 3);
-  std::string_view name = recipe_.codec;
-  const bool checksum = name.ends_with(kChecksum);
-  if (checksum) name.remove_suffix(kChecksum.size());
-  if (checksum && recipe_.format != 3) return At(1, "'codec': a crc32c needs 'format: 3'");
-  auto codecs = zarr::CodecsFromName(name, type, checksum);
+  std::string_view name = recipe_.codec.empty() ? "blosc-zstd:1" : std::string_view(recipe_.codec);
+  if (name.ends_with(kChecksum)) {
+    if (recipe_.format != 3) return At(1, "'codec': a crc32c needs 'format: 3'");
+    name.remove_suffix(kChecksum.size());
+  }
+  auto codecs = zarr::CodecsFromName(name, type, recipe_.format == 3);
   if (!codecs) return codecs.error().Wrap(recipe_.name + ", 'codec'");
   return codecs;
 }

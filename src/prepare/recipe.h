@@ -102,7 +102,7 @@ struct Recipe {
   std::optional<Minibatch> minibatch;
   std::vector<Extent> chunks;
   std::vector<Extent> shards;
-  std::string codec;  // empty: blosc-zstd:1, with a checksum where the format has one
+  std::string codec;  // empty: blosc-zstd:1
   std::string dtype;  // empty: as in the source, where it is packed its decoded type
   int format = 3;
   cf::Options reading;  // of the source's attributes
