@@ -34,7 +34,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   if (const auto policy = seamount::server::ParsePolicyBody(text)) (void)seamount::server::CheckPolicy(policy->policy);
   (void)seamount::server::CheckObjectFields(text);
   (void)seamount::server::CheckComposeFields(text);
-  (void)seamount::server::ParseBucketBody(text);
+  if (const auto bucket = seamount::server::ParseBucketBody(text)) {
+    std::map<std::string, std::string> labels;
+    for (const auto& [key, value] : bucket->labels) labels[key] = value.value_or("");
+    (void)seamount::server::CheckLabels(labels);
+  }
   (void)seamount::server::ParseAccountBody(text);
   return 0;
 }

@@ -97,6 +97,40 @@ class TestGoogleCloudStorage:
         bucket.delete()
         assert list(lab.client.list_buckets()) == []
 
+    def test_bucket_settings(self, lab, bucket):
+        bucket.blob("x").upload_from_string("1")
+        policy = bucket.get_iam_policy()
+        policy.bindings.append({"role": "roles/storage.objectViewer", "members": {"allUsers"}})
+        bucket.set_iam_policy(policy)
+        url = f"{lab.endpoint}/storage/v1/b/winds/o/x?alt=media"
+        assert requests.get(url).status_code == 200
+        bucket.reload()
+        bucket.iam_configuration.public_access_prevention = "enforced"
+        bucket.labels = {"team": "winds", "year": "2024"}
+        bucket.patch(if_metageneration_match=bucket.metageneration)
+        found = lab.client.get_bucket("winds")
+        assert found.iam_configuration.public_access_prevention == "enforced"
+        assert found.labels == {"team": "winds", "year": "2024"}
+        assert requests.get(url).status_code == 401
+        with pytest.raises(exceptions.PreconditionFailed, match="allUsers"):
+            found.set_iam_policy(found.get_iam_policy())
+        found.labels = {"team": "calms"}  # the client says of the other that it goes
+        found.storage_class = "NEARLINE"
+        found.update()
+        found = lab.client.get_bucket("winds")
+        assert (found.labels, found.storage_class) == ({"team": "calms"}, "NEARLINE")
+        assert found.iam_configuration.public_access_prevention == "enforced"
+        with pytest.raises(exceptions.PreconditionFailed):
+            found.patch(if_metageneration_match=1)
+        found.versioning_enabled = True
+        with pytest.raises(exceptions.BadRequest, match="versioning"):
+            found.patch()
+        made = lab.client.bucket("calms")
+        made.iam_configuration.public_access_prevention = "enforced"
+        made.iam_configuration.uniform_bucket_level_access_enabled = True  # the client says False unless it is told
+        made.create()
+        assert lab.client.get_bucket("calms").iam_configuration.public_access_prevention == "enforced"
+
     @pytest.mark.parametrize("name", ["plain", "a/b c/d+e%20?#&=ü", "trailing/", "[x]*'\"\\"])
     def test_names_and_content(self, bucket, name):
         data = content(100_000)

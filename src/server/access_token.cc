@@ -17,6 +17,7 @@ namespace {
 
 // Tells a Seamount token from a Google one in a person's hands, and leaves room for another format.
 constexpr std::string_view kPrefix = "smt1.";
+constexpr char kReadsOnly[] = "reads-only";
 
 std::array<std::byte, 32> Mac(const std::string& secret, std::string_view text) {
   std::array<std::byte, 32> mac{};
@@ -29,8 +30,9 @@ std::array<std::byte, 32> Mac(const std::string& secret, std::string_view text) 
 }  // namespace
 
 std::string SignToken(const std::string& secret, const TokenClaims& claims) {
-  const std::string text =
+  std::string text =
       claims.email + '\n' + claims.account_id + '\n' + claims.key_id + '\n' + std::to_string(claims.expires_s);
+  if (claims.reads_only) text += std::string("\n") + kReadsOnly;
   return std::string(kPrefix) + base::Base64UrlEncode(base::AsBytes(text)) + '.' +
          base::Base64UrlEncode(Mac(secret, text));
 }
@@ -46,10 +48,11 @@ std::optional<TokenClaims> VerifyToken(const std::string& secret, std::string_vi
   const std::string text(reinterpret_cast<const char*>(bytes->data()), bytes->size());
   if (CRYPTO_memcmp(Mac(secret, text).data(), mac->data(), mac->size()) != 0) return std::nullopt;
   const std::vector<std::string> parts = base::Split(text, '\n');
-  if (parts.size() != 4) return std::nullopt;
+  const bool reads_only = parts.size() == 5 && parts[4] == kReadsOnly;
+  if (parts.size() != 4 && !reads_only) return std::nullopt;
   const auto expires = gcs::ParseUint(parts[3]);
   if (!expires || static_cast<int64_t>(*expires) <= now_s) return std::nullopt;
-  return TokenClaims{parts[0], parts[1], parts[2], static_cast<int64_t>(*expires)};
+  return TokenClaims{parts[0], parts[1], parts[2], static_cast<int64_t>(*expires), reads_only};
 }
 
 }  // namespace seamount::server

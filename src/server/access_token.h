@@ -14,7 +14,8 @@ struct TokenClaims {
   std::string email;
   std::string account_id;  // the account's unique id: one made anew under an old email is another
   std::string key_id;
-  int64_t expires_s = 0;  // seconds since 1970
+  int64_t expires_s = 0;    // seconds since 1970
+  bool reads_only = false;  // as Identity's
 };
 
 std::string SignToken(const std::string& secret, const TokenClaims& claims);

@@ -72,7 +72,8 @@ Result<ServerResponse> SetAccountDisabled(Service& service, Call& call) {
 
 Result<ServerResponse> InsertKey(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto account, FindAccount(service, call));
-  SEAMOUNT_TRY_ASSIGN(const NewKey key, CreateKey(service.catalog, *account, call.base_url + "/token"));
+  SEAMOUNT_TRY_ASSIGN(const NewKey key, CreateKey(service.catalog, *account, call.base_url + "/token",
+                                                  service.EndpointsBeside(call.base_url)));
   const std::string data = base::Base64Encode(base::AsBytes(key.file.Reveal()));
   ServerResponse response = JsonResponse(200, KeyJson(*account, key.row, &data));
   response.headers.Add("Cache-Control", "no-store");

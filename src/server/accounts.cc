@@ -54,7 +54,8 @@ Result<std::shared_ptr<const AccountRow>> CreateAccount(Catalog& catalog, const 
                                           .is_admin = is_admin});
 }
 
-Result<NewKey> CreateKey(Catalog& catalog, const AccountRow& account, const std::string& token_uri) {
+Result<NewKey> CreateKey(Catalog& catalog, const AccountRow& account, const std::string& token_uri,
+                         const std::vector<std::string>& endpoints) {
   SEAMOUNT_TRY_ASSIGN(const auth::PrivateKey key, auth::PrivateKey::Generate());
   SEAMOUNT_TRY_ASSIGN(std::string public_pem, key.PublicPem());
   SEAMOUNT_TRY_ASSIGN(const auth::Secret private_pem, key.ToPem());
@@ -62,7 +63,7 @@ Result<NewKey> CreateKey(Catalog& catalog, const AccountRow& account, const std:
              .public_key_pem = std::move(public_pem),
              .token_uri = token_uri};
   SEAMOUNT_TRY_ASSIGN(row, catalog.InsertKey(account.email, std::move(row)));
-  auth::Secret file(KeyFileJson(account, row, private_pem.Reveal()));
+  auth::Secret file = WithEndpoints(auth::Secret(KeyFileJson(account, row, private_pem.Reveal())), endpoints);
   return NewKey{std::move(row), std::move(file)};
 }
 
@@ -84,8 +85,8 @@ Result<std::string> EnsureAdminKey(Catalog& catalog, const std::string& director
   const auto present = auth::LoadServiceAccountKey(path);
   if (present && present->token_uri == token_uri && account->keys.contains(present->private_key_id)) return path;
   for (const auto& [id, key] : account->keys) SEAMOUNT_TRY(catalog.DeleteKey(account->email, id));
-  SEAMOUNT_TRY_ASSIGN(const NewKey key, CreateKey(catalog, *account, token_uri));
-  SEAMOUNT_TRY(WritePrivateFile(path, WithEndpoints(key.file, endpoints)));
+  SEAMOUNT_TRY_ASSIGN(const NewKey key, CreateKey(catalog, *account, token_uri, endpoints));
+  SEAMOUNT_TRY(WritePrivateFile(path, key.file));
   return path;
 }
 

@@ -19,15 +19,16 @@ struct NewKey {
   KeyRow row;
   auth::Secret file;  // the key file's JSON
 };
-Result<NewKey> CreateKey(Catalog& catalog, const AccountRow& account, const std::string& token_uri);
+// `endpoints`: further addresses of the server, which the key names (auth/service_account_key.h).
+Result<NewKey> CreateKey(Catalog& catalog, const AccountRow& account, const std::string& token_uri,
+                         const std::vector<std::string>& endpoints);
 
 // Writes a file that only its owner reads, whole or not at all, durable. Replaces one that is there.
 Result<void> WritePrivateFile(const std::string& path, const auth::Secret& content);
 
 // The administrator's key file <directory>/admin-key.json: made at the first start, and made anew where it is missing,
 // unreadable, or names another address than the server now has (its earlier keys end then).
-// `endpoints`: further addresses of the server, which a key made now names (auth/service_account_key.h).
 Result<std::string> EnsureAdminKey(Catalog& catalog, const std::string& directory, const std::string& token_uri,
-                                   const std::vector<std::string>& endpoints = {});
+                                   const std::vector<std::string>& endpoints);
 
 }  // namespace seamount::server

@@ -9,20 +9,42 @@ namespace seamount::server {
 namespace {
 
 // ifMetagenerationMatch and its kin: a bucket has no generations.
-Result<Verdict> CheckBucketVersion(const Call& call) {
+Result<Verdict> CheckBucketVersion(const Call& call, const BucketRow& bucket) {
   SEAMOUNT_TRY_ASSIGN(const auto match, UintQuery(call.target, "ifMetagenerationMatch"));
   SEAMOUNT_TRY_ASSIGN(const auto not_match, UintQuery(call.target, "ifMetagenerationNotMatch"));
-  if (match && *match != call.bucket->metageneration) return Verdict::kFailed;
-  return not_match && *not_match == call.bucket->metageneration ? Verdict::kNotModified : Verdict::kHolds;
+  if (match && *match != bucket.metageneration) return Verdict::kFailed;
+  return not_match && *not_match == bucket.metageneration ? Verdict::kNotModified : Verdict::kHolds;
 }
 
-Error VersionDiffers(const Call& call) {
-  return base::PreconditionFailed("bucket '" + call.bucket->name +
-                                  "': a precondition does not hold (its metageneration is " +
-                                  std::to_string(call.bucket->metageneration) + ")");
+Error VersionDiffers(const BucketRow& bucket) {
+  return base::PreconditionFailed("bucket '" + bucket.name + "': a precondition does not hold (its metageneration is " +
+                                  std::to_string(bucket.metageneration) + ")");
 }
 
-std::string OrDefault(std::string text, std::string fallback) { return text.empty() ? std::move(fallback) : text; }
+// What is asked to be as it is, is: a client that writes back what it read names all of them.
+Result<void> CheckSame(const std::string& asked, const std::string& now, const BucketRow& bucket, const char* field) {
+  if (asked.empty() || asked == now) return {};
+  return base::InvalidArgument("bucket '" + bucket.name + "': its " + field + " is '" + now + "' for good (not '" +
+                               asked + "')");
+}
+
+// `whole`: as buckets.update, after which no label is left that it does not name. Who may read does not change by what
+// is not said, in either.
+Result<void> ApplySettings(BucketBody body, bool whole, BucketRow& bucket) {
+  SEAMOUNT_TRY(CheckSame(body.name, bucket.name, bucket, "name"));
+  SEAMOUNT_TRY(CheckSame(body.location, bucket.location, bucket, "location"));
+  if (!body.storage_class.empty()) bucket.storage_class = std::move(body.storage_class);
+  if (body.prevents_public) bucket.policy.prevents_public = *body.prevents_public;
+  if (whole || body.clears_labels) bucket.labels.clear();
+  for (auto& [key, value] : body.labels) {
+    if (value) {
+      bucket.labels[key] = *std::move(value);
+    } else {
+      bucket.labels.erase(key);
+    }
+  }
+  return CheckLabels(bucket.labels);
+}
 
 }  // namespace
 
@@ -44,10 +66,12 @@ Result<ServerResponse> InsertBucket(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const std::string text, ReadBody(call.request));
   SEAMOUNT_TRY_ASSIGN(BucketBody body, ParseBucketBody(text));
   SEAMOUNT_TRY(CheckBucketName(body.name));
-  BucketRow row{.name = std::move(body.name),
+  BucketRow row{.name = body.name,
                 .project = std::string(call.target.Query("project").value_or("")),
-                .location = OrDefault(std::move(body.location), "LOCAL"),
-                .storage_class = OrDefault(std::move(body.storage_class), "STANDARD")};
+                .location = body.location.empty() ? "LOCAL" : body.location,
+                .storage_class = "STANDARD"};
+  body.location = row.location;
+  SEAMOUNT_TRY(ApplySettings(std::move(body), true, row));
   auto inserted = service.catalog.InsertBucket(std::move(row));
   if (!inserted && inserted.error().code() == ErrorCode::kPreconditionFailed)
     return ErrorResponse(409, "conflict", inserted.error().message());
@@ -56,19 +80,28 @@ Result<ServerResponse> InsertBucket(Service& service, Call& call) {
 }
 
 Result<ServerResponse> GetBucket(Service&, Call& call) {
-  SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call));
-  if (verdict == Verdict::kFailed) return VersionDiffers(call);
+  SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call, *call.bucket));
+  if (verdict == Verdict::kFailed) return VersionDiffers(*call.bucket);
   if (verdict == Verdict::kNotModified) return ServerResponse{.status = 304};
   return JsonResponse(200, BucketJson(*call.bucket, call.base_url));
 }
 
-Result<ServerResponse> UpdateBucket(Service&, Call&) {
-  return base::InvalidArgument("a bucket's settings cannot be changed on this server (its IAM policy can)");
+Result<ServerResponse> UpdateBucket(Service& service, Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const std::string text, ReadBody(call.request));
+  SEAMOUNT_TRY_ASSIGN(const BucketBody body, ParseBucketBody(text));
+  const bool whole = call.request.method == "PUT";
+  SEAMOUNT_TRY_ASSIGN(const auto updated,
+                      service.catalog.UpdateBucket(call.route.bucket, [&](BucketRow& bucket) -> Result<void> {
+                        SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call, bucket));
+                        if (verdict != Verdict::kHolds) return VersionDiffers(bucket);
+                        return ApplySettings(body, whole, bucket);
+                      }));
+  return JsonResponse(200, BucketJson(*updated, call.base_url));
 }
 
 Result<ServerResponse> DeleteBucket(Service& service, Call& call) {
-  SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call));
-  if (verdict != Verdict::kHolds) return VersionDiffers(call);
+  SEAMOUNT_TRY_ASSIGN(const Verdict verdict, CheckBucketVersion(call, *call.bucket));
+  if (verdict != Verdict::kHolds) return VersionDiffers(*call.bucket);
   auto deleted = service.catalog.DeleteBucket(call.route.bucket);
   if (!deleted && deleted.error().code() == ErrorCode::kPreconditionFailed)
     return ErrorResponse(409, "conflict", "The bucket you tried to delete is not empty.");

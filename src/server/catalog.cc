@@ -89,7 +89,8 @@ Result<std::map<std::string, std::shared_ptr<BucketRow>>> Catalog::ReadBuckets(C
   std::map<std::string, std::shared_ptr<BucketRow>> buckets;
   SEAMOUNT_TRY_ASSIGN(Query query,
                       connection.Prepare("SELECT id, name, project, location, storage_class, metageneration, created, "
-                                         "updated, policy, policy_version, is_share FROM buckets"));
+                                         "updated, policy, policy_version, is_share, prevents_public, "
+                                         "labels FROM buckets"));
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
     if (!row) return buckets;
@@ -105,6 +106,8 @@ Result<std::map<std::string, std::shared_ptr<BucketRow>>> Catalog::ReadBuckets(C
     SEAMOUNT_TRY_ASSIGN(bucket->policy.bindings, BindingsFromJson(query.Text(8)));
     bucket->policy.version = static_cast<uint64_t>(query.Integer(9));
     bucket->is_share = query.Integer(10) != 0;
+    bucket->policy.prevents_public = query.Integer(11) != 0;
+    SEAMOUNT_TRY_ASSIGN(bucket->labels, MapFromJson(query.Text(12)));
     std::string name = bucket->name;
     buckets.emplace(std::move(name), std::move(bucket));
   }
@@ -138,10 +141,12 @@ Result<std::shared_ptr<const BucketRow>> Catalog::InsertBucket(BucketRow bucket)
     }
     SEAMOUNT_TRY_ASSIGN(Query insert, connection.Prepare("INSERT INTO buckets (name, project, location, storage_class, "
                                                          "metageneration, created, updated, policy, policy_version, "
-                                                         "is_share) VALUES (?, ?, ?, ?, 1, ?, ?, ?, 1, ?)"));
+                                                         "is_share, prevents_public, labels) "
+                                                         "VALUES (?, ?, ?, ?, 1, ?, ?, ?, 1, ?, ?, ?)"));
     insert.Bind(row->name).Bind(row->project).Bind(row->location).Bind(row->storage_class);
     insert.Bind(row->created).Bind(row->updated).Bind(BindingsToJson(row->policy.bindings));
-    SEAMOUNT_TRY(insert.Bind(int64_t{row->is_share}).Run());
+    insert.Bind(int64_t{row->is_share}).Bind(int64_t{row->policy.prevents_public}).Bind(MapToJson(row->labels));
+    SEAMOUNT_TRY(insert.Run());
     row->id = connection.last_insert_id();
     return {};
   };
@@ -195,29 +200,65 @@ Result<void> CheckMembers(Connection& connection, const Policy& policy) {
   return {};
 }
 
+Result<void> CheckNotPublic(const std::string& bucket, const Policy& policy) {
+  for (const Binding& binding : policy.bindings) {
+    for (const std::string& member : binding.members) {
+      if (IsPublic(member))
+        return base::PreconditionFailed("bucket '" + bucket + "': member '" + member + "' of " + binding.role +
+                                        " is not allowed, since public access prevention is enforced");
+    }
+  }
+  return {};
+}
+
 }  // namespace
 
-Result<Policy> Catalog::SetPolicy(const std::string& bucket, Policy policy, std::optional<uint64_t> expected_version) {
+// Applies `change` to the row and what it writes to the table, and counts the bucket's metageneration.
+Result<std::shared_ptr<BucketRow>> Catalog::ChangeBucket(
+    const std::string& name, const std::function<Result<void>(Connection&, BucketRow&)>& change) {
   std::shared_ptr<BucketRow> row;
   // From the table, not from memory: an earlier change of the same group is not in memory yet.
-  const auto change = [&](Connection& connection) -> Result<void> {
+  const auto commit = [&](Connection& connection) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const auto buckets, ReadBuckets(connection));
-    const auto found = buckets.find(bucket);
-    if (found == buckets.end()) return base::NotFound("The specified bucket does not exist: " + bucket);
+    const auto found = buckets.find(name);
+    if (found == buckets.end()) return base::NotFound("The specified bucket does not exist: " + name);
     row = found->second;
-    if (expected_version && *expected_version != row->policy.version)
-      return base::PreconditionFailed("the policy of bucket '" + bucket + "' was changed meanwhile: read it again");
-    SEAMOUNT_TRY(CheckMembers(connection, policy));
-    row->policy.bindings = policy.bindings;
-    ++row->policy.version;
+    SEAMOUNT_TRY(change(connection, *row));
     ++row->metageneration;
     row->updated = Now();
     return WritePolicy(connection, *row);
   };
-  SEAMOUNT_TRY(queue_->Commit(change, [&] {
+  SEAMOUNT_TRY(queue_->Commit(commit, [&] {
     std::unique_lock lock(maps_mutex_);
-    buckets_[bucket] = row;
+    buckets_[name] = row;
   }));
+  return row;
+}
+
+Result<std::shared_ptr<const BucketRow>> Catalog::UpdateBucket(const std::string& name,
+                                                               const std::function<Result<void>(BucketRow&)>& change) {
+  SEAMOUNT_TRY_ASSIGN(auto row, ChangeBucket(name, [&](Connection& connection, BucketRow& bucket) -> Result<void> {
+                        SEAMOUNT_TRY(change(bucket));
+                        SEAMOUNT_TRY_ASSIGN(Query update,
+                                            connection.Prepare("UPDATE buckets SET storage_class = ?, prevents_public "
+                                                               "= ?, labels = ? WHERE id = ?"));
+                        update.Bind(bucket.storage_class).Bind(int64_t{bucket.policy.prevents_public});
+                        return update.Bind(MapToJson(bucket.labels)).Bind(bucket.id).Run();
+                      }));
+  return std::shared_ptr<const BucketRow>(std::move(row));
+}
+
+Result<Policy> Catalog::SetPolicy(const std::string& bucket, Policy policy, std::optional<uint64_t> expected_version) {
+  SEAMOUNT_TRY_ASSIGN(
+      const auto row, ChangeBucket(bucket, [&](Connection& connection, BucketRow& now) -> Result<void> {
+        if (expected_version && *expected_version != now.policy.version)
+          return base::PreconditionFailed("the policy of bucket '" + bucket + "' was changed meanwhile: read it again");
+        if (now.policy.prevents_public) SEAMOUNT_TRY(CheckNotPublic(bucket, policy));
+        SEAMOUNT_TRY(CheckMembers(connection, policy));
+        now.policy.bindings = policy.bindings;
+        ++now.policy.version;
+        return {};
+      }));
   return row->policy;
 }
 

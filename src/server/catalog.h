@@ -43,6 +43,7 @@ struct BucketRow {
   Micros created = 0;
   Micros updated = 0;
   Policy policy;
+  std::map<std::string, std::string> labels;
   bool is_share = false;  // a folder of this machine: its objects are not the catalog's
 };
 
@@ -179,7 +180,12 @@ class Catalog {
   Result<std::shared_ptr<const BucketRow>> InsertBucket(BucketRow bucket);
   // NotFound; PreconditionFailed if it is not empty.
   Result<void> DeleteBucket(const std::string& name);
-  // PreconditionFailed unless `expected_version` (where given) is the policy's.
+  // Applies `change` to the row's storage class, policy.prevents_public and labels and counts its metageneration, or
+  // changes nothing if it fails. NotFound.
+  Result<std::shared_ptr<const BucketRow>> UpdateBucket(const std::string& name,
+                                                        const std::function<Result<void>(BucketRow&)>& change);
+  // PreconditionFailed unless `expected_version` (where given) is the policy's, and for a public member where public
+  // access is prevented.
   Result<Policy> SetPolicy(const std::string& bucket, Policy policy, std::optional<uint64_t> expected_version);
 
   // Objects. An absent one is null.
@@ -258,6 +264,8 @@ class Catalog {
   Result<void> LoadAccounts(Connection& connection);
   static Result<std::map<std::string, std::shared_ptr<BucketRow>>> ReadBuckets(Connection& connection);
   static Result<void> WritePolicy(Connection& connection, const BucketRow& row);
+  Result<std::shared_ptr<BucketRow>> ChangeBucket(const std::string& name,
+                                                  const std::function<Result<void>(Connection&, BucketRow&)>& change);
   Result<std::map<std::string, std::shared_ptr<const BucketRow>>> ForgetMember(Connection& connection,
                                                                                const std::string& email,
                                                                                const std::string& unique_id);

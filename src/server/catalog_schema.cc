@@ -10,9 +10,6 @@
 namespace seamount::server {
 namespace {
 
-// Of the catalog's format. A server refuses a newer one instead of guessing, and brings an older one up.
-constexpr int64_t kFormat = 3;
-
 // Names are compared byte by byte (SQLite's BINARY collation), which is the order that listings promise. AUTOINCREMENT
 // never gives a bucket's id again, so a bucket made anew under an old name sees nothing of what was cached for the old.
 //
@@ -57,7 +54,13 @@ CREATE TABLE shared (blob TEXT PRIMARY KEY, refs INTEGER NOT NULL) WITHOUT ROWID
 CREATE TABLE small (id TEXT PRIMARY KEY, data BLOB NOT NULL);
 CREATE TABLE garbage (is_upload INTEGER NOT NULL, id TEXT NOT NULL, PRIMARY KEY (is_upload, id)) WITHOUT ROWID;
 PRAGMA application_id = 1399153005;
-PRAGMA user_version = 3;
+)sql";
+
+// What is new in format 4: settings of buckets.
+constexpr char kTables4[] = R"sql(
+ALTER TABLE buckets ADD COLUMN prevents_public INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE buckets ADD COLUMN labels TEXT NOT NULL DEFAULT '{}';
+PRAGMA user_version = 4;
 )sql";
 
 constexpr char kFrom1To2[] = "ALTER TABLE uploads ADD COLUMN in_parts INTEGER NOT NULL DEFAULT 0;";
@@ -121,8 +124,10 @@ Result<void> Change(Connection& connection, int64_t format) {
   if (format == 0) {
     SEAMOUNT_TRY(connection.Execute(kSchema));
     SEAMOUNT_TRY(connection.Execute(kParts));
-    return connection.Execute(kTables3);
+    SEAMOUNT_TRY(connection.Execute(kTables3));
+    return connection.Execute(kTables4);
   }
+  if (format == 3) return connection.Execute(kTables4);
   if (format == 1) {
     SEAMOUNT_TRY(connection.Execute(kFrom1To2));
     SEAMOUNT_TRY(connection.Execute(kParts));
@@ -130,6 +135,7 @@ Result<void> Change(Connection& connection, int64_t format) {
   SEAMOUNT_TRY(connection.Execute(kAside2));
   SEAMOUNT_TRY(connection.Execute(kTables3));
   SEAMOUNT_TRY(connection.Execute(kFrom2To3));
+  SEAMOUNT_TRY(connection.Execute(kTables4));
   return MarkDeletedMembers(connection);
 }
 
@@ -142,17 +148,17 @@ Result<void> BringUp(Connection& connection, const std::string& path) {
     SEAMOUNT_TRY_ASSIGN(const bool row, query.Step());
     if (row) format = query.Integer(0);
   }
-  if (format == kFormat) return {};
-  if (format > kFormat)
+  if (format == kCatalogFormat) return {};
+  if (format > kCatalogFormat)
     return base::InvalidArgument(path + ": written by a newer seamount (format " + std::to_string(format) +
-                                 ", this one knows " + std::to_string(kFormat) + "): upgrade seamount");
+                                 ", this one knows " + std::to_string(kCatalogFormat) + "): upgrade seamount");
   // Renaming a table must not make the others refer to the new name.
   SEAMOUNT_TRY(connection.Execute("PRAGMA foreign_keys=OFF; PRAGMA legacy_alter_table=ON; BEGIN IMMEDIATE;"));
   auto changed = Change(connection, format);
   if (changed) changed = connection.Execute("COMMIT");
   if (!changed) {
     if (connection.in_transaction()) (void)connection.Execute("ROLLBACK");
-    return std::move(changed).error().Wrap("bringing " + path + " to format " + std::to_string(kFormat));
+    return std::move(changed).error().Wrap("bringing " + path + " to format " + std::to_string(kCatalogFormat));
   }
   return connection.Execute("PRAGMA legacy_alter_table=OFF; PRAGMA foreign_keys=ON;");
 }

@@ -274,7 +274,7 @@ TEST_F(ContentsTest, ACancelledSessionIsGoneWithItsFile) {
   EXPECT_EQ(Admin("PUT", session, "", {{"Content-Range", "bytes */*"}}).status, 404);
 }
 
-// From format 3 to 2, for which a policy of a deleted account is made up.
+// From format 4 to 2, for which a policy of a deleted account is made up.
 constexpr char kDowngrade[] = R"sql(PRAGMA legacy_alter_table=ON; DROP INDEX live_objects;
     ALTER TABLE objects RENAME TO o3; ALTER TABLE uploads RENAME TO u3;
     CREATE TABLE objects (
@@ -292,7 +292,8 @@ constexpr char kDowngrade[] = R"sql(PRAGMA legacy_alter_table=ON; DROP INDEX liv
     INSERT INTO uploads SELECT id, 'winds', name, content_type, fields, metadata, conditions,
       'seamount-admin@seamount.iam.seamount', expected_size, persisted, finished, created, in_parts FROM u3;
     DROP TABLE o3; DROP TABLE u3; DROP TABLE shared; DROP TABLE small; DROP TABLE garbage;
-    ALTER TABLE buckets DROP COLUMN is_share;
+    ALTER TABLE buckets DROP COLUMN is_share; ALTER TABLE buckets DROP COLUMN prevents_public;
+    ALTER TABLE buckets DROP COLUMN labels;
     UPDATE buckets SET policy = replace(policy, 'reader@', 'nobody@');
     PRAGMA application_id = 0; PRAGMA user_version = 2;)sql";
 

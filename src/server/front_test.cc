@@ -241,7 +241,13 @@ TEST_F(FrontTest, OnAllAddressesTheAdministratorsKeyIsForEachOfThem) {
   ASSERT_TRUE(key) << key.error().ToString();
   EXPECT_EQ(key->token_uri, server_->endpoint() + "/token");
   const bool has_network = server_->endpoint() != local;
-  EXPECT_EQ(key->endpoints, has_network ? std::vector<std::string>{local} : std::vector<std::string>{});
+  const std::string localhost = "http://localhost:" + std::to_string(server_->port());
+  const auto named = has_network ? std::vector{local, localhost} : std::vector{localhost};
+  EXPECT_EQ(key->endpoints, named);
+  // A key that the server makes for somebody else names as many.
+  const auto other = auth::LoadServiceAccountKey(MakeAccount("trainer", "", ""));
+  ASSERT_TRUE(other) << other.error().ToString();
+  EXPECT_EQ(other->endpoints, named);
   auto source = auth::MakeTokenExchangeSource(*std::move(key), *http_, base::RealClock());
   for (const std::string& address : {local, server_->endpoint()}) {
     const auto token = source->GetToken(address, {}, {});
@@ -280,6 +286,39 @@ TEST_F(FrontTest, ABucketThatKeepsNothingDeletedSaysSo) {
   EXPECT_EQ(made(R"("softDeletePolicy":{"retentionDurationSeconds":"0"},)"
                  R"("iamConfiguration":{"uniformBucketLevelAccess":{"enabled":true}})"),
             200);
+}
+
+TEST_F(FrontTest, AScopeForReadingReadsAndNothingElse) {
+  MakeBucket("winds");
+  ASSERT_EQ(Put("winds", "x", "1").status, 200);
+  const std::string stem = "https://www.googleapis.com/auth/";
+  const auto granted = [&](const std::string& scope) {
+    const std::string form = "grant_type=urn:ietf:params:oauth:grant-type:jwt-bearer&assertion=" +
+                             Signed(server_->endpoint() + "/token", scope);
+    return Send("POST", "/token", "", form).json().value("access_token", "");
+  };
+  const std::string upload = "/upload/storage/v1/b/winds/o?uploadType=media&name=y";
+  const std::string reading = stem + "devstorage.read_only";
+  for (const std::string& token :
+       {granted(reading), granted("openid " + reading), Signed("", reading), Signed(server_->endpoint(), reading)}) {
+    EXPECT_EQ(Send("GET", "/storage/v1/b/winds/o/x?alt=media", token).body, "1");
+    EXPECT_EQ(Send("GET", "/storage/v1/b/winds/o", token).status, 200);
+    EXPECT_EQ(Send("GET", "/storage/v1/b", token).status, 200);
+    const Answer refused = Send("POST", upload, token, "2");
+    EXPECT_EQ(refused.status, 403);
+    EXPECT_NE(refused.body.find("scope"), std::string::npos) << refused.body;
+    EXPECT_EQ(Send("DELETE", "/storage/v1/b/winds/o/x", token).status, 403);
+    EXPECT_EQ(Send("GET", "/storage/v1/b/winds/iam", token).status, 403);
+    EXPECT_EQ(Send("GET", "/v1/projects/-/serviceAccounts", token).status, 403);
+    EXPECT_EQ(Send("GET",
+                   "/storage/v1/b/winds/iam/testPermissions?permissions=storage.objects.get&permissions="
+                   "storage.objects.create",
+                   token)
+                  .json()["permissions"],
+              Json({"storage.objects.get"}));
+  }
+  for (const std::string& scope : {reading + " " + stem + "devstorage.read_write", stem + "cloud-platform"})
+    EXPECT_EQ(Send("POST", upload, granted(scope), "2").status, 200) << scope;
 }
 
 }  // namespace

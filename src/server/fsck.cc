@@ -15,6 +15,7 @@
 #include "server/blob_store.h"
 #include "server/block_sums.h"
 #include "server/catalog.h"
+#include "server/catalog_schema.h"
 #include "server/served_folder.h"
 #include "server/sqlite.h"
 
@@ -139,10 +140,10 @@ Result<FolderCheck> CheckServedFolder(const std::string& directory, const std::f
   {
     SEAMOUNT_TRY_ASSIGN(Query query, catalog->Prepare("PRAGMA user_version"));
     SEAMOUNT_TRY(query.Step());
-    if (query.Integer(0) != 3)
+    if (query.Integer(0) != kCatalogFormat)
       return base::InvalidArgument("folder " + directory + ": its catalog has format " +
-                                   std::to_string(query.Integer(0)) +
-                                   " (expected 3): a start of this version's server brings an older one up");
+                                   std::to_string(query.Integer(0)) + " (expected " + std::to_string(kCatalogFormat) +
+                                   "): a start of this version's server brings an older one up");
   }
   FolderCheck found;
   Checker checker(directory, *catalog, found, say);

@@ -50,7 +50,8 @@ bool Grants(const Role& role, std::string_view permission) {
   });
 }
 
-bool IsMember(const Identity& identity, const std::string& member) {
+bool IsMember(const Identity& identity, const std::string& member, bool prevents_public) {
+  if (prevents_public && IsPublic(member)) return false;
   if (member == "allUsers") return true;
   if (identity.anonymous()) return false;
   return member == "allAuthenticatedUsers" || member == "serviceAccount:" + identity.email;
@@ -70,14 +71,23 @@ std::string DeletedMember(const std::string& email, const std::string& unique_id
   return "deleted:serviceAccount:" + email + "?uid=" + unique_id;
 }
 
+bool IsPublic(std::string_view member) { return member == "allUsers" || member == "allAuthenticatedUsers"; }
+
+// What Google's devstorage.read_only covers: data and names, not who has which rights.
+bool IsReading(std::string_view permission) {
+  return permission == "storage.objects.get" || permission == "storage.objects.list" ||
+         permission == "storage.buckets.get" || permission == "storage.buckets.list";
+}
+
 bool Authorize(const Identity& identity, std::string_view permission, const Policy* policy) {
+  if (identity.reads_only && !IsReading(permission)) return false;
   if (identity.is_admin) return true;
   if (!policy) return false;
   return std::any_of(policy->bindings.begin(), policy->bindings.end(), [&](const Binding& binding) {
     const Role* role = FindRole(binding.role);
     return role && Grants(*role, permission) &&
            std::any_of(binding.members.begin(), binding.members.end(),
-                       [&](const std::string& member) { return IsMember(identity, member); });
+                       [&](const std::string& member) { return IsMember(identity, member, policy->prevents_public); });
   });
 }
 
@@ -89,9 +99,7 @@ Result<void> CheckPolicy(const Policy& policy) {
       return base::InvalidArgument("role '" + binding.role + "' is not supported" +
                                    base::NameHint(binding.role, names));
     for (const std::string& member : binding.members) {
-      if (member == "allUsers" || member == "allAuthenticatedUsers" || EmailOfMember(member) ||
-          member.starts_with("deleted:serviceAccount:"))
-        continue;
+      if (IsPublic(member) || EmailOfMember(member) || member.starts_with("deleted:serviceAccount:")) continue;
       return base::InvalidArgument("member '" + member +
                                    "' is not supported (expected serviceAccount:<email>, allUsers or "
                                    "allAuthenticatedUsers)");

@@ -78,20 +78,23 @@ Result<std::vector<Binding>> BindingsOf(const Json& array) {
 }
 
 Json BucketValue(const BucketRow& bucket, const std::string& base_url) {
-  return {{"kind", "storage#bucket"},
-          {"id", bucket.name},
-          {"name", bucket.name},
-          {"selfLink", base_url + "/storage/v1/b/" + bucket.name},
-          {"projectNumber", "1"},
-          {"metageneration", std::to_string(bucket.metageneration)},
-          {"location", bucket.location},
-          {"locationType", "region"},
-          {"storageClass", bucket.storage_class},
-          {"timeCreated", Time(bucket.created)},
-          {"updated", Time(bucket.updated)},
-          {"etag", EtagOf(bucket.metageneration)},
-          {"iamConfiguration",
-           {{"uniformBucketLevelAccess", {{"enabled", true}}}, {"publicAccessPrevention", "inherited"}}}};
+  const char* prevention = bucket.policy.prevents_public ? "enforced" : "inherited";
+  Json json = {{"kind", "storage#bucket"},
+               {"id", bucket.name},
+               {"name", bucket.name},
+               {"selfLink", base_url + "/storage/v1/b/" + bucket.name},
+               {"projectNumber", "1"},
+               {"metageneration", std::to_string(bucket.metageneration)},
+               {"location", bucket.location},
+               {"locationType", "region"},
+               {"storageClass", bucket.storage_class},
+               {"timeCreated", Time(bucket.created)},
+               {"updated", Time(bucket.updated)},
+               {"etag", EtagOf(bucket.metageneration)},
+               {"iamConfiguration",
+                {{"uniformBucketLevelAccess", {{"enabled", true}}}, {"publicAccessPrevention", prevention}}}};
+  if (!bucket.labels.empty()) json["labels"] = bucket.labels;
+  return json;
 }
 
 // Whether a field says anything: false, null, and what holds no more than that say the same as leaving it out.
@@ -127,16 +130,7 @@ Result<void> RefuseBucketFields(const Json& json) {
     return base::InvalidArgument(
         "bucket: field 'softDeletePolicy' is not supported by this server: what is deleted is gone "
         "(retentionDurationSeconds 0 says so)");
-  const Json uniform = json.value("/iamConfiguration/uniformBucketLevelAccess/enabled"_json_pointer, Json(true));
-  if (uniform != true)
-    return base::InvalidArgument(
-        "bucket: field 'iamConfiguration.uniformBucketLevelAccess': this server knows no ACLs, so it is always "
-        "enabled");
-  const Json prevention = json.value("/iamConfiguration/publicAccessPrevention"_json_pointer, Json("inherited"));
-  if (prevention != "inherited" && prevention != "unspecified")
-    return base::InvalidArgument(
-        "bucket: field 'iamConfiguration.publicAccessPrevention' is not supported by this server");
-  static constexpr std::array<std::string_view, 18> kRefused = {"acl",
+  static constexpr std::array<std::string_view, 17> kRefused = {"acl",
                                                                 "autoclass",
                                                                 "billing",
                                                                 "cors",
@@ -145,7 +139,6 @@ Result<void> RefuseBucketFields(const Json& json) {
                                                                 "encryption",
                                                                 "defaultObjectAcl",
                                                                 "ipFilter",
-                                                                "labels",
                                                                 "hierarchicalNamespace",
                                                                 "lifecycle",
                                                                 "logging",
@@ -155,6 +148,49 @@ Result<void> RefuseBucketFields(const Json& json) {
                                                                 "versioning",
                                                                 "website"};
   return RefuseFields(json, kRefused, "bucket");
+}
+
+// Who may read, besides what the policy says; nullopt where the body does not say. Uniform access is on in any case.
+Result<std::optional<bool>> PreventsPublic(const Json& json) {
+  const auto iam = json.find("iamConfiguration");
+  if (iam == json.end() || iam->is_null()) return std::optional<bool>();
+  const std::string what = "bucket: field 'iamConfiguration'";
+  if (!iam->is_object()) return base::InvalidArgument(what + " is not an object");
+  for (const char* name : {"uniformBucketLevelAccess", "bucketPolicyOnly"}) {  // its earlier name
+    const auto uniform = iam->find(name);
+    if (uniform == iam->end() || uniform->is_null()) continue;
+    if (!uniform->is_object() || uniform->value("enabled", Json(true)) != true)
+      return base::InvalidArgument(what + ": '" + name + "': this server knows no ACLs, so it is always enabled");
+  }
+  SEAMOUNT_TRY_ASSIGN(const std::string prevention, Text(*iam, "publicAccessPrevention", what));
+  if (prevention.empty()) return std::optional<bool>();
+  if (prevention != "enforced" && prevention != "inherited" && prevention != "unspecified")
+    return base::InvalidArgument(what + ": 'publicAccessPrevention' is '" + prevention +
+                                 "' (expected enforced or inherited)");
+  return std::optional(prevention == "enforced");
+}
+
+Result<void> ParseLabels(const Json& json, BucketBody& body) {
+  const auto labels = json.find("labels");
+  if (labels == json.end()) return {};
+  body.clears_labels = labels->is_null();
+  if (body.clears_labels) return {};
+  if (!labels->is_object()) return base::InvalidArgument("bucket: field 'labels' is not an object");
+  for (const auto& [key, value] : labels->items()) {
+    if (!value.is_null() && !value.is_string())
+      return base::InvalidArgument("bucket: label '" + key + "' is not a string");
+    body.labels.emplace(key, value.is_null() ? std::nullopt : std::optional(value.get<std::string>()));
+  }
+  return {};
+}
+
+bool IsLabelText(std::string_view text) {
+  const auto begins = [](char c) { return (static_cast<unsigned char>(c) & 0xC0U) != 0x80U; };  // a character
+  const bool good = std::all_of(text.begin(), text.end(), [](char c) {
+    return (c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           static_cast<unsigned char>(c) >= 0x80U;
+  });
+  return good && text.size() <= 128 && std::count_if(text.begin(), text.end(), begins) <= 63;
 }
 
 std::string AccountName(const AccountRow& account) {
@@ -234,7 +270,23 @@ Result<BucketBody> ParseBucketBody(std::string_view text) {
   SEAMOUNT_TRY_ASSIGN(body.name, Text(json, "name", "bucket"));
   SEAMOUNT_TRY_ASSIGN(body.location, Text(json, "location", "bucket"));
   SEAMOUNT_TRY_ASSIGN(body.storage_class, Text(json, "storageClass", "bucket"));
+  SEAMOUNT_TRY_ASSIGN(body.prevents_public, PreventsPublic(json));
+  SEAMOUNT_TRY(ParseLabels(json, body));
   return body;
+}
+
+Result<void> CheckLabels(const std::map<std::string, std::string>& labels) {
+  if (labels.size() > 64)
+    return base::InvalidArgument("bucket: " + std::to_string(labels.size()) + " labels (expected at most 64)");
+  for (const auto& [key, value] : labels) {
+    const bool begins_well =
+        !key.empty() && key.front() != '-' && key.front() != '_' && !(key.front() >= '0' && key.front() <= '9');
+    if (begins_well && IsLabelText(key) && IsLabelText(value)) continue;
+    return base::InvalidArgument("bucket: label '" + key + "' = '" + value +
+                                 "' (expected lower-case letters, digits, '-' and '_', at most 63 characters each, and "
+                                 "a letter at the key's beginning)");
+  }
+  return {};
 }
 
 Result<void> CheckObjectFields(std::string_view text) {

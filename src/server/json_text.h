@@ -25,13 +25,19 @@ std::string BucketJson(const BucketRow& bucket, const std::string& base_url);
 std::string BucketListJson(const std::vector<std::shared_ptr<const BucketRow>>& buckets,
                            const std::string& next_page_token, const std::string& base_url);
 
-// Of a bucket insert. Settings that this server does not keep (versioning, lifecycle …) are InvalidArgument.
+// Of a bucket insert, patch or update; what it does not say is empty. Settings that this server does not keep
+// (versioning, lifecycle …) are InvalidArgument.
 struct BucketBody {
   std::string name;
   std::string location;
   std::string storage_class;
+  std::optional<bool> prevents_public;
+  std::map<std::string, std::optional<std::string>> labels;  // nullopt: to be removed
+  bool clears_labels = false;                                // "labels": null
 };
 Result<BucketBody> ParseBucketBody(std::string_view json);
+// As Google's: at most 64, of lower-case letters, digits, '-' and '_', at most 63 characters each.
+Result<void> CheckLabels(const std::map<std::string, std::string>& labels);
 
 // InvalidArgument for a field that asks of an object what this server does not do.
 Result<void> CheckObjectFields(std::string_view json);

@@ -106,6 +106,8 @@ class LocalServer final : public Server {
       SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(options.public_url));
       service_.public_url = url.Origin();
     }
+    service_.hosts = {ReachableHost(options.address)};
+    if (IsAnyAddress(options.address)) service_.hosts.push_back("127.0.0.1");
     if (options.log_requests) {
       SEAMOUNT_TRY_ASSIGN(request_log_, RequestLog::Open(options.log_file, options.log_format));
       service_.request_log = request_log_.get();
@@ -132,15 +134,10 @@ class LocalServer final : public Server {
 
  private:
   Result<void> MakeAdminKey(const ServerOptions& options, uint16_t port) {
-    const auto url = [&](const std::string& host) {
-      return std::string(service_.tls ? "https://" : "http://") + host + ":" + std::to_string(port);
-    };
-    endpoint_ = service_.public_url.empty() ? url(ReachableHost(options.address)) : service_.public_url;
-    // The administrator is at this machine as often as elsewhere.
-    std::vector<std::string> endpoints = {url(ReachableHost(options.address))};
-    if (IsAnyAddress(options.address)) endpoints.push_back(url("127.0.0.1"));
-    std::erase(endpoints, endpoint_);
-    SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token", endpoints));
+    service_.port = port;
+    endpoint_ = service_.public_url.empty() ? service_.Origins().front() : service_.public_url;
+    SEAMOUNT_TRY_ASSIGN(admin_key_file_, EnsureAdminKey(*catalog_, options.directory, endpoint_ + "/token",
+                                                        service_.EndpointsBeside(endpoint_)));
     return {};
   }
 

@@ -33,6 +33,32 @@ Result<std::shared_ptr<BucketBackend>> Service::BackendOf(const std::shared_ptr<
                         " (it is a share of a folder that this server was not started with)");
 }
 
+std::vector<std::string> Service::Origins() const {
+  std::vector<std::string> origins;
+  if (port == 0) return origins;
+  for (const std::string& host : hosts)
+    origins.push_back((tls ? "https://" : "http://") + host + ":" + std::to_string(port));
+  return origins;
+}
+
+std::vector<std::string> Service::EndpointsBeside(const std::string& origin) const {
+  std::vector<std::string> all = Origins();
+  if (!public_url.empty()) all.push_back(public_url);
+  all.push_back(origin);
+  std::vector<std::string> found;
+  const auto add = [&](const std::string& other) {
+    if (other != origin && std::ranges::find(found, other) == found.end()) found.push_back(other);
+  };
+  for (const std::string& one : all) {
+    add(one);
+    const auto url = net::ParseUrl(one);
+    if (!url || (url->host != "127.0.0.1" && url->host != "localhost")) continue;
+    for (const char* name : {"127.0.0.1", "localhost"})  // people say one for the other
+      add(url->scheme + "://" + name + ":" + std::to_string(url->port));
+  }
+  return found;
+}
+
 ServerResponse JsonResponse(int status, std::string_view body) {
   ServerResponse response{.status = status};
   response.headers.Add("Content-Type", "application/json; charset=UTF-8");
@@ -67,6 +93,8 @@ Result<void> Require(const Call& call, std::string_view permission, const Bucket
   std::string message = " does not have " + std::string(permission) + " access";
   // The same for every bucket, there or not: who is nobody learns nothing about which there are.
   if (call.identity.anonymous()) return base::Unauthenticated("Anonymous caller" + message + " (send credentials)");
+  if (call.identity.reads_only && !IsReading(permission))
+    return base::PermissionDenied(call.identity.email + message + ": its token has a scope for reading alone");
   if (bucket) message += " to the bucket '" + bucket->name + "' (or it may not exist)";
   return base::PermissionDenied(call.identity.email + message);
 }

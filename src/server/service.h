@@ -12,6 +12,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/clock.h"
 #include "base/result.h"
@@ -62,11 +63,17 @@ struct Service {
   bool tls = false;
   std::string public_url;  // scheme://host[:port] that clients elsewhere use; empty: by which each request came
   std::string proxy;       // the address whose X-Forwarded-Proto and X-Forwarded-Host are believed; empty: nobody's
+  std::vector<std::string> hosts = {};  // by which clients reach it, as far as it knows, as in URLs
+  std::atomic<uint16_t> port = 0;       // 0: not known yet
   RequestLog* request_log = nullptr;
   LiveUploads uploads;
   std::unique_ptr<FaultTests> faults = nullptr;  // only where the server was started for tests
   std::atomic<Micros> sessions_ended = 0;        // when old ones were last looked for
 
+  // scheme://host:port under each of `hosts`; none while the port is not known.
+  std::vector<std::string> Origins() const;
+  // The addresses besides `origin` that lead here, where that does: what keys name.
+  std::vector<std::string> EndpointsBeside(const std::string& origin) const;
   // Where the bucket's objects are. NotFound for a share that this server was not given.
   Result<std::shared_ptr<BucketBackend>> BackendOf(const std::shared_ptr<const BucketRow>& bucket);
 };

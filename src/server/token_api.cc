@@ -5,6 +5,7 @@
 #include <utility>
 
 #include "auth/jwt.h"
+#include "base/text.h"
 #include "server/access_token.h"
 #include "server/handlers.h"
 #include "server/json_text.h"
@@ -40,11 +41,20 @@ std::vector<std::string> LocalAudience(const std::string& host_url, std::initial
 // What a JWT is made for: one to buy a token with is not taken in a token's place, nor the reverse.
 enum class Use { kGrant, kBearer };
 
-// Scopes that a JWT without an audience may have (AIP-4111): they cover storage.
-bool CoversStorage(const std::string& scope) {
-  return scope.find("https://www.googleapis.com/auth/devstorage.full_control") != std::string::npos ||
-         scope.find("https://www.googleapis.com/auth/devstorage.read_write") != std::string::npos ||
-         scope.find("https://www.googleapis.com/auth/cloud-platform") != std::string::npos;
+// What a JWT's scopes, separated by blanks, allow of storage.
+enum class Scope { kNothing, kReading, kAll };
+Scope ScopeOf(const std::string& scopes) {
+  constexpr std::string_view kStem = "https://www.googleapis.com/auth/";
+  Scope found = Scope::kNothing;
+  for (const std::string& name : base::Split(scopes, ' ')) {
+    std::string_view scope = name;
+    if (!scope.starts_with(kStem)) continue;
+    scope.remove_prefix(kStem.size());
+    if (scope == "devstorage.full_control" || scope == "devstorage.read_write" || scope == "cloud-platform")
+      return Scope::kAll;
+    if (scope == "devstorage.read_only" || scope == "cloud-platform.read-only") found = Scope::kReading;
+  }
+  return found;
 }
 
 // The audiences of which a JWT that `key` signed may name one.
@@ -67,6 +77,7 @@ std::vector<std::string> Audiences(const Service& service, Use use, const KeyRow
 struct Signer {
   std::shared_ptr<const AccountRow> account;
   std::string key_id;
+  bool reads_only = false;
 };
 Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, const std::string& host_url) {
   const Error refused = base::Unauthenticated("account not found, disabled, or the key was deleted");
@@ -76,8 +87,10 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, cons
   if (key == account->keys.end()) return refused;
   SEAMOUNT_TRY_ASSIGN(const auth::PublicKey public_key, auth::PublicKey::FromPem(key->second.public_key_pem));
   const std::vector<std::string> audiences = Audiences(service, use, key->second, host_url);
-  // Our keys are known to no other server, so a JWT that names no audience is for us.
-  const bool scoped = use == Use::kBearer && jwt.claims.audience.empty() && CoversStorage(jwt.claims.scope);
+  // Our keys are known to no other server, so a JWT that names no audience is for us. It must have a scope that covers
+  // storage (AIP-4111).
+  const Scope scope = ScopeOf(jwt.claims.scope);
+  const bool scoped = use == Use::kBearer && jwt.claims.audience.empty() && scope != Scope::kNothing;
   const bool named = std::ranges::find(audiences, jwt.claims.audience) != audiences.end();
   if (!scoped && !named)
     return base::Unauthenticated("the token is for '" + jwt.claims.audience + "' (expected '" +
@@ -85,7 +98,7 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, cons
   SEAMOUNT_TRY(auth::CheckJwt(jwt, public_key, jwt.claims.audience, service.clock.WallNow()));
   if (!jwt.claims.subject.empty() && jwt.claims.subject != account->email)
     return base::Unauthenticated("'sub' is another account: delegation is not supported");
-  return Signer{account, jwt.key_id};
+  return Signer{account, jwt.key_id, scope == Scope::kReading};
 }
 
 }  // namespace
@@ -103,7 +116,8 @@ Result<ServerResponse> GrantToken(Service& service, Call& call) {
   const std::string token = SignToken(service.catalog.token_secret(), {.email = signer->account->email,
                                                                        .account_id = signer->account->unique_id,
                                                                        .key_id = signer->key_id,
-                                                                       .expires_s = NowSeconds(service) + kLifetimeS});
+                                                                       .expires_s = NowSeconds(service) + kLifetimeS,
+                                                                       .reads_only = signer->reads_only});
   ServerResponse response = JsonResponse(200, TokenJson(token, kLifetimeS));
   response.headers.Add("Cache-Control", "no-store");
   return response;
@@ -124,7 +138,7 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
     if (!account || account->disabled || account->unique_id != claims->account_id ||
         !account->keys.contains(claims->key_id))
       return refused;
-    return Identity{account->email, account->is_admin, account->unique_id};
+    return Identity{account->email, account->is_admin, account->unique_id, claims->reads_only};
   }
   // A JWT that the key signed for this server itself, without the detour over the token endpoint.
   if (std::count(token.begin(), token.end(), '.') != 2) return refused;
@@ -132,7 +146,7 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
   if (!jwt) return refused;
   const auto signer = CheckSigner(service, *jwt, Use::kBearer, host_url);
   if (!signer) return refused;
-  return Identity{signer->account->email, signer->account->is_admin, signer->account->unique_id};
+  return Identity{signer->account->email, signer->account->is_admin, signer->account->unique_id, signer->reads_only};
 }
 
 }  // namespace seamount::server
