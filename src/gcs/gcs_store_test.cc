@@ -200,6 +200,19 @@ TEST_F(ResumableTest, SendsChunks) {
   EXPECT_EQ(http_->requests()[3].body, "tail");
 }
 
+TEST_F(ResumableTest, PartsAskForNoMd5) {
+  for (const bool is_part : {true, false}) {
+    const size_t first = http_->requests().size();
+    http_->Enqueue(200, ObjectJson("k", "hello"));
+    EXPECT_TRUE(store_->Write("k", store::BytesSource("hello"), {.is_part = is_part}, {}));
+    EXPECT_EQ(Header(first, kMd5Header), is_part ? kNoMd5 : "<none>");
+    EnqueueStart();
+    http_->Enqueue(200, ObjectJson("k", content_));
+    EXPECT_TRUE(store_->Write("k", store::BytesSource(content_), {.is_part = is_part}, {}));
+    EXPECT_EQ(Header(first + 1, kMd5Header), is_part ? kNoMd5 : "<none>");
+  }
+}
+
 TEST_F(ResumableTest, GoesOnWhereTheServerSays) {
   EnqueueStart();
   EnqueueHeld(kChunk);

@@ -73,6 +73,7 @@ class ObjectUpload {
     net::HttpRequest request{.method = "POST",
                              .url = client_.UrlOf(UploadPath(client_), Query("multipart", key_, options_))};
     request.headers.Add("Content-Type", "multipart/related; boundary=" + boundary);
+    AddMd5Header(request);
     request.body = net::RequestBody{
         .size = head.size() + source_.size() + tail.size(),
         .read_at = [&](uint64_t offset, std::span<std::byte> into) { return ReadFramed(head, tail, offset, into); }};
@@ -140,6 +141,10 @@ class ObjectUpload {
     return boundary;
   }
 
+  void AddMd5Header(net::HttpRequest& request) const {
+    if (options_.is_part) request.headers.Add(kMd5Header, kNoMd5);
+  }
+
   // Reads from head + source + tail as if they were one.
   Result<void> ReadFramed(std::string_view head, std::string_view tail, uint64_t offset,
                           std::span<std::byte> into) const {
@@ -176,6 +181,7 @@ class ObjectUpload {
     request.headers.Add("Content-Type", "application/json; charset=UTF-8");
     request.headers.Add("X-Upload-Content-Type", options_.content_type);
     request.headers.Add("X-Upload-Content-Length", std::to_string(source_.size()));
+    AddMd5Header(request);
     const BytesBody body(json);
     request.body = body.AsRequestBody();
     SEAMOUNT_TRY_ASSIGN(const auto response, Send(std::move(request), context));

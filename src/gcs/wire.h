@@ -107,6 +107,11 @@ struct ContentRange {
 std::string FormatContentRange(const ContentRange& range);
 Result<ContentRange> ParseContentRange(std::string_view text);
 
+// A header of ours, "X-Seamount-Md5: none": the writer needs no MD5 of the object. Servers that do not know it pass it
+// over.
+inline constexpr char kMd5Header[] = "X-Seamount-Md5";
+inline constexpr char kNoMd5[] = "none";
+
 // A generation on this wire is a positive integer of 64 bits; kAbsent is zero.
 store::Generation GenerationOf(uint64_t number);
 // Nothing for what no server of this API has given.

@@ -74,7 +74,9 @@ Result<void> SyncDirectory(const std::string& path) {
   return {};
 }
 
-ContentHash::ContentHash() : md5_(EVP_MD_CTX_new()) { EVP_DigestInit_ex(md5_, EVP_md5(), nullptr); }
+ContentHash::ContentHash(bool with_md5) : md5_(with_md5 ? EVP_MD_CTX_new() : nullptr) {
+  if (md5_ != nullptr) EVP_DigestInit_ex(md5_, EVP_md5(), nullptr);
+}
 ContentHash::~ContentHash() { EVP_MD_CTX_free(md5_); }
 ContentHash::ContentHash(ContentHash&& other) noexcept
     : sums_(std::move(other.sums_)), md5_(std::exchange(other.md5_, nullptr)) {}
@@ -86,10 +88,11 @@ ContentHash& ContentHash::operator=(ContentHash&& other) noexcept {
 
 void ContentHash::Add(std::span<const std::byte> data) {
   sums_.Add(data);
-  EVP_DigestUpdate(md5_, data.data(), data.size());
+  if (md5_ != nullptr) EVP_DigestUpdate(md5_, data.data(), data.size());
 }
 
 std::string ContentHash::FinishMd5() {
+  if (md5_ == nullptr) return "";
   std::array<std::byte, 16> digest{};
   EVP_DigestFinal_ex(md5_, reinterpret_cast<unsigned char*>(digest.data()), nullptr);
   return base::Base64Encode(digest);

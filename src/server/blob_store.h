@@ -43,19 +43,20 @@ class FileDescriptor {
 // Checksums (by block, and of the whole) and MD5 of what passes through.
 class ContentHash {
  public:
-  ContentHash();
+  // The MD5 costs more time than all else of a write: it is left out where nobody needs it.
+  explicit ContentHash(bool with_md5 = true);
   ~ContentHash();
   ContentHash(ContentHash&& other) noexcept;
   ContentHash& operator=(ContentHash&& other) noexcept;
   void Add(std::span<const std::byte> data);
   uint32_t crc32c() const { return sums_.crc32c(); }
   const BlockSums& sums() const { return sums_; }
-  // Base64, as GCS writes it. Ends the MD5: call once.
+  // Base64, as GCS writes it; empty where it was left out. Ends the MD5: call once.
   std::string FinishMd5();
 
  private:
   BlockSums sums_;
-  evp_md_ctx_st* md5_;
+  evp_md_ctx_st* md5_;  // null: left out
 };
 
 // A content up to this size is no file: the catalog keeps it, so that a small write costs one commit and nothing more.
@@ -65,12 +66,17 @@ struct BlobInfo {
   std::string id;  // empty: no bytes, so no blob; IsSmallId: in the catalog
   uint64_t size = 0;
   uint32_t crc32c = 0;
-  std::string md5;    // base64; empty for a composed content, which has none
+  std::string md5;    // base64; empty for a composed content, and where it was left out
   std::string small;  // the bytes, where the catalog is to keep them
   bool is_file() const { return !id.empty() && small.empty(); }
 };
 
 class BlobStore;
+
+struct BlobOptions {
+  bool may_be_small = true;
+  bool md5 = true;
+};
 
 // A blob being written. Discarded unless committed. Used by one thread at a time.
 class BlobWriter {
@@ -84,7 +90,8 @@ class BlobWriter {
 
  private:
   friend class BlobStore;
-  BlobWriter(BlobStore* blobs, bool may_be_small) : blobs_(blobs), may_be_small_(may_be_small) {}
+  BlobWriter(BlobStore* blobs, const BlobOptions& options)
+      : blobs_(blobs), may_be_small_(options.may_be_small), hash_(options.md5) {}
   Result<void> OpenFile();
   BlobStore* blobs_;
   bool may_be_small_;
@@ -100,7 +107,7 @@ class BlobStore {
   // Makes the folders where missing.
   static Result<std::unique_ptr<BlobStore>> Open(const std::string& directory);
 
-  BlobWriter Create(bool may_be_small = true) { return BlobWriter(this, may_be_small); }
+  BlobWriter Create(const BlobOptions& options = {}) { return BlobWriter(this, options); }
   // nullopt: no such blob (deleted since its row was read).
   Result<std::optional<FileDescriptor>> OpenForRead(const std::string& id);
   // While the pin lives, Remove leaves these blobs alone: for who reads a content of several.

@@ -79,7 +79,8 @@ struct UploadRow {
   std::string id;
   int64_t bucket = 0;  // by id, as the account: one made anew under an old name goes on with nothing
   ObjectRow object;    // what the session began with: name, content type, metadata
-  // What the finished object must fulfil, by their names in the API: ifGenerationMatch …, crc32c, md5Hash.
+  // What the finished object must fulfil, by their names in the API: ifGenerationMatch …, crc32c, md5Hash; and
+  // gcs::kMd5Header where it gets no MD5.
   std::map<std::string, std::string> conditions;
   std::string account;    // the unique id of who began it; empty: anybody
   bool in_parts = false;  // by the XML API: its content is in parts, not in a file

@@ -110,6 +110,10 @@ Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob) {
     if (crc32c != blob.crc32c)
       return base::InvalidArgument("Provided CRC32C \"" + base::Crc32cToBase64(crc32c) +
                                    "\" doesn't match calculated CRC32C \"" + base::Crc32cToBase64(blob.crc32c) + "\".");
+  if (blob.md5.empty() && !expected.md5.empty())
+    return base::InvalidArgument("Provided MD5 hash \"" + expected.md5.front() +
+                                 "\" cannot be checked: the upload began with '" + gcs::kMd5Header + ": " +
+                                 gcs::kNoMd5 + "' (leave out one of the two)");
   for (const std::string& md5 : expected.md5)
     if (md5 != blob.md5)
       return base::InvalidArgument("Provided MD5 hash \"" + md5 + "\" doesn't match calculated MD5 hash \"" + blob.md5 +
@@ -138,8 +142,11 @@ Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& ca
   return PublishBlob(call, std::move(row), blob, *preconditions);
 }
 
-Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read) {
-  BlobWriter writer = service.blobs.Create();
+bool WantsMd5(const net::Headers& headers) { return headers.Get(gcs::kMd5Header) != gcs::kNoMd5; }
+
+Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read,
+                              bool with_md5) {
+  BlobWriter writer = service.blobs.Create({.md5 = with_md5});
   Buffer buffer(256 << 10);
   while (true) {
     SEAMOUNT_TRY_ASSIGN(const size_t got, read(buffer.span()));

@@ -61,6 +61,10 @@ void AddGenerationHeaders(const ObjectRow& row, net::Headers& headers);
 Error NoSuchObject(const std::string& bucket, const std::string& object);
 
 // Reads a body of any size into a new blob.
-Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read);
+Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read,
+                              bool with_md5);
+
+// Whether the client wants an MD5 of what it writes (gcs::kMd5Header).
+bool WantsMd5(const net::Headers& headers);
 
 }  // namespace seamount::server

@@ -38,6 +38,42 @@ TEST_F(ProtocolTest, EveryChecksumGivenMustFit) {
   EXPECT_EQ(Admin("PUT", "/winds/x", "abc", {{"x-goog-hash", right}}).status, 200);
 }
 
+// Our own mount sends parts so: what is composed of them has no MD5 either.
+TEST_F(ProtocolTest, WhoNeedsNoMd5GetsNone) {
+  const std::string content(300'000, 'c');
+  const std::pair<std::string, std::string> none = {"x-seamount-md5", "none"};
+  const std::string media = "/upload/storage/v1/b/winds/o?uploadType=media&name=";
+  const std::string multipart = "--b\r\n\r\n{\"name\":\"multipart\"}\r\n--b\r\n\r\n" + content + "\r\n--b--";
+  ASSERT_EQ(Admin("POST", media + "media", content, {none}).status, 200);
+  ASSERT_EQ(Admin("POST", "/upload/storage/v1/b/winds/o?uploadType=multipart", multipart,
+                  {none, {"Content-Type", "multipart/related; boundary=b"}})
+                .status,
+            200);
+  ASSERT_EQ(Admin("PUT", "/winds/xml", content, {none}).status, 200);
+  const std::string session =
+      Admin("POST", "/upload/storage/v1/b/winds/o?uploadType=resumable&name=resumable", "{}", {none})
+          .header("location");
+  ASSERT_EQ(Admin("PUT", session, content.substr(0, 262'144), {{"Content-Range", "bytes 0-262143/300000"}}).status,
+            308);
+  const uint16_t port = server_->port();
+  server_.reset();  // the session is known by what was kept of it
+  Start(port);
+  ASSERT_EQ(Admin("PUT", session, content.substr(262'144), {{"Content-Range", "bytes 262144-299999/300000"}}).status,
+            200);
+  for (const char* name : {"media", "multipart", "xml", "resumable"}) {
+    const Json now = Metadata(name);
+    EXPECT_FALSE(now.contains("md5Hash")) << name;
+    EXPECT_EQ(now["crc32c"], base::Crc32cToBase64(base::Crc32c(base::AsBytes(content)))) << name;
+    EXPECT_TRUE(Get("winds", name).body == content) << name;
+  }
+  // Who gives one to be checked does need it.
+  const Answer both = Admin("POST", media + "x", "abc", {none, {"x-goog-hash", "md5=kAFQmDzST7DWlj99KOF/cg=="}});
+  EXPECT_EQ(both.status, 400);
+  EXPECT_NE(both.body.find("X-Seamount-Md5"), std::string::npos) << both.body;
+  ASSERT_EQ(Admin("POST", media + "x", "abc", {{"x-goog-hash", "md5=kAFQmDzST7DWlj99KOF/cg=="}}).status, 200);
+  EXPECT_EQ(Metadata("x")["md5Hash"], "kAFQmDzST7DWlj99KOF/cg==");
+}
+
 TEST_F(ProtocolTest, NullInAPatchRemoves) {
   ASSERT_EQ(Put("winds", "x", "1").status, 200);
   const std::string path = "/storage/v1/b/winds/o/x";

@@ -75,7 +75,7 @@ Result<void> MakeReady(Service& service, const UploadRow& upload, LiveUpload& li
   live.ready = false;
   if (::ftruncate(live.file.get(), static_cast<off_t>(upload.persisted)) != 0)
     return FromErrno("truncating an upload's file", errno);
-  live.hash = ContentHash();
+  live.hash = ContentHash(!upload.conditions.contains(gcs::kMd5Header));
   Buffer buffer(1 << 20);
   for (live.size = 0; live.size < upload.persisted;) {
     const size_t want = std::min<uint64_t>(buffer.size(), upload.persisted - live.size);
@@ -274,6 +274,7 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
     return base::InvalidArgument("a checksum is given more than once: give it in the body or in a header");
   if (!hashes.crc32c.empty()) upload.conditions["crc32c"] = base::Crc32cToBase64(hashes.crc32c.front());
   if (!hashes.md5.empty()) upload.conditions["md5Hash"] = hashes.md5.front();
+  if (!WantsMd5(headers)) upload.conditions[gcs::kMd5Header] = gcs::kNoMd5;
   if (const auto length = headers.Get("x-upload-content-length")) {
     upload.expected_size = gcs::ParseUint(*length);
     if (!upload.expected_size) return base::InvalidArgument("X-Upload-Content-Length: not a non-negative integer");

@@ -160,7 +160,7 @@ Result<std::shared_ptr<const ObjectRow>> StoredBucket::Put(ObjectRow row, const 
 
 // Into one blob. `is_all`: of the whole content, so that it may be a small one.
 Result<bool> StoredBucket::JoinRun(std::span<const Extent> run, bool is_all, const std::string& what, Joined& joined) {
-  BlobWriter writer = blobs_.Create(is_all);
+  BlobWriter writer = blobs_.Create({.may_be_small = is_all, .md5 = false});
   for (const Extent& extent : run) {
     SEAMOUNT_TRY_ASSIGN(const auto content, OpenExtents({extent}, extent.size, what));
     if (!content) return false;

@@ -18,7 +18,8 @@ Result<ServerResponse> UploadMedia(Service& service, Call& call) {
   if (!encoding) encoding = call.request.headers.Get("content-encoding");
   if (encoding) patch.other["contentEncoding"] = std::string(*encoding);
   SEAMOUNT_TRY(ApplyPatch(patch, row, true));
-  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, call.request.read_body));
+  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob,
+                      ReadIntoBlob(service, call.request.read_body, WantsMd5(call.request.headers)));
   SEAMOUNT_TRY_ASSIGN(const auto stored,
                       FinishUpload(service, call, std::move(row), blob, HashesOf(call.request.headers, patch)));
   return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
@@ -53,8 +54,8 @@ Result<ServerResponse> UploadMultipart(Service& service, Call& call) {
   ObjectRow row{.name = patch.name.empty() ? std::string(call.target.Query("name").value_or("")) : patch.name};
   SEAMOUNT_TRY(CheckObjectName(row.name));
   SEAMOUNT_TRY(ApplyPatch(patch, row, true));
-  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob,
-                      ReadIntoBlob(service, [&](std::span<std::byte> into) { return reader.ReadPart(into); }));
+  const auto read_part = [&](std::span<std::byte> into) { return reader.ReadPart(into); };
+  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, read_part, WantsMd5(call.request.headers)));
   auto more = reader.NextPart();
   if (!more || *more) {
     service.blobs.Remove(blob.id);

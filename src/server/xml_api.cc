@@ -82,7 +82,8 @@ Result<ServerResponse> XmlPutObject(Service& service, Call& call) {
   ObjectRow row{.name = call.route.object};
   const gcs::ObjectPatch patch = PatchOfHeaders(call.request.headers);
   SEAMOUNT_TRY(ApplyPatch(patch, row, true));
-  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, call.request.read_body));
+  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob,
+                      ReadIntoBlob(service, call.request.read_body, WantsMd5(call.request.headers)));
   SEAMOUNT_TRY_ASSIGN(const auto stored,
                       FinishUpload(service, call, std::move(row), blob, HashesOf(call.request.headers, patch)));
   ServerResponse response;

@@ -78,7 +78,8 @@ Result<ServerResponse> XmlPutPart(Service& service, Call& call) {
     return base::InvalidArgument("parameter partNumber: expected a number from 1 to 10000");
   if (call.request.headers.Get("x-goog-copy-source"))
     return base::InvalidArgument("x-goog-copy-source: parts cannot be copied on this server");
-  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, call.request.read_body));
+  // With its MD5 in any case: it is the part's ETag.
+  SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, call.request.read_body, true));
   PartRow part{static_cast<uint32_t>(*number), blob.size, blob.crc32c, blob.md5, blob.id, blob.small};
   Result<void> put = CheckHashes(HashesOf(call.request.headers, {}), blob);
   if (put) put = service.catalog.PutPart(upload.id, part);

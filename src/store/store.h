@@ -94,6 +94,9 @@ struct WriteOptions {
   std::string content_type = "application/octet-stream";
   std::map<std::string, std::string> metadata;
   ContentHeaders headers;
+  // Of an object that is only to be a source of a Compose. A server may leave out what costs it time and no store here
+  // asks for: its MD5.
+  bool is_part = false;
 };
 
 struct DeleteOptions {

@@ -57,8 +57,8 @@ void PartUpload::Send(uint64_t begin, uint64_t end) {
   pool_.Run([this, begin, end, number, key] {
     Result<store::ObjectInfo> made = base::Cancelled("no longer needed");
     if (!stop_.stop_requested()) {
-      made = store_.Write(key, store::FileSource(fd_, begin, end - begin), {.if_generation = store::kAbsent},
-                          {.stop = stop_.get_token()});
+      made = store_.Write(key, store::FileSource(fd_, begin, end - begin),
+                          {.if_generation = store::kAbsent, .is_part = true}, {.stop = stop_.get_token()});
     }
     std::scoped_lock done(mutex_);
     parts_[number].made = std::move(made);

@@ -36,6 +36,7 @@ TEST_F(PartUploadTest, WhatIsWrittenInOrderGoesInPartsAndArrivesWhole) {
   PutAll(file, text);
   ASSERT_TRUE(fs_->Commit(*file));
   EXPECT_EQ(Count("Write .seamount/"), 9);
+  EXPECT_EQ(store_->Parts(), 9);
   EXPECT_TRUE(store_->Text("f") == text);
   EXPECT_EQ(Get(file, 10 * kMiB, 3), text.substr(10 * kMiB, 3));
   fs_->Release(std::move(file));

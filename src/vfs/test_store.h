@@ -54,6 +54,8 @@ class TestStore final : public Store {
     (void)inner_->Write(key, store::BytesSource(text), {}, {}).value();
   }
   bool Remove(const std::string& key) { return inner_->Delete(key, {}, {}).value(); }
+  // Objects that were written as parts of others.
+  int Parts() const { return parts_; }
   std::vector<std::string> Keys() {
     std::vector<std::string> keys;
     auto page = store::ListAll(*inner_, {}, {});
@@ -80,6 +82,7 @@ class TestStore final : public Store {
   Result<store::ObjectInfo> Write(const std::string& key, const store::ByteSource& source,
                                   const store::WriteOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(Before("Write", key));
+    if (options.is_part) ++parts_;
     return inner_->Write(key, source, options, context);
   }
   Result<bool> Delete(const std::string& key, const store::DeleteOptions& options,
@@ -134,6 +137,7 @@ class TestStore final : public Store {
   }
 
   const std::unique_ptr<Store> inner_ = store::MakeMemoryStore();
+  std::atomic<int> parts_ = 0;
   std::mutex mutex_;
   Fault fault_;
   std::map<std::string, std::function<void()>> after_;
