@@ -70,8 +70,8 @@ Result<NewKey> CreateKey(Catalog& catalog, const AccountRow& account, const std:
 Result<void> WritePrivateFile(const std::string& path, const auth::Secret& content) {
   const std::string temporary = path + ".new";
   ::unlink(temporary.c_str());
-  FileDescriptor file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file.valid()) return FromErrno("making " + temporary, errno);
+  base::Fd file(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file) return FromErrno("making " + temporary, errno);
   SEAMOUNT_TRY(WriteAll(file.get(), base::AsBytes(content.Reveal()), temporary));
   if (::fsync(file.get()) != 0) return FromErrno("fsync of " + temporary, errno);
   if (::rename(temporary.c_str(), path.c_str()) != 0) return FromErrno("renaming to " + path, errno);

@@ -23,20 +23,6 @@ namespace seamount::server {
 
 namespace fs = std::filesystem;
 
-FileDescriptor& FileDescriptor::operator=(FileDescriptor&& other) noexcept {
-  if (this != &other) {
-    if (fd_ >= 0) ::close(fd_);
-    fd_ = other.Release();
-  }
-  return *this;
-}
-
-FileDescriptor::~FileDescriptor() {
-  if (fd_ >= 0) ::close(fd_);
-}
-
-int FileDescriptor::Release() { return std::exchange(fd_, -1); }
-
 Error FromErrno(const std::string& what, int error) {
   std::string message = what + ": " + std::strerror(error);
   if (error == ENOSPC || error == EDQUOT)
@@ -68,8 +54,8 @@ Result<void> WriteAll(int fd, std::span<const std::byte> data, const std::string
 }
 
 Result<void> SyncDirectory(const std::string& path) {
-  FileDescriptor directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (!directory.valid()) return FromErrno("opening folder " + path, errno);
+  base::Fd directory(::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (!directory) return FromErrno("opening folder " + path, errno);
   if (::fsync(directory.get()) != 0) return FromErrno("fsync of folder " + path, errno);
   return {};
 }
@@ -99,13 +85,13 @@ std::string ContentHash::FinishMd5() {
 }
 
 BlobWriter::~BlobWriter() {
-  if (file_.valid()) ::unlink(blobs_->TemporaryPath(id_).c_str());
+  if (file_) ::unlink(blobs_->TemporaryPath(id_).c_str());
 }
 
 Result<void> BlobWriter::OpenFile() {
   id_ = RandomId();
-  file_ = FileDescriptor(::open(blobs_->TemporaryPath(id_).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
-  if (!file_.valid()) return FromErrno("making a file for object contents", errno);
+  file_ = base::Fd(::open(blobs_->TemporaryPath(id_).c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!file_) return FromErrno("making a file for object contents", errno);
   SEAMOUNT_TRY(blobs_->Write(file_.get(), base::AsBytes(small_)));
   small_ = {};
   return {};
@@ -113,7 +99,7 @@ Result<void> BlobWriter::OpenFile() {
 
 Result<void> BlobWriter::Append(std::span<const std::byte> data) {
   hash_.Add(data);
-  if (!file_.valid()) {
+  if (!file_) {
     if (may_be_small_ && small_.size() + data.size() <= kSmallContentBytes) {
       small_.append(reinterpret_cast<const char*>(data.data()), data.size());
       return {};
@@ -126,7 +112,7 @@ Result<void> BlobWriter::Append(std::span<const std::byte> data) {
 Result<BlobInfo> BlobWriter::Commit() {
   BlobInfo info{{}, size(), hash_.crc32c(), hash_.FinishMd5(), {}};
   if (info.size == 0) return info;
-  if (!file_.valid()) {
+  if (!file_) {
     info.id = "=" + RandomId();
     info.small = std::move(small_);
     return info;
@@ -134,7 +120,7 @@ Result<BlobInfo> BlobWriter::Commit() {
   SEAMOUNT_TRY(blobs_->Write(file_.get(), hash_.sums().Seal()));
   if (::fsync(file_.get()) != 0) return FromErrno("fsync of object contents", errno);
   SEAMOUNT_TRY(blobs_->LinkIntoPlace(id_));
-  file_ = FileDescriptor();  // the destructor has nothing to discard any more
+  file_.Close();  // the destructor has nothing to discard any more
   info.id = std::move(id_);
   return info;
 }
@@ -168,13 +154,13 @@ std::string BlobStore::BlobPath(const std::string& id) const {
   return directory_ + "/blobs/" + id.substr(0, 2) + "/" + id;
 }
 
-Result<std::optional<FileDescriptor>> BlobStore::OpenForRead(const std::string& id) {
-  FileDescriptor file(::open(BlobPath(id).c_str(), O_RDONLY | O_CLOEXEC));
-  if (!file.valid()) {
-    if (errno == ENOENT) return std::optional<FileDescriptor>();
+Result<std::optional<base::Fd>> BlobStore::OpenForRead(const std::string& id) {
+  base::Fd file(::open(BlobPath(id).c_str(), O_RDONLY | O_CLOEXEC));
+  if (!file) {
+    if (errno == ENOENT) return std::optional<base::Fd>();
     return FromErrno("opening object contents", errno);
   }
-  return std::optional<FileDescriptor>(std::move(file));
+  return std::optional<base::Fd>(std::move(file));
 }
 
 // On a file system without links the blob moves, and a crash before its row leaves it to be put aside.
@@ -232,10 +218,10 @@ bool BlobStore::Remove(const std::string& id) {
   return RemoveFile(BlobPath(id)) && RemoveFile(TemporaryPath(id));
 }
 
-Result<FileDescriptor> BlobStore::OpenUpload(const std::string& id, bool create) {
+Result<base::Fd> BlobStore::OpenUpload(const std::string& id, bool create) {
   const int flags = O_RDWR | O_CLOEXEC | O_APPEND | (create ? O_CREAT | O_EXCL : 0);
-  FileDescriptor file(::open(UploadPath(id).c_str(), flags, 0600));
-  if (!file.valid()) return FromErrno("opening an upload's file", errno);
+  base::Fd file(::open(UploadPath(id).c_str(), flags, 0600));
+  if (!file) return FromErrno("opening an upload's file", errno);
   if (create) SEAMOUNT_TRY(SyncDirectory(directory_ + "/uploads"));
   return file;
 }

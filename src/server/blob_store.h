@@ -17,28 +17,13 @@
 #include <unordered_map>
 #include <vector>
 
+#include "base/fd.h"
 #include "base/result.h"
 #include "server/block_sums.h"
 
 struct evp_md_ctx_st;
 
 namespace seamount::server {
-
-// An open file descriptor, closed on destruction.
-class FileDescriptor {
- public:
-  FileDescriptor() = default;
-  explicit FileDescriptor(int fd) : fd_(fd) {}
-  FileDescriptor(FileDescriptor&& other) noexcept : fd_(other.Release()) {}
-  FileDescriptor& operator=(FileDescriptor&& other) noexcept;
-  ~FileDescriptor();
-  int get() const { return fd_; }
-  bool valid() const { return fd_ >= 0; }
-  int Release();
-
- private:
-  int fd_ = -1;
-};
 
 // Checksums (by block, and of the whole) and MD5 of what passes through.
 class ContentHash {
@@ -96,7 +81,7 @@ class BlobWriter {
   BlobStore* blobs_;
   bool may_be_small_;
   std::string id_;
-  FileDescriptor file_;  // once it is larger than small
+  base::Fd file_;  // once it is larger than small
   std::string small_;
   ContentHash hash_;
 };
@@ -109,7 +94,7 @@ class BlobStore {
 
   BlobWriter Create(const BlobOptions& options = {}) { return BlobWriter(this, options); }
   // nullopt: no such blob (deleted since its row was read).
-  Result<std::optional<FileDescriptor>> OpenForRead(const std::string& id);
+  Result<std::optional<base::Fd>> OpenForRead(const std::string& id);
   // While the pin lives, Remove leaves these blobs alone: for who reads a content of several.
   using Pin = std::shared_ptr<void>;
   Pin PinAll(std::vector<std::string> ids);
@@ -138,7 +123,7 @@ class BlobStore {
   Result<Swept> Sweep(const std::function<bool(const std::string&)>& is_live);
 
   // Files of resumable uploads: uploads/<id>, appended to over many requests, later moved to be a blob.
-  Result<FileDescriptor> OpenUpload(const std::string& id, bool create);
+  Result<base::Fd> OpenUpload(const std::string& id, bool create);
   // Seals the upload's file, which holds what `sums` were taken of, and makes it a blob, durable; returns the blob's
   // id. The upload stays until RemoveUpload.
   Result<std::string> UploadToBlob(const std::string& id, int fd, const BlockSums& sums);

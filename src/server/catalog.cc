@@ -24,8 +24,8 @@ std::string RandomSecret() {
 
 // Makes the file where missing. Closed again before SQLite opens it: closing it later would end SQLite's locks.
 Result<void> MakePrivate(const std::string& path) {
-  const FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file.valid()) return FromErrno("opening " + path, errno);
+  const base::Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) return FromErrno("opening " + path, errno);
   for (const char* suffix : {"", "-wal", "-shm"}) {  // copied back by hand, they may be open to all
     if (::chmod((path + suffix).c_str(), 0600) != 0 && errno != ENOENT)
       return FromErrno("changing the mode of " + path + suffix, errno);

@@ -3,8 +3,6 @@
 #include <unordered_set>
 #include <utility>
 
-#include "base/bytes.h"
-#include "base/encoding.h"
 #include "base/text.h"
 #include "server/catalog.h"
 #include "server/catalog_reader.h"
@@ -111,10 +109,6 @@ bool NamesEtag(const std::string& header, const ObjectRow* current) {
 }
 
 }  // namespace
-
-std::string EtagOf(const ObjectRow& row) {
-  return base::Base64Encode(base::AsBytes(std::to_string(row.generation) + "/" + std::to_string(row.metageneration)));
-}
 
 Verdict Evaluate(const Preconditions& preconditions, const ObjectRow* current) {
   const uint64_t generation = current ? current->generation : 0;

@@ -77,7 +77,7 @@ TEST(BlockSums, SealsAndFindsEveryFlippedBit) {
     ASSERT_EQ(file.size(), size + SealBytes(size));
     const auto check = [&](uint64_t begin, uint64_t end) -> Result<void> {
       std::ofstream(path, std::ios::binary) << file;
-      const FileDescriptor fd(open(path.c_str(), O_RDONLY));
+      const base::Fd fd(open(path.c_str(), O_RDONLY));
       SEAMOUNT_TRY_ASSIGN(const auto opened, SealedFile::Open(fd.get(), size, "it"));
       EXPECT_TRUE(opened.sealed());
       return opened.Check(begin, end);

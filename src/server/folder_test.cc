@@ -161,8 +161,8 @@ TEST_F(FolderTest, TheCatalogIsPrivateWhateverItsModeWas) {
 TEST_F(FolderTest, RoomThatSomebodyElseMadeIsUsed) {
   auto blobs = BlobStore::Open(folder_.path());
   ASSERT_TRUE(blobs) << blobs.error().ToString();
-  const FileDescriptor full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
-  ASSERT_TRUE(full.valid());
+  const base::Fd full(::open("/dev/full", O_WRONLY | O_CLOEXEC));
+  ASSERT_TRUE(full);
   ASSERT_TRUE((*blobs)->OpenUpload("left", true));
   int asked = 0;
   (*blobs)->SetMakeRoom([&] {

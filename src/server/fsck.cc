@@ -95,8 +95,8 @@ class Checker {
   Result<uint32_t> File(const std::string& what, const Extent& extent) {
     if (const auto known = sums_.find(extent.blob); known != sums_.end()) return known->second;
     const std::string path = directory_ + "/blobs/" + extent.blob.substr(0, 2) + "/" + extent.blob;
-    const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file.valid()) return base::DataLoss(what + ": its content is missing (" + path + ")");
+    const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!file) return base::DataLoss(what + ": its content is missing (" + path + ")");
     SEAMOUNT_TRY_ASSIGN(const SealedFile sealed, SealedFile::Open(file.get(), extent.size, what));
     SEAMOUNT_TRY(sealed.Check(0, extent.size));
     uint32_t sum = sealed.crc32c();
@@ -135,7 +135,7 @@ Result<FolderCheck> CheckServedFolder(const std::string& directory, const std::f
   SEAMOUNT_TRY(CheckFolder(directory));
   if (!fs::exists(directory + "/catalog.db"))
     return base::NotFound("folder " + directory + ": no server has kept anything there");
-  SEAMOUNT_TRY_ASSIGN(const FileDescriptor lock, LockFolder(directory));
+  SEAMOUNT_TRY_ASSIGN(const base::Fd lock, LockFolder(directory));
   SEAMOUNT_TRY_ASSIGN(const auto catalog, Connection::Open(directory + "/catalog.db", true));
   {
     SEAMOUNT_TRY_ASSIGN(Query query, catalog->Prepare("PRAGMA user_version"));

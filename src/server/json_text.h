@@ -11,8 +11,8 @@
 #include <vector>
 
 #include "base/result.h"
-#include "server/catalog.h"
 #include "server/iam.h"
+#include "server/rows.h"
 
 namespace seamount::server {
 

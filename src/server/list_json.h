@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-#include "server/catalog.h"
+#include "server/rows.h"
 
 namespace seamount::server {
 

@@ -22,8 +22,8 @@ constexpr uint64_t kSliceBytes = 256 << 10;
 
 Result<std::unique_ptr<Reserve>> Reserve::Open(const std::string& directory) {
   const std::string path = directory + "/reserve";
-  FileDescriptor file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!file.valid()) return FromErrno("opening " + path, errno);
+  base::Fd file(::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!file) return FromErrno("opening " + path, errno);
   struct statvfs info {};
   if (::fstatvfs(file.get(), &info) != 0) return FromErrno("looking at the disk of " + path, errno);
   const uint64_t disk = uint64_t{info.f_blocks} * info.f_frsize;

@@ -23,8 +23,8 @@ class Reserve {
   void Restore();
 
  private:
-  Reserve(FileDescriptor file, uint64_t bytes) : file_(std::move(file)), bytes_(bytes) {}
-  FileDescriptor file_;
+  Reserve(base::Fd file, uint64_t bytes) : file_(std::move(file)), bytes_(bytes) {}
+  base::Fd file_;
   const uint64_t bytes_;
   std::mutex mutex_;
 };

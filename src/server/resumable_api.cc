@@ -324,7 +324,7 @@ Result<ServerResponse> ResumeUpload(Service& service, Call& call) {
   }
   SEAMOUNT_TRY(MakeReady(service, *upload, *live));
   auto response = Continue(service, call, *upload, *live, range);
-  live->file = FileDescriptor();
+  live->file.Close();
   return response;
 }
 

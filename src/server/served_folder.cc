@@ -53,9 +53,9 @@ bool IsLeftover(const fs::directory_entry& entry, const std::string& name) {
 // As far as its header tells (https://www.sqlite.org/fileformat.html): SQLite itself needs room on the disk to look.
 bool SaysItIsOurs(const std::string& path) {
   constexpr off_t kAt = 68;
-  const FileDescriptor file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  const base::Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
   std::array<unsigned char, 4> id{};
-  if (!file.valid() || ::pread(file.get(), id.data(), id.size(), kAt) != static_cast<ssize_t>(id.size())) return false;
+  if (!file || ::pread(file.get(), id.data(), id.size(), kAt) != static_cast<ssize_t>(id.size())) return false;
   return (uint32_t{id[0]} << 24 | uint32_t{id[1]} << 16 | uint32_t{id[2]} << 8 | id[3]) == kApplicationId;
 }
 
@@ -138,15 +138,15 @@ Result<void> CheckFolder(const std::string& directory) {
   return {};
 }
 
-Result<FileDescriptor> LockFolder(const std::string& directory) {
+Result<base::Fd> LockFolder(const std::string& directory) {
   std::error_code error;
   const bool made = fs::create_directories(directory, error);
   if (error) return CannotServe("making folder " + directory, error.value());
   // A folder that was there keeps its mode; what is secret in it has a mode of its own.
   if (made && ::chmod(directory.c_str(), 0700) != 0)
     return FromErrno("changing the mode of folder " + directory, errno);
-  FileDescriptor lock(::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
-  if (!lock.valid()) return FromErrno("opening " + directory + "/lock", errno);
+  base::Fd lock(::open((directory + "/lock").c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600));
+  if (!lock) return FromErrno("opening " + directory + "/lock", errno);
   if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
     if (errno != EWOULDBLOCK) return FromErrno("locking " + directory + "/lock", errno);
     return base::PreconditionFailed("folder " + directory + ": another server is running on it (end that one first)");

@@ -16,6 +16,6 @@ Result<void> CheckFolder(const std::string& directory);
 
 // Makes the folder (mode 0700) where missing. PreconditionFailed when another server runs on it; the lock is held until
 // the descriptor is closed.
-Result<FileDescriptor> LockFolder(const std::string& directory);
+Result<base::Fd> LockFolder(const std::string& directory);
 
 }  // namespace seamount::server

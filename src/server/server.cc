@@ -44,14 +44,14 @@ Result<void> Sweep(Catalog& catalog, BlobStore& blobs, const std::string& direct
 
 // This machine's address in its network: the one that packets to elsewhere would leave from. Nothing is sent.
 std::string OwnAddress() {
-  const FileDescriptor probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  const base::Fd probe(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
   sockaddr_in address{};
   address.sin_family = AF_INET;
   address.sin_port = htons(9);
   address.sin_addr.s_addr = htonl(0xc6336401);  // 198.51.100.1, which documents use and nobody has
   socklen_t size = sizeof(address);
   std::array<char, INET_ADDRSTRLEN> text{};
-  const bool found = probe.valid() &&
+  const bool found = probe &&
                      ::connect(probe.get(), reinterpret_cast<const sockaddr*>(&address), sizeof(address)) == 0 &&
                      ::getsockname(probe.get(), reinterpret_cast<sockaddr*>(&address), &size) == 0 &&
                      inet_ntop(AF_INET, &address.sin_addr, text.data(), text.size()) != nullptr;
@@ -68,7 +68,7 @@ std::string ReachableHost(const std::string& address) {
 
 class LocalServer final : public Server {
  public:
-  LocalServer(FileDescriptor lock, std::unique_ptr<Reserve> reserve, std::unique_ptr<Catalog> catalog,
+  LocalServer(base::Fd lock, std::unique_ptr<Reserve> reserve, std::unique_ptr<Catalog> catalog,
               std::unique_ptr<BlobStore> blobs, Shares shares, const ServerOptions& options)
       : lock_(std::move(lock)),
         reserve_(std::move(reserve)),
@@ -142,7 +142,7 @@ class LocalServer final : public Server {
   }
 
   // Destroyed from the last to the first: the listener ends before what its requests use, the lock is given up last.
-  FileDescriptor lock_;
+  base::Fd lock_;
   std::unique_ptr<Reserve> reserve_;
   std::unique_ptr<Catalog> catalog_;
   std::unique_ptr<BlobStore> blobs_;
@@ -171,7 +171,7 @@ Result<std::unique_ptr<Server>> StartServer(const ServerOptions& options) {
                                             "(--tls-cert and --tls-key, or a tunnel)");
   SEAMOUNT_TRY_ASSIGN(auto folders, OpenShareFolders(options.shares, options.directory));
   SEAMOUNT_TRY(CheckFolder(options.directory));
-  SEAMOUNT_TRY_ASSIGN(FileDescriptor lock, LockFolder(options.directory));
+  SEAMOUNT_TRY_ASSIGN(base::Fd lock, LockFolder(options.directory));
   SEAMOUNT_TRY_ASSIGN(auto reserve, Reserve::Open(options.directory));
   const auto make_room = [reserve = reserve.get()] { return reserve->Release(); };
   auto opened = Catalog::Open(options.directory + "/catalog.db", *options.clock, make_room);

@@ -34,8 +34,8 @@ using net::ServerResponse;
 // A resumable upload that this process has seen: its file, and the hash of what it holds. The catalog has the rest; an
 // entry can be dropped and made anew from the file.
 struct LiveUpload {
-  UploadTurns turns;    // of the requests that add to it; the rest is the one's whose turn it is
-  FileDescriptor file;  // open during a request only
+  UploadTurns turns;  // of the requests that add to it; the rest is the one's whose turn it is
+  base::Fd file;      // open during a request only
   ContentHash hash;
   uint64_t size = 0;   // bytes in the file and in `hash`
   bool ready = false;  // they agree

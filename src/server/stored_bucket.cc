@@ -90,7 +90,7 @@ class ExtentReader {
   std::vector<uint64_t> ends_;
   BlobStore::Pin pin_;
   size_t index_ = 0;
-  FileDescriptor descriptor_;
+  base::Fd descriptor_;
   std::optional<SealedFile> file_;
   uint64_t checked_begin_ = 0;
   uint64_t checked_end_ = 0;

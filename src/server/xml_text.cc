@@ -8,7 +8,6 @@
 #include "base/encoding.h"
 #include "base/utf8.h"
 #include "gcs/wire.h"
-#include "server/service.h"
 
 namespace seamount::server {
 namespace {

@@ -8,7 +8,7 @@
 #include <vector>
 
 #include "base/result.h"
-#include "server/catalog.h"
+#include "server/rows.h"
 
 namespace seamount::server {
 
