@@ -256,8 +256,9 @@ def test_doctor_knows_a_server_with_a_certificate_of_its_own_and_one_that_is_fro
     plain = start_server(seamount_binary, tmp_path / "plain", 0)
     try:
         secure = served.endpoint.replace("http:", "https:")
-        assert "SSL_CERT_FILE=" in advice(secure)
-        assert advice(secure, SSL_CERT_FILE=str(tmp_path / "tls.pem")) == ""
+        assert "--ca " in advice(secure) and "SEAMOUNT_CA=" in advice(secure)
+        for trusted in ("SEAMOUNT_CA", "SSL_CERT_FILE"):
+            assert advice(secure, **{trusted: str(tmp_path / "tls.pem")}) == ""
         assert "write https://" in advice(served.endpoint)
         assert "write http://" in advice(plain.endpoint.replace("http:", "https:"))
         plain.process.send_signal(signal.SIGSTOP)

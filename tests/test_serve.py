@@ -8,9 +8,13 @@ import signal
 import socket
 import ssl
 import subprocess
+import sys
 
+import numpy
 import pytest
 import requests
+from conftest import start_server
+from loader_support import url, values  # noqa: F401
 
 
 def certificate(folder, name: str) -> None:
@@ -76,3 +80,36 @@ def test_reload_takes_the_new_certificate_and_a_new_log(service, tmp_path):
         ("/health", 200, ""), ("/storage/v1/b", 401, "")
     ]
     assert "credentials" in lines[1]["reason"]
+
+
+def test_clients_trust_a_certificate_of_ones_own_where_they_are_told(seamount_binary, tmp_path, url, values):  # noqa: F811
+    certificate(tmp_path, "lab")
+    share = f"winds={url.removeprefix('file://')}"
+    tls = ("--tls-cert", str(tmp_path / "cert.pem"), "--tls-key", str(tmp_path / "key.pem"))
+    server = start_server(seamount_binary, tmp_path / "lab", 0, *tls, "--share", share)
+    environment = {name: value for name, value in os.environ.items() if name not in ("SEAMOUNT_CA", "SSL_CERT_FILE")}
+
+    def run(*command: str, **more: str) -> subprocess.CompletedProcess:
+        return subprocess.run(command, cwd=tmp_path, env=environment | more, capture_output=True, text=True)
+
+    try:
+        setup = (seamount_binary, "setup", "gs://winds", "--admin-key", str(server.admin_key), "--key", "reader.json",
+                 "--role", "reader", "--endpoint", server.endpoint.replace("http:", "https:"))  # fmt: skip
+        stranger = run(*setup)
+        assert stranger.returncode == 5 and "--ca FILE" in stranger.stderr and "SEAMOUNT_CA=FILE" in stranger.stderr
+        assert run(*setup, "--ca", "cert.pem").returncode == 0
+        listing = (seamount_binary, "ls", "gs://winds/u/", "--key", "reader.json")
+        assert "zarr.json" in run(*listing, "--ca", "cert.pem").stdout
+        assert "zarr.json" in run(*listing, SEAMOUNT_CA="cert.pem").stdout
+        absent = run(*listing, "--ca", "absent.pem")
+        assert absent.returncode == 2 and "absent.pem" in absent.stderr
+
+        load = ("import numpy, seamount; loader = seamount.Loader('gs://winds', ['u'], key='reader.json',"
+                " normalize=False, shuffle=None); numpy.save('got.npy', next(iter(loader)).inputs)")  # fmt: skip
+        untrusting = run(sys.executable, "-c", load)
+        assert untrusting.returncode != 0 and "SEAMOUNT_CA=FILE" in untrusting.stderr
+        loaded = run(sys.executable, "-c", load, SEAMOUNT_CA="cert.pem")
+        assert loaded.returncode == 0, loaded.stderr
+        numpy.testing.assert_array_equal(numpy.load(tmp_path / "got.npy")[:, 0, 0], values["u"][:16])
+    finally:
+        server.kill()

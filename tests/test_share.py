@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import subprocess
 
@@ -13,6 +14,7 @@ from google.api_core import exceptions
 from google.auth.transport.requests import AuthorizedSession
 from google.cloud import storage
 from google.oauth2 import service_account
+from mount_support import needs_fuse
 
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 import gcsfs  # noqa: E402
@@ -77,6 +79,30 @@ def test_its_zarr_group_is_read_over_the_network(shared):
     numpy.testing.assert_array_equal(opened.u.values, values)
     group = seamount.open_group("gs://winds/group.zarr", key=str(key))
     numpy.testing.assert_array_equal(group["u"][...], values)
+
+
+@needs_fuse
+def test_a_mount_reads_it(shared, seamount_binary, tmp_path):
+    data, key, _, _ = shared
+    folder = tmp_path / "mnt"
+    folder.mkdir()
+    mount = [seamount_binary, "mount", "gs://winds", str(folder), "--key", str(key), "--staging-dir", str(tmp_path / "staging")]
+    subprocess.run(mount, check=True, capture_output=True)
+    try:
+        seen = {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+        assert seen == {str(path.relative_to(data)): path.read_bytes() for path in data.rglob("*") if path.is_file()}
+        with pytest.raises(OSError) as refused:
+            (folder / "notes" / "new").write_text("x")
+        assert refused.value.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+        assert not (data / "notes" / "new").exists()
+    finally:
+        subprocess.run([seamount_binary, "umount", str(folder)], check=True, capture_output=True)
+
+
+def test_the_loader_reads_it(shared):
+    _, key, _, values = shared
+    loader = seamount.Loader("gs://winds/group.zarr", ["u"], key=str(key), normalize=False, shuffle=None, batch_size=24)
+    numpy.testing.assert_array_equal(next(iter(loader)).inputs[:, 0, 0], values)
 
 
 def test_the_start_names_what_cannot_be_shared(seamount_binary, tmp_path):

@@ -41,9 +41,8 @@ std::string AdviceOnEndpoint(const Error& error, const std::string& endpoint) {
   const auto says = [&](const char* words) { return heard.find(words) != std::string::npos; };
   if (says("wrong version number")) return "the server speaks no TLS: write http:// in its address";
   if (says("certificate") || says("SSL")) {
-    return "this machine does not trust the server's certificate: for one of your own, SSL_CERT_FILE=cert.pem before "
-           "the "
-           "command, or add it to the system's (update-ca-certificates)";
+    return "this machine does not trust the server's certificate: for one of your own, --ca cert.pem (in Python "
+           "SEAMOUNT_CA=cert.pem), or add it to the system's (update-ca-certificates)";
   }
   switch (error.code()) {
     case ErrorCode::kInvalidArgument: return "correct --endpoint: http://HOST:PORT or https://HOST:PORT";

@@ -4,7 +4,9 @@
 
 #include <CLI/CLI.hpp>
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
+#include <filesystem>
 
 namespace seamount::cli {
 
@@ -53,6 +55,15 @@ void AddEndpointFlag(CLI::App& command, std::string& endpoint) {
       .add_option("--endpoint", endpoint,
                   "Storage server (default: the key's, else $STORAGE_EMULATOR_HOST's, else Google's)")
       ->type_name("URL");
+  // Into the environment, made absolute: so it is also for programs that the command starts, and for a mount in the
+  // background, which works in another folder.
+  const auto trust = [](const std::string& file) {
+    ::setenv("SEAMOUNT_CA", std::filesystem::absolute(file).c_str(), 1);
+  };
+  command.add_option_function<std::string>("--ca", trust, "Trust the server by this certificate, and by no other")
+      ->type_name("FILE")
+      ->envname("SEAMOUNT_CA")
+      ->check(CLI::ExistingFile);
 }
 
 void AddStoreFlags(CLI::App& command, StoreFlags& flags) {

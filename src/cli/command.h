@@ -42,15 +42,15 @@ CLI::App& AddCommand(CLI::App& parent, const std::string& name, const std::strin
 // Makes `run` the chosen one when the command line names `command`.
 void OnChosen(CLI::App& command, Chosen& chosen, Run run);
 
-// --endpoint, --key, --anonymous: of every command that touches a bucket. `flags` must outlive parsing; commands keep
-// it in a shared_ptr captured by their Run.
+// --endpoint, --ca, --key, --anonymous: of every command that touches a bucket. `flags` must outlive parsing; commands
+// keep it in a shared_ptr captured by their Run.
 struct StoreFlags {
   std::string endpoint;
   std::string key;
   bool anonymous = false;
 };
 void AddStoreFlags(CLI::App& command, StoreFlags& flags);
-// The first of them alone.
+// The first two of them alone.
 void AddEndpointFlag(CLI::App& command, std::string& endpoint);
 stores::StoreConfig ConfigFromFlags(const StoreFlags& flags);
 Result<std::shared_ptr<Store>> OpenFromFlags(const std::string& url, const StoreFlags& flags);

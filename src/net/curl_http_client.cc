@@ -128,7 +128,7 @@ std::string_view AdviceOn(CURLcode code) {
   switch (code) {
     case CURLE_PEER_FAILED_VERIFICATION:
     case CURLE_SSL_ISSUER_ERROR:
-      return " (a certificate of one's own, or of an institution, is trusted by SSL_CERT_FILE=FILE)";
+      return " (a certificate of one's own, or of an institution, is trusted by --ca FILE or SEAMOUNT_CA=FILE)";
     case CURLE_SSL_CONNECT_ERROR: return " (does this port speak TLS? if not, the address begins with http://)";
     case CURLE_GOT_NOTHING: return " (does this port expect TLS? if so, the address begins with https://)";
     default: return "";

@@ -64,7 +64,7 @@ struct HttpClientOptions {
   // Unavailable.
   base::Duration stall_timeout = std::chrono::seconds(20);
   uint64_t stall_bytes_per_s = 1024;
-  // Certificates (PEM) that are trusted besides the system's, or besides what SSL_CERT_FILE and SSL_CERT_DIR name.
+  // Certificates (PEM) that are trusted, and no others. Empty: tls_roots.h says which.
   std::string ca_file;
   std::string user_agent = "seamount";
   int max_idle_connections = 128;

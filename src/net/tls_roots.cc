@@ -28,9 +28,11 @@ std::shared_ptr<TlsRoots::Store> TlsRoots::Load() const {
   std::scoped_lock lock(mutex_);
   if (store_ != nullptr) return store_;
   store_ = std::make_shared<Store>();
-  if (!ca_file_.empty() && X509_STORE_load_file(store_->store, ca_file_.c_str()) != 1) store_->unreadable = ca_file_;
-  ERR_clear_error();
-  if (std::getenv("SSL_CERT_FILE") != nullptr || std::getenv("SSL_CERT_DIR") != nullptr) {
+  const char* named = std::getenv("SEAMOUNT_CA");
+  const std::string own = ca_file_.empty() && named != nullptr ? named : ca_file_;
+  if (!own.empty()) {
+    if (X509_STORE_load_file(store_->store, own.c_str()) != 1) store_->unreadable = own;
+  } else if (std::getenv("SSL_CERT_FILE") != nullptr || std::getenv("SSL_CERT_DIR") != nullptr) {
     const char* file = std::getenv("SSL_CERT_FILE");
     if (file != nullptr && access(file, R_OK) != 0) store_->unreadable = file;
     X509_STORE_set_default_paths(store_->store);
@@ -39,6 +41,7 @@ std::shared_ptr<TlsRoots::Store> TlsRoots::Load() const {
       if (access(bundle, R_OK) == 0 && X509_STORE_load_file(store_->store, bundle) == 1) break;
     }
   }
+  ERR_clear_error();
   return store_;
 }
 

@@ -13,10 +13,10 @@ namespace seamount::net {
 // Thread-safe; outlives the handles it was applied to.
 class TlsRoots {
  public:
-  // What SSL_CERT_FILE and SSL_CERT_DIR name where set, else the system's bundle, wherever this system keeps it; and
-  // those of ca_file, where it is not empty.
+  // Those of ca_file alone. Where it is empty, the first of: those of the file that SEAMOUNT_CA names, alone; what
+  // SSL_CERT_FILE and SSL_CERT_DIR name; the system's bundle, wherever this system keeps it.
   explicit TlsRoots(std::string ca_file) : ca_file_(std::move(ca_file)) {}
-  // InvalidArgument names a ca_file, or what SSL_CERT_FILE says, that cannot be read.
+  // InvalidArgument names a ca_file, or what SEAMOUNT_CA or SSL_CERT_FILE says, that cannot be read.
   Result<void> Check() const;
   // Makes the easy handle (a CURL*) trust these, and only these. Read from disk at the first TLS connection; what
   // cannot be read trusts nobody.

@@ -89,11 +89,29 @@ TEST_F(TlsTest, StrangersAreNotTrusted) {
   const auto stranger = MakeCurlHttpClient()->Send({.url = server.url("/", "https")}, {});
   ASSERT_FALSE(stranger);
   EXPECT_EQ(stranger.error().code(), ErrorCode::kPermissionDenied);
-  EXPECT_NE(stranger.error().message().find("SSL_CERT_FILE"), std::string::npos) << stranger.error().ToString();
+  EXPECT_NE(stranger.error().message().find("SEAMOUNT_CA"), std::string::npos) << stranger.error().ToString();
   const std::string other_name = "https://localhost:" + std::to_string(server.port()) + "/";
   const auto other = MakeCurlHttpClient({.ca_file = certificate()})->Send({.url = other_name}, {});
   ASSERT_FALSE(other);
   EXPECT_EQ(other.error().code(), ErrorCode::kPermissionDenied);
+}
+
+TEST_F(TlsTest, TheEnvironmentNamesWhoIsTrustedAndNobodyElseIs) {
+  TestServer server([](ServerRequest&) { return Answer(200); }, options());
+  std::filesystem::create_directory(folder_ / "other");
+  WriteCertificate(folder_ / "other" / "certificate.pem", folder_ / "other" / "key.pem");
+  const auto code = [&](const std::string& ca, const std::string& ssl) {
+    setenv("SEAMOUNT_CA", ca.c_str(), 1);
+    setenv("SSL_CERT_FILE", ssl.c_str(), 1);
+    const auto answer = MakeCurlHttpClient()->Send({.url = server.url("/", "https")}, {});
+    unsetenv("SEAMOUNT_CA");
+    unsetenv("SSL_CERT_FILE");
+    return answer ? std::optional<ErrorCode>() : answer.error().code();
+  };
+  EXPECT_EQ(code(certificate(), folder_ / "absent.pem"), std::nullopt);
+  EXPECT_EQ(code(folder_ / "other" / "certificate.pem", certificate()), ErrorCode::kPermissionDenied);
+  EXPECT_EQ(code(folder_ / "absent.pem", certificate()), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(code("", certificate()), std::nullopt);
 }
 
 TEST_F(TlsTest, PlainTextOnATlsPortDoesNotStopTheServer) {
