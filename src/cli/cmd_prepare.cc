@@ -1,9 +1,11 @@
+#include <malloc.h>
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <fstream>
 #include <nlohmann/json.hpp>
 #include <thread>
 
@@ -117,6 +119,22 @@ Result<std::vector<prepare::OwnedArray>> ArraysThere(const PrepareFlags& flags) 
   return prepare::ArraysAt(*store, Interruptible());
 }
 
+// Buffers that are given back return to the system, whatever thread had them: glibc would raise its thresholds to the
+// largest of them, and keep as many as there are threads.
+void TuneAllocator() {
+  mallopt(M_ARENA_MAX, 2);
+  mallopt(M_MMAP_THRESHOLD, 1 << 20);
+  mallopt(M_TRIM_THRESHOLD, 8 << 20);
+}
+
+// What is left beside the program, its libraries, and what it knows of the source and the plan; but half at least.
+uint64_t MemoryToWorkWith(uint64_t allowed) {
+  uint64_t pages = 0;
+  uint64_t resident = 0;
+  std::ifstream("/proc/self/statm") >> pages >> resident;
+  return allowed - std::min(resident * static_cast<uint64_t>(::sysconf(_SC_PAGESIZE)), allowed / 2);
+}
+
 // A plain path is a folder of this machine.
 std::string AsUrl(const std::string& to) {
   if (to.empty() || to.find("://") != std::string::npos) return to;
@@ -132,9 +150,10 @@ Result<int> RunPrepare(PrepareFlags flags) {
   if (flags.recipe.empty()) return base::InvalidArgument("no recipe is named: seamount prepare RECIPE --to URL");
   if (flags.to.empty() && !flags.plan)
     return base::InvalidArgument("--to says where to, for example gs://bucket/x.zarr");
+  TuneAllocator();
   prepare::ExecuteOptions options;
   options.overwrite = flags.overwrite;
-  SEAMOUNT_TRY_ASSIGN(options.memory_bytes, base::ParseBytes(flags.memory));
+  SEAMOUNT_TRY_ASSIGN(const uint64_t memory, base::ParseBytes(flags.memory));
   options.spill_directory = flags.spill;
   options.threads =
       std::max(1, flags.threads > 0 ? flags.threads : static_cast<int>(std::thread::hardware_concurrency()));
@@ -154,6 +173,7 @@ Result<int> RunPrepare(PrepareFlags flags) {
   }
   for (const std::string& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
+  options.memory_bytes = MemoryToWorkWith(memory);
   auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
   PrintReport(*report, plan, flags);

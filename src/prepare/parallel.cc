@@ -14,8 +14,9 @@ Result<exec::ByteLease> Book(exec::ByteBudget& budget, uint64_t bytes, const std
   const uint64_t left = Left(budget);
   if (bytes <= left) return budget.TryAcquire(bytes);
   const std::string held = left < budget.limit() ? ", of which " + base::FormatBytes(left) + " are left" : "";
-  return base::ResourceExhausted(what + " needs " + base::FormatBytes(bytes) + " of memory, --memory allows " +
-                                 base::FormatBytes(budget.limit()) + held + ": allow more, or ask for smaller chunks");
+  return base::ResourceExhausted(what + " needs " + base::FormatBytes(bytes) + " of memory, --memory leaves " +
+                                 base::FormatBytes(budget.limit()) + " beside the program itself" + held +
+                                 ": allow more, or ask for smaller chunks");
 }
 
 Result<Crew> Hire(exec::ThreadPool& pool, exec::ByteBudget& budget, size_t most, uint64_t bytes,

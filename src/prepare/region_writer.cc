@@ -91,6 +91,9 @@ uint64_t RegionWriter::UnitBytes(size_t array) const {
   return Elements(in_.arrays[array]->unit_shape()) * nd::SizeOf(in_.plan.arrays[array].metadata.data_type);
 }
 
+// The encoded unit, and what it was before its last codec (or, of a shard, its chunks before they are put together).
+uint64_t RegionWriter::EncodingBytes(size_t array) const { return 2 * UnitBytes(array); }
+
 Result<RegionReader*> RegionWriter::Reader(Worker& worker, size_t array) const {
   if (worker.reader == nullptr) {
     const auto& climatology = in_.statistics[array].climatology;
@@ -105,8 +108,9 @@ Result<void> RegionWriter::WriteDirectly(const std::vector<size_t>& tasks, const
   const size_t array = in_.plan.tasks[tasks[0]].array;
   uint64_t largest = 0;
   for (const size_t t : tasks) largest = std::max(largest, in_.plan.tasks[t].bytes);
-  // The region, a unit cut from it, its encoding, and what reading takes.
-  const uint64_t bytes = largest + 2 * UnitBytes(array) + RegionReader::ReadBytes(in_.plan, in_.facts, array);
+  // The region, a unit cut from it, and what reading takes.
+  const uint64_t bytes =
+      largest + UnitBytes(array) + EncodingBytes(array) + RegionReader::ReadBytes(in_.plan, in_.facts, array);
   SEAMOUNT_TRY_ASSIGN(const Crew crew, Hire(in_.pool, in_.budget, tasks.size(), bytes,
                                             "one region of '" + in_.plan.arrays[array].name + "'"));
   std::vector<Worker> workers(crew.workers);

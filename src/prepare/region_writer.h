@@ -99,6 +99,7 @@ class RegionWriter {
   Result<void> WriteUnit(zarr::Array& array, const nd::Index& unit, std::span<const std::byte> elements,
                          const std::shared_ptr<Uploads::Batch>& batch, const CallContext& context);
   uint64_t UnitBytes(size_t array) const;
+  uint64_t EncodingBytes(size_t array) const;
   uint64_t Left() const;  // of the memory
 
   const RegionInputs in_;

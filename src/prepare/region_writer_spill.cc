@@ -198,7 +198,7 @@ Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Sp
   uint64_t largest = 0;
   for (const Spilled& spilled : group) largest = std::max(largest, in_.plan.tasks[spilled.task].bytes);
   const uint64_t piece_bytes = std::min(largest, slabs.LargestElements() * element);
-  const uint64_t bytes = largest + std::max(piece_bytes, UnitBytes(array)) + UnitBytes(array);
+  const uint64_t bytes = largest + std::max(piece_bytes, UnitBytes(array)) + EncodingBytes(array);
   SEAMOUNT_TRY_ASSIGN(const Crew crew,
                       Hire(in_.pool, in_.budget, group.size(), bytes, "one region of '" + planned.name + "'"));
   std::vector<Worker> workers(crew.workers);
