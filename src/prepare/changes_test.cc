@@ -29,6 +29,13 @@ std::map<std::string, std::string> Contents(Store& store) {
   return out;
 }
 
+std::map<std::string, store::Generation> Generations(Store& store) {
+  std::map<std::string, store::Generation> out;
+  const auto page = store::ListAll(store, {}, {});
+  for (const auto& object : page->objects) out[object.key] = object.generation;
+  return out;
+}
+
 constexpr const char* kAnomalies =
     "variables: [u]\nchunks: {time: 6}\nsplit: {train: [2000, 2001]}\n"
     "anomaly: {harmonics: 1, over: train}\nstandardize: {over: train}\n";
@@ -39,6 +46,7 @@ TEST(Changes, AnotherYearLeavesTheClimatologyAndAllThatStands) {
   const std::shared_ptr<Store> store = store::MakeMemoryStore();
   ASSERT_TRUE(Prepare(kAnomalies, three, store));
   const auto before = Contents(*store);
+  const auto written = Generations(*store);
   const auto report = Prepare(kAnomalies, four, store, true);
   ASSERT_TRUE(report) << report.error().ToString();
   EXPECT_EQ(report->statistics_kept, 1) << "its steps are those of train";
@@ -48,6 +56,11 @@ TEST(Changes, AnotherYearLeavesTheClimatologyAndAllThatStands) {
   ASSERT_TRUE(Prepare(kAnomalies, four, fresh));
   EXPECT_EQ(Contents(*store), Contents(*fresh));
   EXPECT_EQ(Contents(*store)["u/c/5/0/0"], before.at("u/c/5/0/0"));
+  for (const auto& [key, generation] : Generations(*store)) {
+    const bool changed = !before.contains(key) || before.at(key) != Contents(*store)[key];
+    const bool always = key == "zarr.json" || key == ".seamount-prepare.json";
+    EXPECT_EQ(!written.contains(key) || written.at(key) != generation, changed || always) << key;
+  }
 }
 
 TEST(Changes, HowARecipeIsWrittenIsNoChange) {

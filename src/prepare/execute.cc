@@ -10,6 +10,7 @@
 #include "nd/box.h"
 #include "prepare/attributes.h"
 #include "prepare/climatology.h"
+#include "prepare/equal_stays.h"
 #include "prepare/kept_statistics.h"
 #include "prepare/output.h"
 #include "prepare/region_writer.h"
@@ -51,6 +52,7 @@ class Run {
   const SourceFacts& facts_;
   const source::Dataset& dataset_;
   const std::shared_ptr<Store> store_;
+  std::shared_ptr<Store> small_store_;  // the same, for documents and small arrays
   const ExecuteOptions options_;
   exec::ThreadPool pool_;
   exec::ByteBudget budget_;
@@ -90,7 +92,7 @@ Result<void> Run::TakeOthers(exec::Progress& progress, const CallContext& contex
 // Arrays of a few chunks that are at hand as a whole.
 Result<void> Run::CreateSmall(const std::string& name, const zarr::ArrayMetadata& metadata,
                               std::span<const std::byte> values, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(auto array, zarr::Array::Create(store_, name, metadata, true, context));
+  SEAMOUNT_TRY_ASSIGN(auto array, zarr::Array::Create(small_store_, name, metadata, true, context));
   small_.push_back(std::move(array));
   if (values.empty()) return {};
   const nd::Box all{Index(metadata.shape.size(), 0), metadata.shape};
@@ -98,6 +100,7 @@ Result<void> Run::CreateSmall(const std::string& name, const zarr::ArrayMetadata
 }
 
 Result<void> Run::CreateArrays(Output& output, const CallContext& context) {
+  small_store_ = output.replacing() ? std::make_shared<EqualStays>(store_) : store_;
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     const DataArray& array = plan_.arrays[a];
     ArrayRemarks remarks;
@@ -115,7 +118,8 @@ Result<void> Run::CreateArrays(Output& output, const CallContext& context) {
     }
     zarr::ArrayMetadata metadata = array.metadata;
     metadata.attributes_json = WithRemarks(metadata.attributes_json, remarks);
-    SEAMOUNT_TRY_ASSIGN(auto created, zarr::Array::Create(store_, array.name, std::move(metadata), true, context));
+    SEAMOUNT_TRY_ASSIGN(auto created,
+                        zarr::Array::Create(small_store_, array.name, std::move(metadata), true, context));
     arrays_.push_back(std::move(created));
     if (!array.statistics_fingerprint.empty()) SEAMOUNT_TRY(output.MarkDone(array.statistics_fingerprint, context));
   }
