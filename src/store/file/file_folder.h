@@ -13,8 +13,8 @@
 #include "base/clock.h"
 #include "base/fd.h"
 #include "base/result.h"
+#include "store/file/file_options.h"
 #include "store/file/file_record.h"
-#include "store/file/file_store.h"
 #include "store/file/folder_orders.h"
 #include "store/generation.h"
 

@@ -21,14 +21,10 @@
 #include <string>
 
 #include "base/result.h"
+#include "store/file/file_options.h"
 #include "store/store.h"
 
 namespace seamount::store {
-
-struct FileStoreOptions {
-  bool sync = true;                 // false: rename without fsync, for scratch data that may be lost with the machine
-  bool extended_attributes = true;  // false: records in files always
-};
 
 // Thread-safe; several stores and processes may share a directory. Where the directory does not exist, reads and
 // listings are NotFound and the first Write makes it. A full disk is ResourceExhausted, and nothing of the object that
