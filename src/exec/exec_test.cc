@@ -1,9 +1,12 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
+#include <stop_token>
 #include <thread>
 
 #include "exec/byte_budget.h"
+#include "exec/for_each.h"
 #include "exec/progress.h"
 #include "exec/thread_pool.h"
 
@@ -29,6 +32,57 @@ TEST(ThreadPoolTest, ParallelForCoversEachIndexOnce) {
   std::vector<std::atomic<int>> hits(500);
   ParallelFor(pool, hits.size(), [&](size_t i) { ++hits[i]; });
   for (const auto& hit : hits) EXPECT_EQ(hit, 1);
+}
+
+void WaitForStop(const CallContext& context) {
+  std::latch stopped(1);
+  const std::stop_callback callback(context.stop, [&] { stopped.count_down(); });
+  stopped.wait();
+}
+
+TEST(ForEachTest, TheFirstItemThatFailsIsTheOutcomeWhateverComesFirst) {
+  ThreadPool pool(5);
+  std::latch all_begun(1);
+  std::latch last_failed(1);
+  std::latch second_failed(1);
+  const auto done = ForEachItem(pool, 5, 100, {}, [&](size_t i, size_t, const CallContext& inner) -> Result<void> {
+    switch (i) {
+      case 0:  // before both
+        second_failed.wait();
+        EXPECT_FALSE(inner.stop.stop_requested());
+        return {};
+      case 1: last_failed.wait(); return base::DataLoss("the second");
+      case 2:  // behind the second, before the last
+        WaitForStop(inner);
+        EXPECT_TRUE(last_failed.try_wait());
+        second_failed.count_down();
+        return base::Cancelled("stopped");
+      case 3: all_begun.wait(); return base::DataLoss("the last");
+      case 4:  // behind both
+        all_begun.count_down();
+        WaitForStop(inner);
+        last_failed.count_down();
+        return base::Cancelled("stopped");
+      default: ADD_FAILURE() << "item " << i << " was begun"; return {};
+    }
+  });
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().message(), "the second");
+}
+
+TEST(ForEachTest, AStopFromOutsideIsCancelled) {
+  ThreadPool pool(2);
+  std::stop_source stop;
+  std::atomic<int> begun = 0;
+  const auto done = ForEachItem(pool, 2, 100, {.stop = stop.get_token()},
+                                [&](size_t, size_t, const CallContext& inner) -> Result<void> {
+                                  if (++begun == 2) stop.request_stop();
+                                  WaitForStop(inner);
+                                  return {};
+                                });
+  ASSERT_FALSE(done);
+  EXPECT_EQ(done.error().code(), ErrorCode::kCancelled);
+  EXPECT_EQ(begun, 2);
 }
 
 TEST(ByteBudgetTest, GrantsUpToTheLimit) {
