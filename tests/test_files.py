@@ -206,6 +206,13 @@ def test_rm_asks_on_a_terminal(lab):
         assert (asked.returncode, lab.names()) == (code, left), asked.stdout
 
 
+def test_cat_and_a_copy_to_standard_output_want_one_object(lab):
+    lab.put("t/1")
+    for command in (("cat", "gs://lab/t"), ("cat", "gs://lab"), ("cp", "-r", "gs://lab/t", "-")):
+        said = lab.run(*command, fails=2).stderr
+        assert "expected an object" in said and "say -r" not in said
+
+
 def test_du_sums_folders(lab):
     for name, size in (("a/1", 10), ("a/b/2", 20), ("c", 5), ("d/3", 1)):
         lab.put(name, noise(size))

@@ -3,7 +3,8 @@
 #include <charconv>
 
 #include "cli/command.h"
-#include "cli/copy_plan.h"
+#include "cli/objects.h"
+#include "cli/transfer.h"
 
 namespace seamount::cli {
 namespace {
@@ -40,12 +41,9 @@ Result<int> Cat(const CatOptions& options) {
   const CallContext context = Interruptible();
   SEAMOUNT_TRY_ASSIGN(const auto range, ParseRange(options.range));
   for (const std::string& url : options.urls) {
-    SEAMOUNT_TRY_ASSIGN(const Place place, ParseBucketPlace(url));
-    SEAMOUNT_TRY_ASSIGN(const auto store, OpenFromFlags(place.bucket, options.store));
-    if (place.path.empty()) return base::InvalidArgument(url + " is a whole bucket (expected gs://bucket/key)");
-    SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(*store, place, /*recursive=*/false, context));
-    const store::ObjectInfo& object = objects.front();
-    SEAMOUNT_TRY(Stream(*store, object, store::SpanOf(range, object.size_bytes), WriteOutput, context));
+    SEAMOUNT_TRY_ASSIGN(const auto found, FindObjects(url, Folders::kRefused, options.store, context));
+    const store::ObjectInfo& object = found.objects.front();
+    SEAMOUNT_TRY(Stream(*found.store, object, store::SpanOf(range, object.size_bytes), WriteOutput, context));
   }
   return kExitOk;
 }

@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "cli/command.h"
 #include "cli/copy_plan.h"
+#include "cli/objects.h"
 #include "exec/progress.h"
 
 namespace seamount::cli {
@@ -72,8 +73,6 @@ class Copier {
       return base::InvalidArgument(dest.text + ": several things are copied into a folder (put a '/' behind its name)");
     if (source.kind == Place::Kind::kStream && is_folder)
       return base::InvalidArgument(dest.text + ": what comes from standard input needs a name");
-    if (from_bucket && source.Name().empty() && is_folder && !options_.recursive)
-      return base::InvalidArgument(source.text + " is a whole bucket (say -r for all that is in it)");
     std::string target = TargetOf(source, dest, is_folder);
     while (!to_bucket && target.size() > 1 && target.ends_with('/')) target.pop_back();
     if (dest.kind == Place::Kind::kStream) return ToOutput(source);
@@ -144,7 +143,7 @@ class Copier {
 
   Result<void> ToOutput(const Place& source) {
     SEAMOUNT_TRY_ASSIGN(Store* const from, StoreOf(source));
-    SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(*from, source, /*recursive=*/false, context_));
+    SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(*from, source, Folders::kRefused, context_));
     const store::ObjectInfo& object = objects.front();
     return Stream(*from, object, {0, object.size_bytes}, WriteOutput, context_);
   }

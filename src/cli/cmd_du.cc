@@ -6,7 +6,7 @@
 
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/copy_plan.h"
+#include "cli/objects.h"
 
 namespace seamount::cli {
 namespace {
@@ -47,7 +47,7 @@ Result<int> Du(const DuOptions& options) {
     list.page_token = page.next_page_token;
   } while (!list.page_token.empty());
   if (all.objects == 0 && !place.path.empty()) {
-    SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(*store, place, /*recursive=*/false, context));
+    SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(*store, place, Folders::kRefused, context));
     all = {.objects = 1, .bytes = objects.front().size_bytes};
   }
   if (options.json) {

@@ -9,7 +9,8 @@
 
 #include "base/text.h"
 #include "cli/command.h"
-#include "cli/copy_plan.h"
+#include "cli/objects.h"
+#include "cli/transfer.h"
 #include "exec/progress.h"
 
 namespace seamount::cli {
@@ -59,15 +60,12 @@ Result<void> Delete(Store& store, const std::vector<store::ObjectInfo>& objects,
 
 Result<int> Rm(const RmOptions& options) {
   const CallContext context = Interruptible();
+  const Folders folders = options.recursive ? Folders::kTaken : Folders::kNotAsked;
   Deleted deleted;
   for (const std::string& url : options.urls) {
-    SEAMOUNT_TRY_ASSIGN(const Place place, ParseBucketPlace(url));
-    if (place.path.empty() && !options.recursive)
-      return base::InvalidArgument(url + " is a whole bucket (say -r for all that is in it)");
-    SEAMOUNT_TRY_ASSIGN(const auto store, OpenFromFlags(place.bucket, options.store));
-    SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(*store, place, options.recursive, context));
-    SEAMOUNT_TRY(Confirm(options, url, objects));
-    const auto done = Delete(*store, objects, deleted, options.json, context);
+    SEAMOUNT_TRY_ASSIGN(const auto found, FindObjects(url, folders, options.store, context));
+    SEAMOUNT_TRY(Confirm(options, url, found.objects));
+    const auto done = Delete(*found.store, found.objects, deleted, options.json, context);
     if (!done && deleted.objects > 0)
       return done.error().Wrap("after " + Count(deleted.objects, "object") + " had been deleted");
     if (!done) return done.error();

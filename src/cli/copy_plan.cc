@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "cli/objects.h"
 
 namespace seamount::cli {
 namespace {
@@ -61,30 +62,11 @@ Result<void> AddFile(CopyPlan& plan, const std::string& path, const std::string&
 
 }  // namespace
 
-std::string FolderPrefix(const std::string& path) { return path.empty() || path.ends_with('/') ? path : path + "/"; }
-
 std::string TargetOf(const Place& source, const Place& dest, bool dest_is_folder) {
   if (!dest_is_folder) return dest.path;
   std::string folder = dest.path;
   if (!folder.empty() && !folder.ends_with('/')) folder += '/';
   return folder + source.Name();
-}
-
-Result<std::vector<store::ObjectInfo>> ObjectsOf(Store& store, const Place& place, bool recursive,
-                                                 const CallContext& context) {
-  const std::string prefix = FolderPrefix(place.path);
-  if (recursive) {
-    SEAMOUNT_TRY_ASSIGN(auto page, store::ListAll(store, {.prefix = prefix}, context));
-    if (!page.objects.empty()) return std::move(page.objects);
-  }
-  if (!place.path.empty()) {
-    SEAMOUNT_TRY_ASSIGN(auto object, store.Stat(place.path, context));
-    if (object) return std::vector{*std::move(object)};
-  }
-  if (recursive) return base::NotFound(place.text + ": no such object, and nothing lies below it");
-  SEAMOUNT_TRY_ASSIGN(const auto below, store.List({.prefix = prefix, .max_results = 1}, context));
-  if (below.objects.empty()) return base::NotFound(place.text + ": no such object");
-  return base::InvalidArgument(place.text + " is a folder (say -r for all that lies below it)");
 }
 
 Result<CopyPlan> PlanUpload(const Place& source, Store& to, const std::string& target, bool recursive,
@@ -115,7 +97,8 @@ Result<CopyPlan> PlanUpload(const Place& source, Store& to, const std::string& t
 
 Result<CopyPlan> PlanDownload(Store& from, const Place& source, const std::string& target, bool recursive,
                               const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(from, source, recursive, context));
+  SEAMOUNT_TRY_ASSIGN(const auto objects,
+                      ObjectsOf(from, source, recursive ? Folders::kTaken : Folders::kNotAsked, context));
   CopyPlan plan;
   std::set<std::string> folders, files;
   const std::string prefix = FolderPrefix(source.path);
@@ -154,7 +137,8 @@ Result<CopyPlan> PlanDownload(Store& from, const Place& source, const std::strin
 
 Result<CopyPlan> PlanTransfer(Store& from, const Place& source, Store& to, const std::string& target, bool recursive,
                               const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const auto objects, ObjectsOf(from, source, recursive, context));
+  SEAMOUNT_TRY_ASSIGN(const auto objects,
+                      ObjectsOf(from, source, recursive ? Folders::kTaken : Folders::kNotAsked, context));
   std::map<std::string, store::ObjectInfo> present;
   if (recursive) {
     SEAMOUNT_TRY_ASSIGN(present, Present(to, target, context));

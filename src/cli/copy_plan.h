@@ -34,11 +34,4 @@ Result<CopyPlan> PlanDownload(Store& from, const Place& source, const std::strin
 Result<CopyPlan> PlanTransfer(Store& from, const Place& source, Store& to, const std::string& target, bool recursive,
                               const CallContext& context);
 
-// The objects that a place names: the one of that key, or with `recursive` all below it as a folder. NotFound says
-// which of the two there is instead.
-Result<std::vector<store::ObjectInfo>> ObjectsOf(Store& store, const Place& place, bool recursive,
-                                                 const CallContext& context);
-// "a" and "a/" as the prefix of what is below: "a/"; the whole bucket: "".
-std::string FolderPrefix(const std::string& path);
-
 }  // namespace seamount::cli
