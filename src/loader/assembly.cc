@@ -4,14 +4,13 @@
 
 namespace seamount::loader {
 
-Assembly::Assembly(const Dataset& dataset, const SampleSet& samples, const Stretch& stretch,
-                   std::shared_ptr<BatchPool> pool, uint64_t batches_at_once)
-    : dataset_(dataset),
-      samples_(samples),
+Assembly::Assembly(const SampleSource& source, const Stretch& stretch, std::shared_ptr<BatchPool> pool,
+                   uint64_t batches_at_once)
+    : source_(source),
+      dataset_(source.dataset()),
       stretch_(stretch),
       pool_(std::move(pool)),
-      batches_at_once_(batches_at_once),
-      leads_(dataset.LeadsOfVariables()) {}
+      batches_at_once_(batches_at_once) {}
 
 std::pair<uint32_t, uint32_t> Assembly::Open() {
   const Schedule& schedule = stretch_.schedule;
@@ -20,19 +19,10 @@ std::pair<uint32_t, uint32_t> Assembly::Open() {
   for (; open_end_ < end; ++open_end_) {
     OpenBatch& batch = open_[open_end_];
     batch.memory = pool_->Take();
-    for (const uint32_t number : stretch_.NumbersOf(open_end_)) batch.samples.push_back(samples_.PositionOf(number));
-    batch.placements.resize(leads_.size());
-    for (size_t v = 0; v < leads_.size(); ++v) {
-      if (v == 0 || leads_[v] != leads_[v - 1]) batch.placements[v] = PlacementsOf(batch.samples, leads_[v]);
-    }
+    batch.placements = source_.PlacementsOf(stretch_.NumbersOf(open_end_));
     batch.uses_left = schedule.first_use[open_end_ + 1] - schedule.first_use[open_end_];
   }
   return {begin, schedule.first_use[open_end_]};
-}
-
-const std::vector<Placement>& Assembly::PlacementsFor(const OpenBatch& batch, uint32_t variable) const {
-  while (variable > 0 && leads_[variable] == leads_[variable - 1]) --variable;
-  return batch.placements[variable];
 }
 
 Assembly::Job Assembly::JobOf(uint32_t use) const {
@@ -46,19 +36,14 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, bool may_be_missin
   const Variable& variable = dataset_.variables[place.variable];
   const Window& window = dataset_.windows[place.variable];
   const nd::Index chunk = dataset_.IndexOf(place);
-  const uint64_t begin = place.row * variable.chunk_samples();
-  const uint64_t end = begin + variable.chunk_samples();
   // What a core may hope to find in its caches later on.
   constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
   const Written written = dataset_.layout.bytes() > kCachedBytes ? Written::kPastCache : Written::kIntoCache;
-  const auto& placements = PlacementsFor(*batch, place.variable);
-  auto placement = std::lower_bound(placements.begin(), placements.end(), begin,
-                                    [](const Placement& p, uint64_t position) { return p.position < position; });
   bool missing = false;
-  for (; placement != placements.end() && placement->position < end; ++placement) {
-    const Destination& destination = dataset_.destinations[place.variable][placement->lead];
+  for (const Placement& placement : source_.In(place, batch->placements)) {
+    const Destination& destination = dataset_.destinations[place.variable][placement.destination];
     const OutputSlot& slot = dataset_.slots[destination.slot];
-    const uint64_t element = dataset_.layout.ElementOf(placement->sample, destination);
+    const uint64_t element = dataset_.layout.ElementOf(placement.sample, destination);
     const auto mask = dataset_.layout.mask_offset(destination.slot);
     const Target target{
         .dtype = slot.dtype,
@@ -67,7 +52,7 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, bool may_be_missin
         .fill = slot.missing.fill,
         .written = written,
         .may_be_missing = may_be_missing};
-    missing |= variable.CopyWindow(chunk, decoded, window, placement->position, target);
+    missing |= variable.CopyWindow(chunk, decoded, window, placement.position, target);
   }
   return missing;
 }

@@ -11,6 +11,7 @@
 #include "loader/dataset.h"
 #include "loader/memory_pools.h"
 #include "loader/planner.h"
+#include "loader/sample_source.h"
 
 namespace seamount::loader {
 
@@ -25,7 +26,7 @@ class Assembly {
   struct OpenBatch;
 
  public:
-  Assembly(const Dataset& dataset, const SampleSet& samples, const Stretch& stretch, std::shared_ptr<BatchPool> pool,
+  Assembly(const SampleSource& source, const Stretch& stretch, std::shared_ptr<BatchPool> pool,
            uint64_t batches_at_once);
 
   // The batch of the stretch that is to be taken next.
@@ -54,20 +55,17 @@ class Assembly {
  private:
   struct OpenBatch {
     std::shared_ptr<std::byte> memory;
-    std::vector<uint64_t> samples;                   // positions
-    std::vector<std::vector<Placement>> placements;  // of each variable; empty: as the one before
+    Placements placements;
     uint32_t uses_left = 0;
     uint64_t fetched = 0;
     bool missing = false;
   };
-  const std::vector<Placement>& PlacementsFor(const OpenBatch& batch, uint32_t variable) const;
 
+  const SampleSource& source_;
   const Dataset& dataset_;
-  const SampleSet& samples_;
   const Stretch& stretch_;
   const std::shared_ptr<BatchPool> pool_;
   const uint64_t batches_at_once_;
-  std::vector<std::vector<int64_t>> leads_;
   std::unordered_map<uint32_t, OpenBatch> open_;
   uint32_t head_ = 0;
   uint32_t open_end_ = 0;

@@ -8,8 +8,8 @@
 #include <vector>
 
 #include "base/result.h"
+#include "loader/chunk_numbers.h"
 #include "loader/output.h"
-#include "loader/schedule.h"
 #include "loader/variable.h"
 #include "loader/window.h"
 

@@ -7,6 +7,8 @@
 #include <utility>
 
 #include "base/text.h"
+#include "exec/for_each.h"
+#include "exec/thread_pool.h"
 
 namespace seamount::loader {
 namespace {
@@ -16,6 +18,7 @@ constexpr int kFirstFetchThreads = 8;
 // One free batch buffer, as PlanMemory reserves it: a training loop drops a batch when it has the next.
 constexpr size_t kSpareBatches = 1;
 constexpr int kMostThreads = 256;
+constexpr size_t kMostOpening = 16;  // variables at a time
 
 Result<void> CheckOptions(const LoaderOptions& options) {
   if (options.variables.empty()) return base::InvalidArgument("variables: expected at least one name");
@@ -51,17 +54,25 @@ std::vector<OutputSlot> SlotsOf(const LoaderOptions& options) {
 
 Result<std::vector<Variable>> OpenVariables(const Group& group, const LoaderOptions& options,
                                             const CallContext& context) {
-  std::vector<Variable> variables;
   const auto from = options.normalize ? Variable::Normalize::kFromAttributes : Variable::Normalize::kNo;
-  for (const std::string& name : options.variables) {
-    const auto given = options.normalization.find(name);
-    SEAMOUNT_TRY_ASSIGN(
-        auto variable,
-        Variable::Open(group, name, options.sample_dim, from,
-                       given == options.normalization.end() ? std::nullopt : std::optional(given->second),
-                       options.missing_chunks, context));
-    variables.push_back(std::move(variable));
-  }
+  const size_t count = options.variables.size();
+  std::vector<std::optional<Variable>> opened(count);
+  // All wait for the store, so they wait together.
+  exec::ThreadPool pool(static_cast<int>(std::min(count, kMostOpening)));
+  SEAMOUNT_TRY(exec::ForEachItem(pool, static_cast<size_t>(pool.threads()), count, context,
+                                 [&](size_t i, size_t, const CallContext& inner) -> Result<void> {
+                                   const std::string& name = options.variables[i];
+                                   const auto given = options.normalization.find(name);
+                                   SEAMOUNT_TRY_ASSIGN(opened[i], Variable::Open(group, name, options.sample_dim, from,
+                                                                                 given == options.normalization.end()
+                                                                                     ? std::nullopt
+                                                                                     : std::optional(given->second),
+                                                                                 options.missing_chunks, inner));
+                                   return {};
+                                 }));
+  std::vector<Variable> variables;
+  variables.reserve(count);
+  for (auto& variable : opened) variables.push_back(*std::move(variable));
   return variables;
 }
 
@@ -90,51 +101,17 @@ Result<SampleSet> SelectSamples(const LoaderOptions& options, const Group& group
   return samples;
 }
 
-// Rows of chunks that positions [begin, end] may touch.
-uint64_t Rows(const ChunkGrid& grid, uint64_t begin, uint64_t end) {
-  return end / grid.chunk_samples - begin / grid.chunk_samples + 1;
-}
-
-MemoryNeeds NeedsOf(const LoaderOptions& options, const Dataset& dataset, const SampleSet& samples) {
-  MemoryNeeds needs{
-      .memory_bytes = options.memory_bytes, .batch_bytes = dataset.layout.bytes(), .samples = samples.count()};
-  const auto leads = dataset.LeadsOfVariables();
-  for (size_t v = 0; v < dataset.variables.size(); ++v) {
-    const ChunkGrid& grid = dataset.chunks.grids()[v];
-    const auto [low, high] = std::minmax_element(leads[v].begin(), leads[v].end());
-    uint64_t rows = 0;
-    for (const SampleRange& range : samples.ranges()) {
-      rows += Rows(grid, range.first + static_cast<uint64_t>(*low),
-                   range.first + range.count - 1 + static_cast<uint64_t>(*high));
-    }
-    rows = std::min(rows, grid.rows);
-    needs.largest_chunk_bytes = std::max(needs.largest_chunk_bytes, grid.chunk_bytes);
-    needs.all_chunks_bytes += rows * grid.cells.size() * grid.chunk_bytes;
-    needs.batch_uses +=
-        std::min(rows, std::min(options.batch_size, samples.count()) * leads[v].size()) * grid.cells.size();
-  }
-  needs.epoch_uses =
-      needs.batch_uses * BatchSequence(samples.count(), 0,
-                                       {.batch_size = options.batch_size, .rank = options.rank, .world = options.world})
-                             .size();
-  return needs;
-}
-
-// The longest chunk decides, so that every variable's chunks lie in few blocks.
-BlockShape BlocksOf(const Dataset& dataset) {
-  uint64_t longest = 1;
-  for (const ChunkGrid& grid : dataset.chunks.grids()) longest = std::max(longest, grid.chunk_samples);
-  return ChooseBlocks(longest, dataset.Leads());
-}
-
-std::string OrderId(OrderVersion version, Shuffle shuffle, const SampleSet& samples, const BlockShape& blocks) {
-  std::string id = "v" + std::to_string(static_cast<int>(version)) + " samples " + samples.Text() + " shuffle " +
-                   std::string(NameOf(shuffle));
-  if (shuffle != Shuffle::kBlock) return id;
-  id += " " + std::to_string(blocks.block_samples) + "x" + std::to_string(blocks.window_blocks) + " from " +
-        std::to_string(blocks.first_lead);
-  if (version != OrderVersion::kFirst) id += " by " + std::to_string(blocks.chunk_samples);
-  return id;
+MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source) {
+  const Footprint footprint = source.FootprintOf(options.batch_size);
+  const BatchSequence batches(source.count(), 0,
+                              {.batch_size = options.batch_size, .rank = options.rank, .world = options.world});
+  return {.memory_bytes = options.memory_bytes,
+          .batch_bytes = source.dataset().layout.bytes(),
+          .largest_chunk_bytes = footprint.largest_chunk_bytes,
+          .all_chunks_bytes = footprint.all_chunks_bytes,
+          .samples = source.count(),
+          .batch_uses = footprint.batch_chunks,
+          .epoch_uses = footprint.batch_chunks * batches.size()};
 }
 
 int Workers(int threads) {
@@ -158,35 +135,28 @@ Result<std::unique_ptr<Loader>> Loader::Open(Group group, LoaderOptions options,
                                  " samples, and a step takes " + std::to_string(step) + " (batch_size " +
                                  std::to_string(options.batch_size) + ", world " + std::to_string(options.world) + ")");
   }
-  SEAMOUNT_TRY_ASSIGN(const MemoryPlan memory, PlanMemory(NeedsOf(options, dataset, samples)));
-  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(group),
-                                            std::make_shared<const Dataset>(std::move(dataset)), std::move(samples),
-                                            memory));
+  auto source = std::make_shared<const SampleSource>(std::make_shared<const Dataset>(std::move(dataset)),
+                                                     std::move(samples), options.shuffle);
+  SEAMOUNT_TRY_ASSIGN(const MemoryPlan memory, PlanMemory(NeedsOf(options, *source)));
+  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(group), std::move(source), memory));
 }
 
-Loader::Loader(LoaderOptions options, Group group, std::shared_ptr<const Dataset> dataset, SampleSet samples,
-               MemoryPlan memory)
+Loader::Loader(LoaderOptions options, Group group, std::shared_ptr<const SampleSource> source, MemoryPlan memory)
     : options_(std::move(options)),
       group_(std::move(group)),
-      dataset_(std::move(dataset)),
-      samples_(std::move(samples)),
+      source_(std::move(source)),
       memory_(memory),
-      blocks_(BlocksOf(*dataset_)),
       process_(getpid()),
       state_{.seed = options_.seed},
       budget_(options_.memory_bytes),
       batch_lease_(budget_.TryAcquire(memory_.batch_bytes)),
       plan_lease_(budget_.TryAcquire(memory_.plan_bytes)),
       chunk_pool_(memory_.chunk_bytes),
-      batch_pool_(BatchPool::Make(dataset_->layout.bytes(), kSpareBatches)),
+      batch_pool_(BatchPool::Make(source_->dataset().layout.bytes(), kSpareBatches)),
       fetch_threads_(kFirstFetchThreads),
-      planner_(std::make_unique<Planner>(PlannerOptions{.dataset = dataset_,
-                                                        .samples = samples_,
-                                                        .shuffle = options_.shuffle,
-                                                        .blocks = blocks_,
-                                                        .batches = BatchesOf(),
-                                                        .retain = memory_.retain,
-                                                        .stretch_uses = memory_.stretch_uses})) {}
+      planner_(std::make_unique<Planner>(PlannerOptions{
+          .source = source_, .batches = BatchesOf(), .retain = memory_.retain, .stretch_uses = memory_.stretch_uses})) {
+}
 
 Loader::~Loader() {
   // A forked child has the parent's thread objects, but not its threads: joining them would never end.
@@ -225,8 +195,7 @@ Result<bool> Loader::StartPipeline(base::SteadyTime deadline) {
   planner_->Begin(next, stretch.schedule.Kept(), &stretch);
   std::function<Result<void>(const CallContext&)> look;
   if (group_.CanTell()) look = [this](const CallContext& context) { return group_.CheckSame(context); };
-  pipeline_ = std::make_unique<Pipeline>(PipelineResources{.dataset = dataset_,
-                                                           .samples = &samples_,
+  pipeline_ = std::make_unique<Pipeline>(PipelineResources{.source = source_,
                                                            .budget = &budget_,
                                                            .chunk_pool = &chunk_pool_,
                                                            .batch_pool = batch_pool_,
@@ -288,17 +257,18 @@ Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
     return filled.error();
   }
   const BatchRange range = pipeline_->stretch().RangeOf(head);
-  Batch batch{.memory = std::move(filled->memory), .padding = range.padding, .missing = filled->missing};
-  for (const uint32_t number : pipeline_->stretch().NumbersOf(head)) {
-    batch.index.push_back(samples_.PositionOf(number));
-  }
+  const Dataset& dataset = source_->dataset();
+  Batch batch{.memory = std::move(filled->memory),
+              .index = source_->PositionsOf(pipeline_->stretch().NumbersOf(head)),
+              .padding = range.padding,
+              .missing = filled->missing};
   const auto slot = [&](uint32_t number) {
-    const auto mask = dataset_->layout.mask_offset(number);
-    return BatchSlot{reinterpret_cast<float*>(batch.memory.get() + dataset_->layout.data_offset(number)),
+    const auto mask = dataset.layout.mask_offset(number);
+    return BatchSlot{reinterpret_cast<float*>(batch.memory.get() + dataset.layout.data_offset(number)),
                      mask ? reinterpret_cast<uint8_t*>(batch.memory.get() + *mask) : nullptr};
   };
   batch.inputs = slot(0);
-  if (dataset_->slots.size() > 1) batch.targets = slot(1);
+  if (dataset.slots.size() > 1) batch.targets = slot(1);
   state_.position = range.step_end;
   return std::optional<Batch>(std::move(batch));
 }
@@ -310,9 +280,9 @@ LoaderState Loader::state() const {
 
 Result<void> Loader::SeekLocked(const LoaderState& state, OrderVersion version) {
   if (state == state_ && version == version_) return {};
-  if (state.position > samples_.count()) {
+  if (state.position > source_->count()) {
     return base::InvalidArgument("position " + std::to_string(state.position) + " lies beyond the epoch, which has " +
-                                 std::to_string(samples_.count()) + " samples");
+                                 std::to_string(source_->count()) + " samples");
   }
   StopPipeline();
   state_ = state;
@@ -330,26 +300,26 @@ Result<void> Loader::Resume(const LoaderState& state, const std::string& order_i
   SEAMOUNT_TRY(CheckProcess());
   const std::scoped_lock lock(mutex_);
   for (const OrderVersion version : {OrderVersion::kFirst, OrderVersion::kSecond}) {
-    if (order_id == OrderId(version, options_.shuffle, samples_, blocks_)) return SeekLocked(state, version);
+    if (order_id == source_->OrderId(version)) return SeekLocked(state, version);
   }
   return base::InvalidArgument("loader state is of another order of samples ('" + order_id +
-                               "') than this loader's ('" + OrderId(version_, options_.shuffle, samples_, blocks_) +
+                               "') than this loader's ('" + source_->OrderId(version_) +
                                "'): use the selection, leads and shuffle that it was saved with");
 }
 
 std::string Loader::order_id() const {
   const std::scoped_lock lock(mutex_);
-  return OrderId(version_, options_.shuffle, samples_, blocks_);
+  return source_->OrderId(version_);
 }
 
 uint64_t Loader::batches_per_epoch() const {
   const std::scoped_lock lock(mutex_);
-  return BatchSequence(samples_.count(), 0, BatchesOf()).size();
+  return BatchSequence(source_->count(), 0, BatchesOf()).size();
 }
 
-const std::vector<uint64_t>& Loader::field_shape() const { return dataset_->variables.front().field_shape(); }
+const std::vector<uint64_t>& Loader::field_shape() const { return source_->dataset().variables.front().field_shape(); }
 
-const std::vector<std::string>& Loader::field_dims() const { return dataset_->variables.front().field_dims(); }
+const std::vector<std::string>& Loader::field_dims() const { return source_->dataset().variables.front().field_dims(); }
 
 Stats Loader::stats() const {
   const std::scoped_lock lock(mutex_);

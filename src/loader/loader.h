@@ -26,6 +26,7 @@
 #include "loader/group.h"
 #include "loader/order.h"
 #include "loader/pipeline.h"
+#include "loader/sample_source.h"
 #include "loader/variable.h"
 #include "store/store.h"
 
@@ -79,7 +80,8 @@ struct Batch {
 // Thread-safe; calls are served one after the other.
 class Loader {
  public:
-  // Reads metadata, starts no thread. InvalidArgument and NotFound say which option or variable is wrong.
+  // Reads metadata, of many variables at a time, and leaves no thread. InvalidArgument and NotFound say which option or
+  // variable is wrong.
   static Result<std::unique_ptr<Loader>> Open(Group group, LoaderOptions options, const CallContext& context);
   // Stops what is under way. In a forked child it leaves the parent's threads alone.
   ~Loader();
@@ -104,7 +106,7 @@ class Loader {
   // What the order depends on besides the state, as text: to be stored beside it and compared.
   std::string order_id() const;
 
-  uint64_t samples() const { return samples_.count(); }  // of an epoch, all ranks
+  uint64_t samples() const { return source_->count(); }  // of an epoch, all ranks
   uint64_t batches_per_epoch() const;                    // of this rank
   const LoaderOptions& options() const { return options_; }
   const std::vector<uint64_t>& field_shape() const;
@@ -112,8 +114,7 @@ class Loader {
   Stats stats() const;
 
  private:
-  Loader(LoaderOptions options, Group group, std::shared_ptr<const Dataset> dataset, SampleSet samples,
-         MemoryPlan memory);
+  Loader(LoaderOptions options, Group group, std::shared_ptr<const SampleSource> source, MemoryPlan memory);
   Result<void> CheckProcess() const;
   BatchOptions BatchesOf() const;
   PlanStart Here() const;
@@ -126,10 +127,8 @@ class Loader {
 
   const LoaderOptions options_;
   const Group group_;
-  const std::shared_ptr<const Dataset> dataset_;
-  const SampleSet samples_;
+  const std::shared_ptr<const SampleSource> source_;
   const MemoryPlan memory_;
-  const BlockShape blocks_;
   const int process_;  // the one that opened it
 
   mutable std::mutex mutex_;

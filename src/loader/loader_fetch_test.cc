@@ -3,7 +3,9 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <chrono>
 #include <functional>
+#include <future>
 
 #include "loader/testing/fields.h"
 #include "nd/box.h"
@@ -61,6 +63,36 @@ class WatchedStore final : public Store {
  private:
   std::shared_ptr<Store> base_;
 };
+
+TEST_F(LoaderTest, VariablesAreOpenedTogether) {
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  std::promise<void> other;
+  watched->before_read = [&](const std::string& key) -> Result<void> {
+    if (key == "v/zarr.json") other.set_value();
+    // Forever, if one were opened after the other.
+    if (key == "u/zarr.json" && other.get_future().wait_for(std::chrono::minutes(1)) != std::future_status::ready) {
+      return base::Unavailable("v was not asked for meanwhile");
+    }
+    return {};
+  };
+  const auto loader = TryOpen(watched, Options());
+  EXPECT_TRUE(loader) << loader.error().message();
+}
+
+TEST_F(LoaderTest, OfSeveralVariablesThatAreNotThereTheFirstIsNamed) {
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  std::promise<void> later;
+  watched->before_read = [&](const std::string& key) -> Result<void> {
+    if (key == "missing_b/zarr.json") later.set_value();
+    if (key == "missing_a/zarr.json") later.get_future().wait();
+    return {};
+  };
+  LoaderOptions options = Options();
+  options.variables = {"u", "missing_a", "missing_b", "v"};
+  const auto loader = TryOpen(watched, options);
+  ASSERT_FALSE(loader);
+  EXPECT_THAT(loader.error().message(), HasSubstr("there is no variable 'missing_a'"));
+}
 
 TEST_F(LoaderTest, EachChunkIsFetchedOnceWhereTheBudgetAllows) {
   const auto watched = std::make_shared<WatchedStore>(store_);

@@ -20,11 +20,11 @@ Pipeline::Pipeline(PipelineResources resources, Stretch stretch, HeldChunks held
     : resources_(std::move(resources)),
       stretch_(std::move(stretch)),
       schedule_(stretch_.schedule),
-      dataset_(*resources_.dataset),
+      dataset_(resources_.source->dataset()),
       stats_(stats),
       fetched_(held.empty() ? 0 : 1),
       residents_(dataset_, schedule_, *resources_.budget, *resources_.chunk_pool, std::move(held)),
-      assembly_(dataset_, *resources_.samples, stretch_, resources_.batch_pool, resources_.batches_at_once),
+      assembly_(*resources_.source, stretch_, resources_.batch_pool, resources_.batches_at_once),
       policy_(dataset_, schedule_, residents_) {
   const Lock lock(mutex_);
   OpenBatches();

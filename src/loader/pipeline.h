@@ -32,9 +32,8 @@
 namespace seamount::loader {
 
 struct PipelineResources {
-  std::shared_ptr<const Dataset> dataset;
-  const SampleSet* samples = nullptr;  // outlives the pipeline, as do the next two
-  exec::ByteBudget* budget = nullptr;
+  std::shared_ptr<const SampleSource> source;
+  exec::ByteBudget* budget = nullptr;  // outlives the pipeline, as does the next
   ChunkPool* chunk_pool = nullptr;
   std::shared_ptr<BatchPool> batch_pool;
   uint64_t batches_at_once = 1;

@@ -10,11 +10,10 @@ std::shared_ptr<const EpochPlan> PlanEpoch(const PlannerOptions& options, PlanSt
   auto plan = std::make_shared<EpochPlan>();
   start.batch = 0;
   plan->start = start;
-  plan->order =
-      EpochOrder(options.samples, options.shuffle, options.blocks, start.seed, start.epoch, start.version, stop);
+  plan->order = options.source->OrderOf(start.seed, start.epoch, start.version, stop);
   BatchOptions batches = options.batches;
   batches.version = start.version;
-  plan->batches = BatchSequence(options.samples.count(), start.position, batches);
+  plan->batches = BatchSequence(options.source->count(), start.position, batches);
   return plan;
 }
 
@@ -39,8 +38,6 @@ PlanStart After(const Stretch& stretch) {
   return start;
 }
 
-Planner::Planner(PlannerOptions options) : options_(std::move(options)), leads_(options_.dataset->LeadsOfVariables()) {}
-
 void Planner::Begin(const PlanStart& start, std::vector<uint32_t> held, const Stretch* before) {
   Drop();
   std::shared_ptr<const EpochPlan> epoch;
@@ -50,11 +47,9 @@ void Planner::Begin(const PlanStart& start, std::vector<uint32_t> held, const St
                      [this, start, held = std::move(held), epoch = std::move(epoch),
                       stop = stop_.get_token()]() mutable -> Result<Stretch> {
                        if (!epoch) epoch = PlanEpoch(options_, start, stop);
-                       const ScheduleInput input{.samples = &options_.samples,
+                       const ScheduleInput input{.source = options_.source.get(),
                                                  .order = epoch->order,
                                                  .batches = epoch->batches,
-                                                 .leads = leads_,
-                                                 .chunks = &options_.dataset->chunks,
                                                  .limits = options_.retain,
                                                  .most_uses = options_.stretch_uses};
                        if (stop.stop_requested()) return base::Cancelled("planning was stopped");

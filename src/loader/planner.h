@@ -5,9 +5,10 @@
 #include <cstdint>
 #include <future>
 #include <memory>
+#include <utility>
 #include <vector>
 
-#include "loader/dataset.h"
+#include "loader/sample_source.h"
 #include "loader/schedule.h"
 
 namespace seamount::loader {
@@ -38,10 +39,7 @@ struct Stretch {
 };
 
 struct PlannerOptions {
-  std::shared_ptr<const Dataset> dataset;
-  SampleSet samples;
-  Shuffle shuffle = Shuffle::kGlobal;
-  BlockShape blocks;
+  std::shared_ptr<const SampleSource> source;
   BatchOptions batches;  // but for the version, which the start has
   CacheLimits retain;
   uint64_t stretch_uses = 0;
@@ -50,7 +48,7 @@ struct PlannerOptions {
 // Not thread-safe. Destroying it stops what is being planned.
 class Planner {
  public:
-  explicit Planner(PlannerOptions options);
+  explicit Planner(PlannerOptions options) : options_(std::move(options)) {}
   ~Planner() { Drop(); }
   Planner(const Planner&) = delete;
   Planner& operator=(const Planner&) = delete;
@@ -66,7 +64,6 @@ class Planner {
 
  private:
   const PlannerOptions options_;
-  std::vector<std::vector<int64_t>> leads_;
   std::stop_source stop_;
   std::future<Result<Stretch>> next_;
 };

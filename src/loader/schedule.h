@@ -12,41 +12,9 @@
 
 #include "loader/order.h"
 #include "loader/plan.h"
-#include "loader/window.h"
+#include "loader/sample_source.h"
 
 namespace seamount::loader {
-
-// All chunks of all variables in one numbering: variable by variable, row by row, those that windows touch.
-class ChunkNumbers {
- public:
-  struct Place {
-    uint32_t variable;
-    uint64_t row;
-    uint64_t cell;  // as ChunkGrid::cells has it
-  };
-  // InvalidArgument beyond kMostPlanned chunks.
-  static Result<ChunkNumbers> Make(std::vector<ChunkGrid> grids);
-  const std::vector<ChunkGrid>& grids() const { return grids_; }
-  // Of the first touched chunk in a row; the row's others follow.
-  uint32_t RowBegin(uint32_t variable, uint64_t row) const;
-  Place PlaceOf(uint32_t chunk) const;
-  uint64_t BytesOf(uint32_t chunk) const;
-
- private:
-  uint32_t VariableOf(uint32_t chunk) const;
-  std::vector<ChunkGrid> grids_;
-  std::vector<uint32_t> first_;  // of each variable, and the end
-};
-
-// A position of the sample dimension and one place where its field goes.
-struct Placement {
-  uint64_t position = 0;
-  uint32_t sample = 0;  // within the batch
-  uint32_t lead = 0;    // index into the leads
-};
-
-// Sorted by position. samples: positions.
-std::vector<Placement> PlacementsOf(std::span<const uint64_t> samples, std::span<const int64_t> leads);
 
 struct Schedule {
   uint64_t first_batch = 0;         // of the stretch, in the sequence it was planned from
@@ -63,11 +31,9 @@ struct Schedule {
 };
 
 struct ScheduleInput {
-  const SampleSet* samples = nullptr;
-  std::span<const uint32_t> order;              // of the epoch: numbers in `samples`
-  BatchSequence batches;                        // from where the run stands
-  std::span<const std::vector<int64_t>> leads;  // of each variable
-  const ChunkNumbers* chunks = nullptr;
+  const SampleSource* source = nullptr;
+  std::span<const uint32_t> order;  // of the epoch: numbers of the source's samples
+  BatchSequence batches;            // from where the run stands
   CacheLimits limits;
   uint64_t most_uses = 0;  // of a stretch and what it looks ahead to; a batch is planned anyhow
 };

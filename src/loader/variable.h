@@ -37,7 +37,6 @@ class Variable {
   const std::string& name() const { return name_; }
   zarr::Array& array() const { return *array_; }
   uint64_t samples() const { return array_->metadata().shape[axis_]; }
-  uint64_t chunk_samples() const { return array_->metadata().chunk_shape[axis_]; }
   const std::vector<uint64_t>& field_shape() const { return field_shape_; }
   const std::vector<std::string>& field_dims() const { return field_dims_; }
   uint64_t field_elements() const { return field_elements_; }

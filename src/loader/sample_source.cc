@@ -1,0 +1,137 @@
+#include "loader/sample_source.h"
+
+#include <algorithm>
+#include <utility>
+
+namespace seamount::loader {
+namespace {
+
+// The longest chunk decides, so that every variable's chunks lie in few blocks.
+BlockShape BlocksOf(const Dataset& dataset) {
+  uint64_t longest = 1;
+  for (const ChunkGrid& grid : dataset.chunks.grids()) longest = std::max(longest, grid.chunk_samples);
+  return ChooseBlocks(longest, dataset.Leads());
+}
+
+// The positions that samples touch through some leads, ascending, each once.
+std::vector<uint64_t> Touched(std::span<const uint64_t> samples, std::span<const int64_t> leads) {
+  std::vector<uint64_t> positions;
+  positions.reserve(samples.size() * leads.size());
+  for (const uint64_t sample : samples) {
+    for (const int64_t lead : leads) positions.push_back(sample + static_cast<uint64_t>(lead));
+  }
+  std::sort(positions.begin(), positions.end());
+  positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
+  return positions;
+}
+
+std::vector<Placement> Placed(std::span<const uint64_t> samples, std::span<const int64_t> leads) {
+  std::vector<Placement> placements;
+  placements.reserve(samples.size() * leads.size());
+  for (uint32_t sample = 0; sample < samples.size(); ++sample) {
+    for (uint32_t lead = 0; lead < leads.size(); ++lead) {
+      placements.push_back({samples[sample] + static_cast<uint64_t>(leads[lead]), sample, lead});
+    }
+  }
+  std::stable_sort(placements.begin(), placements.end(),
+                   [](const Placement& a, const Placement& b) { return a.position < b.position; });
+  return placements;
+}
+
+// Rows of chunks that positions [begin, end] may touch.
+uint64_t Rows(const ChunkGrid& grid, uint64_t begin, uint64_t end) {
+  return end / grid.chunk_samples - begin / grid.chunk_samples + 1;
+}
+
+}  // namespace
+
+SampleSource::SampleSource(std::shared_ptr<const Dataset> dataset, SampleSet samples, Shuffle shuffle)
+    : dataset_(std::move(dataset)),
+      samples_(std::move(samples)),
+      shuffle_(shuffle),
+      blocks_(BlocksOf(*dataset_)),
+      leads_(dataset_->LeadsOfVariables()) {}
+
+std::vector<uint32_t> SampleSource::OrderOf(uint64_t seed, uint64_t epoch, OrderVersion version,
+                                            const std::stop_token& stop) const {
+  return EpochOrder(samples_, shuffle_, blocks_, seed, epoch, version, stop);
+}
+
+std::string SampleSource::OrderId(OrderVersion version) const {
+  std::string id = "v" + std::to_string(static_cast<int>(version)) + " samples " + samples_.Text() + " shuffle " +
+                   std::string(NameOf(shuffle_));
+  if (shuffle_ != Shuffle::kBlock) return id;
+  id += " " + std::to_string(blocks_.block_samples) + "x" + std::to_string(blocks_.window_blocks) + " from " +
+        std::to_string(blocks_.first_lead);
+  if (version != OrderVersion::kFirst) id += " by " + std::to_string(blocks_.chunk_samples);
+  return id;
+}
+
+std::vector<uint64_t> SampleSource::PositionsOf(std::span<const uint32_t> numbers) const {
+  std::vector<uint64_t> positions;
+  positions.reserve(numbers.size());
+  for (const uint32_t number : numbers) positions.push_back(samples_.PositionOf(number));
+  return positions;
+}
+
+bool SampleSource::SameLeadsAsBefore(size_t variable) const {
+  return variable > 0 && leads_[variable] == leads_[variable - 1];
+}
+
+void SampleSource::AppendChunks(std::span<const uint32_t> numbers, std::vector<uint32_t>& chunks) const {
+  const std::vector<uint64_t> samples = PositionsOf(numbers);
+  const auto& grids = dataset_->chunks.grids();
+  std::vector<uint64_t> positions;
+  for (uint32_t v = 0; v < grids.size(); ++v) {
+    if (!SameLeadsAsBefore(v)) positions = Touched(samples, leads_[v]);
+    const ChunkGrid& grid = grids[v];
+    uint64_t before = UINT64_MAX;
+    for (const uint64_t position : positions) {
+      const uint64_t row = position / grid.chunk_samples;
+      if (row == before) continue;
+      before = row;
+      const uint32_t begin = dataset_->chunks.RowBegin(v, row);
+      for (uint32_t c = 0; c < grid.cells.size(); ++c) chunks.push_back(begin + c);
+    }
+  }
+}
+
+Placements SampleSource::PlacementsOf(std::span<const uint32_t> numbers) const {
+  const std::vector<uint64_t> samples = PositionsOf(numbers);
+  Placements placements;
+  placements.of_variable.resize(leads_.size());
+  for (size_t v = 0; v < leads_.size(); ++v) {
+    if (!SameLeadsAsBefore(v)) placements.of_variable[v] = Placed(samples, leads_[v]);
+  }
+  return placements;
+}
+
+std::span<const Placement> SampleSource::In(const ChunkNumbers::Place& chunk, const Placements& placements) const {
+  uint32_t variable = chunk.variable;
+  while (SameLeadsAsBefore(variable)) --variable;
+  const auto& all = placements.of_variable[variable];
+  const uint64_t samples = dataset_->chunks.grids()[chunk.variable].chunk_samples;
+  const auto before = [](const Placement& placement, uint64_t position) { return placement.position < position; };
+  const auto begin = std::lower_bound(all.begin(), all.end(), chunk.row * samples, before);
+  return {begin, std::lower_bound(begin, all.end(), (chunk.row + 1) * samples, before)};
+}
+
+Footprint SampleSource::FootprintOf(uint64_t batch_size) const {
+  Footprint footprint;
+  for (size_t v = 0; v < leads_.size(); ++v) {
+    const ChunkGrid& grid = dataset_->chunks.grids()[v];
+    const auto [low, high] = std::minmax_element(leads_[v].begin(), leads_[v].end());
+    uint64_t rows = 0;
+    for (const SampleRange& range : samples_.ranges()) {
+      rows += Rows(grid, range.first + static_cast<uint64_t>(*low),
+                   range.first + range.count - 1 + static_cast<uint64_t>(*high));
+    }
+    rows = std::min(rows, grid.rows);
+    footprint.largest_chunk_bytes = std::max(footprint.largest_chunk_bytes, grid.chunk_bytes);
+    footprint.all_chunks_bytes += rows * grid.cells.size() * grid.chunk_bytes;
+    footprint.batch_chunks += std::min(rows, std::min(batch_size, count()) * leads_[v].size()) * grid.cells.size();
+  }
+  return footprint;
+}
+
+}  // namespace seamount::loader
