@@ -65,6 +65,17 @@ def test_a_killed_run_resumes_bit_for_bit_and_has_skill(script, winds, tmp_path)
     assert rmse["the model"] < rmse["climatology by two harmonics"]
 
 
+def test_in_step_it_goes_on_after_a_checkpoint_when_it_is_told(winds, tmp_path):
+    whole = train("train.py", winds, tmp_path / "whole.npz")
+    in_step = python("train.py", winds, "--checkpoint", str(tmp_path / "a.npz"), "--epochs", "2", "--in-step",
+                     stdin=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
+    said, errors = in_step.communicate("\n")  # told once
+    assert in_step.returncode == 1 and "standard input has ended" in errors
+    assert [line for line in said.splitlines() if "checkpoint" in line][1:] == [said.splitlines()[-1]]
+    assert said.splitlines()[-1].startswith("checkpoint step 10 ")
+    assert digest(train("train.py", winds, tmp_path / "a.npz")) == digest(whole)
+
+
 def digest(line: str) -> str:
     said = line.removeprefix("done ").strip()
     return json.loads(said)["digest"] if said.startswith("{") else said

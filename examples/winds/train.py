@@ -9,6 +9,7 @@ checkpoint, and ends with the same weights, bit for bit.
 import argparse
 import json
 import resource
+import sys
 
 import checkpoint
 import seamount
@@ -21,6 +22,8 @@ def arguments():
     parser.add_argument("--checkpoint", required=True, help="file to keep the run in")
     parser.add_argument("--every", type=int, default=5, help="batches between checkpoints")
     parser.add_argument("--epochs", type=int, default=15)
+    parser.add_argument("--in-step", action="store_true",
+                        help="go on after a checkpoint only when a line comes on standard input; end with it")
     parser.add_argument("--endpoint", help="storage server")
     parser.add_argument("--key", help="service-account key file")
     return parser.parse_args()
@@ -46,6 +49,8 @@ def main():
             if model.step % args.every == 0:
                 checkpoint.save(args.checkpoint, model.arrays, model.step, loader.state_dict())
                 print(f"checkpoint step {model.step} cache hits {loader.stats()['cache_hits']}", flush=True)
+                if args.in_step and not sys.stdin.readline():
+                    sys.exit("standard input has ended, and --in-step goes by it")
 
     checkpoint.save(args.checkpoint, model.arrays, model.step, loader.state_dict())
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024

@@ -67,8 +67,10 @@ def started(argv: list[str], **options):
             if process.poll() is None:
                 process.kill()
             process.wait()
-            if process.stdout:
-                process.stdout.close()
+            for stream in (process.stdin, process.stdout):
+                with contextlib.suppress(BrokenPipeError):  # of a line that it did not take any more
+                    if stream:
+                        stream.close()
 
 
 def die_with_parent() -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import subprocess
 
 from .commands import DemoError, Progress, started
@@ -13,26 +14,38 @@ from .training_log import Training
 
 def train(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row, kill: bool = False) -> Training:
     """Runs train.py in a machine; with `kill`, kills the machine after a checkpoint in the middle of an epoch."""
-    said, log, statistics = Training(demo.epochs), [], None
+    said, log = Training(demo.epochs), []
     argv = machine.script("train.py", "--checkpoint", checkpoint, "--epochs", str(demo.epochs))
     with Progress(label) as progress, \
-            started(argv, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                    text=True) as process:  # fmt: skip
+            started(argv + ["--in-step"] * kill, stdin=subprocess.PIPE if kill else subprocess.DEVNULL,
+                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True) as process:  # fmt: skip
         for line in process.stdout:
             log.append(line)
+            checkpoint_before = said.last_checkpoint
             said.hear(line)
             progress.show(said.last_step, said.steps)
-            if kill and machine.alive and said.is_half_over():
-                statistics = statistics or machine.mount_statistics()  # before the kill, which is not to wait for it
-                if said.is_early_in_epoch():
-                    row.add(machine.network_bytes(), said.cache_hits + statistics["cache_hits"])
-                    row.peak(machine.peak_memory())
-                    machine.end("kill")
+            if not kill or said.last_checkpoint == checkpoint_before or not machine.alive:
+                continue
+            killing = said.is_half_over() and said.is_early_in_epoch()
+            if killing:
+                row.add(machine.network_bytes(), said.cache_hits + machine.mount_statistics()["cache_hits"])
+                row.peak(machine.peak_memory())
+            # It runs on while it is killed, however long that takes: to the next checkpoint at most.
+            go_on(process)
+            if killing:
+                machine.end("kill")
         code = process.wait()
     (demo.work / f"{machine.name}.log").write_text("".join(log))
     if code != (137 if kill else 0):
         raise DemoError(f"training in machine {machine.label} ended with {code}:\n{''.join(log[-20:])}")
     return said
+
+
+def go_on(process: subprocess.Popen) -> None:
+    """To a run that is in step: on to the next checkpoint."""
+    with contextlib.suppress(BrokenPipeError):  # it has ended, and its last lines say why
+        process.stdin.write("\n")
+        process.stdin.flush()
 
 
 def train_to_end(demo: Demo, machine: Machine, checkpoint: str, label: str, row: Row) -> Training:

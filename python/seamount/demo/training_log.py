@@ -35,9 +35,13 @@ class Training:
         elif line.startswith("done "):
             self.done = json.loads(line[5:])
 
+    @property
+    def last_checkpoint(self) -> int:
+        return self.checkpoints[-1] if self.checkpoints else 0
+
     def is_half_over(self) -> bool:
-        return bool(self.checkpoints) and self.checkpoints[-1] >= self.steps // 2
+        return self.last_checkpoint >= self.steps // 2
 
     def is_early_in_epoch(self) -> bool:
-        """So many batches are left that a kill, which takes a moment, falls into this epoch."""
-        return 0 < self.checkpoints[-1] % self.per_epoch <= self.per_epoch // 4
+        """The next checkpoint is of this epoch too."""
+        return 0 < self.last_checkpoint % self.per_epoch <= self.per_epoch // 4
