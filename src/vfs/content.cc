@@ -22,49 +22,56 @@ std::shared_ptr<ObjectReader> Content::ReaderOf(const InodePtr& inode) {
   return inode->reader;
 }
 
+std::shared_ptr<WalkAhead> Content::FirstOpen(const InodePtr& inode, bool reads_only) {
+  std::scoped_lock lock(names_.mutex());
+  if (std::exchange(inode->opened, true) || !reads_only || inode->gone || inode->moving || inode->dirty() ||
+      inode->handles > 0 || inode->info.size_bytes == 0 || walks_.ttl() == base::Duration::zero())
+    return nullptr;
+  auto& walk = inode->parent->ahead;
+  if (walk == nullptr) walk = std::make_shared<WalkAhead>(fetcher_, walks_);
+  return walk;
+}
+
 Outcome<void> Content::Refresh(const InodePtr& inode, bool reads_only, const CallContext& context) {
-  bool small = false;
-  std::shared_ptr<WalkAhead> ahead;
-  std::string name;
-  store::Generation generation;
-  {
-    std::scoped_lock lock(names_.mutex());
-    const bool first = !std::exchange(inode->opened, true);
-    small = first && reads_only && !inode->gone && !inode->moving && !inode->dirty() && inode->handles == 0 &&
-            inode->info.size_bytes > 0 && inode->info.size_bytes <= kSmallFile;
-    if (small && names_.options().attribute_ttl > base::Duration::zero()) {
-      auto& walk = inode->parent->ahead;
-      if (walk == nullptr) {
-        walk = std::make_shared<WalkAhead>(fetcher_, clock_, names_.options().attribute_ttl);
-      }
-      ahead = walk;
+  if (const auto walk = FirstOpen(inode, reads_only)) {
+    std::string name;
+    store::Generation generation;
+    {
+      std::scoped_lock lock(names_.mutex());
       name = inode->name;
       generation = inode->info.generation;
     }
+    FetchAhead(inode);
+    if (auto data = walk->Take(name, generation, context)) {
+      ReaderOf(inode)->Provide(0, *std::move(data));
+      return {};
+    }
+    if (ReadAtOpen(inode, walk->Walking(), context)) return {};
   }
-  if (ahead == nullptr) return names_.Revalidate(inode, context);
-  FetchAhead(inode);
-  if (auto data = ahead->Take(name, generation, context)) {
-    ReaderOf(inode)->Provide(0, *std::move(data));
-    return {};
-  }
-  SEAMOUNT_TRY_ASSIGN(const bool read, ReadSmall(inode, context));
-  if (read) return {};
   return names_.Revalidate(inode, context);
 }
 
-Outcome<bool> Content::ReadSmall(const InodePtr& inode, const CallContext& context) {
+bool Content::ReadAtOpen(const InodePtr& inode, bool walking, const CallContext& context) {
   std::string key;
   store::ObjectInfo info;
+  store::ReadOptions options;
   {
     std::scoped_lock lock(names_.mutex());
-    if (inode->gone || inode->moving || inode->info.size_bytes > kReadAtOpen) return false;
+    if (inode->gone || inode->moving) return false;
     key = InodeTree::KeyOf(*inode);
     info = inode->info;
+    const auto listing = walking ? names_.FreshListing(inode->parent) : nullptr;
+    const DirectoryEntry* entry = listing != nullptr ? listing->Find(inode->name) : nullptr;
+    if (entry != nullptr && entry->info.generation == info.generation) options.if_generation = info.generation;
   }
-  auto read = fetcher_.store().Read(key, {}, context);
-  if (!read || !*read || !((*read)->info.generation == info.generation)) return false;
-  if ((*read)->data.size() != info.size_bytes) return false;
+  uint64_t length = info.size_bytes;
+  if (options.if_generation && length > kSmallFile) {
+    length = kSmallFile;
+    options.range = store::ByteRange{0, length};
+  }
+  if (!options.if_generation && length > kReadAtOpen) return false;
+  auto read = fetcher_.store().Read(key, options, context);
+  if (!read || !*read || !((*read)->info.generation == info.generation) || (*read)->data.size() != length) return false;
   {
     std::scoped_lock lock(names_.mutex());
     if (inode->gone || inode->moving || InodeTree::KeyOf(*inode) != key) return false;

@@ -34,10 +34,15 @@ class Content {
  public:
   Content(Namespace& names, Fetcher& fetcher, StagingFolder& staging, Recorder& recorder, base::Clock& clock,
           Stats& stats)
-      : names_(names), fetcher_(fetcher), clock_(clock), staging_(staging), recorder_(recorder), stats_(stats) {}
+      : names_(names),
+        fetcher_(fetcher),
+        staging_(staging),
+        recorder_(recorder),
+        stats_(stats),
+        walks_(clock, names.options().attribute_ttl) {}
 
   // Asks the store whether the file is still the generation it was. ESTALE if it is not. (A file of a folder that is
-  // being walked, never opened here before, may have been fetched ahead: then that answers; see walk_ahead.h.)
+  // being walked, never opened here before, may be as the folder's listing says; see walk_ahead.h.)
   Outcome<std::unique_ptr<OpenFile>> Open(uint64_t inode, const OpenOptions& options, const CallContext& context);
   Outcome<std::vector<Bytes>> Read(const OpenFile& file, uint64_t offset, uint64_t length, const CallContext& context);
   // append: at the file's end, whatever the offset.
@@ -54,19 +59,22 @@ class Content {
   Outcome<void> Resize(const InodePtr& inode, uint64_t size_bytes);
 
  private:
-  // Makes sure that the inode is what the bucket has, by asking or from what was fetched ahead.
+  // Makes sure that the inode is what the bucket has: by asking, or by having its content.
   Outcome<void> Refresh(const InodePtr& inode, bool reads_only, const CallContext& context);
+  // Of an inode that is to be opened for the first time, and only read: the walk through its folder. Else null.
+  std::shared_ptr<WalkAhead> FirstOpen(const InodePtr& inode, bool reads_only);
   void FetchAhead(const InodePtr& inode);
-  // Asks for the whole content instead, which answers the same and spares the read that follows. False if the file is
-  // no longer that generation, or this cannot tell.
-  Outcome<bool> ReadSmall(const InodePtr& inode, const CallContext& context);
+  // Brings the beginning of the content to the inode's reader, all of it if it is small, and answers whether it is what
+  // the inode says; then nothing needs to be asked. `walking`: a generation that the folder's fresh listing tells is
+  // believed, so that what is cached of it costs no request.
+  bool ReadAtOpen(const InodePtr& inode, bool walking, const CallContext& context);
 
   Namespace& names_;
   Fetcher& fetcher_;
-  base::Clock& clock_;
   StagingFolder& staging_;
   Recorder& recorder_;
   Stats& stats_;
+  WalkHistory walks_;
   std::function<void(StagedFile&)> send_ahead_;
 };
 

@@ -8,17 +8,37 @@ namespace {
 // Files opened soon after each other that make a walk: fewer are a program that looks at a configuration.
 constexpr uint32_t kWalk = 3;
 constexpr size_t kMostAhead = 64;
+// Files of use in a row from which on all of the mount is being walked.
+constexpr uint32_t kManyOfUse = 8;
 
 }  // namespace
 
-size_t WalkAhead::Wanted() {
+void WalkHistory::WasOfUse() {
   std::scoped_lock lock(mutex_);
   const auto now = clock_.Now();
-  opened_ = now - opened_at_ < 4 * ttl_ ? opened_ + 1 : 1;
-  opened_at_ = now;
-  if (opened_ < kWalk) return 0;
+  of_use_ = now - last_ < 4 * ttl_ ? of_use_ + 1 : 1;
+  last_ = now;
+}
+
+bool WalkHistory::Walking() const {
+  std::scoped_lock lock(mutex_);
+  return of_use_ >= kManyOfUse && clock_.Now() - last_ < 4 * ttl_;
+}
+
+size_t WalkAhead::Wanted() {
+  const bool walking_elsewhere = history_.Walking();
+  std::scoped_lock lock(mutex_);
+  opened_ = LongAgo(opened_at_) ? 1 : opened_ + 1;
+  opened_at_ = clock_.Now();
+  if (opened_ < kWalk && !walking_elsewhere) return 0;
   DropOld();
   return depth_ > items_.size() ? depth_ - items_.size() : 0;
+}
+
+bool WalkAhead::Walking() const {
+  if (history_.Walking()) return true;
+  std::scoped_lock lock(mutex_);
+  return opened_ >= kWalk && !LongAgo(opened_at_);
 }
 
 void WalkAhead::DropOld() {
@@ -70,6 +90,7 @@ std::optional<Bytes> WalkAhead::Take(const std::string& name, const store::Gener
   item->lease.Release();
   const bool counts = item->data && item->generation == generation && clock_.Now() - item->asked < ttl_;
   if (!counts) return std::nullopt;
+  history_.WasOfUse();
   depth_ = std::min(2 * depth_, kMostAhead);
   return std::move(item->data);
 }

@@ -25,17 +25,41 @@ namespace seamount::vfs {
 // Files up to this size are fetched whole.
 inline constexpr uint64_t kSmallFile = 256 << 10;
 
+// How the walks through a mount's folders went. Thread-safe.
+class WalkHistory {
+ public:
+  WalkHistory(base::Clock& clock, base::Duration ttl) : clock_(clock), ttl_(ttl) {}
+  // A file was opened that had been fetched ahead.
+  void WasOfUse();
+  // Enough of them, and not long ago.
+  bool Walking() const;
+
+  base::Clock& clock() const { return clock_; }
+  base::Duration ttl() const { return ttl_; }
+
+ private:
+  base::Clock& clock_;
+  const base::Duration ttl_;
+  mutable std::mutex mutex_;
+  uint32_t of_use_ = 0;  // each soon after the one before
+  base::SteadyTime last_;
+};
+
 // The walk through one folder. Thread-safe; kept by shared_ptr, which its tasks hold too.
 class WalkAhead : public std::enable_shared_from_this<WalkAhead> {
  public:
-  WalkAhead(Fetcher& fetcher, base::Clock& clock, base::Duration ttl) : fetcher_(fetcher), clock_(clock), ttl_(ttl) {}
+  // Both must outlive it.
+  WalkAhead(Fetcher& fetcher, WalkHistory& history)
+      : fetcher_(fetcher), history_(history), clock_(history.clock()), ttl_(history.ttl()) {}
 
   // The content of a file at a generation, once, if it was fetched ahead and still counts. Waits for one on its way.
   std::optional<Bytes> Take(const std::string& name, const store::Generation& generation, const CallContext& context);
   // A file was opened: those after it in the listing may be next. `candidates` are names that were not opened yet.
   void Opened(const std::vector<DirectoryEntry>& candidates);
-  // How many candidates are of use now: none before a few files were opened soon after each other.
+  // A file is being opened. How many candidates are of use now: none before a few were opened soon after each other.
   size_t Wanted();
+  // Files of the folder are being opened one after the other.
+  bool Walking() const;
 
  private:
   struct Item {
@@ -49,10 +73,13 @@ class WalkAhead : public std::enable_shared_from_this<WalkAhead> {
   void Fetch(const store::ObjectInfo& info, const std::shared_ptr<Item>& item);
   void DropOld();
 
+  bool LongAgo(base::SteadyTime time) const { return clock_.Now() - time >= 4 * ttl_; }
+
   Fetcher& fetcher_;
+  WalkHistory& history_;
   base::Clock& clock_;
   const base::Duration ttl_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any arrived_;
   std::map<std::string, std::shared_ptr<Item>, std::less<>> items_;
   uint32_t opened_ = 0;
