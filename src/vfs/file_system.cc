@@ -16,13 +16,14 @@ Error NoStaging(const Fault& fault) {
 
 FileSystem::FileSystem(std::shared_ptr<Store> store, const FileSystemOptions& options)
     : clock_(options.clock != nullptr ? *options.clock : base::RealClock()),
+      store_(std::make_shared<ListAhead>(std::move(store), clock_, options.attribute_ttl)),
       fetcher_(std::make_unique<Fetcher>(
-          std::move(store),
+          store_,
           Fetcher::Options{.memory_bytes = options.memory_bytes, .threads = options.threads, .clock = options.clock},
           &stats_)),
       staging_(options.staging_dir),
       journal_(staging_),
-      names_(fetcher_->store(), options, clock_),
+      names_(*store_, options, clock_),
       recorder_(names_, journal_, options.record_after),
       content_(names_, *fetcher_, staging_, recorder_, clock_, stats_),
       publisher_(names_, content_, *fetcher_, staging_, recorder_, clock_, stats_) {

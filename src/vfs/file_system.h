@@ -109,6 +109,7 @@ class FileSystem {
 
   base::Clock& clock_;
   Stats stats_;
+  const std::shared_ptr<ListAhead> store_;
   const std::unique_ptr<Fetcher> fetcher_;
   StagingFolder staging_;
   Journal journal_;

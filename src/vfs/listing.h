@@ -23,6 +23,7 @@ struct DirectoryEntry {
 struct Listing {
   std::string key;                      // the folder's, when it was asked
   Moment asked;                         // before its first page
+  base::Duration age{};                 // so old it was when it was given: it was asked for ahead (list_ahead.h)
   std::string from;                     // the first name that was asked for
   std::optional<std::string> last;      // the last key or prefix that was told, less the folder's; absent: all were
   std::vector<DirectoryEntry> entries;  // in byte order of names, without "." and ".."

@@ -30,7 +30,7 @@ Outcome<std::unique_lock<std::timed_mutex>> LockCommit(Inode& inode, const CallC
   return lock;
 }
 
-Namespace::Namespace(Store& store, const FileSystemOptions& options, base::Clock& clock)
+Namespace::Namespace(ListAhead& store, const FileSystemOptions& options, base::Clock& clock)
     : options_(options), clock_(clock), store_(store), mounted_(clock.WallNow()), pool_(kMetadataThreads) {}
 
 Outcome<InodePtr> Namespace::Existing(uint64_t number) {
@@ -230,16 +230,18 @@ InodePtr Namespace::Absent(const InodePtr& folder, std::string_view name, const 
 
 // One page of the folder from a name on ("": from its beginning). Under no lock; the caller watches the folder.
 Outcome<std::shared_ptr<const Listing>> Namespace::ListFrom(const std::string& folder_key, std::string_view name,
-                                                            const Moment& asked, const CallContext& context) {
+                                                            const Moment& now, const CallContext& context) {
   auto listing = std::make_shared<Listing>();
   listing->key = folder_key;
-  listing->asked = asked;
   listing->from = WithoutMark(name);
-  SEAMOUNT_VFS_ASSIGN(store::ListPage page, store_.List({.prefix = folder_key,
-                                                         .delimiter = "/",
-                                                         .include_trailing_delimiter = true,
-                                                         .start_offset = folder_key + listing->from},
-                                                        context));
+  SEAMOUNT_VFS_ASSIGN(auto told, store_.ListFolder({.prefix = folder_key,
+                                                    .delimiter = "/",
+                                                    .include_trailing_delimiter = true,
+                                                    .start_offset = folder_key + listing->from},
+                                                   ListAhead::For::kLookup, context));
+  listing->asked = {now.time - told.age, now.order};
+  listing->age = told.age;
+  store::ListPage page = std::move(told.page);
   if (!page.next_page_token.empty()) {
     std::string last = folder_key;
     if (!page.objects.empty()) last = std::max(last, page.objects.back().key);
@@ -263,7 +265,8 @@ void Namespace::Remember(const InodePtr& folder, std::shared_ptr<const Listing> 
   if (folder->listing == nullptr) listed_.push_back(folder);
   ForgetListing(*folder);
   folder->listing = std::move(listing);
-  folder->listing_read = folder->listing->asked.time;
+  // Asked as of now, however long the answer took: else a slow line would ask for ever.
+  folder->listing_read = clock_.Now() - folder->listing->age;
   while (listed_.size() > kMaxListed) {
     if (const InodePtr oldest = listed_.front().lock()) ForgetListing(*oldest);
     listed_.pop_front();
@@ -303,14 +306,13 @@ Outcome<InodePtr> Namespace::Resolve(const InodePtr& parent, std::string_view na
       std::scoped_lock lock(mutex_);
       if (listing->last && parent->bounds.empty()) parent->bounds.emplace_back(WithoutMark(name));
       if (InodeTree::KeyOf(*parent) != parent_key) continue;
+      const bool aged = listing->age > base::Duration::zero();
       Remember(parent, std::move(listing));
-      // Asked as of now, however long the answer took: else a slow line would ask for ever.
-      parent->listing_read = clock_.Now();
       const auto change = parent->changes.find(name);
       const bool changed = change != parent->changes.end() && change->second > asked.order;
       if (tells && !changed && parent->listing != nullptr) {
         if (parent->listing->Find(name) != nullptr) continue;
-        return counted(Absent(parent, name, asked));
+        if (!aged || Searching()) return counted(Absent(parent, name, asked));
       }
     }
     SEAMOUNT_TRY_ASSIGN(const auto found, Probe(parent_key, name, context));
@@ -399,7 +401,20 @@ Outcome<std::string> Namespace::ReadLink(uint64_t number) {
   return *inode->kept.symlink_target;
 }
 
-// The whole folder, each stretch between two bounds by requests of its own: the pages of one come after each other, and
+Result<ListAhead::Told> Namespace::ListWhole(const std::string& folder_key, const CallContext& context) {
+  store::ListOptions options{.prefix = folder_key, .delimiter = "/", .include_trailing_delimiter = true};
+  SEAMOUNT_TRY_ASSIGN(ListAhead::Told all, store_.ListFolder(options, ListAhead::For::kReading, context));
+  while (!all.page.next_page_token.empty()) {
+    options.page_token = std::move(all.page.next_page_token);
+    SEAMOUNT_TRY_ASSIGN(store::ListPage next, store_.List(options, context));
+    std::move(next.objects.begin(), next.objects.end(), std::back_inserter(all.page.objects));
+    std::move(next.prefixes.begin(), next.prefixes.end(), std::back_inserter(all.page.prefixes));
+    all.page.next_page_token = std::move(next.next_page_token);
+  }
+  return all;
+}
+
+// A long folder, each stretch between two bounds by requests of its own: the pages of one come after each other, and
 // each is a round trip.
 Result<store::ListPage> Namespace::ListStretches(const std::string& folder_key, const std::vector<std::string>& bounds,
                                                  const CallContext& context) {
@@ -433,7 +448,15 @@ Outcome<OpenDirectory> Namespace::List(const InodePtr& folder, const CallContext
     listing->asked = Now();
     bounds = folder->bounds;
   }
-  SEAMOUNT_VFS_ASSIGN(store::ListPage page, ListStretches(listing->key, bounds, context));
+  store::ListPage page;
+  if (bounds.empty()) {
+    SEAMOUNT_VFS_ASSIGN(auto told, ListWhole(listing->key, context));
+    listing->age = told.age;
+    listing->asked.time -= told.age;
+    page = std::move(told.page);
+  } else {
+    SEAMOUNT_VFS_ASSIGN(page, ListStretches(listing->key, bounds, context));
+  }
   listing->entries = EntriesOf(listing->key, std::move(page));
   open.listing = listing;
   std::scoped_lock lock(mutex_);
@@ -441,10 +464,7 @@ Outcome<OpenDirectory> Namespace::List(const InodePtr& folder, const CallContext
   for (size_t at = kStretch; at + kStretch / 2 < listing->entries.size(); at += kStretch) {
     folder->bounds.emplace_back(WithoutMark(listing->entries[at].name));
   }
-  if (InodeTree::KeyOf(*folder) == listing->key) {
-    Remember(folder, listing);
-    folder->listing_read = clock_.Now();
-  }
+  if (InodeTree::KeyOf(*folder) == listing->key) Remember(folder, listing);
   // What was made or removed here while the store was asked.
   std::map<std::string_view, const InodePtr*> made;
   for (const auto& [name, child] : folder->children) {

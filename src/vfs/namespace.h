@@ -25,6 +25,7 @@
 #include "store/store.h"
 #include "vfs/fault.h"
 #include "vfs/inode.h"
+#include "vfs/list_ahead.h"
 #include "vfs/listing.h"
 #include "vfs/options.h"
 
@@ -42,7 +43,7 @@ class Namespace {
     store::ObjectInfo info;  // of a folder: its marker, if it has one
   };
 
-  Namespace(Store& store, const FileSystemOptions& options, base::Clock& clock);
+  Namespace(ListAhead& store, const FileSystemOptions& options, base::Clock& clock);
 
   // Every answered Attributes of Lookup counts one lookup, to be given back by Forget.
   Outcome<Attributes> Lookup(uint64_t parent, std::string_view name, const CallContext& context);
@@ -94,11 +95,12 @@ class Namespace {
   bool Fresh(const Inode& inode) const;
   bool Fresh(const Inode& folder, const Listing& listing) const;
   Outcome<std::optional<Found>> Probe(const std::string& parent_key, std::string_view name, const CallContext& context);
+  Result<ListAhead::Told> ListWhole(const std::string& folder_key, const CallContext& context);
   Result<store::ListPage> ListStretches(const std::string& folder_key, const std::vector<std::string>& bounds,
                                         const CallContext& context);
   Outcome<OpenDirectory> List(const InodePtr& folder, const CallContext& context);
   Outcome<std::shared_ptr<const Listing>> ListFrom(const std::string& folder_key, std::string_view name,
-                                                   const Moment& asked, const CallContext& context);
+                                                   const Moment& now, const CallContext& context);
   void Remember(const InodePtr& folder, std::shared_ptr<const Listing> listing);
   void ForgetListing(Inode& folder);
   bool WorthListing(Inode& folder);
@@ -111,7 +113,7 @@ class Namespace {
 
   const FileSystemOptions options_;
   base::Clock& clock_;
-  Store& store_;
+  ListAhead& store_;
   const base::SystemTime mounted_;
   std::mutex mutex_;
   uint64_t order_ = 0;  // the last one handed out

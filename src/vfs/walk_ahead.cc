@@ -7,7 +7,10 @@ namespace {
 
 // Files opened soon after each other that make a walk: fewer are a program that looks at a configuration.
 constexpr uint32_t kWalk = 3;
+constexpr size_t kFirstAhead = 4;
 constexpr size_t kMostAhead = 64;
+// An import opens what a folder has in no order.
+constexpr size_t kFirstAheadInAWalk = 16;
 // Files of use in a row from which on all of the mount is being walked.
 constexpr uint32_t kManyOfUse = 8;
 
@@ -24,6 +27,13 @@ bool WalkHistory::Walking() const {
   std::scoped_lock lock(mutex_);
   return of_use_ >= kManyOfUse && clock_.Now() - last_ < 4 * ttl_;
 }
+
+WalkAhead::WalkAhead(Fetcher& fetcher, WalkHistory& history)
+    : fetcher_(fetcher),
+      history_(history),
+      clock_(history.clock()),
+      ttl_(history.ttl()),
+      depth_(history.Walking() ? kFirstAheadInAWalk : kFirstAhead) {}
 
 size_t WalkAhead::Wanted() {
   const bool walking_elsewhere = history_.Walking();
@@ -47,7 +57,7 @@ void WalkAhead::DropOld() {
     const Item& item = *entry.second;
     if (!item.done || now - item.asked < ttl_) return false;
     if (item.data) fetcher_.stats().ahead_unused_bytes += item.data->size();
-    depth_ = std::max<size_t>(4, depth_ / 2);
+    depth_ = std::max(kFirstAhead, depth_ / 2);
     return true;
   });
 }

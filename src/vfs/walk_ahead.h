@@ -49,8 +49,7 @@ class WalkHistory {
 class WalkAhead : public std::enable_shared_from_this<WalkAhead> {
  public:
   // Both must outlive it.
-  WalkAhead(Fetcher& fetcher, WalkHistory& history)
-      : fetcher_(fetcher), history_(history), clock_(history.clock()), ttl_(history.ttl()) {}
+  WalkAhead(Fetcher& fetcher, WalkHistory& history);
 
   // The content of a file at a generation, once, if it was fetched ahead and still counts. Waits for one on its way.
   std::optional<Bytes> Take(const std::string& name, const store::Generation& generation, const CallContext& context);
@@ -84,7 +83,7 @@ class WalkAhead : public std::enable_shared_from_this<WalkAhead> {
   std::map<std::string, std::shared_ptr<Item>, std::less<>> items_;
   uint32_t opened_ = 0;
   base::SteadyTime opened_at_;
-  size_t depth_ = 4;
+  size_t depth_;
 };
 
 }  // namespace seamount::vfs
