@@ -14,6 +14,9 @@ constexpr uint64_t kMaxObjectBytes = uint64_t{5} << 40;
 // So much takes no longer to come than the question whether it is still there.
 constexpr uint64_t kReadAtOpen = 64 << 10;
 
+// A folder in which nothing was written for so long is not one in which machines hand files to each other.
+constexpr auto kQuiet = std::chrono::seconds(10);
+
 }  // namespace
 
 std::shared_ptr<ObjectReader> Content::ReaderOf(const InodePtr& inode) {
@@ -22,10 +25,10 @@ std::shared_ptr<ObjectReader> Content::ReaderOf(const InodePtr& inode) {
   return inode->reader;
 }
 
-std::shared_ptr<WalkAhead> Content::FirstOpen(const InodePtr& inode, bool reads_only) {
+std::shared_ptr<WalkAhead> Content::WalkOf(const InodePtr& inode) {
   std::scoped_lock lock(names_.mutex());
-  if (std::exchange(inode->opened, true) || !reads_only || inode->gone || inode->moving || inode->dirty() ||
-      inode->handles > 0 || inode->info.size_bytes == 0 || walks_.ttl() == base::Duration::zero())
+  if (inode->gone || inode->moving || inode->dirty() || inode->info.size_bytes == 0 ||
+      walks_.ttl() == base::Duration::zero())
     return nullptr;
   auto& walk = inode->parent->ahead;
   if (walk == nullptr) walk = std::make_shared<WalkAhead>(fetcher_, walks_);
@@ -33,36 +36,55 @@ std::shared_ptr<WalkAhead> Content::FirstOpen(const InodePtr& inode, bool reads_
 }
 
 Outcome<void> Content::Refresh(const InodePtr& inode, bool reads_only, const CallContext& context) {
-  if (const auto walk = FirstOpen(inode, reads_only)) {
-    std::string name;
-    store::Generation generation;
-    {
-      std::scoped_lock lock(names_.mutex());
-      name = inode->name;
-      generation = inode->info.generation;
-    }
-    FetchAhead(inode);
-    if (auto data = walk->Take(name, generation, context)) {
+  bool before = false;
+  std::string name;
+  store::Generation generation;
+  {
+    std::scoped_lock lock(names_.mutex());
+    before = std::exchange(inode->opened, true);
+    name = inode->name;
+    generation = inode->info.generation;
+  }
+  if (const auto walk = reads_only ? WalkOf(inode) : nullptr) {
+    FetchAhead(inode, *walk);
+    if (before) {
+      if (Unchanged(inode, *walk)) return {};
+    } else if (auto data = walk->Take(name, generation, context)) {
       ReaderOf(inode)->Provide(0, *std::move(data));
       return {};
+    } else if (ReadAtOpen(inode, *walk, context)) {
+      return {};
     }
-    if (ReadAtOpen(inode, walk->Walking(), context)) return {};
   }
   return names_.Revalidate(inode, context);
 }
 
-bool Content::ReadAtOpen(const InodePtr& inode, bool walking, const CallContext& context) {
+bool Content::ToldByListing(const Inode& inode) const {
+  const auto listing = inode.gone ? nullptr : names_.FreshListing(inode.parent);
+  const DirectoryEntry* entry = listing != nullptr ? listing->Find(inode.name) : nullptr;
+  return entry != nullptr && entry->info.generation == inode.info.generation;
+}
+
+bool Content::Unchanged(const InodePtr& inode, WalkAhead& walk) {
+  if (!walk.Walking()) return false;
+  std::scoped_lock lock(names_.mutex());
+  // Where somebody writes, what is asked for is what was written last.
+  if (!ToldByListing(*inode) || walks_.clock().WallNow() - inode->parent->listing->newest < kQuiet) return false;
+  walks_.WasOfUse();
+  return true;
+}
+
+bool Content::ReadAtOpen(const InodePtr& inode, WalkAhead& walk, const CallContext& context) {
+  const bool walking = walk.Walking();
   std::string key;
   store::ObjectInfo info;
   store::ReadOptions options;
   {
     std::scoped_lock lock(names_.mutex());
-    if (inode->gone || inode->moving) return false;
+    if (inode->gone || inode->moving || inode->handles > 0) return false;
     key = InodeTree::KeyOf(*inode);
     info = inode->info;
-    const auto listing = walking ? names_.FreshListing(inode->parent) : nullptr;
-    const DirectoryEntry* entry = listing != nullptr ? listing->Find(inode->name) : nullptr;
-    if (entry != nullptr && entry->info.generation == info.generation) options.if_generation = info.generation;
+    if (walking && ToldByListing(*inode)) options.if_generation = info.generation;
   }
   uint64_t length = info.size_bytes;
   if (options.if_generation && length > kSmallFile) {
@@ -82,15 +104,13 @@ bool Content::ReadAtOpen(const InodePtr& inode, bool walking, const CallContext&
 
 // What follows a file that is being opened in its folder's listing and was not opened yet is fetched, if this is a
 // walk.
-void Content::FetchAhead(const InodePtr& inode) {
-  std::shared_ptr<WalkAhead> ahead;
+void Content::FetchAhead(const InodePtr& inode, WalkAhead& walk) {
+  size_t wanted = walk.Wanted();
   std::vector<DirectoryEntry> next;
   {
     std::scoped_lock lock(names_.mutex());
     const InodePtr folder = inode->parent;
-    if (folder == nullptr || folder->ahead == nullptr) return;
-    ahead = folder->ahead;
-    size_t wanted = ahead->Wanted();
+    if (folder == nullptr) return;
     const std::shared_ptr<const Listing> listing = names_.FreshListing(folder);
     if (wanted == 0 || listing == nullptr) return;
     const auto& entries = listing->entries;
@@ -106,7 +126,7 @@ void Content::FetchAhead(const InodePtr& inode) {
       --wanted;
     }
   }
-  ahead->Opened(next);
+  walk.Opened(next);
 }
 
 Outcome<std::unique_ptr<OpenFile>> Content::Open(uint64_t number, const OpenOptions& options,

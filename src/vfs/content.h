@@ -59,15 +59,20 @@ class Content {
   Outcome<void> Resize(const InodePtr& inode, uint64_t size_bytes);
 
  private:
-  // Makes sure that the inode is what the bucket has: by asking, or by having its content.
+  // Makes sure that the inode is what the bucket has: by asking, by having its content, or because its folder is being
+  // walked and its listing says so.
   Outcome<void> Refresh(const InodePtr& inode, bool reads_only, const CallContext& context);
-  // Of an inode that is to be opened for the first time, and only read: the walk through its folder. Else null.
-  std::shared_ptr<WalkAhead> FirstOpen(const InodePtr& inode, bool reads_only);
-  void FetchAhead(const InodePtr& inode);
+  // The walk through the folder of an inode that is to be opened and only read; null where the bucket has to be asked.
+  std::shared_ptr<WalkAhead> WalkOf(const InodePtr& inode);
+  void FetchAhead(const InodePtr& inode, WalkAhead& walk);
+  // [locked] The folder's listing counts, and tells the inode's generation.
+  bool ToldByListing(const Inode& inode) const;
+  // Of a file that was opened here before: whether it must be what it was, unless somebody changed it just now.
+  bool Unchanged(const InodePtr& inode, WalkAhead& walk);
   // Brings the beginning of the content to the inode's reader, all of it if it is small, and answers whether it is what
-  // the inode says; then nothing needs to be asked. `walking`: a generation that the folder's fresh listing tells is
-  // believed, so that what is cached of it costs no request.
-  bool ReadAtOpen(const InodePtr& inode, bool walking, const CallContext& context);
+  // the inode says; then nothing needs to be asked. In a walk a generation that the listing tells is believed, so that
+  // what is cached of it costs no request.
+  bool ReadAtOpen(const InodePtr& inode, WalkAhead& walk, const CallContext& context);
 
   Namespace& names_;
   Fetcher& fetcher_;

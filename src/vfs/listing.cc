@@ -13,6 +13,12 @@ bool Listing::SpeaksOf(std::string_view name) const {
   return name >= from && (!last || std::string(name) + "/" <= *last);
 }
 
+void Listing::Hold(std::vector<DirectoryEntry> found) {
+  entries = std::move(found);
+  newest = base::SystemTime::min();
+  for (const DirectoryEntry& entry : entries) newest = std::max(newest, entry.info.updated);
+}
+
 const DirectoryEntry* Listing::Find(std::string_view name) const {
   const auto it = std::lower_bound(entries.begin(), entries.end(), name,
                                    [](const DirectoryEntry& entry, std::string_view n) { return entry.name < n; });

@@ -27,7 +27,9 @@ struct Listing {
   std::string from;                     // the first name that was asked for
   std::optional<std::string> last;      // the last key or prefix that was told, less the folder's; absent: all were
   std::vector<DirectoryEntry> entries;  // in byte order of names, without "." and ".."
+  base::SystemTime newest;              // when the youngest object among them was written
 
+  void Hold(std::vector<DirectoryEntry> found);  // makes those the entries
   // Whether a name that is not among the entries is not there.
   bool SpeaksOf(std::string_view name) const;
   const DirectoryEntry* Find(std::string_view name) const;

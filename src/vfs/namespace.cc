@@ -248,7 +248,7 @@ Outcome<std::shared_ptr<const Listing>> Namespace::ListFrom(const std::string& f
     if (!page.prefixes.empty()) last = std::max(last, page.prefixes.back());
     listing->last = last.substr(folder_key.size());
   }
-  listing->entries = EntriesOf(folder_key, std::move(page));
+  listing->Hold(EntriesOf(folder_key, std::move(page)));
   return std::shared_ptr<const Listing>(std::move(listing));
 }
 
@@ -457,7 +457,7 @@ Outcome<OpenDirectory> Namespace::List(const InodePtr& folder, const CallContext
   } else {
     SEAMOUNT_VFS_ASSIGN(page, ListStretches(listing->key, bounds, context));
   }
-  listing->entries = EntriesOf(listing->key, std::move(page));
+  listing->Hold(EntriesOf(listing->key, std::move(page)));
   open.listing = listing;
   std::scoped_lock lock(mutex_);
   folder->bounds.clear();

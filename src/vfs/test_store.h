@@ -33,6 +33,8 @@ class TestStore final : public Store {
     std::scoped_lock lock(mutex_);
     after_[operation] = std::move(then);
   }
+  // What is listed seems to have been written so much earlier than it was.
+  void SetAge(base::Duration age) { age_ = age; }
   std::vector<ReadCall> TakeReads() {
     std::scoped_lock lock(mutex_);
     return std::exchange(reads_, {});
@@ -92,7 +94,11 @@ class TestStore final : public Store {
   }
   Result<store::ListPage> List(const store::ListOptions& options, const CallContext& context) override {
     SEAMOUNT_TRY(Before("List", options.prefix));
-    return inner_->List(options, context);
+    auto page = inner_->List(options, context);
+    if (page) {
+      for (auto& object : page->objects) object.updated -= age_.load();
+    }
+    return page;
   }
   Result<store::ObjectInfo> Copy(const std::string& from, const std::string& to, const store::CopyOptions& options,
                                  const CallContext& context) override {
@@ -136,6 +142,7 @@ class TestStore final : public Store {
     if (then) then();
   }
 
+  std::atomic<base::Duration> age_{base::Duration::zero()};
   const std::unique_ptr<Store> inner_ = store::MakeMemoryStore();
   std::atomic<int> parts_ = 0;
   std::mutex mutex_;

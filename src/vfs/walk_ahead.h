@@ -29,7 +29,7 @@ inline constexpr uint64_t kSmallFile = 256 << 10;
 class WalkHistory {
  public:
   WalkHistory(base::Clock& clock, base::Duration ttl) : clock_(clock), ttl_(ttl) {}
-  // A file was opened that had been fetched ahead.
+  // A file was opened that had been fetched or asked for ahead.
   void WasOfUse();
   // Enough of them, and not long ago.
   bool Walking() const;

@@ -3,6 +3,8 @@
 
 #include <gtest/gtest.h>
 
+#include <algorithm>
+
 #include "vfs/file_system_fixture.h"
 
 namespace seamount::vfs {
@@ -41,6 +43,25 @@ TEST_F(WalkAheadTest, AFileOpenedBeforeIsAlwaysAskedFor) {
   for (int i = 0; i < 10; ++i) (void)ReadThrough(i);
   store_->Put(Name(7), "newer");
   EXPECT_EQ(ReadThrough(7), "newer");
+}
+
+TEST_F(WalkAheadTest, InAQuietFolderFilesOpenedBeforeAreNotAskedForOneByOne) {
+  clock_.Advance(std::chrono::system_clock::now() - clock_.WallNow());
+  store_->SetAge(std::chrono::seconds(20));
+  Fill(20);
+  for (int round = 0; round < 2; ++round) {
+    if (round == 1) store_->TakeCalls();
+    for (int i = 0; i < 20; ++i) ASSERT_EQ(ReadThrough(i), "content of " + std::to_string(i));
+  }
+  const auto calls = store_->TakeCalls();
+  EXPECT_LE(std::ranges::count_if(calls, [](const std::string& call) { return !call.starts_with("Read "); }), 3);
+  // Somebody writes there: from the next listing on, every open asks.
+  store_->SetAge(base::Duration::zero());
+  store_->Put(Name(3), "newer");
+  clock_.Advance(std::chrono::milliseconds(1500));
+  for (int i = 0; i < 8; ++i) (void)ReadThrough(i);
+  store_->Put(Name(8), "newer");
+  EXPECT_EQ(ReadThrough(8), "newer");
 }
 
 TEST_F(WalkAheadTest, WhatWasFetchedCountsForTheTtlOnly) {
