@@ -32,12 +32,12 @@ struct ClassicWriter {
 };
 
 // One record dimension, one int16 record variable "v" of three values a record: records of six bytes, not padded.
-std::string LoneRecordFile(uint32_t records) {
+std::string LoneRecordFile(uint32_t records, const std::string& after_names = "") {
   ClassicWriter out;
   out.U32(records);
-  out.U32(10), out.U32(2), out.Name("t"), out.U32(0), out.Name("x"), out.U32(3);
+  out.U32(10), out.U32(2), out.Name("t" + after_names), out.U32(0), out.Name("x"), out.U32(3);
   out.U32(0), out.U32(0);
-  out.U32(11), out.U32(1), out.Name("v"), out.U32(2), out.U32(0), out.U32(1), out.U32(0), out.U32(0);
+  out.U32(11), out.U32(1), out.Name("v" + after_names), out.U32(2), out.U32(0), out.U32(1), out.U32(0), out.U32(0);
   out.U32(3), out.U32(8);
   out.U32(static_cast<uint32_t>(out.bytes.size() + 4));
   for (uint32_t r = 0; r < 2; ++r) {
@@ -60,6 +60,14 @@ TEST(Classic, LoneRecordVariableIsNotPadded) {
     ASSERT_TRUE((*dataset)->ReadBox(0, {{0, 1}, {2, 2}}, std::as_writable_bytes(std::span(values))));
     EXPECT_THAT(values, ElementsAre(1, 2, 4, 5));
   }
+}
+
+TEST(Classic, ZerosBehindANameAreNotOfIt) {
+  const auto dataset = OpenBytes(LoneRecordFile(2, std::string("\0\0", 2)));
+  ASSERT_TRUE(dataset) << dataset.error().ToString();
+  EXPECT_EQ((*dataset)->dimensions()[0].name, "t");
+  EXPECT_EQ((*dataset)->variables()[0].name, "v");
+  EXPECT_EQ((*dataset)->variables()[0].dimensions[0], "t");
 }
 
 TEST(Classic, TruncatedFileNamesVariableAndSizes) {

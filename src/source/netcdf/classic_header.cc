@@ -37,6 +37,11 @@ std::optional<nd::DataType> TypeFromCode(uint32_t code) {
   }
 }
 
+// Old writers counted the zeros behind their text.
+void DropZerosBehind(std::string& text) {
+  while (!text.empty() && text.back() == '\0') text.pop_back();
+}
+
 // Reads big-endian fields one after another, from a window of the file.
 class Cursor {
  public:
@@ -94,7 +99,9 @@ class Cursor {
   Result<std::string> Name() {
     SEAMOUNT_TRY_ASSIGN(const uint64_t size, Count());
     if (size > kMaxNameBytes) return Bad("a name of " + std::to_string(size) + " bytes");
-    return Text(size);
+    SEAMOUNT_TRY_ASSIGN(std::string name, Text(size));
+    DropZerosBehind(name);
+    return name;
   }
 
   // Text padded to four bytes.
@@ -158,7 +165,7 @@ Result<cf::Attribute> ReadAttribute(Cursor& in) {
   }
   SEAMOUNT_TRY_ASSIGN(std::string raw, in.Text(count * size));
   if (*type == nd::DataType::kChar) {
-    while (!raw.empty() && raw.back() == '\0') raw.pop_back();
+    DropZerosBehind(raw);
     attribute.text = std::move(raw);
     return attribute;
   }
