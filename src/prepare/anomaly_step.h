@@ -1,6 +1,9 @@
 // What a value is above or below the climatology of its place and time of year.
 #pragma once
 
+#include <span>
+#include <string>
+
 #include "prepare/climatology.h"
 #include "prepare/plan.h"
 #include "prepare/step.h"
@@ -15,6 +18,7 @@ class AnomalyStep final : public Step {
   nd::Box InputRegion(const nd::Box& output) const override { return output; }
   Result<void> Apply(const nd::Box& region, std::span<const std::span<const double>> inputs,
                      std::span<double> into) override;
+  std::string Units(std::span<const std::string> inputs) const override { return inputs[0]; }
   // The climatology's, and the times of the region's steps.
   std::string Fingerprint(const nd::Box& region) const override;
 

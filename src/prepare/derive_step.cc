@@ -5,9 +5,9 @@
 
 namespace seamount::prepare {
 
-Result<std::unique_ptr<DeriveStep>> DeriveStep::Make(const std::string& text) {
+Result<std::unique_ptr<DeriveStep>> DeriveStep::Make(const std::string& text, const std::string& units) {
   SEAMOUNT_TRY_ASSIGN(Expression expression, Expression::Parse(text));
-  return std::unique_ptr<DeriveStep>(new DeriveStep(std::move(expression), text));
+  return std::unique_ptr<DeriveStep>(new DeriveStep(std::move(expression), text, units));
 }
 
 Result<void> DeriveStep::Apply(const nd::Box&, std::span<const std::span<const double>> inputs,

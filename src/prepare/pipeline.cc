@@ -10,7 +10,7 @@ Result<std::vector<std::unique_ptr<Step>>> MakeSteps(const Plan& plan, size_t ar
   const DataArray& planned = plan.arrays[array];
   std::vector<std::unique_ptr<Step>> steps;
   if (!planned.expression.empty()) {
-    SEAMOUNT_TRY_ASSIGN(auto derive, DeriveStep::Make(planned.expression));
+    SEAMOUNT_TRY_ASSIGN(auto derive, DeriveStep::Make(planned.expression, planned.units));
     steps.push_back(std::move(derive));
   }
   if (planned.anomaly && !before_anomaly) {

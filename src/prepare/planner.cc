@@ -107,10 +107,9 @@ Result<void> Planner::AddDerived(const Derived& derived) {
   if (!recipe_.dtype.empty()) {
     type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
   }
-  std::map<std::string, std::string> attributes;
-  if (!derived.units.empty()) attributes["units"] = derived.units;
-  attributes["long_name"] = derived.long_name.empty() ? derived.expression : derived.long_name;
-  return Add(std::move(array), type, WithText("{}", attributes), derived.line);
+  array.units = derived.units;
+  const std::string& name = derived.long_name.empty() ? derived.expression : derived.long_name;
+  return Add(std::move(array), type, WithText("{}", {{"long_name", name}}), derived.line);
 }
 
 namespace {
@@ -254,6 +253,16 @@ Result<void> Planner::CheckMinibatch() {
   return {};
 }
 
+// As the steps say. What goes through none has those of the source.
+void Planner::SetUnits(DataArray& array, const std::vector<std::unique_ptr<Step>>& steps) const {
+  std::vector<std::string> units;
+  for (const size_t input : array.inputs) units.push_back(facts_.variables[input].Text("units").value_or(""));
+  for (const auto& step : steps) units = {step->Units(units)};
+  std::string& attributes = array.metadata.attributes_json;
+  if (!steps.empty() && units[0] != TextIn(attributes, "units"))
+    attributes = WithText(attributes, {{"units", units[0]}});
+}
+
 Result<void> Planner::AddTasks() {
   const Fingerprints fingerprints(facts_, plan_);
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
@@ -266,6 +275,7 @@ Result<void> Planner::AddTasks() {
       SEAMOUNT_TRY_ASSIGN(array.statistics_fingerprint, fingerprints.OfStatistics(a));
     }
     SEAMOUNT_TRY_ASSIGN(const auto steps, MakeSteps(plan_, a, nullptr, false));
+    SetUnits(array, steps);
     const nd::Index& shape = array.metadata.shape;
     if (nd::Elements(shape) == 0) continue;
     double regions = static_cast<double>(plan_.tasks.size());

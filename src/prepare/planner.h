@@ -5,6 +5,7 @@
 // data.
 #pragma once
 
+#include <memory>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,6 +19,7 @@
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
 #include "prepare/record.h"
+#include "prepare/step.h"
 
 namespace seamount::prepare {
 
@@ -67,6 +69,7 @@ class Planner {
   void AddCoordinate(const PlannedDimension& dimension);
   void AddSmall(const std::string& name, nd::DataType type, std::vector<std::string> dimensions, nd::Index shape,
                 std::vector<std::byte> values, const std::string& attributes);
+  void SetUnits(DataArray& array, const std::vector<std::unique_ptr<Step>>& steps) const;
   Result<void> AddTasks();
 
   const Recipe& recipe_;

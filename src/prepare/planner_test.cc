@@ -4,10 +4,12 @@
 #include <gtest/gtest.h>
 
 #include <cmath>
+#include <map>
 
 #include "cf/axis.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
+#include "prepare/attributes.h"
 #include "prepare/expression.h"
 #include "prepare/layout.h"
 #include "prepare/recipe.h"
@@ -21,6 +23,7 @@ namespace {
 using nd::Index;
 using ::testing::ElementsAre;
 using ::testing::HasSubstr;
+using ::testing::Pair;
 
 struct BadRecipe {
   const char* yaml;
@@ -143,6 +146,18 @@ TEST(Plan, FingerprintsFollowWhatARegionDependsOn) {
   EXPECT_NE(a->tasks[0].fingerprint, a->tasks[1].fingerprint);
   EXPECT_EQ(a->tasks[0].fingerprint, b->tasks[0].fingerprint) << "a changed normalisation rewrites nothing";
   EXPECT_NE(a->tasks[0].fingerprint, c->tasks[0].fingerprint);
+}
+
+TEST(Plan, UnitsAreWhatTheStepsMakeOfTheSources) {
+  const FakeDataset dataset(Season);
+  for (const char* anomaly : {"", "split: {train: [2000, 2001]}\nanomaly: {harmonics: 1, over: train}\n"}) {
+    const auto plan = PlanOf(
+        "variables: [u]\nderive: {w: u^2, e: {expression: u^2, units: m2 s-2}}\n" + std::string(anomaly), dataset);
+    ASSERT_TRUE(plan) << plan.error().ToString();
+    std::map<std::string, std::string> units;
+    for (const DataArray& array : plan->arrays) units[array.name] = TextIn(array.metadata.attributes_json, "units");
+    EXPECT_THAT(units, ElementsAre(Pair("e", "m2 s-2"), Pair("u", "m/s"), Pair("w", "")));
+  }
 }
 
 TEST(Layout, ChunksFollowTheMinibatch) {

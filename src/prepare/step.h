@@ -23,6 +23,8 @@ class Step {
   // One span per input with the values of InputRegion(region), dense, C order; `into` takes those of the region.
   virtual Result<void> Apply(const nd::Box& region, std::span<const std::span<const double>> inputs,
                              std::span<double> into) = 0;
+  // Of the values that come out, given those of each input, as "m s-1"; empty: not known.
+  virtual std::string Units(std::span<const std::string> inputs) const = 0;
   // All that the region's values depend on besides those of the inputs, and nothing else: equal texts, equal values.
   virtual std::string Fingerprint(const nd::Box& region) const = 0;
 };
