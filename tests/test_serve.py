@@ -113,3 +113,36 @@ def test_clients_trust_a_certificate_of_ones_own_where_they_are_told(seamount_bi
         numpy.testing.assert_array_equal(numpy.load(tmp_path / "got.npy")[:, 0, 0], values["u"][:16])
     finally:
         server.kill()
+
+
+def test_what_a_lost_catalog_leaves_is_made_objects_by_fsck(seamount_binary, server, tmp_path):
+    content = os.urandom(200_000)
+    (tmp_path / "content").write_bytes(content)
+
+    def run(*command: str) -> subprocess.CompletedProcess:
+        return subprocess.run([seamount_binary, *command], capture_output=True, text=True)
+
+    def admin(command: str, *arguments: str) -> list[str]:
+        return [command, *arguments, "--endpoint", server.endpoint, "--key", str(server.admin_key)]
+
+    setup = ["setup", "gs://winds", "--endpoint", server.endpoint, "--admin-key", str(server.admin_key)]
+    assert run(*setup, "--key", str(tmp_path / "key.json")).returncode == 0
+    assert run(*admin("cp", str(tmp_path / "content"), "gs://winds/x")).returncode == 0
+    fsck = ["fsck", str(server.directory)]
+    assert run(*fsck, "--repair").returncode == 4  # a server runs
+    server.process.terminate()
+    server.process.wait(timeout=60)
+    assert run(*fsck).stdout == "1 object, 195.3 KiB: 0 damaged\n"
+    (server.directory / "catalog.db").rename(tmp_path / "lost.db")
+    refused = run(*fsck, "--repair")
+    assert refused.returncode == 9 and "--restore-to" in refused.stderr
+    assert run(*fsck, "--restore-to", "rescued").returncode == 2  # acts with --repair only
+    repaired = run(*fsck, "--repair", "--restore-to", "rescued")
+    assert repaired.returncode == 0 and "1 content made objects of bucket 'rescued'" in repaired.stdout, repaired
+    again = start_server(seamount_binary, server.directory, int(server.endpoint.rpartition(":")[2]))
+    try:
+        (name,) = run(*admin("ls", "gs://rescued/")).stdout.split()
+        got = subprocess.run([seamount_binary, *admin("cat", f"gs://rescued/{name.rpartition('/')[2]}")], capture_output=True)
+        assert got.stdout == content, got.stderr
+    finally:
+        again.kill()

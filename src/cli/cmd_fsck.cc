@@ -1,4 +1,4 @@
-// seamount fsck: checks a server's folder.
+// seamount fsck: checks a server's folder, and mends what can be mended without losing anything.
 #include <unistd.h>
 
 #include <CLI/CLI.hpp>
@@ -13,6 +13,11 @@
 
 namespace seamount::cli {
 namespace {
+
+struct FsckOptions {
+  std::string directory;
+  server::FolderRepair repair;
+};
 
 // A line on stderr that is written over, a few times a second, where somebody looks.
 class Progress {
@@ -33,7 +38,22 @@ class Progress {
   std::chrono::steady_clock::time_point last_;
 };
 
-Result<int> Fsck(const std::string& directory) {
+void PrintSummary(const server::FolderCheck& found, const FsckOptions& options) {
+  const auto line = [](uint64_t count, const std::string& text) {
+    if (count > 0) std::printf("%s %s\n", Count(count, "content").c_str(), text.c_str());
+  };
+  std::printf("%s, %s: %llu damaged\n", Count(found.objects, "object").c_str(), base::FormatBytes(found.bytes).c_str(),
+              static_cast<unsigned long long>(found.damaged));
+  line(found.sealed, "written by an older version: checked, and with checksums by block now");
+  line(found.unsealed - found.sealed, std::string("without checksums by block, written by an older version") +
+                                          (options.repair.seal ? "" : " (--repair adds them)"));
+  line(found.returning, "of objects in quarantine/: the next start moves them back");
+  line(found.restored, "made objects of bucket '" + options.repair.restore_to + "'");
+  const uint64_t left = found.unknown + found.quarantined - found.restored;
+  line(left, "that no object names, kept (--repair --restore-to BUCKET makes objects of those that are not damaged)");
+}
+
+Result<int> Fsck(const FsckOptions& options) {
   const CallContext context = Interruptible();
   Progress progress;
   const auto say = [&](const std::string& fault) {
@@ -45,32 +65,29 @@ Result<int> Fsck(const std::string& directory) {
     if (context.stop.stop_requested()) return base::Cancelled("interrupted");
     return {};
   };
-  auto checked = server::CheckServedFolder(directory, say, step);
+  auto checked = server::CheckServedFolder(options.directory, options.repair, say, step);
   progress.Clear();
   if (!checked) return std::move(checked).error();
-  const auto count = [](uint64_t n) { return static_cast<unsigned long long>(n); };
-  std::printf("%llu objects, %s: %llu damaged\n", count(checked->objects), base::FormatBytes(checked->bytes).c_str(),
-              count(checked->damaged));
-  if (checked->unsealed > 0)
-    std::printf("%llu contents were written by an older version and have no checksums by block\n",
-                count(checked->unsealed));
-  if (checked->unknown > 0)
-    std::printf("%llu contents in blobs/ that the catalog does not know: the next start puts them aside\n",
-                count(checked->unknown));
-  if (checked->quarantined > 0)
-    std::printf("%llu contents in quarantine/, put aside because the catalog did not know them\n",
-                count(checked->quarantined));
+  PrintSummary(*checked, options);
   return checked->damaged > 0 ? ExitCodeOf(ErrorCode::kDataLoss) : kExitOk;
 }
 
 }  // namespace
 
 void AddFsckCommand(CLI::App& app, Chosen& chosen) {
-  auto directory = std::make_shared<std::string>();
+  auto options = std::make_shared<FsckOptions>();
   CLI::App& command = AddCommand(app, "fsck", "Check every object in a server's folder against its checksums",
-                                 "seamount fsck ~/lab-data");
-  command.add_option("DIR", *directory, "The folder; no server may run on it")->required();
-  OnChosen(command, chosen, [directory] { return Fsck(*directory); });
+                                 "seamount fsck ~/lab-data\n"
+                                 "seamount fsck ~/lab-data --repair --restore-to rescued");
+  command.add_option("DIR", options->directory, "The folder; no server may run on it")->required();
+  auto* repair = command.add_flag("--repair", options->repair.seal,
+                                  "Give contents of older versions checksums by block. Deletes nothing");
+  command
+      .add_option("--restore-to", options->repair.restore_to,
+                  "Make contents that no object names objects of this bucket, named by their ids")
+      ->type_name("BUCKET")
+      ->needs(repair);
+  OnChosen(command, chosen, [options] { return Fsck(*options); });
 }
 
 }  // namespace seamount::cli

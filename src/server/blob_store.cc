@@ -239,6 +239,34 @@ Result<std::string> BlobStore::UploadToBlob(const std::string& id, int fd, const
   return blob;
 }
 
+Result<void> BlobStore::Seal(const std::string& id, uint64_t size, uint32_t crc32c) {
+  const std::string path = BlobPath(id);
+  const base::Fd from(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+  if (!from) return FromErrno("opening " + path, errno);
+  // Not under the content's own name, which may be in tmp/ already, as another name of the same file.
+  const std::string copy = TemporaryPath(RandomId());
+  const base::Fd to(::open(copy.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600));
+  if (!to) return FromErrno("making " + copy, errno);
+  const auto replace = [&]() -> Result<void> {
+    BlockSums sums;
+    SEAMOUNT_TRY(ReadThrough(from.get(), path, [&](std::span<const std::byte> data) {
+      sums.Add(data);
+      return Write(to.get(), data);
+    }));
+    if (sums.size() != size || sums.crc32c() != crc32c)
+      return base::DataLoss(path + ": its bytes are others than a moment ago");
+    SEAMOUNT_TRY(Write(to.get(), sums.Seal()));
+    if (::fsync(to.get()) != 0) return FromErrno("fsync of " + copy, errno);
+    if (::rename(copy.c_str(), path.c_str()) != 0) return FromErrno("moving " + copy + " to " + path, errno);
+    return {};
+  };
+  if (auto replaced = replace(); !replaced) {
+    ::unlink(copy.c_str());
+    return replaced;
+  }
+  return SyncDirectory(directory_ + "/blobs/" + id.substr(0, 2));
+}
+
 std::optional<int64_t> BlobStore::UploadChanged(const std::string& id) const {
   struct stat info {};
   if (::stat(UploadPath(id).c_str(), &info) != 0) return std::nullopt;

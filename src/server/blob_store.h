@@ -121,6 +121,11 @@ class BlobStore {
     uint64_t moved_back = 0;
   };
   Result<Swept> Sweep(const std::function<bool(const std::string&)>& is_live);
+  // Out of quarantine/. False, with nothing changed, where blobs/ holds one of that name.
+  Result<bool> TakeBack(const std::string& id);
+  // Puts checksums behind a content that has none, while no server runs. It is copied for that, so that a crash leaves
+  // the one or the other. DataLoss, with nothing changed, unless its bytes are so many and have this checksum.
+  Result<void> Seal(const std::string& id, uint64_t size, uint32_t crc32c);
 
   // Files of resumable uploads: uploads/<id>, appended to over many requests, later moved to be a blob.
   Result<base::Fd> OpenUpload(const std::string& id, bool create);

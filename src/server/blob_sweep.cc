@@ -34,6 +34,14 @@ Result<void> BlobStore::PutAside(const std::string& path, const std::string& id)
   return {};
 }
 
+Result<bool> BlobStore::TakeBack(const std::string& id) {
+  if (::access(BlobPath(id).c_str(), F_OK) == 0) return false;
+  if (::rename(QuarantinePath(id).c_str(), BlobPath(id).c_str()) != 0)
+    return FromErrno("moving back " + QuarantinePath(id), errno);
+  SEAMOUNT_TRY(SyncDirectory(directory_ + "/blobs/" + id.substr(0, 2)));
+  return true;
+}
+
 Result<BlobStore::Swept> BlobStore::Sweep(const std::function<bool(const std::string&)>& is_live) {
   Swept swept;
   SEAMOUNT_TRY_ASSIGN(const auto unfinished, ContentIds(directory_ + "/tmp"));
@@ -47,10 +55,9 @@ Result<BlobStore::Swept> BlobStore::Sweep(const std::function<bool(const std::st
   }
   SEAMOUNT_TRY_ASSIGN(const auto aside, ContentIds(directory_ + "/quarantine"));
   for (const std::string& id : aside) {
-    if (!is_live(id) || ::access(BlobPath(id).c_str(), F_OK) == 0) continue;
-    if (::rename(QuarantinePath(id).c_str(), BlobPath(id).c_str()) != 0)
-      return FromErrno("moving back " + QuarantinePath(id), errno);
-    ++swept.moved_back;
+    if (!is_live(id)) continue;
+    SEAMOUNT_TRY_ASSIGN(const bool moved, TakeBack(id));
+    if (moved) ++swept.moved_back;
   }
   constexpr std::string_view kHex = "0123456789abcdef";
   for (char high : kHex) {

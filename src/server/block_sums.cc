@@ -89,6 +89,18 @@ Result<SealedFile> SealedFile::Open(int fd, uint64_t content_bytes, std::string 
   return file;
 }
 
+Result<SealedFile> SealedFile::OpenBySeal(int fd, std::string what) {
+  struct stat info {};
+  if (::fstat(fd, &info) != 0) return base::DataLoss(what + ": " + std::strerror(errno));
+  const auto size = static_cast<uint64_t>(info.st_size);
+  std::byte seal[kSealBytes] = {};
+  if (size >= kSealBytes) SEAMOUNT_TRY(ReadAt(fd, seal, size - kSealBytes, what));
+  if (std::memcmp(seal, kMagic, sizeof kMagic) != 0) return SealedFile(fd, size, std::move(what));
+  const auto content_bytes = Take<uint64_t>(seal + 8);
+  if (content_bytes > size) return base::DataLoss(what + ": the seal of its file is damaged");
+  return Open(fd, content_bytes, std::move(what));
+}
+
 Result<std::vector<uint32_t>> SealedFile::Sums(uint64_t first, uint64_t count) const {
   std::vector<std::byte> bytes(4 * count);
   SEAMOUNT_TRY(ReadAt(fd_, bytes, size_ + 4 * first, what_));
@@ -117,6 +129,18 @@ Result<void> SealedFile::Check(uint64_t begin, uint64_t end) const {
     }
   }
   return {};
+}
+
+Result<void> ReadThrough(int fd, const std::string& what,
+                         const std::function<Result<void>(std::span<const std::byte>)>& take) {
+  Buffer buffer(1 << 20);
+  while (true) {
+    const ssize_t got = ::read(fd, buffer.data(), buffer.size());
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) return base::DataLoss("reading " + what + ": " + std::strerror(errno));
+    if (got == 0) return {};
+    SEAMOUNT_TRY(take(buffer.span().first(static_cast<size_t>(got))));
+  }
 }
 
 }  // namespace seamount::server

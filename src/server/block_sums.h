@@ -8,6 +8,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <span>
 #include <string>
 #include <vector>
@@ -45,7 +46,10 @@ class SealedFile {
   // `what` names the content in errors. DataLoss where the file is neither `content_bytes` long, which is unsealed, nor
   // so long and sealed.
   static Result<SealedFile> Open(int fd, uint64_t content_bytes, std::string what);
+  // The same where the content's length is not known: it is what the seal says, and without one the whole file.
+  static Result<SealedFile> OpenBySeal(int fd, std::string what);
   bool sealed() const { return sealed_; }
+  uint64_t size() const { return size_; }  // of the content
   // Of the whole content; of a sealed one.
   uint32_t crc32c() const { return crc32c_; }
   // DataLoss unless every block that [begin, end) touches is as it was written. An unsealed file passes.
@@ -61,5 +65,9 @@ class SealedFile {
   bool sealed_ = false;
   uint32_t crc32c_ = 0;
 };
+
+// Hands the bytes of a file to `take`, in order. DataLoss, naming `what`, where they cannot be read.
+Result<void> ReadThrough(int fd, const std::string& what,
+                         const std::function<Result<void>(std::span<const std::byte>)>& take);
 
 }  // namespace seamount::server

@@ -128,7 +128,9 @@ Result<void> CheckFolder(const std::string& directory) {
         "folder " + directory + ": its catalog (catalog.db) is missing or empty, but there are " +
         std::to_string(contents.ours) +
         " contents of objects and the keys of its clients; nothing was changed. Put the catalog back, "
-        "with its catalog.db-wal where there is one; or give another folder to begin anew");
+        "with its catalog.db-wal where there is one. Without it, 'seamount fsck " +
+        directory +
+        " --repair --restore-to BUCKET' makes objects of what is in blobs/; or give another folder to begin anew");
   if (!contents.foreign.empty())
     return base::InvalidArgument("folder " + directory + " is not empty (" + FirstOf(contents.foreign) +
                                  ") and no server's: nothing in it was changed. A server keeps objects in a folder of "
