@@ -97,7 +97,9 @@ def test_clients_trust_a_certificate_of_ones_own_where_they_are_told(seamount_bi
                  "--role", "reader", "--endpoint", server.endpoint.replace("http:", "https:"))  # fmt: skip
         stranger = run(*setup)
         assert stranger.returncode == 5 and "--ca FILE" in stranger.stderr and "SEAMOUNT_CA=FILE" in stranger.stderr
-        assert run(*setup, "--ca", "cert.pem").returncode == 0
+        trusting = run(*setup, "--ca", "cert.pem")
+        assert trusting.returncode == 0
+        assert f" --ca {tmp_path}/cert.pem" in trusting.stdout and f"SEAMOUNT_CA={tmp_path}/cert.pem" in trusting.stdout
         listing = (seamount_binary, "ls", "gs://winds/u/", "--key", "reader.json")
         assert "zarr.json" in run(*listing, "--ca", "cert.pem").stdout
         assert "zarr.json" in run(*listing, SEAMOUNT_CA="cert.pem").stdout

@@ -1,8 +1,10 @@
 // seamount setup: a bucket, an identity for it, and its key.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <cstdlib>
 #include <memory>
 #include <nlohmann/json.hpp>
+#include <string>
 
 #include "cli/admin_flags.h"
 #include "cli/command.h"
@@ -24,12 +26,16 @@ void PrintNext(const stores::SetupOptions& options, const stores::SetupReport& r
   const gcs::Rights rights = report.role.rights;
   const char* bucket = options.bucket.c_str();
   const char* key = options.key_file.c_str();
+  const char* trusted = std::getenv("SEAMOUNT_CA");  // --ca, too, is there
+  const std::string ca = trusted != nullptr ? std::string(" --ca ") + trusted : "";
   if ((rights & gcs::kMayList) == 0) {
-    std::printf("Next:                 seamount cp FILE gs://%s/ --key %s\n", bucket, key);
+    std::printf("Next:                 seamount cp FILE gs://%s/ --key %s%s\n", bucket, key, ca.c_str());
   } else {
     const char* read_only = (rights & gcs::kMayDelete) == 0 ? " --read-only" : "";
-    std::printf("Next, as a folder:    seamount mount gs://%s FOLDER --key %s%s\n", bucket, key, read_only);
+    std::printf("Next, as a folder:    seamount mount gs://%s FOLDER --key %s%s%s\n", bucket, key, ca.c_str(),
+                read_only);
     std::printf("      in a notebook:  seamount.Loader(\"gs://%s/DATA.zarr\", ..., key=\"%s\")\n", bucket, key);
+    if (trusted != nullptr) std::printf("                      (with SEAMOUNT_CA=%s in its environment)\n", trusted);
   }
   std::printf("Whoever has the key file may %s in this bucket: treat it like a password.\n",
               gcs::Describe(rights).c_str());

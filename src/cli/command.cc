@@ -63,7 +63,7 @@ void AddEndpointFlag(CLI::App& command, std::string& endpoint) {
   command.add_option_function<std::string>("--ca", trust, "Trust the server by this certificate, and by no other")
       ->type_name("FILE")
       ->envname("SEAMOUNT_CA")
-      ->check(CLI::ExistingFile);
+      ->check(CLI::ExistingFile.description(""));
 }
 
 void AddStoreFlags(CLI::App& command, StoreFlags& flags) {
