@@ -103,6 +103,28 @@ def test_groups_in_circles_and_data_in_other_files(prepare, tmp_path):
     np.testing.assert_array_equal(prepare({"source": str(path), "variables": ["a/v"]})["a.v"], np.arange(6.0))
 
 
+def test_variables_of_a_group_keep_their_coordinates(prepare, tmp_path):
+    path = tmp_path / "grouped.nc"
+    u = np.arange(60, dtype="f4").reshape(10, 3, 2)
+    with netCDF4.Dataset(path, "w") as out:
+        group = out.createGroup("model")
+        for name, values in {"time": np.arange(10.0), "lat": np.array([-10.0, 0, 10]), "level": np.array([850.0, 500])}.items():
+            group.createDimension(name, len(values))
+            group.createVariable(name, "f8", (name,))[:] = values
+        group["time"].units = "days since 2000-01-01"
+        group.createVariable("u", "f4", ("time", "lat", "level"))[:] = u
+    recipe = {"source": str(path), "variables": ["model/u"], "select": {"model/level": 500}, "chunks": {"model/time": 4},
+              "split": {"train": ["2000-01-01", "2000-01-06"]}, "standardize": {"over": "train"}}
+    prepare(recipe)
+    out = xr.open_zarr(tmp_path / "out.zarr")
+    assert out["model.u"].dims == ("model.time", "model.lat") and out["model.u"].chunks[0] == (4, 4, 2)
+    np.testing.assert_array_equal(out["model.u"], u[:, :, 1])
+    np.testing.assert_array_equal(out["model.time"], np.datetime64("2000-01-01") + np.arange(10) * np.timedelta64(1, "D"))
+    np.testing.assert_array_equal(out["model.lat"], [-10, 0, 10])
+    assert out["model.u"]["model.level"] == 500
+    assert out.attrs["seamount"]["sample_dim"] == "model.time"
+
+
 def test_impossible_sizes_are_refused_not_allocated(prepare, tmp_path):
     path = tmp_path / "huge.nc"
     with h5py.File(path, "w") as out:

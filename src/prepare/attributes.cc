@@ -117,7 +117,7 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
     own["splits"] = std::move(splits);
   }
   if (selection.time) {
-    own["sample_dim"] = selection.time->dimension;
+    own["sample_dim"] = OutputName(selection.time->dimension);
     Json segments = Json::array();
     for (const Stretch& segment : selection.time->segments) segments.push_back({segment.start, segment.stop});
     own["segments"] = std::move(segments);

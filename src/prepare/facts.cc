@@ -1,5 +1,7 @@
 #include "prepare/facts.h"
 
+#include <algorithm>
+
 #include "cf/axis.h"
 #include "cf/decode.h"
 #include "cf/packing.h"
@@ -10,6 +12,12 @@ namespace {
 // Hours of nineteen centuries. HDF5 files may claim any length for what was never written, and this is held in memory.
 constexpr uint64_t kMaxCoordinateValues = 1 << 24;
 }  // namespace
+
+std::string OutputName(const std::string& name) {
+  std::string out = name;
+  std::replace(out.begin(), out.end(), '/', '.');
+  return out;
+}
 
 const Coordinate* SourceFacts::FindCoordinate(std::string_view dimension) const {
   for (const Coordinate& coordinate : coordinates) {

@@ -14,6 +14,10 @@
 
 namespace seamount::prepare {
 
+// What a variable or dimension of the source is called in the output: "a/b" of a NetCDF-4 group would be a path in
+// Zarr, with groups of its own.
+std::string OutputName(const std::string& name);
+
 // The one-dimensional variable named like its dimension.
 struct Coordinate {
   size_t variable = 0;  // in SourceFacts::variables

@@ -21,12 +21,6 @@ constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and i
 
 }  // namespace
 
-std::string OutputName(const std::string& name) {
-  std::string out = name;
-  std::replace(out.begin(), out.end(), '/', '.');
-  return out;
-}
-
 Result<size_t> Planner::Variable(const std::string& name, int line) const {
   const auto unreadable = [&](const std::string& why) {
     return At(line, "the variable '" + name + "' cannot be read: " + why);
@@ -152,13 +146,15 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   metadata.fill_value = FillValue(metadata.data_type);
   metadata.fill_value_null = !nd::IsFloat(metadata.data_type);
   metadata.attributes_json = attributes;
+  LayoutRequest request;
   std::vector<size_t> kept;
   for (size_t d = 0; d < first.dimensions.size(); ++d) {
     const PlannedDimension& dimension = plan_.selection.Find(first.dimensions[d]);
     if (dimension.dropped) continue;
     if (plan_.selection.time && dimension.name == plan_.selection.time->dimension) array.time = kept.size();
     kept.push_back(d);
-    metadata.dimension_names.push_back(dimension.name);
+    request.dimensions.push_back(dimension.name);
+    metadata.dimension_names.push_back(OutputName(dimension.name));
     metadata.shape.push_back(dimension.size);
   }
   array.anomaly = recipe_.anomaly && array.time && !array.auxiliary;
@@ -170,8 +166,6 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
                         "'except: [" +
                         array.name + "]'");
   }
-  LayoutRequest request;
-  request.dimensions = metadata.dimension_names;
   request.shape = metadata.shape;
   request.element_bytes = nd::SizeOf(metadata.data_type);
   request.sample_dimension = array.time;

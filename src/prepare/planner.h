@@ -30,8 +30,6 @@ Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std:
 
 // NaN for floating point, so that what is missing stays missing; zero otherwise.
 Bytes FillValue(nd::DataType type);
-// "a/b" of a NetCDF-4 group would be a path in Zarr, with groups of its own.
-std::string OutputName(const std::string& name);
 
 // A plan in the making.
 class Planner {
@@ -67,6 +65,8 @@ class Planner {
   void AddCoordinates();
   void AddBasis();
   void AddCoordinate(const PlannedDimension& dimension);
+  // The variable that a coordinate of the output was made of; null: it was made here.
+  const source::Variable* SourceOf(const SmallArray& coordinate) const;
   void AddSmall(const std::string& name, nd::DataType type, std::vector<std::string> dimensions, nd::Index shape,
                 std::vector<std::byte> values, const std::string& attributes);
   void SetUnits(DataArray& array, const std::vector<std::unique_ptr<Step>>& steps) const;

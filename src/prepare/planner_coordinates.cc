@@ -95,7 +95,8 @@ void Planner::AddCoordinate(const PlannedDimension& dimension) {
     stored = AsBytesVector(values, type);
   }
   const bool place = dimension.dropped;  // of it one value is left, which says where the data are
-  AddSmall(dimension.name, type, place ? std::vector<std::string>() : std::vector{dimension.name},
+  const std::string name = OutputName(dimension.name);
+  AddSmall(name, type, place ? std::vector<std::string>() : std::vector{name},
            place ? nd::Index() : nd::Index{dimension.size}, std::move(stored),
            ArrayAttributesJson(variable.attributes));
 }
@@ -121,9 +122,18 @@ void Planner::AddBasis() {
       {bytes, bytes + terms.size() * sizeof(int32_t)},
       WithText("{}", {{"long_name", basis.exclusive ? "month of the year"
                                                     : "terms of the annual harmonics: mean, cos 1, sin 1, cos 2, …"}}));
-  AddSmall("climatology_weights", nd::DataType::kFloat64, {plan_.selection.time->dimension, basis.dimension},
+  AddSmall("climatology_weights", nd::DataType::kFloat64,
+           {OutputName(plan_.selection.time->dimension), basis.dimension},
            {plan_.selection.time->moments.size(), basis.terms}, AsBytesVector(basis.weights, nd::DataType::kFloat64),
            WithText("{}", {{"long_name", "climatology of a step = sum over terms of weight times coefficient"}}));
+}
+
+const source::Variable* Planner::SourceOf(const SmallArray& coordinate) const {
+  for (const Coordinate& known : facts_.coordinates) {
+    const source::Variable& variable = facts_.variables[known.variable];
+    if (OutputName(variable.name) == coordinate.name) return &variable;
+  }
+  return nullptr;
 }
 
 // What the variables that are written name, and the coordinates of their dimensions.
@@ -140,10 +150,10 @@ std::vector<std::string> Planner::References() const {
     if (array.expression.empty()) add(facts_.variables[array.inputs[0]]);
   }
   for (const SmallArray& small : plan_.coordinates) {
-    if (const Coordinate* coordinate = facts_.FindCoordinate(small.name)) {
-      const bool moved = !plan_.selection.Find(small.name).relabeled.empty();  // bounds are as they were
-      if (!moved) add(facts_.variables[coordinate->variable]);
-    }
+    const source::Variable* variable = SourceOf(small);
+    if (variable == nullptr) continue;
+    const bool moved = !plan_.selection.Find(variable->name).relabeled.empty();  // bounds are as they were
+    if (!moved) add(*variable);
   }
   return names;
 }
@@ -205,7 +215,7 @@ Result<void> Planner::AddAuxiliaries() {
   for (const source::Dimension& dimension : facts_.dimensions) {
     const bool used = std::any_of(plan_.arrays.begin(), plan_.arrays.end(), [&](const DataArray& array) {
       const auto& names = array.metadata.dimension_names;
-      return std::find(names.begin(), names.end(), dimension.name) != names.end();
+      return std::find(names.begin(), names.end(), OutputName(dimension.name)) != names.end();
     });
     const auto there = std::find_if(facts_.variables.begin(), facts_.variables.end(),
                                     [&](const source::Variable& variable) { return variable.name == dimension.name; });
@@ -226,9 +236,10 @@ void Planner::NamePlaces(DataArray& array, const std::set<std::string>& there) c
   const std::vector<std::string> named = base::Split(before, ' ');
   std::string names = before;
   for (const std::string& name : array.source_dimensions) {
-    if (!plan_.selection.Find(name).dropped || !there.contains(name)) continue;
-    if (std::find(named.begin(), named.end(), name) != named.end()) continue;
-    names += (names.empty() ? "" : " ") + name;
+    const std::string written = OutputName(name);
+    if (!plan_.selection.Find(name).dropped || !there.contains(written)) continue;
+    if (std::find(named.begin(), named.end(), written) != named.end()) continue;
+    names += (names.empty() ? "" : " ") + written;
   }
   if (names == before) return;
   array.metadata.attributes_json = WithText(array.metadata.attributes_json, {{"coordinates", names}});
@@ -261,9 +272,7 @@ void Planner::CleanReferences() {
     NamePlaces(array, there);
   }
   for (SmallArray& small : plan_.coordinates) {
-    if (const Coordinate* coordinate = facts_.FindCoordinate(small.name)) {
-      clean(small.metadata.attributes_json, facts_.variables[coordinate->variable]);
-    }
+    if (const source::Variable* variable = SourceOf(small)) clean(small.metadata.attributes_json, *variable);
   }
 }
 

@@ -58,8 +58,10 @@ SlabGrid::SlabGrid(const Plan& plan, size_t array, uint64_t elements) {
     now *= growth[d];
     if (growth[d] < most) break;
   }
-  for (size_t d = 0; d < rank; ++d) {
-    edges_.push_back(Edges(plan.selection.Find(planned.metadata.dimension_names[d]), chunk[d], growth[d]));
+  for (const std::string& name : planned.source_dimensions) {
+    const PlannedDimension& dimension = plan.selection.Find(name);
+    const size_t d = edges_.size();
+    if (!dimension.dropped) edges_.push_back(Edges(dimension, chunk[d], growth[d]));
   }
 }
 
