@@ -345,7 +345,8 @@ void ReleaseDir(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
 void ReadFolder(fuse_req_t req, size_t size, off_t offset, OpenDirectory& folder, bool plus) {
   auto& fs = Fs(req);
   if (offset > 0) folder.walked = true;
-  if (offset == 0 && std::exchange(folder.walked, false)) {  // rewinddir: as the folder is now
+  // rewinddir, or read long after it was opened: as the folder is now.
+  if (offset == 0 && (std::exchange(folder.walked, false) || !fs.IsCurrent(folder))) {
     const auto listed = Call(req, [&](auto& f, const auto& context) { return f.Rewind(folder, context); });
     if (!listed) return ReplyFault(req, listed.error());
   }

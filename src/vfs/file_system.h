@@ -73,6 +73,7 @@ class FileSystem {
   Outcome<std::unique_ptr<OpenDirectory>> OpenFolder(uint64_t inode, const CallContext& context = {}) {
     return names_.OpenFolder(inode, context);
   }
+  bool IsCurrent(const OpenDirectory& folder) { return names_.IsCurrent(folder); }
   Outcome<void> Rewind(OpenDirectory& folder, const CallContext& context = {}) {
     return names_.Rewind(folder, context);
   }

@@ -488,6 +488,16 @@ Outcome<std::unique_ptr<OpenDirectory>> Namespace::OpenFolder(uint64_t number, c
   return std::make_unique<OpenDirectory>(std::move(open));
 }
 
+bool Namespace::IsCurrent(const OpenDirectory& folder) {
+  // Who believes nothing asks when the folder is opened, and reads it then.
+  constexpr base::Duration kOpenAndRead = std::chrono::seconds(1);
+  const Moment& asked = folder.listing->asked;
+  std::scoped_lock lock(mutex_);
+  if (clock_.Now() - asked.time >= std::max(options_.attribute_ttl, kOpenAndRead)) return false;
+  const auto& changes = folder.watch->folder()->changes;
+  return std::ranges::none_of(changes, [&](const auto& change) { return change.second > asked.order; });
+}
+
 Outcome<void> Namespace::Rewind(OpenDirectory& folder, const CallContext& context) {
   const InodePtr inode = folder.watch->folder();
   auto listed = List(inode, context);

@@ -52,6 +52,8 @@ class Namespace {
   Outcome<std::string> ReadLink(uint64_t inode);
 
   Outcome<std::unique_ptr<OpenDirectory>> OpenFolder(uint64_t inode, const CallContext& context);
+  // Nothing was changed here in the folder since it was listed, and names of then are still believed.
+  bool IsCurrent(const OpenDirectory& folder);
   // Lists the folder anew (rewinddir).
   Outcome<void> Rewind(OpenDirectory& folder, const CallContext& context);
   // The attributes of an entry as Lookup would answer them, counted as a lookup; no I/O. Nothing if the entry was

@@ -99,6 +99,18 @@ TEST_F(FileSystemTest, RewindingShowsTheFolderAsItIsNow) {
   EXPECT_EQ(folder->entries[0].name, "g");
 }
 
+TEST_F(FileSystemTest, AFolderReadLongAfterItWasOpenedIsListedAnew) {
+  store_->Put("f", "1");
+  const auto folder = fs_->OpenFolder(kRootInode).value();
+  EXPECT_TRUE(fs_->IsCurrent(*folder));
+  (void)New("g");
+  EXPECT_FALSE(fs_->IsCurrent(*folder));
+  ASSERT_TRUE(fs_->Rewind(*folder));
+  EXPECT_TRUE(fs_->IsCurrent(*folder));
+  clock_.Advance(std::chrono::seconds(2));
+  EXPECT_FALSE(fs_->IsCurrent(*folder));
+}
+
 TEST_F(FileSystemTest, ALinksTargetMustBeUtf8) {
   EXPECT_EQ(ErrorOf(fs_->MakeSymlink(kRootInode, "l", "\xff", {})), EILSEQ);
   EXPECT_EQ(ErrorOf(Look("l")), ENOENT);
