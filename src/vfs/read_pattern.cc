@@ -34,9 +34,11 @@ uint64_t RoundUp(uint64_t value, uint64_t unit) { return (value + unit - 1) / un
 
 }  // namespace
 
-ReadPattern::Stream* ReadPattern::Match(uint64_t offset, uint64_t length) {
+ReadPattern::Stream* ReadPattern::Match(uint64_t offset) {
   for (Stream& stream : streams_) {
-    const uint64_t slack = std::max(2 * length, stream.window > 0 ? kKeepBehind / 4 : 0);
+    // Among sixteen places a random read is soon near one. So one read is no stream yet, until another begins where it
+    // ended (of requests that overtook each other some do), and what has walked a little has little around it.
+    const uint64_t slack = stream.window > 0 ? std::min(stream.next - stream.begin, kKeepBehind / 4) : 0;
     if (offset <= stream.next + slack && offset + slack >= stream.next) return &stream;
   }
   return nullptr;
@@ -67,7 +69,7 @@ ReadPattern::Advice ReadPattern::Ahead(const Stream& stream) const {
 
 ReadPattern::Advice ReadPattern::OnRead(uint64_t offset, uint64_t length, uint64_t cap_bytes) {
   ++reads_;
-  Stream* stream = Match(offset, length);
+  Stream* stream = Match(offset);
   if (stream == nullptr) {
     Advice advice = OnStride(offset, length, cap_bytes);
     Stream& fresh = Begin(offset, length);
@@ -91,7 +93,7 @@ ReadPattern::Advice ReadPattern::OnWait(uint64_t offset, uint64_t length, uint64
     advice.ahead = StrideAhead(offset, length);
     return advice;
   }
-  Stream* stream = Match(offset, length);
+  Stream* stream = Match(offset);
   if (stream == nullptr || stream->window == 0) return {};
   const uint64_t walked = stream->next - stream->begin;
   stream->window = std::min({stream->window * 2, std::max(2 * walked, kFirstWindow) * 2, cap_bytes});

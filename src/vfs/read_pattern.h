@@ -3,9 +3,10 @@
 // Reads of all handles of a file go through one ReadPattern, because the kernel's own read-ahead, several threads of a
 // program and several handles all mix their requests, and what matters is which places of the file are being walked.
 //
-// - A *stream* is a place being walked forward. A read belongs to a stream when it begins near where the stream is
-//   (near: twice its own length either way, since parallel requests arrive out of order). Up to kMaxStreams are kept,
-//   the least recently used is forgotten.
+// - A *stream* is a place being walked forward. A read makes one of an earlier read when it begins exactly where that
+//   ended, and belongs to it from then on when it begins near where it is: no farther than it has walked, and no more
+//   than 2 MiB (parallel requests arrive out of order). Up to kMaxStreams are kept, the least recently used is
+//   forgotten.
 // - A stream's *window* is how far beyond the reader is fetched ahead. It is never longer than twice what was already
 //   read in sequence, until the reader waits: each wait doubles it, up to the cap (the budget's share). So a header
 //   peek costs little, a scan is at full width after a few round trips, and a reader slower than the network keeps a
@@ -57,7 +58,7 @@ class ReadPattern {
     uint64_t depth = 0;
   };
 
-  Stream* Match(uint64_t offset, uint64_t length);
+  Stream* Match(uint64_t offset);
   Stream& Begin(uint64_t offset, uint64_t length);
   Advice Ahead(const Stream& stream) const;
   Advice OnStride(uint64_t offset, uint64_t length, uint64_t cap_bytes);

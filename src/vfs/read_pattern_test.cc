@@ -23,6 +23,26 @@ TEST(ReadPattern, ARandomReadFetchesNothingAhead) {
   }
 }
 
+// With sixteen places remembered, one of thirty reads of half a gigabyte comes near one of them by chance.
+TEST(ReadPattern, ARandomReadNearAnEarlierOneFetchesNothingAhead) {
+  ReadPattern pattern(kGiB);
+  for (const uint64_t offset : {100 * kMiB, 700 * kMiB, 100 * kMiB + 300 * kKiB, 700 * kMiB - 200 * kKiB}) {
+    EXPECT_TRUE(pattern.OnRead(offset, 256 * kKiB, kGiB).ahead.empty()) << offset;
+    EXPECT_TRUE(pattern.OnWait(offset, 256 * kKiB, kGiB).ahead.empty()) << offset;
+  }
+  EXPECT_FALSE(pattern.OnRead(100 * kMiB + 556 * kKiB, 256 * kKiB, kGiB).ahead.empty());  // reads on
+}
+
+TEST(ReadPattern, APlaceInTheMiddleIsAStreamWhateverOvertakesWhat) {
+  ReadPattern pattern(kGiB);
+  bool seen = false;
+  for (const uint64_t at : {1, 0, 3, 2, 5, 4, 7, 6}) {
+    seen = pattern.OnRead(500 * kMiB + at * kMiB, kMiB, kGiB).sequential || seen;
+  }
+  EXPECT_TRUE(seen);
+  EXPECT_GE(Bytes(pattern.OnRead(508 * kMiB, kMiB, kGiB)), kMiB);
+}
+
 TEST(ReadPattern, AHeaderPeekCostsLittle) {
   ReadPattern pattern(kGiB);
   EXPECT_LE(Bytes(pattern.OnRead(0, 4 * kKiB, kGiB)), 3 * kMiB);
