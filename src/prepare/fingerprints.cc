@@ -115,9 +115,13 @@ std::string Fingerprints::StatisticsText(size_t array, const SplitRange& over) c
     box.origin[*planned.time] = over.start;
     box.shape[*planned.time] = over.stop - over.start;
   }
-  return std::string(kFingerprintVersion) + "\n" + planned.name + "\n" +
-         std::string(nd::NameOf(planned.metadata.data_type)) + "\n" + IndexText(box.shape) +
-         IndexText(planned.source_chunk) + InputsText(planned) + SourceText(planned, box);
+  std::string text = std::string(kFingerprintVersion) + "\n" + planned.name + "\n" +
+                     std::string(nd::NameOf(planned.metadata.data_type)) + "\n" + IndexText(box.shape) +
+                     IndexText(planned.source_chunk) + InputsText(planned) + SourceText(planned, box);
+  for (const std::string& name : planned.source_dimensions) {
+    if (!plan_.selection.Find(name).joins.empty()) text += "cut where files begin\n";
+  }
+  return text;
 }
 
 Result<std::string> Fingerprints::OfClimatology(size_t array) const {

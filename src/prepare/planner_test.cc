@@ -199,6 +199,12 @@ TEST(Slabs, CutTheOutputWhereSourceChunksEnd) {
   EXPECT_THAT(one.edges(2), ElementsAre(0, 1, 3)) << "the seam is an edge";
   const SlabGrid some(*plan, 0, 5 * 12);
   EXPECT_THAT(some.edges(0), ElementsAre(0, 6, 12, 18, 24, 30, 36)) << "six steps of nine";
+  Plan joined = *plan;
+  joined.arrays[0].source_chunk[0] = 10;
+  for (PlannedDimension& dimension : joined.selection.dimensions) {
+    if (dimension.name == "time") dimension.joins = {0, 14, 28};
+  }
+  EXPECT_THAT(SlabGrid(joined, 0, 1).edges(0), ElementsAre(0, 10, 14, 24, 28, 36)) << "chunks begin anew in each file";
   uint64_t elements = 0;
   const nd::Box region{{3, 1, 0}, {9, 2, 3}};
   ASSERT_TRUE(some.ForEach(region, [&](const nd::Box& slab) -> Result<void> {

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <set>
 
 #include "base/text.h"
 #include "cf/axis.h"
@@ -303,12 +304,21 @@ Result<void> Planner::AddSplits() {
   return {};
 }
 
+std::vector<uint64_t> JoinsOf(const SourceFacts& facts, const std::string& dimension) {
+  std::set<uint64_t> starts;  // files of other variables may lie side by side
+  for (const source::FileIdentity& file : facts.files) {
+    if (file.join_dimension == dimension) starts.insert(file.join_start);
+  }
+  return {starts.begin(), starts.end()};
+}
+
 Result<SelectionPlan> Planner::Run() {
   for (const source::Dimension& dimension : facts_.dimensions) {
     PlannedDimension planned;
     planned.name = dimension.name;
     planned.runs = {{0, dimension.size}};
     planned.size = dimension.size;
+    planned.joins = JoinsOf(facts_, dimension.name);
     plan_.dimensions.push_back(std::move(planned));
   }
   for (const Selection& selection : recipe_.select) SEAMOUNT_TRY(Select(selection));

@@ -25,6 +25,7 @@ struct PlannedDimension {
   uint64_t size = 0;              // of all runs together
   bool cut = false;               // by a box
   bool dropped = false;           // selected: one place, not a dimension of the output
+  std::vector<uint64_t> joins;    // source indices at which joined files begin, 0 among them; empty: there is one
   std::vector<double> relabeled;  // longitudes that were moved by 360 degrees; empty: values as in the source
 };
 

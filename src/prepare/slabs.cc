@@ -13,6 +13,14 @@ constexpr double kSpillFrom = 3;
 
 using nd::Index;
 
+// Where the source's chunk of a place ends: chunks are counted from the start of each of the joined files.
+uint64_t ChunkEnd(const PlannedDimension& dimension, uint64_t chunk, uint64_t place) {
+  const auto next = std::upper_bound(dimension.joins.begin(), dimension.joins.end(), place);
+  const uint64_t start = next == dimension.joins.begin() ? 0 : *(next - 1);
+  const uint64_t end = start + ((place - start) / chunk + 1) * chunk;
+  return next == dimension.joins.end() ? end : std::min(end, *next);
+}
+
 // Where chunks of `chunk` source elements end, in output coordinates; every `growth`-th end, and that of every run.
 Index Edges(const PlannedDimension& dimension, uint64_t chunk, uint64_t growth) {
   Index edges = {0};
@@ -21,7 +29,7 @@ Index Edges(const PlannedDimension& dimension, uint64_t chunk, uint64_t growth) 
     const uint64_t end = run.start + run.count;
     uint64_t chunks = 0;
     for (uint64_t from = run.start; from < end;) {
-      const uint64_t to = std::min(end, (from / chunk + 1) * chunk);
+      const uint64_t to = std::min(end, ChunkEnd(dimension, chunk, from));
       at += to - from;
       from = to;
       if (++chunks % growth == 0 || to == end) edges.push_back(at);
