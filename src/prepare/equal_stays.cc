@@ -30,7 +30,8 @@ Result<std::optional<store::ObjectInfo>> EqualStays::FindEqual(const std::string
   const auto read = inner().Read(key, {.if_generation = there->generation}, context);
   if (!read || !*read) return none;  // then it is written anew
   const auto stored = (*read)->data.span();
-  return std::equal(stored.begin(), stored.end(), content.begin(), content.end()) ? std::move(there) : none;
+  if (!std::equal(stored.begin(), stored.end(), content.begin(), content.end())) return none;
+  return there;
 }
 
 }  // namespace seamount::prepare

@@ -22,8 +22,11 @@ constexpr uint64_t kWaitingUnits = 32;  // encoded and not yet stored
 Result<void> RegionWriter::Write(const std::vector<size_t>& tasks, const CallContext& context) {
   std::map<size_t, std::vector<size_t>> by_array;
   for (const size_t t : tasks) by_array[in_.plan.tasks[t].array].push_back(t);
-  for (const auto& [array, own] : by_array) SEAMOUNT_TRY(WriteArray(own, context));
-  for (size_t array = 0; array < in_.plan.arrays.size(); ++array) ForgetSpill(array);
+  for (size_t array = 0; array < in_.plan.arrays.size(); ++array) {
+    const auto own = by_array.find(array);
+    if (own != by_array.end()) SEAMOUNT_TRY(WriteArray(own->second, context));
+    ForgetSpill(array);  // of this run, or of one that was killed when it had written all
+  }
   return {};
 }
 
@@ -45,13 +48,17 @@ Result<void> RegionWriter::WriteArray(const std::vector<size_t>& tasks, const Ca
   const exec::ByteLease waiting_lease = in_.budget.TryAcquire(waiting);
   uploads_ = std::make_unique<Uploads>(in_.store, std::max<uint64_t>(1, waiting), context);
   missing_ = std::make_unique<MissingCount>(planned);
+  kept_in_.clear();
   const bool spills = WantsSpill(in_.plan, in_.facts, tasks);
   const auto made = spills ? WriteThroughSpill(tasks, context) : WriteDirectly(tasks, context);
   auto sent = uploads_->Finish();
   uploads_.reset();
   if (!planned.auxiliary) missing_shares_.push_back(missing_->Share());
-  if (!made) return made.error();
-  return sent;
+  if (spills && made && sent) return in_.output.Save(context);  // before the spill file may go
+  auto ended = made ? std::move(sent) : made;
+  if (ended || kept_in_.empty()) return ended;
+  const Error& error = ended.error();
+  return Error(error.code(), error.message() + "; the spill file stays in '" + kept_in_ + "' for a day");
 }
 
 Result<void> RegionWriter::ListStored(size_t array, const CallContext& context) {

@@ -112,6 +112,7 @@ class RegionWriter {
   std::unique_ptr<MissingCount> missing_;
   OwnedArray owned_;
   std::vector<Stored> stored_;  // by object of its grid; empty: nothing lies there
+  std::string kept_in_;         // where its spill file stays when this ends early; empty: nowhere
 };
 
 }  // namespace seamount::prepare

@@ -49,7 +49,6 @@ std::string RegionWriter::SpillName(size_t array) const {
   return text;
 }
 
-// A kill may have come after the last region was recorded, and before the file was removed.
 void RegionWriter::ForgetSpill(size_t array) const {
   if (!WantsSpill(in_.plan, in_.facts, TasksOf(in_.plan, array))) return;
   Spill::Forget(in_.spill_directory, SpillName(array));
@@ -60,17 +59,20 @@ Result<void> RegionWriter::WriteThroughSpill(const std::vector<size_t>& tasks, c
   const SlabGrid slabs = SpillSlabGrid(in_.plan, array);
   SEAMOUNT_TRY_ASSIGN(Spill spill,
                       Spill::Open(in_.spill_directory, SpillName(array), slabs.Count(Whole(in_.plan.arrays[array]))));
+  kept_in_ = spill.kept_in();
   for (std::vector<size_t> left = tasks; !left.empty();) {
     SEAMOUNT_TRY_ASSIGN(std::vector<Spilled> group, Group(spill, left));
     if (auto filled = SpillSlabs(spill, group, slabs, context); !filled) {
-      if (filled.error().code() == ErrorCode::kResourceExhausted) spill.Remove();  // a full disk gets its room back
+      if (filled.error().code() == ErrorCode::kResourceExhausted) {  // the disk gets its room back
+        spill.Remove();
+        kept_in_.clear();
+      }
       return filled.error();
     }
     std::erase_if(group, [](const Spilled& spilled) { return !spilled.wanted; });
     SEAMOUNT_TRY(WriteSpilled(spill, group, slabs, context));
     std::erase_if(left, [&](size_t task) { return Find(group, task) != nullptr; });
   }
-  spill.Remove();
   return {};
 }
 

@@ -37,8 +37,7 @@ std::string PathOf(const std::string& directory, const std::string& fingerprint)
   return folder.empty() ? "" : KeptSpillPath(folder, Fingerprint("spill " + boot + "\n" + fingerprint));
 }
 
-// When nothing else lies in it.
-void RemoveFolderOf(const std::string& path) { ::rmdir(path.substr(0, path.rfind('/')).c_str()); }
+std::string FolderOf(const std::string& path) { return path.substr(0, path.rfind('/')); }
 
 }  // namespace
 
@@ -77,14 +76,16 @@ void Spill::Forget(const std::string& directory, const std::string& fingerprint)
   const std::string path = PathOf(directory, fingerprint);
   if (path.empty()) return;
   RemoveKeptSpill(path);
-  RemoveFolderOf(path);
+  ::rmdir(FolderOf(path).c_str());  // when nothing else lies in it
 }
 
 void Spill::Remove() const {
   if (path_.empty()) return;
   ::unlink(path_.c_str());
-  RemoveFolderOf(path_);
+  ::rmdir(FolderOf(path_).c_str());
 }
+
+std::string Spill::kept_in() const { return path_.empty() ? "" : FolderOf(path_); }
 
 uint64_t Spill::MarksStart() const { return sizeof(Header) + tasks_.size() * sizeof(uint64_t); }
 

@@ -34,7 +34,8 @@ class Spill {
   bool Has(uint64_t slab) const { return marks_[slab] == kMarked; }
   // To be called after the slab's last Write.
   Result<void> Mark(uint64_t slab) const;
-  // When all of it lies in the output. It can be read until it is closed.
+  // The folder in which it stays when the run ends; empty: it has no name.
+  std::string kept_in() const;
   void Remove() const;
 
   // What may be written after Begin: half of the space that is then free, so that others still find some.

@@ -25,6 +25,7 @@ namespace {
 
 namespace fs = std::filesystem;
 using ::testing::ElementsAre;
+using ::testing::HasSubstr;
 using ::testing::IsEmpty;
 
 constexpr uint64_t kSlabs = 10;
@@ -156,6 +157,7 @@ class SpilledRunTest : public SpillTest {
     const auto report = Run(failing, store);
     ASSERT_FALSE(report);
     EXPECT_EQ(report.error().code(), ErrorCode::kUnavailable);
+    EXPECT_THAT(report.error().message(), HasSubstr("the spill file stays in '" + Kept().string() + "'"));
   }
   static uint64_t Wrong(const std::shared_ptr<Store>& store) {
     const auto array = zarr::Array::Open(store, "u", {});
