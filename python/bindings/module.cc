@@ -3,6 +3,7 @@
 #include <nanobind/nanobind.h>
 #include <nanobind/stl/string.h>
 
+#include "base/large_memory.h"
 #include "base/text.h"
 #include "bindings/bindings.h"
 #include "bindings/errors.h"
@@ -45,6 +46,9 @@ seamount::python::StoreHandle Open(const std::string& url, const std::string& en
 
 NB_MODULE(_core, module) {
   namespace nb = nanobind;
+  // A guest in somebody's program: what the loader's `memory` promises is kept without a word to malloc.
+  constexpr uint64_t kMostIdle = uint64_t{16} << 20;
+  seamount::base::MapLargeBuffers(kMostIdle);
   module.doc() = "The C++ engine of seamount; use the package's own names instead.";
   nb::class_<seamount::python::StoreHandle>(module, "Store");
   module.def("open_store", &Open, nb::arg("url"), nb::arg("endpoint"), nb::arg("key"), nb::arg("key_text"),

@@ -9,13 +9,15 @@
 #include <string_view>
 #include <utility>
 
+#include "base/large_memory.h"
+
 namespace seamount::base {
 
 // Uninitialised, uniquely owned memory of a fixed size. Throws std::bad_alloc only; check sizes before.
 class Buffer {
  public:
   Buffer() = default;
-  explicit Buffer(size_t size) : data_(new std::byte[size]), size_(size) {}
+  explicit Buffer(size_t size) : Buffer(TakeBlock(size), size) {}
   // What was moved from is empty.
   Buffer(Buffer&& other) noexcept : data_(std::move(other.data_)), size_(std::exchange(other.size_, 0)) {}
   Buffer& operator=(Buffer&& other) noexcept {
@@ -31,7 +33,8 @@ class Buffer {
 
  private:
   friend class Bytes;
-  std::unique_ptr<std::byte[]> data_;
+  Buffer(const LargeBlock& block, size_t size) : data_(block.data, FreeBlock{block.mapped}), size_(size) {}
+  std::unique_ptr<std::byte[], FreeBlock> data_;
   size_t size_ = 0;
 };
 
