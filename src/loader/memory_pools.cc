@@ -62,12 +62,7 @@ Buffer ChunkPool::Take(size_t bytes) {
       return buffer;
     }
     total_bytes_ += bytes;
-    for (auto& [size, buffers] : free_) {
-      while (total_bytes_ > limit_bytes_ && !buffers.empty()) {
-        buffers.pop_back();
-        total_bytes_ -= size;
-      }
-    }
+    Shrink();
   }
   return Buffer(bytes);
 }
@@ -76,6 +71,26 @@ void ChunkPool::Give(Buffer buffer) {
   if (buffer.data() == nullptr) return;  // moved from
   std::scoped_lock lock(mutex_);
   free_[buffer.size()].push_back(std::move(buffer));
+}
+
+void ChunkPool::LeaveRoom(uint64_t bytes) {
+  std::scoped_lock lock(mutex_);
+  others_bytes_ = bytes;
+  Shrink();
+}
+
+uint64_t ChunkPool::bytes() const {
+  std::scoped_lock lock(mutex_);
+  return total_bytes_;
+}
+
+void ChunkPool::Shrink() {
+  for (auto& [size, buffers] : free_) {
+    while (total_bytes_ + others_bytes_ > limit_bytes_ && !buffers.empty()) {
+      buffers.pop_back();
+      total_bytes_ -= size;
+    }
+  }
 }
 
 }  // namespace seamount::loader

@@ -32,18 +32,23 @@ class BatchPool : public std::enable_shared_from_this<BatchPool> {
   std::vector<std::byte*> free_;
 };
 
-// Decoded chunks, of a few sizes. Thread-safe. Holds, together with what was taken, at most limit_bytes, as long as the
-// callers do.
+// Decoded chunks, of a few sizes. Thread-safe. Holds, together with what was taken and what LeaveRoom said, at most
+// limit_bytes, as long as the callers do.
 class ChunkPool {
  public:
   explicit ChunkPool(uint64_t limit_bytes) : limit_bytes_(limit_bytes) {}
   Buffer Take(size_t bytes);
   void Give(Buffer buffer);
+  // How much of the limit is others' from now on: that many buffers less are kept free.
+  void LeaveRoom(uint64_t bytes);
+  uint64_t bytes() const;  // taken and free
 
  private:
+  void Shrink();
   const uint64_t limit_bytes_;
-  std::mutex mutex_;
-  uint64_t total_bytes_ = 0;  // taken and free
+  mutable std::mutex mutex_;
+  uint64_t others_bytes_ = 0;
+  uint64_t total_bytes_ = 0;
   std::unordered_map<size_t, std::vector<Buffer>> free_;
 };
 

@@ -51,14 +51,22 @@ bool Residents::TryReserve(uint32_t residency) {
   resident.lease = std::move(lease);
   resident.encoded_lease = std::move(encoded);
   resident.uses_left = schedule_.cache.residencies[residency].uses;
+  encoded_bytes_ += resident.encoded_lease.bytes();
+  pool_.LeaveRoom(encoded_bytes_);
   return true;
+}
+
+void Residents::ReleaseEncoded(Resident& resident) {
+  encoded_bytes_ -= resident.encoded_lease.bytes();
+  resident.encoded_lease.Release();
+  pool_.LeaveRoom(encoded_bytes_);
 }
 
 void Residents::PutEncoded(uint32_t residency, std::optional<Bytes> encoded, uint64_t fetched) {
   Resident& resident = live_.at(residency);
   resident.encoded = std::move(encoded);
   resident.fetched = fetched;
-  if (!resident.encoded) return resident.encoded_lease.Release();
+  if (!resident.encoded) return ReleaseEncoded(resident);
   const uint32_t variable = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency)).variable;
   const double decoded = static_cast<double>(dataset_.chunks.grids()[variable].chunk_bytes);
   encoded_ratio_[variable] =
@@ -74,11 +82,11 @@ void Residents::PutDecoded(uint32_t residency, Buffer decoded, bool may_be_missi
   resident.decoded = std::move(decoded);
   resident.is_decoded = true;
   resident.may_be_missing = may_be_missing;
-  resident.encoded_lease.Release();
+  ReleaseEncoded(resident);
 }
 
 void Residents::GiveBack(uint32_t residency, Buffer buffer) {
-  live_.at(residency).encoded_lease.Release();
+  ReleaseEncoded(live_.at(residency));
   pool_.Give(std::move(buffer));
 }
 
@@ -107,6 +115,8 @@ HeldChunks Residents::Release() {
     if (resident.decoded.data() != nullptr) pool_.Give(std::move(resident.decoded));
   }
   live_.clear();
+  encoded_bytes_ = 0;
+  pool_.LeaveRoom(0);
   return std::exchange(kept_, {});
 }
 

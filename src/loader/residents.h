@@ -65,11 +65,13 @@ class Residents {
     uint32_t uses_left = 0;
     uint64_t fetched = 0;
   };
+  void ReleaseEncoded(Resident& resident);
   const Dataset& dataset_;
   const Schedule& schedule_;
   exec::ByteBudget& budget_;
   ChunkPool& pool_;
   std::unordered_map<uint32_t, Resident> live_;  // by residency: from its reservation to its last use
+  uint64_t encoded_bytes_ = 0;                   // reserved for encoded chunks; the pool leaves room for them
   std::vector<double> encoded_ratio_;            // largest seen, of each variable
   HeldChunks kept_;
 };
