@@ -2,7 +2,7 @@
 // docs/recipe.schema.json to editors.
 //
 // Parsing is strict: an unknown key is an error with its line and the nearest key there is. Whether names of variables,
-// dimensions and dates mean anything is found out in plan.h, which knows the source; every part keeps its line for
+// dimensions and dates mean anything is found out in planner.h, which knows the source; every part keeps its line for
 // that.
 #pragma once
 

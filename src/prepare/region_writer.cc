@@ -55,7 +55,7 @@ Result<void> RegionWriter::WriteArray(const std::vector<size_t>& tasks, const Ca
   uploads_.reset();
   if (!planned.auxiliary) missing_shares_.push_back(missing_->Share());
   if (spills && made && sent) return in_.output.Save(context);  // before the spill file may go
-  auto ended = made ? std::move(sent) : made;
+  auto ended = made ? sent : made;
   if (ended || kept_in_.empty()) return ended;
   const Error& error = ended.error();
   return Error(error.code(), error.message() + "; the spill file stays in '" + kept_in_ + "' for a day");

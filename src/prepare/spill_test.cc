@@ -132,12 +132,12 @@ TEST_F(SpillTest, WhatWasForgottenIsRemovedAfterADay) {
 // A field so long that its regions, whole series, lie across some slabs.
 class SpilledRunTest : public SpillTest {
  protected:
-  static constexpr uint64_t kSteps = 2'000'000;
-  static constexpr uint64_t kWhole = kSteps * 12 * sizeof(float);
+  static constexpr uint64_t kSteps = 1'000'000;
+  static constexpr uint64_t kWhole = kSteps * 12 * sizeof(double);
   static float Value(uint64_t t, uint64_t y, uint64_t x) { return static_cast<float>(t * 13 + y * 5 + x); }
   Result<Report> Run(const source::Dataset& dataset, const std::shared_ptr<Store>& store) const {
     const std::string yaml =
-        "variables: [u]\ncodec: none\nchunks: {time: 5000, lat: 1, lon: 1}\nshards: {time: 2000000}\n";
+        "variables: [u]\ncodec: none\ndtype: float64\nchunks: {time: 5000, lat: 1, lon: 1}\nshards: {time: 1000000}\n";
     SEAMOUNT_TRY_ASSIGN(const SourceFacts facts, Describe(dataset));
     SEAMOUNT_TRY_ASSIGN(const Plan plan, PlanOf(yaml, dataset));
     const ExecuteOptions options{.overwrite = true, .spill_directory = folder_, .show_progress = false};
@@ -161,12 +161,13 @@ class SpilledRunTest : public SpillTest {
   }
   static uint64_t Wrong(const std::shared_ptr<Store>& store) {
     const auto array = zarr::Array::Open(store, "u", {});
-    std::vector<float> u(kSteps * 12);
+    std::vector<double> u(kSteps * 12);
     const auto read =
         (*array)->ReadRegion({{0, 0, 0}, {kSteps, 3, 4}}, std::as_writable_bytes(std::span(u)), nullptr, {});
     EXPECT_TRUE(read);
     uint64_t wrong = 0;
-    for (uint64_t i = 0; i < u.size(); ++i) wrong += u[i] != Value(i / 12, i / 4 % 3, i % 4) ? 1 : 0;
+    for (uint64_t i = 0; i < u.size(); ++i)
+      wrong += u[i] != static_cast<double>(Value(i / 12, i / 4 % 3, i % 4)) ? 1 : 0;
     return wrong;
   }
 };
