@@ -19,7 +19,6 @@
 namespace seamount::prepare {
 namespace {
 
-constexpr uint64_t kMaxTasks = uint64_t{1} << 24;
 constexpr uint64_t kPage = 4096;
 
 struct Header {
@@ -95,11 +94,14 @@ uint64_t Spill::ContentStart() const { return (MarksStart() + marks_.size() + kP
 bool Spill::ReadHeader() {
   Header header;
   struct stat info = {};
-  if (::fstat(fd_.get(), &info) != 0 || static_cast<uint64_t>(info.st_size) < sizeof header) return false;
+  if (::fstat(fd_.get(), &info) != 0) return false;
+  const auto size = static_cast<uint64_t>(info.st_size);
+  if (size < sizeof header) return false;
   if (!ReadAt(0, std::as_writable_bytes(std::span(&header, 1)))) return false;
-  if (header.magic != Header{}.magic || header.slabs != marks_.size() || header.tasks > kMaxTasks) return false;
+  if (header.magic != Header{}.magic || header.slabs != marks_.size()) return false;
+  if (header.tasks > (size - sizeof header) / sizeof(uint64_t)) return false;
   tasks_.resize(header.tasks);
-  if (static_cast<uint64_t>(info.st_size) < MarksStart() + marks_.size()) return false;
+  if (size < MarksStart() + marks_.size()) return false;
   return ReadAt(sizeof header, std::as_writable_bytes(std::span(tasks_))) &&
          base::Crc32c(std::as_bytes(std::span(tasks_))) == header.crc32c && ReadAt(MarksStart(), marks_);
 }
