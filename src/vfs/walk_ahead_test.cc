@@ -19,6 +19,10 @@ class WalkAheadTest : public FileSystemTest {
     for (const DirectoryEntry& entry : folder_->entries) (void)fs_->EntryAttributes(*folder_, entry);
     store_->TakeCalls();
   }
+  void TearDown() override {
+    folder_ = nullptr;  // before its file system
+    FileSystemTest::TearDown();
+  }
   std::string ReadThrough(int i) {
     auto file = OpenAs(Name(i), {});
     std::string text = Get(file);
