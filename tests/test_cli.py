@@ -85,24 +85,43 @@ def test_flags_of_a_command_may_stand_before_it(seamount_binary, tmp_path):
     assert misspelt.returncode == 2 and "did you mean --json" in misspelt.stderr
 
 
-COMPLETE = """
+COMPLETE = {
+    "bash": """
 eval "$(seamount completion bash)"
-COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _seamount; echo "${COMPREPLY[*]}"
-"""
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); _seamount; printf '%s\\n' "${COMPREPLY[@]}"
+""",
+    # As bashcompinit calls it; zsh itself leaves out what does not begin as what was typed.
+    "zsh": """
+HOME=$PWD; eval "$(seamount completion zsh)"
+COMP_WORDS=("$@"); COMP_CWORD=$(($# - 1)); words=("$@"); CURRENT=$#
+compgen -F _seamount -- "${@[-1]}" | while read -r word; do [[ $word = ${@[-1]}* ]] && print -r -- $word; done
+""",
+    "fish": """
+seamount completion fish | source
+complete -C (string join ' ' -- $argv) | string replace -r '\\t.*' ''
+""",
+}
+OPTIONS = {"bash": ["-c"], "zsh": ["-f", "-c"], "fish": ["--no-config", "-c"]}
 
 
-@pytest.mark.parametrize(("typed", "offered"), [
-    (["m"], "mount"),
-    (["vm", "u"], "up"),
-    (["-v", "vm", "up", "name", "--sh"], "--share"),
-    (["ls", "--anon"], "--anonymous"),
-    (["--ver"], "--version --verbose"),
-])  # fmt: skip
-def test_bash_completes(seamount_binary, tmp_path, typed, offered):
+@pytest.mark.parametrize("shell", COMPLETE)
+def test_shells_complete(seamount_binary, tmp_path, shell):
+    if not shutil.which(shell):
+        pytest.skip(f"{shell} is not installed")
     (tmp_path / "seamount").symlink_to(seamount_binary)
-    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}"}
-    done = subprocess.run(["bash", "-c", COMPLETE, "bash", "seamount", *typed], capture_output=True, text=True, env=environment)
-    assert done.stderr == "" and sorted(done.stdout.split()) == sorted(offered.split())
+    environment = os.environ | {"PATH": f"{tmp_path}:{os.environ['PATH']}", "HOME": str(tmp_path)}
+    name = [] if shell == "fish" else [shell]  # what is $0 to the others
+    for typed, offered in (
+        ("m", "mount"),
+        ("vm u", "up"),
+        ("-v vm up name --sh", "--share"),
+        ("ls --anon", "--anonymous"),
+        ("--ver", "--version --verbose"),
+        ("vm ls --", "--help --json"),  # which is another ls
+    ):
+        argv = [shell, *OPTIONS[shell], COMPLETE[shell], *name, "seamount", *typed.split()]
+        done = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=tmp_path)
+        assert done.stderr == "" and sorted(done.stdout.split()) == sorted(offered.split()), typed
 
 
 def test_the_manual_and_the_completions_know_every_command_and_flag(seamount_binary):

@@ -88,8 +88,7 @@ std::string Bash(const CLI::App& app) {
     if (!path.empty()) paths += (paths.empty() ? "" : "|") + path;
     words += "    '" + path + "') words='" + base::Join(WordsOf(command), " ") + "' ;;\n";
   });
-  return "# Completion of seamount for bash: eval \"$(seamount completion bash)\"\n"
-         "_seamount() {\n"
+  return "_seamount() {\n"
          "  local cur=${COMP_WORDS[COMP_CWORD]} path= words= i\n"
          "  for ((i = 1; i < COMP_CWORD; i++)); do\n"
          "    case \"$path/${COMP_WORDS[i]}\" in\n"
@@ -113,17 +112,12 @@ std::string Quoted(const std::string& text) {
   return out + "'";
 }
 
+// Where a command line stands is its path, as in Bash: `vm ls` is no `ls`.
 std::string Fish(const CLI::App& app) {
-  std::string all = "# Completion of seamount for fish: seamount completion fish | source\n";
+  std::string paths, all;
   ForEach(app, "", [&](const CLI::App& command, const std::string& path) {
-    std::string seen = "__fish_use_subcommand";
-    if (!path.empty()) {
-      seen.clear();
-      for (const std::string& name : base::Split(path.substr(1), '/')) {
-        seen += (seen.empty() ? "" : "; and ") + std::string("__fish_seen_subcommand_from ") + name;
-      }
-    }
-    const std::string begin = "complete -c seamount -n " + Quoted(seen);
+    if (!path.empty()) paths += " " + Quoted(path);
+    const std::string begin = "complete -c seamount -n " + Quoted("__seamount_at " + Quoted(path));
     for (const CLI::App* below : command.get_subcommands({})) {
       all += begin + " -f -a " + below->get_name() + " -d " + Quoted(below->get_description()) + "\n";
     }
@@ -134,7 +128,24 @@ std::string Fish(const CLI::App& app) {
       }
     }
   });
-  return all;
+  return "# Completion of seamount for fish: seamount completion fish | source\n"
+         "function __seamount_at\n"
+         "  set -l path ''\n"
+         "  for word in (commandline -opc)[2..-1]\n"
+         "    contains -- $path/$word" +
+         paths +
+         "; and set path $path/$word\n"
+         "  end\n"
+         "  test \"$path\" = \"$argv[1]\"\n"
+         "end\n" +
+         all;
+}
+
+std::string Zsh(const CLI::App& app) {
+  return "# Completion of seamount for zsh: eval \"$(seamount completion zsh)\"\n"
+         "(( $+functions[compdef] )) || { autoload -Uz compinit && compinit }\n"
+         "autoload -U +X bashcompinit && bashcompinit\n" +
+         Bash(app);
 }
 
 }  // namespace
@@ -158,8 +169,8 @@ std::string ManualPage(const CLI::App& app, const std::string& version) {
 }
 
 Result<std::string> CompletionScript(const CLI::App& app, const std::string& shell) {
-  if (shell == "bash") return Bash(app);
-  if (shell == "zsh") return "autoload -U +X bashcompinit && bashcompinit\n" + Bash(app);
+  if (shell == "bash") return "# Completion of seamount for bash: eval \"$(seamount completion bash)\"\n" + Bash(app);
+  if (shell == "zsh") return Zsh(app);
   if (shell == "fish") return Fish(app);
   return base::InvalidArgument("'" + shell + "': there is no completion for this shell (expected bash, zsh or fish)");
 }
