@@ -24,7 +24,8 @@ class Crc32cCodec final : public ByteCodec {
     const auto data = from.first(from.size() - kChecksumBytes);
     uint32_t stored = 0;
     std::memcpy(&stored, from.data() + data.size(), kChecksumBytes);
-    if (stored != base::Crc32c(data)) return base::DataLoss("CRC32C mismatch");
+    if (stored != base::Crc32c(data))
+      return base::DataLoss("CRC32C mismatch: damaged since it was written; restore it, or make it anew");
     return data;
   }
 };

@@ -72,7 +72,8 @@ Result<ShardIndex> ShardIndex::Parse(const ShardLayout& layout, const Bytes& enc
   if (layout.checksum) {
     uint32_t stored = 0;
     std::memcpy(&stored, encoded.data() + index.entries_.size(), sizeof(stored));
-    if (stored != base::Crc32c(index.entries_.span())) return base::DataLoss("the shard's index: CRC32C mismatch");
+    if (stored != base::Crc32c(index.entries_.span()))
+      return base::DataLoss("the shard's index: CRC32C mismatch: damaged since it was written");
   }
   return index;
 }
