@@ -247,6 +247,7 @@ def test_a_corrupt_chunk_is_named(url, tmp_path):
         ({"inputs": [0.5]}, ValueError, "inputs is 0.5: expected an integer"),
         ({"select": 5}, ValueError, r"select is 5: expected \(start, stop\)"),
         ({"select": (-1, 5)}, ValueError, "select is -1"),
+        ({"select": "train"}, ValueError, "a split goes by split='train'"),
         ({"shuffle": True}, ValueError, "shuffle is True"),
         ({"memory": "lots"}, ValueError, "lots"),
         ({"normalize": {"x": (0, 1)}}, ValueError, "'x'"),

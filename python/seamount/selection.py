@@ -40,6 +40,8 @@ def range_of(select: Any) -> tuple[int, int]:
 
 def ranges_of(select: Any, find: Callable[[str, str], tuple[int, int]]) -> list[tuple[int, int]]:
     """One range, or several in a list; ``find`` turns dates into positions."""
+    if isinstance(select, str):
+        raise InvalidArgumentError(f"select is {select!r}: expected (start, stop); a split goes by split={select!r}")
     several = isinstance(select, list) and all(isinstance(part, (tuple, list)) for part in select)
     if several and not select:
         raise InvalidArgumentError("select is []: expected (start, stop), or several of them")
