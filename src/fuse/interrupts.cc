@@ -41,31 +41,30 @@ Interrupts::Interrupts() : thread_([this](const std::stop_token& stop) { Watch(s
 
 Interrupts::~Interrupts() = default;
 
-void Interrupts::OnInterrupt(fuse_req*, void* data) {
-  auto* waiting = static_cast<Waiting*>(data);
-  std::scoped_lock lock(waiting->interrupts->mutex_);
-  waiting->interrupts->waiting_.emplace(waiting, waiting->thread);
-  waiting->interrupts->told_.notify_all();
+void Interrupts::Call::OnInterrupt(fuse_req*, void* data) {
+  auto* call = static_cast<Call*>(data);
+  std::scoped_lock lock(call->interrupts_.mutex_);
+  call->interrupts_.interrupted_.insert(call);
+  call->interrupts_.told_.notify_all();
 }
 
-void Interrupts::Begin(fuse_req* request, Waiting& waiting) {
-  waiting.thread = fuse_req_ctx(request)->pid;
-  if (waiting.thread == 0) return;  // the kernel's own: nobody to interrupt it
-  fuse_req_interrupt_func(request, OnInterrupt, &waiting);
+Interrupts::Call::Call(Interrupts& interrupts, fuse_req* request)
+    : interrupts_(interrupts), request_(request), thread_(fuse_req_ctx(request)->pid) {
+  if (thread_ != 0) fuse_req_interrupt_func(request_, OnInterrupt, this);
 }
 
-void Interrupts::End(fuse_req* request, Waiting& waiting) {
-  if (waiting.thread == 0) return;
-  fuse_req_interrupt_func(request, nullptr, nullptr);  // waits for one that is being called
-  std::scoped_lock lock(mutex_);
-  waiting_.erase(&waiting);
+Interrupts::Call::~Call() {
+  if (thread_ == 0) return;
+  fuse_req_interrupt_func(request_, nullptr, nullptr);  // waits for one that is being called
+  std::scoped_lock lock(interrupts_.mutex_);
+  interrupts_.interrupted_.erase(this);
 }
 
 void Interrupts::Watch(const std::stop_token& stop) {
   std::unique_lock lock(mutex_);
-  while (told_.wait(lock, stop, [&] { return !waiting_.empty(); })) {
-    for (const auto& [waiting, thread] : waiting_) {
-      if (!waiting->stop.stop_requested() && WantsToEnd(thread)) waiting->stop.request_stop();
+  while (told_.wait(lock, stop, [&] { return !interrupted_.empty(); })) {
+    for (Call* call : interrupted_) {
+      if (!call->stop_.stop_requested() && WantsToEnd(call->thread_)) call->stop_.request_stop();
     }
     told_.wait_for(lock, stop, kLookAgain, [] { return false; });
   }

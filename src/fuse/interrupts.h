@@ -7,8 +7,8 @@
 #pragma once
 
 #include <condition_variable>
-#include <map>
 #include <mutex>
+#include <set>
 #include <stop_token>
 #include <thread>
 
@@ -24,33 +24,32 @@ class Interrupts {
   Interrupts();
   ~Interrupts();
 
-  // Calls `call` with a context whose stop is requested when the request is to be given up. The request must not be
-  // answered within it.
-  template <class F>
-  auto Run(fuse_req* request, F call) {
-    Waiting waiting{.interrupts = this};
-    Begin(request, waiting);
-    auto outcome = call(CallContext{.stop = waiting.stop.get_token()});
-    End(request, waiting);
-    return outcome;
-  }
+  // A request that is being served, or waits to be, on whatever thread. It must be over before the request is answered.
+  class Call {
+   public:
+    Call(Interrupts& interrupts, fuse_req* request);
+    ~Call();
+    Call(const Call&) = delete;
+    Call& operator=(const Call&) = delete;
+    // Its stop is requested when the request is to be given up.
+    CallContext context() const { return {.stop = stop_.get_token()}; }
 
- private:
-  struct Waiting {
-    Interrupts* interrupts;
-    int thread = 0;  // the program's, which waits
-    std::stop_source stop;
+   private:
+    friend class Interrupts;
+    static void OnInterrupt(fuse_req* request, void* data);
+    Interrupts& interrupts_;
+    fuse_req* const request_;
+    const int thread_;  // the program's, which waits; 0: the kernel's own, and nobody interrupts it
+    std::stop_source stop_;
   };
 
-  static void OnInterrupt(fuse_req* request, void* data);
-  void Begin(fuse_req* request, Waiting& waiting);
-  void End(fuse_req* request, Waiting& waiting);
+ private:
   void Watch(const std::stop_token& stop);
 
   std::mutex mutex_;
   std::condition_variable_any told_;
-  std::map<Waiting*, int> waiting_;  // those that were interrupted, by any signal
-  std::jthread thread_;              // last: it uses the rest
+  std::set<Call*> interrupted_;  // by any signal
+  std::jthread thread_;          // last: it uses the rest
 };
 
 // Whether a signal is pending for the thread that ends it, or asks it to stop: SIGKILL, and of SIGHUP, SIGINT, SIGQUIT,

@@ -38,7 +38,8 @@ vfs::FileSystem& Fs(fuse_req_t req) { return *Context(req).file_system; }
 // Calls the file system, until the program that asked is interrupted.
 template <class F>
 auto Call(fuse_req_t req, F call) {
-  return Context(req).interrupts->Run(req, [&](const CallContext& context) { return call(Fs(req), context); });
+  const Interrupts::Call interruptible(*Context(req).interrupts, req);
+  return call(Fs(req), interruptible.context());
 }
 OpenFile* FileOf(const fuse_file_info* fi) { return reinterpret_cast<OpenFile*>(fi->fh); }
 OpenDirectory* FolderOf(const fuse_file_info* fi) { return reinterpret_cast<OpenDirectory*>(fi->fh); }
@@ -312,8 +313,18 @@ void Write(fuse_req_t req, fuse_ino_t, const char* data, size_t size, off_t offs
   fuse_reply_write(req, size);
 }
 
+// The file is there until the request is answered: its release comes after all other requests for it.
 void Commit(fuse_req_t req, const OpenFile& file) {
-  ReplyDone(req, Call(req, [&](auto& fs, const auto& context) { return fs.Commit(file, context); }));
+  if (Fs(req).Settled(file)) {
+    fuse_reply_err(req, 0);
+    return;
+  }
+  auto call = std::make_shared<Interrupts::Call>(*Context(req).interrupts, req);
+  Context(req).waiters->Run([req, &file, call = std::move(call)]() mutable {
+    const auto committed = Fs(req).Commit(file, call->context());
+    call = nullptr;
+    ReplyDone(req, committed);
+  });
 }
 
 // Every close of a descriptor. Who only read need not wait for another's upload.
@@ -325,8 +336,12 @@ void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
 void Fsync(fuse_req_t req, fuse_ino_t, int, fuse_file_info* fi) { Commit(req, *FileOf(fi)); }
 
 void Release(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
-  Fs(req).Release(std::unique_ptr<OpenFile>(FileOf(fi)));
-  fuse_reply_err(req, 0);
+  const auto release = [req, file = FileOf(fi)] {
+    Fs(req).Release(std::unique_ptr<OpenFile>(file));
+    fuse_reply_err(req, 0);
+  };
+  if (Fs(req).Settled(*FileOf(fi))) return release();
+  Context(req).waiters->Run(release);
 }
 
 void OpenDir(fuse_req_t req, fuse_ino_t ino, fuse_file_info* fi) {

@@ -10,7 +10,9 @@
 #include <cerrno>
 #include <condition_variable>
 #include <cstdlib>
+#include <list>
 #include <mutex>
+#include <optional>
 #include <thread>
 #include <vector>
 
@@ -25,29 +27,48 @@ constexpr int kWakeSignal = SIGUSR2;
 
 void OnWake(int) {}
 
+// How long a thread that uploads is kept for the next close.
+constexpr auto kIdle = std::chrono::seconds(10);
+
 }  // namespace
 
 struct Session::State {
   OperationsContext context;
   fuse_session* session = nullptr;
   std::string path;
-  std::vector<std::thread> threads;
+  std::list<std::thread> threads;
+  std::list<std::thread> finished;  // idle ones that have ended, or are about to
   std::mutex mutex;
   std::condition_variable_any ended;
   size_t running = 0;
+  size_t kept = 0;
   size_t most = 0;
   bool ending = false;  // a thread has ended, or all shall
   bool stopped = false;
-  std::atomic<int> idle = 0;
+  std::atomic<size_t> idle = 0;
   Interrupts interrupts;
+  std::optional<Waiters> waiters;  // last: what they run uses the rest
 
   // Under mutex.
   void StartThread() {
+    for (std::thread& each : finished) each.join();
+    finished.clear();
     ++running;
-    threads.emplace_back([this] { Serve(); });
+    const auto self = threads.emplace(threads.end());
+    *self = std::thread([this, self] { Serve(self); });
   }
 
-  void Serve() {
+  // Whether enough others wait for requests, so that this thread can end.
+  bool Leaves(std::list<std::thread>::iterator self) {
+    if (idle < kept) return false;
+    std::scoped_lock lock(mutex);
+    if (ending || running <= kept) return false;
+    --running;
+    finished.splice(finished.end(), threads, self);
+    return true;
+  }
+
+  void Serve(std::list<std::thread>::iterator self) {
     fuse_buf request = {};
     while (!fuse_session_exited(session)) {
       ++idle;
@@ -60,6 +81,10 @@ struct Session::State {
         if (!ending && threads.size() < most) StartThread();
       }
       fuse_session_process_buf(session, &request);
+      if (Leaves(self)) {
+        std::free(request.mem);
+        return;
+      }
     }
     std::free(request.mem);
     std::scoped_lock lock(mutex);
@@ -74,7 +99,9 @@ Session::Session(std::unique_ptr<State> state) : state_(std::move(state)) {}
 Result<std::unique_ptr<Session>> Session::Start(vfs::FileSystem& file_system, const std::string& path,
                                                 const SessionOptions& options) {
   auto state = std::make_unique<State>();
-  state->context = {&file_system, std::chrono::duration<double>(options.attribute_ttl).count(), &state->interrupts};
+  state->waiters.emplace(static_cast<size_t>(options.most_uploads), kIdle);
+  state->context = {&file_system, std::chrono::duration<double>(options.attribute_ttl).count(), &state->interrupts,
+                    &*state->waiters};
   state->path = path;
   struct sigaction action = {};
   action.sa_handler = OnWake;  // without SA_RESTART: the read must return
@@ -101,6 +128,7 @@ Result<std::unique_ptr<Session>> Session::Start(vfs::FileSystem& file_system, co
   }
   {
     std::scoped_lock lock(state->mutex);
+    state->kept = static_cast<size_t>(options.threads);
     state->most = static_cast<size_t>(options.most_threads);
     for (int i = 0; i < options.threads; ++i) state->StartThread();
   }
@@ -124,18 +152,20 @@ void Session::Stop() {
   fuse_session_exit(state_->session);
   {
     std::scoped_lock lock(state_->mutex);
-    state_->ending = true;  // from here on no thread is added
+    state_->ending = true;  // from here on no thread is added, and none leaves for want of work
   }
-  for (std::thread& thread : state_->threads) {
+  {
     // A signal that comes between the check of `exited` and the read is lost, so it is repeated.
     std::unique_lock lock(state_->mutex);
     while (state_->running > 0) {
       for (std::thread& each : state_->threads) pthread_kill(each.native_handle(), kWakeSignal);
       state_->ended.wait_for(lock, std::chrono::milliseconds(10));
     }
-    lock.unlock();
-    thread.join();
   }
+  for (auto* threads : {&state_->threads, &state_->finished}) {
+    for (std::thread& each : *threads) each.join();
+  }
+  state_->waiters.reset();  // when they have answered
   fuse_session_unmount(state_->session);
   fuse_session_destroy(state_->session);
 }

@@ -1,7 +1,8 @@
 // A mounted file system: the kernel's connection and the threads that serve it.
 //
 // Every thread reads a request, serves it and replies: no hand-over. So that slow requests (a read that waits for the
-// network, a close that uploads) do not hold up others, a thread that takes the last free turn first starts another.
+// network) do not hold up others, a thread that takes the last free turn first starts another, and one that finds
+// enough of them free ends. Only what uploads, a close or fsync, is handed to threads that wait for that (waiters.h).
 #pragma once
 
 #include <memory>
@@ -17,8 +18,9 @@ namespace seamount::fuse {
 struct SessionOptions {
   MountPointOptions mount_point;
   base::Duration attribute_ttl = std::chrono::seconds(1);  // how long the kernel believes names and attributes
-  int threads = 32;                                        // to begin with
-  int most_threads = 512;                                  // requests that may wait for the store at once
+  int threads = 32;                                        // to begin with, and free ones that are kept
+  int most_threads = 512;                                  // questions and reads that may wait for the store at once
+  int most_uploads = 2048;                                 // closes and fsyncs that may; more wait for their turn
 };
 
 class Session {

@@ -58,6 +58,12 @@ Outcome<std::unique_ptr<OpenFile>> FileSystem::OpenExisting(uint64_t inode, cons
   return content_.Open(inode, options, context);
 }
 
+bool FileSystem::Settled(const OpenFile& file) {
+  std::scoped_lock lock(names_.mutex());
+  const Inode& inode = *file.inode;
+  return inode.staged == nullptr && !inode.kept_dirty && inode.parked_key.empty();
+}
+
 std::optional<uint64_t> FileSystem::StagingRoom() const {
   if (names_.options().read_only) return std::nullopt;
   return staging_.Room();

@@ -96,6 +96,8 @@ class FileSystem {
   Outcome<void> Commit(const OpenFile& file, const CallContext& context = {}) {
     return publisher_.Commit(file, context);
   }
+  // Nothing was written to the file that may not be in the bucket, so that Commit and Release have nothing to wait for.
+  bool Settled(const OpenFile& file);
   void Release(std::unique_ptr<OpenFile> file) { publisher_.Release(std::move(file)); }
   // Before unmounting: uploads everything. The first fault, if any; what could not be uploaded is kept and logged.
   Outcome<void> CommitAll() { return publisher_.CommitAll(); }
