@@ -33,4 +33,6 @@ Fault ToChangeFault(const Error& error) {
 
 Fault FromErrno(int error, const std::string& what) { return {error, what + ": " + std::strerror(error)}; }
 
+Fault NoEntry(std::string_view name) { return {ENOENT, "'" + std::string(name) + "': no such file or folder"}; }
+
 }  // namespace seamount::vfs

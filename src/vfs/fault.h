@@ -2,6 +2,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/result.h"
 
@@ -22,6 +23,8 @@ Fault ToFault(const Error& error);
 Fault ToChangeFault(const Error& error);
 // Of a call to this machine: "<what>: <what errno says>".
 Fault FromErrno(int error, const std::string& what);
+// ENOENT.
+Fault NoEntry(std::string_view name);
 
 }  // namespace seamount::vfs
 

@@ -13,10 +13,6 @@ constexpr uint32_t kWalk = 6;
 // Folders of which a listing is kept: about as many as a program's search path and what it unpacks at once.
 constexpr size_t kMaxListed = 64;
 constexpr int kMetadataThreads = 32;
-// Names of a stretch that is listed at once: most of a page, so that some may be added until it takes two.
-constexpr size_t kStretch = 800;
-
-Fault NoEntry(const std::string& what) { return {ENOENT, "'" + what + "': no such file or folder"}; }
 
 }  // namespace
 
@@ -329,7 +325,7 @@ Outcome<InodePtr> Namespace::Resolve(const InodePtr& parent, std::string_view na
 Outcome<Attributes> Namespace::Lookup(uint64_t parent, std::string_view name, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr child, Resolve(folder, name, context, 1));
-  if (child == nullptr) return NoEntry(std::string(name));
+  if (child == nullptr) return NoEntry(name);
   std::scoped_lock lock(mutex_);
   return AttributesOf(*child);
 }
@@ -399,132 +395,6 @@ Outcome<std::string> Namespace::ReadLink(uint64_t number) {
   SEAMOUNT_TRY_ASSIGN(const InodePtr inode, Existing(number));
   if (!inode->kept.symlink_target) return Fault{EINVAL, "'" + inode->name + "' is not a symbolic link"};
   return *inode->kept.symlink_target;
-}
-
-Result<ListAhead::Told> Namespace::ListWhole(const std::string& folder_key, const CallContext& context) {
-  store::ListOptions options{.prefix = folder_key, .delimiter = "/", .include_trailing_delimiter = true};
-  SEAMOUNT_TRY_ASSIGN(ListAhead::Told all, store_.ListFolder(options, ListAhead::For::kReading, context));
-  while (!all.page.next_page_token.empty()) {
-    options.page_token = std::move(all.page.next_page_token);
-    SEAMOUNT_TRY_ASSIGN(store::ListPage next, store_.List(options, context));
-    std::move(next.objects.begin(), next.objects.end(), std::back_inserter(all.page.objects));
-    std::move(next.prefixes.begin(), next.prefixes.end(), std::back_inserter(all.page.prefixes));
-    all.page.next_page_token = std::move(next.next_page_token);
-  }
-  return all;
-}
-
-// A long folder, each stretch between two bounds by requests of its own: the pages of one come after each other, and
-// each is a round trip.
-Result<store::ListPage> Namespace::ListStretches(const std::string& folder_key, const std::vector<std::string>& bounds,
-                                                 const CallContext& context) {
-  std::vector<Result<store::ListPage>> stretches(bounds.size() + 1, base::Internal("not listed"));
-  exec::ParallelFor(pool_, stretches.size(), [&](size_t i) {
-    store::ListOptions options{.prefix = folder_key, .delimiter = "/", .include_trailing_delimiter = true};
-    if (i > 0) options.start_offset = folder_key + bounds[i - 1];
-    if (i < bounds.size()) options.end_offset = folder_key + bounds[i];
-    stretches[i] = store::ListAll(store_, options, context);
-  });
-  store::ListPage all;
-  for (Result<store::ListPage>& stretch : stretches) {
-    SEAMOUNT_TRY_ASSIGN(store::ListPage page, std::move(stretch));
-    std::move(page.objects.begin(), page.objects.end(), std::back_inserter(all.objects));
-    std::move(page.prefixes.begin(), page.prefixes.end(), std::back_inserter(all.prefixes));
-  }
-  return all;
-}
-
-Outcome<OpenDirectory> Namespace::List(const InodePtr& folder, const CallContext& context) {
-  OpenDirectory open;
-  auto listing = std::make_shared<Listing>();
-  std::vector<std::string> bounds;
-  {
-    std::scoped_lock lock(mutex_);
-    if (folder->gone) return NoEntry(folder->name);
-    open.inode = folder->number;
-    open.parent = folder->parent == nullptr ? kRootInode : folder->parent->number;
-    open.watch = std::make_unique<FolderWatch>(mutex_, folder);
-    listing->key = InodeTree::KeyOf(*folder);
-    listing->asked = Now();
-    bounds = folder->bounds;
-  }
-  store::ListPage page;
-  if (bounds.empty()) {
-    SEAMOUNT_VFS_ASSIGN(auto told, ListWhole(listing->key, context));
-    listing->age = told.age;
-    listing->asked.time -= told.age;
-    page = std::move(told.page);
-  } else {
-    SEAMOUNT_VFS_ASSIGN(page, ListStretches(listing->key, bounds, context));
-  }
-  listing->Hold(EntriesOf(listing->key, std::move(page)));
-  open.listing = listing;
-  std::scoped_lock lock(mutex_);
-  folder->bounds.clear();
-  for (size_t at = kStretch; at + kStretch / 2 < listing->entries.size(); at += kStretch) {
-    folder->bounds.emplace_back(WithoutMark(listing->entries[at].name));
-  }
-  if (InodeTree::KeyOf(*folder) == listing->key) Remember(folder, listing);
-  // What was made or removed here while the store was asked.
-  std::map<std::string_view, const InodePtr*> made;
-  for (const auto& [name, child] : folder->children) {
-    if (child->dirty() || child->checked.order > listing->asked.order) made.emplace(name, &child);
-  }
-  open.entries.reserve(listing->entries.size() + made.size());
-  for (const DirectoryEntry& entry : listing->entries) {
-    if (made.contains(entry.name)) continue;
-    const auto change = folder->changes.find(entry.name);
-    if (change != folder->changes.end() && change->second > listing->asked.order) continue;
-    open.entries.push_back(entry);
-  }
-  for (const auto& [name, child] : made) open.entries.push_back({std::string(name), (*child)->kind, (*child)->info});
-  std::sort(open.entries.begin(), open.entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
-  return open;
-}
-
-Outcome<std::unique_ptr<OpenDirectory>> Namespace::OpenFolder(uint64_t number, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(number));
-  SEAMOUNT_TRY_ASSIGN(OpenDirectory open, List(folder, context));
-  return std::make_unique<OpenDirectory>(std::move(open));
-}
-
-bool Namespace::IsCurrent(const OpenDirectory& folder) {
-  // Who believes nothing asks when the folder is opened, and reads it then.
-  constexpr base::Duration kOpenAndRead = std::chrono::seconds(1);
-  const Moment& asked = folder.listing->asked;
-  std::scoped_lock lock(mutex_);
-  if (clock_.Now() - asked.time >= std::max(options_.attribute_ttl, kOpenAndRead)) return false;
-  const auto& changes = folder.watch->folder()->changes;
-  return std::ranges::none_of(changes, [&](const auto& change) { return change.second > asked.order; });
-}
-
-Outcome<void> Namespace::Rewind(OpenDirectory& folder, const CallContext& context) {
-  const InodePtr inode = folder.watch->folder();
-  auto listed = List(inode, context);
-  if (listed) {
-    folder = *std::move(listed);
-  } else if (listed.error().error != ENOENT) {
-    return std::move(listed).error();
-  } else {
-    folder.entries.clear();  // removed meanwhile: it is empty now
-  }
-  return {};
-}
-
-std::optional<Attributes> Namespace::EntryAttributes(const OpenDirectory& folder, const DirectoryEntry& entry) {
-  std::scoped_lock lock(mutex_);
-  const InodePtr& parent = folder.watch->folder();
-  if (parent->gone || InodeTree::KeyOf(*parent) != folder.listing->key) return std::nullopt;
-  if (parent->listing == folder.listing) parent->listing_read = clock_.Now();
-  InodePtr child = tree_.Child(parent, entry.name);
-  const bool created_since = entry.kind != Kind::kDirectory && entry.info.generation == store::kAbsent;
-  if (child == nullptr && created_since) return std::nullopt;
-  if (child == nullptr || !child->dirty()) {
-    child = Attach(parent, entry.name, {.kind = entry.kind, .info = entry.info}, folder.listing->asked);
-  }
-  if (child == nullptr) return std::nullopt;
-  ++child->lookups;
-  return AttributesOf(*child);
 }
 
 }  // namespace seamount::vfs

@@ -30,7 +30,7 @@ Outcome<void> Publisher::Rename(uint64_t parent, std::string_view name, uint64_t
   SEAMOUNT_TRY_ASSIGN(const InodePtr folder, FindFolder(parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr new_folder, FindFolder(new_parent));
   SEAMOUNT_TRY_ASSIGN(const InodePtr inode, names_.Resolve(folder, name, context));
-  if (inode == nullptr) return Fault{ENOENT, "'" + std::string(name) + "': no such file or folder"};
+  if (inode == nullptr) return NoEntry(name);
   const bool moves_folder = inode->kind == Kind::kDirectory;
   const std::string from(name), to(new_name), slash = moves_folder ? "/" : "";
   SEAMOUNT_TRY_ASSIGN(const auto held, Hold({{folder, from + slash}, {new_folder, to + slash}}, context, moves_folder));
