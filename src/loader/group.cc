@@ -21,7 +21,7 @@ Result<Group> Group::Open(std::shared_ptr<Store> store, const CallContext& conte
   }
   SEAMOUNT_TRY_ASSIGN(group.state_, std::move(state));
   group.store_ = std::move(store);
-  if (group.state_) group.attributes_json_ = group.state_->metadata.attributes_json;
+  if (group.state_) group.attributes_json_ = group.state_->attributes_json;
   SEAMOUNT_TRY_ASSIGN(group.notes_, ParseGroupNotes(group.attributes_json_));
   return group;
 }
@@ -54,7 +54,7 @@ Result<std::vector<std::string>> Group::Arrays(const CallContext& context) const
 
 Result<void> Group::CheckSame(const CallContext& context) const {
   if (!state_) return {};
-  SEAMOUNT_TRY_ASSIGN(const auto now, zarr::GroupGeneration(*store_, "", state_->metadata.format, context));
+  SEAMOUNT_TRY_ASSIGN(const auto now, zarr::GroupGeneration(*store_, "", state_->format, context));
   if (now == state_->generation) return {};
   return base::PreconditionFailed(
       "the data were replaced since they were opened" +

@@ -46,7 +46,7 @@ class Group {
 
  private:
   std::shared_ptr<Store> store_;
-  std::optional<zarr::GroupState> state_;
+  std::optional<zarr::GroupMetadata> state_;
   std::string attributes_json_ = "{}";
   GroupNotes notes_;
 };

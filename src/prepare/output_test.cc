@@ -131,8 +131,8 @@ TEST(Output, HalfOfOneIsRefusedByReadersAndAWholeOneNamesItsContent) {
   const auto second = zarr::OpenWholeGroup(*store, "", {});
   ASSERT_TRUE(second && *second);
   EXPECT_NE((*second)->generation, (*first)->generation);
-  EXPECT_NE((*second)->metadata.attributes_json, (*first)->metadata.attributes_json);
-  EXPECT_THAT((*second)->metadata.attributes_json, HasSubstr("\"id\":\""));
+  EXPECT_NE((*second)->attributes_json, (*first)->attributes_json);
+  EXPECT_THAT((*second)->attributes_json, HasSubstr("\"id\":\""));
 }
 
 }  // namespace

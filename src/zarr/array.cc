@@ -18,11 +18,11 @@ constexpr uint64_t kFewestIndices = 16;
 
 Result<ArrayMetadata> ReadMetadata(Store& store, const std::string& path, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const auto v3, ReadDocument(store, JoinPath(path, "zarr.json"), context));
-  if (v3) return ParseArrayMetadataV3(v3->view());
+  if (v3) return ParseArrayMetadataV3(v3->text());
   SEAMOUNT_TRY_ASSIGN(const auto v2, ReadDocument(store, JoinPath(path, ".zarray"), context));
   if (!v2) return base::NotFound("there is neither zarr.json nor .zarray");
   SEAMOUNT_TRY_ASSIGN(const auto attributes, ReadDocument(store, JoinPath(path, ".zattrs"), context));
-  return ParseArrayMetadataV2(v2->view(), attributes ? attributes->view() : std::string_view("{}"));
+  return ParseArrayMetadataV2(v2->text(), attributes ? attributes->text() : std::string_view("{}"));
 }
 
 Result<void> WriteMetadata(Store& store, const std::string& path, const ArrayMetadata& metadata, bool overwrite,

@@ -6,10 +6,10 @@ std::string JoinPath(const std::string& path, std::string_view name) {
   return path.empty() ? std::string(name) : path + "/" + std::string(name);
 }
 
-Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, const CallContext& context) {
+Result<std::optional<Document>> ReadDocument(Store& store, const std::string& key, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(auto read, store.Read(key, {}, context));
-  if (!read) return std::optional<Bytes>();
-  return std::optional<Bytes>(std::move(read->data));
+  if (!read) return std::optional<Document>();
+  return std::optional<Document>({std::move(read->data), read->info.generation});
 }
 
 Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,

@@ -12,8 +12,13 @@ namespace seamount::zarr {
 // path: without trailing '/'; the store's root is "".
 std::string JoinPath(const std::string& path, std::string_view name);
 
+struct Document {
+  Bytes data;
+  store::Generation generation;
+  std::string_view text() const { return data.view(); }
+};
 // nullopt: absent.
-Result<std::optional<Bytes>> ReadDocument(Store& store, const std::string& key, const CallContext& context);
+Result<std::optional<Document>> ReadDocument(Store& store, const std::string& key, const CallContext& context);
 // PreconditionFailed when it exists, unless `overwrite`.
 Result<void> WriteDocument(Store& store, const std::string& key, std::string_view text, bool overwrite,
                            const CallContext& context);

@@ -16,15 +16,19 @@ constexpr int kMaxGroupDepth = 32;
 struct Node {
   int format = 3;
   NodeKind kind = NodeKind::kGroup;
-  Json document;    // zarr.json, .zgroup or .zarray
-  Json attributes;  // .zattrs; v3 has them inside
+  Json document;                   // zarr.json, .zgroup or .zarray
+  Json attributes;                 // .zattrs; v3 has them inside
+  store::Generation generation{};  // of the document
 };
 
-Result<std::optional<Json>> ReadJson(Store& store, const std::string& key, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(const auto text, ReadDocument(store, key, context));
-  if (!text) return std::optional<Json>();
-  auto json = ParseJsonObject(text->view());
+// generation: the document's, if it is there.
+Result<std::optional<Json>> ReadJson(Store& store, const std::string& key, store::Generation* generation,
+                                     const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(const auto document, ReadDocument(store, key, context));
+  if (!document) return std::optional<Json>();
+  auto json = ParseJsonObject(document->text());
   if (!json) return json.error().Wrap("'" + key + "'");
+  if (generation != nullptr) *generation = document->generation;
   return std::optional<Json>(*std::move(json));
 }
 
@@ -41,17 +45,19 @@ Result<Node> NodeFromV3(Json document, const std::string& path) {
 
 // nullopt: neither array nor group.
 Result<std::optional<Node>> ReadNode(Store& store, const std::string& path, const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(auto v3, ReadJson(store, JoinPath(path, "zarr.json"), context));
+  store::Generation generation;
+  SEAMOUNT_TRY_ASSIGN(auto v3, ReadJson(store, JoinPath(path, "zarr.json"), &generation, context));
   if (v3) {
     SEAMOUNT_TRY_ASSIGN(Node node, NodeFromV3(*std::move(v3), path));
+    node.generation = generation;
     return std::optional<Node>(std::move(node));
   }
   for (const NodeKind kind : {NodeKind::kGroup, NodeKind::kArray}) {
     const char* const name = kind == NodeKind::kGroup ? ".zgroup" : ".zarray";
-    SEAMOUNT_TRY_ASSIGN(auto document, ReadJson(store, JoinPath(path, name), context));
+    SEAMOUNT_TRY_ASSIGN(auto document, ReadJson(store, JoinPath(path, name), &generation, context));
     if (!document) continue;
-    SEAMOUNT_TRY_ASSIGN(auto attributes, ReadJson(store, JoinPath(path, ".zattrs"), context));
-    Node node{2, kind, *std::move(document), attributes ? *std::move(attributes) : Json::object()};
+    SEAMOUNT_TRY_ASSIGN(auto attributes, ReadJson(store, JoinPath(path, ".zattrs"), nullptr, context));
+    Node node{2, kind, *std::move(document), attributes ? *std::move(attributes) : Json::object(), generation};
     return std::optional<Node>(std::move(node));
   }
   return std::optional<Node>();
@@ -156,7 +162,7 @@ Result<void> CreateGroup(Store& store, const std::string& path, const GroupMetad
 Result<GroupMetadata> OpenGroup(Store& store, const std::string& path, const CallContext& context) {
   const auto node = ReadGroupNode(store, path, context);
   if (!node) return node.error().Wrap("opening the Zarr group '" + path + "'");
-  GroupMetadata metadata{.format = node->format};
+  GroupMetadata metadata{.format = node->format, .generation = node->generation};
   const Json attributes = node->format == 2 ? node->attributes : node->document.value("attributes", Json::object());
   if (attributes.is_object()) metadata.attributes_json = DumpJson(attributes);
   return metadata;

@@ -15,6 +15,7 @@ namespace seamount::zarr {
 struct GroupMetadata {
   int format = 3;                      // 3 or 2
   std::string attributes_json = "{}";  // an object
+  store::Generation generation{};      // of the document, which was read before any of the rest
 };
 
 // PreconditionFailed when an array or group is there already, unless `overwrite`, which replaces the group's own

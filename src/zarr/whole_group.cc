@@ -16,18 +16,12 @@ Result<std::optional<store::Generation>> GroupGeneration(Store& store, const std
   return std::optional(info->generation);
 }
 
-Result<std::optional<GroupState>> OpenWholeGroup(Store& store, const std::string& path, const CallContext& context) {
-  for (const int format : {3, 2}) {
-    // The generation first: metadata that are read later can only be newer, and then the next look sees it.
-    SEAMOUNT_TRY_ASSIGN(const auto generation, GroupGeneration(store, path, format, context));
-    if (!generation) continue;
-    auto metadata = OpenGroup(store, path, context);
-    if (!metadata && metadata.error().code() == ErrorCode::kNotFound) continue;  // deleted just now
-    if (!metadata) return metadata.error();
-    return std::optional(GroupState{*generation, *std::move(metadata)});
-  }
+Result<std::optional<GroupMetadata>> OpenWholeGroup(Store& store, const std::string& path, const CallContext& context) {
+  auto metadata = OpenGroup(store, path, context);
+  if (metadata) return std::optional(*std::move(metadata));
+  if (metadata.error().code() != ErrorCode::kNotFound) return metadata.error();
   SEAMOUNT_TRY_ASSIGN(const auto record, store.Stat(JoinPath(path, kPrepareRecord), context));
-  if (!record) return std::optional<GroupState>();
+  if (!record) return std::optional<GroupMetadata>();
   return base::PreconditionFailed("the Zarr group" + (path.empty() ? "" : " '" + path + "'") +
                                   " is half-written: 'seamount prepare' is at work there, or was interrupted; wait for "
                                   "it, or give the same command again to finish it");

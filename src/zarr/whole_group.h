@@ -1,6 +1,6 @@
 // Whether what lies in a group is whole, and one state of it.
 //
-// The contract of `seamount prepare` with readers, which costs them one or two reads:
+// The contract of `seamount prepare` with readers, which costs them one read:
 // - The group's own document (zarr.json, or .zgroup) is written last, and deleted before the first object of a finished
 //   group is changed. So a group with its document is whole. One without it, but with the record kPrepareRecord beside
 //   the arrays, is half-written: its arrays may lack chunks, or hold old and new ones.
@@ -20,13 +20,8 @@ namespace seamount::zarr {
 
 inline constexpr const char* kPrepareRecord = ".seamount-prepare.json";
 
-struct GroupState {
-  store::Generation generation{};  // of the group's document
-  GroupMetadata metadata;
-};
-
 // nullopt when there is no group: arrays may lie there all the same. PreconditionFailed when it is half-written.
-Result<std::optional<GroupState>> OpenWholeGroup(Store& store, const std::string& path, const CallContext& context);
+Result<std::optional<GroupMetadata>> OpenWholeGroup(Store& store, const std::string& path, const CallContext& context);
 
 // The generation of the group's document, nullopt when it is gone: what a reader compares with the one it opened.
 Result<std::optional<store::Generation>> GroupGeneration(Store& store, const std::string& path, int format,

@@ -22,8 +22,8 @@ TEST(WholeGroup, IsKnownByItsDocumentAndHalfOfOneByItsRecord) {
     ASSERT_TRUE(CreateGroup(*store, "g", {format, R"({"seamount":{"id":"x"}})"}, false, {}));
     const auto whole = OpenWholeGroup(*store, "g", {});
     ASSERT_TRUE(whole && *whole);
-    EXPECT_EQ((*whole)->metadata.format, format);
-    EXPECT_EQ((*whole)->metadata.attributes_json, R"({"seamount":{"id":"x"}})");
+    EXPECT_EQ((*whole)->format, format);
+    EXPECT_EQ((*whole)->attributes_json, R"({"seamount":{"id":"x"}})");
     EXPECT_EQ(**GroupGeneration(*store, "g", format, {}), (*whole)->generation);
     ASSERT_TRUE(CreateGroup(*store, "g", {format, "{}"}, true, {}));
     EXPECT_NE(**GroupGeneration(*store, "g", format, {}), (*whole)->generation) << "another state";
