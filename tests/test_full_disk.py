@@ -47,7 +47,8 @@ class SmallDisk:
     def start(self) -> None:
         ready = self.folder / "port"
         ready.unlink(missing_ok=True)
-        enter = ["nsenter", "-t", str(self.holder.pid), "--mount"]
+        # The root too: a namespace of its own would lead out of one that was changed, as in a container.
+        enter = ["nsenter", "-t", str(self.holder.pid), "--mount", "--root"]
         if os.geteuid() != 0:
             enter += ["--user", "--preserve-credentials"]
         serve = [self.binary, "serve", f"{self.inside}/served", "--port", str(self.port), "--port-file", str(ready)]
