@@ -69,6 +69,7 @@ struct OpenDirectory {
   uint64_t parent = 0;
   std::vector<DirectoryEntry> entries;     // in byte order, what was made or removed here meanwhile included
   std::shared_ptr<const Listing> listing;  // what the store said
+  base::SteadyTime listed;                 // when it had said so: a long folder may take longer than names are believed
   bool walked = false;                     // somebody has read on from its beginning
   std::unique_ptr<FolderWatch> watch;
 };

@@ -3,6 +3,7 @@
 #include <cerrno>
 #include <iterator>
 #include <map>
+#include <utility>
 
 #include "vfs/names.h"
 #include "vfs/namespace.h"
@@ -13,17 +14,20 @@ namespace {
 // Names of a stretch that is listed at once: most of a page, so that some may be added until it takes two.
 constexpr size_t kStretch = 800;
 
+void Append(store::ListPage&& page, store::ListPage& all) {
+  std::move(page.objects.begin(), page.objects.end(), std::back_inserter(all.objects));
+  std::move(page.prefixes.begin(), page.prefixes.end(), std::back_inserter(all.prefixes));
+}
+
 }  // namespace
 
 Result<ListAhead::Told> Namespace::ListWhole(const std::string& folder_key, const CallContext& context) {
   store::ListOptions options{.prefix = folder_key, .delimiter = "/", .include_trailing_delimiter = true};
   SEAMOUNT_TRY_ASSIGN(ListAhead::Told all, store_.ListFolder(options, ListAhead::For::kReading, context));
-  while (!all.page.next_page_token.empty()) {
-    options.page_token = std::move(all.page.next_page_token);
-    SEAMOUNT_TRY_ASSIGN(store::ListPage next, store_.List(options, context));
-    std::move(next.objects.begin(), next.objects.end(), std::back_inserter(all.page.objects));
-    std::move(next.prefixes.begin(), next.prefixes.end(), std::back_inserter(all.page.prefixes));
-    all.page.next_page_token = std::move(next.next_page_token);
+  if (!all.page.next_page_token.empty()) {
+    options.page_token = std::exchange(all.page.next_page_token, {});
+    SEAMOUNT_TRY_ASSIGN(store::ListPage rest, store::ListAll(store_, options, context));
+    Append(std::move(rest), all.page);
   }
   return all;
 }
@@ -42,8 +46,7 @@ Result<store::ListPage> Namespace::ListStretches(const std::string& folder_key, 
   store::ListPage all;
   for (Result<store::ListPage>& stretch : stretches) {
     SEAMOUNT_TRY_ASSIGN(store::ListPage page, std::move(stretch));
-    std::move(page.objects.begin(), page.objects.end(), std::back_inserter(all.objects));
-    std::move(page.prefixes.begin(), page.prefixes.end(), std::back_inserter(all.prefixes));
+    Append(std::move(page), all);
   }
   return all;
 }
@@ -74,6 +77,7 @@ Outcome<OpenDirectory> Namespace::List(const InodePtr& folder, const CallContext
   listing->Hold(EntriesOf(listing->key, std::move(page)));
   open.listing = listing;
   std::scoped_lock lock(mutex_);
+  open.listed = clock_.Now() - listing->age;
   folder->bounds.clear();
   for (size_t at = kStretch; at + kStretch / 2 < listing->entries.size(); at += kStretch) {
     folder->bounds.emplace_back(WithoutMark(listing->entries[at].name));
@@ -105,11 +109,10 @@ Outcome<std::unique_ptr<OpenDirectory>> Namespace::OpenFolder(uint64_t number, c
 bool Namespace::IsCurrent(const OpenDirectory& folder) {
   // Who believes nothing asks when the folder is opened, and reads it then.
   constexpr base::Duration kOpenAndRead = std::chrono::seconds(1);
-  const Moment& asked = folder.listing->asked;
   std::scoped_lock lock(mutex_);
-  if (clock_.Now() - asked.time >= std::max(options_.attribute_ttl, kOpenAndRead)) return false;
+  if (clock_.Now() - folder.listed >= std::max(options_.attribute_ttl, kOpenAndRead)) return false;
   const auto& changes = folder.watch->folder()->changes;
-  return std::ranges::none_of(changes, [&](const auto& change) { return change.second > asked.order; });
+  return std::ranges::none_of(changes, [&](const auto& change) { return change.second > folder.listing->asked.order; });
 }
 
 Outcome<void> Namespace::Rewind(OpenDirectory& folder, const CallContext& context) {

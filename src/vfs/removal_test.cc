@@ -111,6 +111,16 @@ TEST_F(FileSystemTest, AFolderReadLongAfterItWasOpenedIsListedAnew) {
   EXPECT_FALSE(fs_->IsCurrent(*folder));
 }
 
+TEST_F(FileSystemTest, AFolderThatTookLongToListIsNotListedTwice) {
+  store_->Put("f", "1");
+  store_->SetFault([&](const std::string& operation, const std::string& key) -> Result<void> {
+    if (operation == "List" && key.empty()) clock_.Advance(std::chrono::seconds(3));
+    return {};
+  });
+  EXPECT_TRUE(fs_->IsCurrent(*fs_->OpenFolder(kRootInode).value()));
+  store_->SetFault(nullptr);
+}
+
 TEST_F(FileSystemTest, ALinksTargetMustBeUtf8) {
   EXPECT_EQ(ErrorOf(fs_->MakeSymlink(kRootInode, "l", "\xff", {})), EILSEQ);
   EXPECT_EQ(ErrorOf(Look("l")), ENOENT);
