@@ -6,7 +6,6 @@
 #include <unistd.h>
 
 #include <atomic>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <map>
@@ -14,6 +13,7 @@
 #include "prepare/execute.h"
 #include "prepare/testing/fake_dataset.h"
 #include "store/memory/memory_store.h"
+#include "store/testing/temporary_folder.h"
 
 namespace seamount::prepare {
 namespace {
@@ -24,11 +24,6 @@ const std::string kName(32, 'a');
 
 class KeptSumsTest : public ::testing::Test {
  protected:
-  KeptSumsTest() {
-    std::string made = fs::temp_directory_path() / "sums-XXXXXX";
-    folder_ = ::mkdtemp(made.data());
-  }
-  ~KeptSumsTest() override { fs::remove_all(folder_); }
   size_t Files() const {
     const fs::path sums = fs::path(folder_) / ("seamount-sums-" + std::to_string(::geteuid()));
     return fs::exists(sums) ? static_cast<size_t>(std::distance(fs::directory_iterator(sums), {})) : 0;
@@ -36,7 +31,8 @@ class KeptSumsTest : public ::testing::Test {
   std::string PathOf(int part) const {
     return folder_ + "/seamount-sums-" + std::to_string(::geteuid()) + "/" + kName + "-" + std::to_string(part);
   }
-  std::string folder_;
+  const store::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
 };
 
 TEST_F(KeptSumsTest, GivesBackWhatItWasGivenAndNothingThatIsDamaged) {

@@ -7,7 +7,6 @@
 #include <array>
 #include <atomic>
 #include <chrono>
-#include <cstdlib>
 #include <filesystem>
 #include <fstream>
 #include <iterator>
@@ -18,6 +17,7 @@
 #include "prepare/kept_folder.h"
 #include "prepare/testing/fake_dataset.h"
 #include "store/memory/memory_store.h"
+#include "store/testing/temporary_folder.h"
 #include "zarr/array.h"
 
 namespace seamount::prepare {
@@ -33,15 +33,11 @@ constexpr std::array kBytes = {std::byte{1}, std::byte{2}, std::byte{3}};
 
 class SpillTest : public ::testing::Test {
  protected:
-  SpillTest() {
-    std::string made = fs::temp_directory_path() / "spill-XXXXXX";
-    folder_ = ::mkdtemp(made.data());
-  }
-  ~SpillTest() override { fs::remove_all(folder_); }
   Spill Open(const std::string& of = "a recipe") const { return *Spill::Open(folder_, of, kSlabs); }
   fs::path Kept() const { return fs::path(folder_) / ("seamount-sums-" + std::to_string(::geteuid())); }
   fs::path File() const { return fs::directory_iterator(Kept())->path(); }
-  std::string folder_;
+  const store::TemporaryFolder temporary_;
+  const std::string& folder_ = temporary_.path();
 };
 
 TEST_F(SpillTest, AnotherRunGoesOnWithIt) {
