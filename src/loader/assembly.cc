@@ -31,11 +31,12 @@ Assembly::Job Assembly::JobOf(uint32_t use) const {
           dataset_.chunks.PlaceOf(schedule.ChunkOf(schedule.cache.residency_of[use]))};
 }
 
-bool Assembly::Copy(const Job& job, const std::byte* decoded, bool may_be_missing) const {
+bool Assembly::Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const {
   const auto& [batch, place] = job;
   const Variable& variable = dataset_.variables[place.variable];
   const Window& window = dataset_.windows[place.variable];
   const nd::Index chunk = dataset_.IndexOf(place);
+  const uint64_t first_position = place.row * dataset_.chunks.grids()[place.variable].chunk_samples;
   // What a core may hope to find in its caches later on.
   constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
   const Written written = dataset_.layout.bytes() > kCachedBytes ? Written::kPastCache : Written::kIntoCache;
@@ -45,6 +46,8 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, bool may_be_missin
     const OutputSlot& slot = dataset_.slots[destination.slot];
     const uint64_t element = dataset_.layout.ElementOf(placement.sample, destination);
     const auto mask = dataset_.layout.mask_offset(destination.slot);
+    const uint64_t row = placement.position - first_position;
+    const bool may_be_missing = rows.MayBe(row);
     const Target target{
         .dtype = slot.dtype,
         .data = batch->memory.get() + dataset_.layout.data_offset(destination.slot) + element * nd::SizeOf(slot.dtype),
@@ -52,7 +55,9 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, bool may_be_missin
         .fill = slot.missing.fill,
         .written = written,
         .may_be_missing = may_be_missing};
-    missing |= variable.CopyWindow(chunk, decoded, window, placement.position, target);
+    const bool some = variable.CopyWindow(chunk, decoded, window, placement.position, target);
+    missing |= some;
+    if (may_be_missing && !some) rows.SetClean(row);  // every window takes the same of the row
   }
   return missing;
 }

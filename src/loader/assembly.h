@@ -10,6 +10,7 @@
 
 #include "loader/dataset.h"
 #include "loader/memory_pools.h"
+#include "loader/missing_rows.h"
 #include "loader/planner.h"
 #include "loader/sample_source.h"
 
@@ -43,7 +44,7 @@ class Assembly {
   };
   Job JobOf(uint32_t use) const;
   // Copies what the decoded chunk has of the batch. Returns whether values were missing.
-  bool Copy(const Job& job, const std::byte* decoded, bool may_be_missing) const;
+  bool Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const;
   // `fetched`: as Residents::fetched_as.
   void FinishUse(uint32_t use, bool missing, uint64_t fetched);
 

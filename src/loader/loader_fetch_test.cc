@@ -9,6 +9,7 @@
 
 #include "loader/testing/fields.h"
 #include "nd/box.h"
+#include "zarr/group.h"
 
 namespace seamount::loader {
 namespace {
@@ -20,6 +21,7 @@ class WatchedStore final : public Store {
  public:
   explicit WatchedStore(std::shared_ptr<Store> base) : base_(std::move(base)) {}
   std::function<Result<void>(const std::string& key)> before_read;
+  std::function<void(const std::string& key)> before_stat;
   std::atomic<int> reads = 0;
 
   Result<std::optional<store::ReadResult>> Read(const std::string& key, const store::ReadOptions& options,
@@ -29,6 +31,7 @@ class WatchedStore final : public Store {
     return base_->Read(key, options, context);
   }
   Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
+    if (before_stat) before_stat(key);
     return base_->Stat(key, context);
   }
   Result<store::ObjectInfo> Write(const std::string& key, const store::ByteSource& source,
@@ -63,6 +66,30 @@ class WatchedStore final : public Store {
  private:
   std::shared_ptr<Store> base_;
 };
+
+TEST_F(LoaderTest, ACompleteBatchDoesNotWaitForALookThatBeganBeforeItsLastChunk) {
+  ASSERT_TRUE(zarr::CreateGroup(*store_, "", {}, true, {}));
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  std::promise<void> looked;
+  std::promise<void> handed_out;
+  std::atomic<int> looks = 0;
+  watched->before_stat = [&](const std::string&) {
+    if (looks++ > 0) return;
+    looked.set_value();
+    handed_out.get_future().wait();
+  };
+  watched->before_read = [&, first = looked.get_future().share()](const std::string& key) -> Result<void> {
+    if (key == "u/c/2/0/0") first.wait();
+    return {};
+  };
+  LoaderOptions options = Options();
+  options.shuffle = Shuffle::kNone;  // the first batch takes the rows 0 to 2 of u
+  const auto loader = OpenOrFail(watched, options);
+  const auto batch = loader->Next();
+  EXPECT_TRUE(batch && *batch);
+  EXPECT_GE(looks, 2);
+  handed_out.set_value();
+}
 
 TEST_F(LoaderTest, VariablesAreOpenedTogether) {
   const auto watched = std::make_shared<WatchedStore>(store_);

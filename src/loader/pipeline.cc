@@ -10,6 +10,8 @@
 namespace seamount::loader {
 namespace {
 
+constexpr int kLookers = 2;  // LookIsDue says when the second is needed
+
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -32,7 +34,7 @@ Pipeline::Pipeline(PipelineResources resources, Stretch stretch, HeldChunks held
   const uint64_t fetchers =
       std::min<uint64_t>(static_cast<uint64_t>(resources_.fetch_threads), schedule_.cache.fetches);
   for (uint64_t i = 0; i < fetchers; ++i) SpawnFetcher();
-  if (resources_.look) looker_ = std::thread([this] { LookLoop(); });
+  for (int i = 0; resources_.look && i < kLookers; ++i) lookers_.emplace_back([this] { LookLoop(); });
 }
 
 Pipeline::~Pipeline() { Stop(); }
@@ -51,7 +53,8 @@ HeldChunks Pipeline::Stop() {
   workers_.clear();
   for (auto& fetcher : fetchers_) fetcher.join();
   fetchers_.clear();
-  if (looker_.joinable()) looker_.join();
+  for (auto& looker : lookers_) looker.join();
+  lookers_.clear();
   return residents_.Release();
 }
 
@@ -103,6 +106,7 @@ Result<Filled> Pipeline::Take() {
   stats_.samples += range.end - range.begin - range.padding;
   stats_.memory_peak = resources_.budget->peak();
   OpenBatches();
+  if (LookIsDue()) look_wake_.notify_one();
   return filled;
 }
 
@@ -213,7 +217,6 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   } else {
     variable.array().Fill(decoded.span());
   }
-  const bool may_be_missing = done && variable.MayBeMissing(decoded.span());
   lock.lock();
   if (!done) {
     residents_.GiveBack(residency, std::move(decoded));
@@ -222,7 +225,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   ++stats_.chunks_decoded;
   stats_.bytes_decoded += decoded.size();
   stats_.chunk_hits += planned.uses - 1;
-  residents_.PutDecoded(residency, std::move(decoded), may_be_missing);
+  residents_.PutDecoded(residency, std::move(decoded));
   fetch_wake_.notify_one();
   // All batches that are open get their copy now, while the chunk is in the processor's cache. Later ones find it.
   std::vector<uint32_t> uses;
@@ -235,29 +238,38 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
 void Pipeline::Copy(uint32_t use, Lock& lock) {
   const uint32_t residency = schedule_.cache.residency_of[use];
   const std::byte* decoded = residents_.Decoded(residency);
-  const bool may_be_missing = residents_.may_be_missing(residency);
+  MissingRows& rows = residents_.missing(residency);
   const Assembly::Job job = assembly_.JobOf(use);
   lock.unlock();
-  const bool missing = assembly_.Copy(job, decoded, may_be_missing);
+  const bool missing = assembly_.Copy(job, decoded, rows);
   lock.lock();
   assembly_.FinishUse(use, missing, residents_.fetched_as(residency));
   if (HeadReady()) head_wake_.notify_all();
+  if (LookIsDue()) look_wake_.notify_one();
   if (residents_.FinishUse(residency)) fetch_wake_.notify_one();
 }
 
 // --- looking whether the data are still the same ---
 
+bool Pipeline::LookIsDue() const {
+  if (replaced_ || fetched_ <= look_begun_) return false;
+  // One look after the other; but a batch that is complete does not wait for the end of a look that began too early.
+  return looking_ == 0 || (assembly_.HeadComplete() && assembly_.HeadFetched() > look_begun_);
+}
+
 void Pipeline::LookLoop() {
   Lock lock(mutex_);
   for (;;) {
-    look_wake_.wait(lock, [&] { return stop_.stop_requested() || (fetched_ > looked_ && !replaced_); });
+    look_wake_.wait(lock, [&] { return stop_.stop_requested() || LookIsDue(); });
     if (stop_.stop_requested()) return;
-    const uint64_t fetched = fetched_;
+    const uint64_t fetched = look_begun_ = fetched_;
+    ++looking_;
     lock.unlock();
     auto same = resources_.look({.stop = stop_.get_token()});
     lock.lock();
+    --looking_;
     if (same) {
-      looked_ = fetched;
+      looked_ = std::max(looked_, fetched);
     } else if (!stop_.stop_requested()) {
       replaced_ = true;
       failure_ = Failure{assembly_.head(), 0, same.error()};

@@ -89,6 +89,7 @@ class Pipeline {
   void WorkLoop();
   void Decode(uint32_t residency, Lock& lock);
   void Copy(uint32_t use, Lock& lock);
+  bool LookIsDue() const;
   void LookLoop();
   void Fail(uint32_t residency, Error error, Lock& lock);
   Error Explain(uint32_t residency, const Error& error) const;
@@ -105,8 +106,10 @@ class Pipeline {
   std::condition_variable look_wake_;
   std::stop_source stop_;
   Stats stats_;
-  uint64_t fetched_ = 0;  // chunks; those held from before are the first
-  uint64_t looked_ = 0;   // of these, known to be of the data that were opened
+  uint64_t fetched_ = 0;     // chunks; those held from before are the first
+  uint64_t look_begun_ = 0;  // of these, those that had come when the last look began
+  uint64_t looked_ = 0;      // and those known to be of the data that were opened
+  int looking_ = 0;          // looks under way
   bool replaced_ = false;
   Residents residents_;
   Assembly assembly_;
@@ -117,7 +120,7 @@ class Pipeline {
   int idle_workers_ = 0;
   std::vector<std::thread> fetchers_;
   std::vector<std::thread> workers_;
-  std::thread looker_;
+  std::vector<std::thread> lookers_;
 };
 
 }  // namespace seamount::loader

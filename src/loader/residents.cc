@@ -19,7 +19,7 @@ Residents::Residents(const Dataset& dataset, const Schedule& schedule, exec::Byt
     Resident& resident = live_[r];
     resident.decoded = std::move(found->second.decoded);
     resident.lease = std::move(found->second.lease);
-    resident.may_be_missing = found->second.may_be_missing;
+    resident.missing = std::move(found->second.missing);
     resident.is_decoded = true;
     resident.uses_left = plan.residencies[r].uses;
     resident.fetched = 1;  // before anything that this stretch fetches
@@ -77,11 +77,14 @@ std::optional<Bytes> Residents::TakeEncoded(uint32_t residency) {
   return std::exchange(live_.at(residency).encoded, std::nullopt);
 }
 
-void Residents::PutDecoded(uint32_t residency, Buffer decoded, bool may_be_missing) {
+void Residents::PutDecoded(uint32_t residency, Buffer decoded) {
   Resident& resident = live_.at(residency);
+  const uint32_t variable = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency)).variable;
+  const bool can_be_missing = dataset_.variables[variable].CanBeMissing();
+  resident.missing =
+      std::make_unique<MissingRows>(can_be_missing ? dataset_.chunks.grids()[variable].chunk_samples : 0);
   resident.decoded = std::move(decoded);
   resident.is_decoded = true;
-  resident.may_be_missing = may_be_missing;
   ReleaseEncoded(resident);
 }
 
@@ -101,7 +104,7 @@ bool Residents::FinishUse(uint32_t residency) {
   if (--resident.uses_left > 0) return false;
   const bool kept = schedule_.cache.residencies[residency].kept;
   if (kept) {
-    kept_[schedule_.ChunkOf(residency)] = {std::move(resident.decoded), resident.may_be_missing,
+    kept_[schedule_.ChunkOf(residency)] = {std::move(resident.decoded), std::move(resident.missing),
                                            std::move(resident.lease)};
   } else {
     pool_.Give(std::move(resident.decoded));

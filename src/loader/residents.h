@@ -12,6 +12,7 @@
 #include "exec/byte_budget.h"
 #include "loader/dataset.h"
 #include "loader/memory_pools.h"
+#include "loader/missing_rows.h"
 #include "loader/schedule.h"
 
 namespace seamount::loader {
@@ -19,7 +20,7 @@ namespace seamount::loader {
 // A chunk that stays decoded from one stretch to the next.
 struct HeldChunk {
   Buffer decoded;
-  bool may_be_missing = true;
+  std::unique_ptr<MissingRows> missing;
   exec::ByteLease lease;
 };
 using HeldChunks = std::unordered_map<uint32_t, HeldChunk>;  // by number in the dataset
@@ -41,13 +42,13 @@ class Residents {
   // `fetched`: how many chunks the stretch had fetched by then, for `fetched_as`. nullopt: not stored.
   void PutEncoded(uint32_t residency, std::optional<Bytes> encoded, uint64_t fetched);
   std::optional<Bytes> TakeEncoded(uint32_t residency);
-  void PutDecoded(uint32_t residency, Buffer decoded, bool may_be_missing);
+  void PutDecoded(uint32_t residency, Buffer decoded);
   // A buffer that is no chunk after all.
   void GiveBack(uint32_t residency, Buffer buffer);
 
-  // Null until it is decoded. Stays in place while a use of it is left.
+  // Null until it is decoded. Both stay in place while a use of it is left.
   const std::byte* Decoded(uint32_t residency) const;
-  bool may_be_missing(uint32_t residency) const { return live_.at(residency).may_be_missing; }
+  MissingRows& missing(uint32_t residency) { return *live_.at(residency).missing; }
   uint64_t fetched_as(uint32_t residency) const { return live_.at(residency).fetched; }
   // One planned use less. True when that made room.
   bool FinishUse(uint32_t residency);
@@ -60,7 +61,7 @@ class Residents {
     exec::ByteLease encoded_lease;
     Buffer decoded;
     bool is_decoded = false;
-    bool may_be_missing = true;  // a value of it
+    std::unique_ptr<MissingRows> missing;
     exec::ByteLease lease;
     uint32_t uses_left = 0;
     uint64_t fetched = 0;

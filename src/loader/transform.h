@@ -42,8 +42,8 @@ void TransformRun(nd::DataType type, const Transform& transform, const std::byte
 // whoever reads it soon waits for memory. For tensors that would not stay in the cache anyway.
 enum class Written { kIntoCache, kPastCache };
 
-// Whether a value of these elements may be missing: false is certain. To be asked once of a chunk that is copied often.
-bool MayBeMissing(nd::DataType type, const Transform& transform, std::span<const std::byte> elements);
+// Whether a value of such an array can be missing at all.
+bool CanBeMissing(nd::DataType type, const Transform& transform);
 
 // Where a box goes in a tensor, and what becomes of missing values there.
 struct Target {

@@ -43,9 +43,7 @@ class Variable {
   const Transform& transform() const { return transform_; }
   size_t axis() const { return axis_; }  // the sample dimension
 
-  bool MayBeMissing(std::span<const std::byte> decoded) const {
-    return loader::MayBeMissing(stored_type_, transform_, decoded);
-  }
+  bool CanBeMissing() const { return loader::CanBeMissing(stored_type_, transform_); }
 
   // Copies what a decoded chunk holds of the window at `position` to its place in the dense tensor of that window at
   // `target`. Returns whether a value was missing.
