@@ -3,7 +3,7 @@
 #   make test    build, unit tests, conformance suites, interop, faults
 #   make check   what CI runs: test, lint, sanitizers
 #   make build   the command, build/release/src/cli/seamount, and the Python package's extension
-#   make wheel   dist/*.whl, for pip
+#   make wheel   dist/*.whl, for pip, tried with every Python that they are for
 #   make bench   the races against rivals
 #   make fuzz, make tsan, make lint, make format, make clean
 .PHONY: help demo test check build build-asan lint tidy format bench wheel tsan fuzz clean
@@ -51,6 +51,7 @@ bench: setup-bench build
 
 wheel: setup-test
 	tools/wheel.sh
+	tools/try_wheels.sh
 
 fuzz: setup-test
 	@tools/build.sh fuzz
