@@ -238,3 +238,13 @@ def test_verbose_says_what_is_done_and_twice_every_request_without_secrets(lab):
     assert f"GET {lab.server.endpoint}/storage/v1/b/lab/o 200" in twice and f"POST {lab.server.endpoint}/token 200" in twice
     private = json.loads(lab.key.read_text())["private_key"].splitlines()[1]
     assert private not in twice and "Bearer" not in twice and "assertion" not in twice
+
+
+def test_bench_link_reads_the_largest_object_below(lab):
+    for name, size in (("large/small", 10), ("large/nested/big", 5 << 20), ("other", 6 << 20)):
+        lab.put(name, noise(size))
+    told = json.loads(lab.run("bench", "link", "gs://lab/large/", "--connections", "3", "--bytes", "32MiB", "--json").stdout)
+    assert told["object"] == "gs://lab/large/nested/big"
+    assert told["connections"] == 3 and 16 << 20 <= told["bytes_read"] <= 40 << 20
+    assert told["bytes_per_s"] > 0 and told["connection_bytes_per_s"] > 0 and told["round_trip_s"] > 0
+    assert "no object of 4.0 MiB or more below gs://lab/a" in lab.run("bench", "link", "gs://lab/a", fails=2).stderr

@@ -78,6 +78,7 @@ void AddCpCommand(CLI::App& app, Chosen& chosen);
 void AddCatCommand(CLI::App& app, Chosen& chosen);
 void AddRmCommand(CLI::App& app, Chosen& chosen);
 void AddDuCommand(CLI::App& app, Chosen& chosen);
+void AddBenchCommand(CLI::App& app, Chosen& chosen);
 void AddKeysCommand(CLI::App& app, Chosen& chosen);
 void AddDemoCommand(CLI::App& app, Chosen& chosen);
 void AddDoctorCommand(CLI::App& app, Chosen& chosen);
