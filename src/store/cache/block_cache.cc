@@ -18,15 +18,13 @@
 #include <vector>
 
 #include "base/checksum.h"
-#include "base/fd.h"
 #include "base/log.h"
 #include "store/cache/block_folder.h"
+#include "store/cache/cache_plan.h"
 #include "store/cache/open_blocks.h"
 
 namespace seamount::store {
 namespace {
-
-using base::Fd;
 
 // How exactly the time of a block's last use is kept. More would cost a write for every read.
 constexpr time_t kTouchSeconds = 60;
@@ -36,100 +34,98 @@ constexpr int kWriters = 4;
 // After an error of the disk, until it is tried again.
 constexpr auto kPause = std::chrono::seconds(60);
 
-bool ReadWhole(int fd, std::span<std::byte> into, uint64_t offset) {
-  while (!into.empty()) {
-    const ssize_t n = pread(fd, into.data(), into.size(), static_cast<off_t>(offset));
-    if (n < 0 && errno == EINTR) continue;
-    if (n <= 0) return false;
-    into = into.subspan(static_cast<size_t>(n));
-    offset += static_cast<uint64_t>(n);
-  }
-  return true;
-}
+// A part of a block that waits to be written. Offsets are the object's.
+struct Piece {
+  uint64_t begin = 0;
+  Bytes bytes;
 
-// A block that waits to be written.
-class QueuedBlock final : public BlockCache::Found {
- public:
-  QueuedBlock(const BlockCache::Facts& facts, uint64_t begin, Bytes payload)
-      : facts_(facts), begin_(begin), payload_(std::move(payload)) {}
-  const BlockCache::Facts& facts() const override { return facts_; }
-  uint64_t begin() const override { return begin_; }
-  uint64_t end() const override { return begin_ + payload_.size(); }
-  bool Read(uint64_t offset, std::span<std::byte> into) override {
-    std::memcpy(into.data(), payload_.data() + (offset - begin_), into.size());
-    return true;
-  }
-
- private:
-  const BlockCache::Facts facts_;
-  const uint64_t begin_;
-  const Bytes payload_;
+  ByteSpan span() const { return {begin, begin + bytes.size()}; }
 };
 
-// A block on disk.
-class StoredBlock final : public BlockCache::Found {
+// The same bytes in pieces that neither overlap nor touch. Of several, those without bytes go.
+std::vector<Piece> Joined(std::vector<Piece> pieces) {
+  std::sort(pieces.begin(), pieces.end(), [](const Piece& a, const Piece& b) { return a.begin < b.begin; });
+  std::vector<ByteSpan> spans;
+  for (const Piece& piece : pieces) spans.push_back(piece.span());
+  spans = Normalized(std::move(spans));
+  if (spans.empty()) return {pieces.front()};
+  std::vector<Piece> joined;
+  auto next = pieces.begin();
+  for (const ByteSpan& span : spans) {
+    while (next->bytes.empty()) ++next;
+    if (next->bytes.size() == span.size()) {
+      joined.push_back(*next);
+      while (next != pieces.end() && next->span().end <= span.end) ++next;
+      continue;
+    }
+    Buffer bytes(span.size());
+    for (; next != pieces.end() && next->span().end <= span.end; ++next) {
+      if (!next->bytes.empty())
+        std::memcpy(bytes.data() + (next->begin - span.begin), next->bytes.data(), next->bytes.size());
+    }
+    joined.push_back({span.begin, std::move(bytes)});
+  }
+  return joined;
+}
+
+bool Within(const ByteSpan& span, const std::vector<ByteSpan>& parts) {
+  return std::any_of(parts.begin(), parts.end(),
+                     [&](const ByteSpan& part) { return part.begin <= span.begin && span.end <= part.end; });
+}
+
+// What is on disk of a block, and what waits to be.
+class FoundBlock final : public BlockCache::Found {
  public:
-  StoredBlock(std::shared_ptr<const OpenBlock> block, std::atomic<uint64_t>& damaged)
-      : block_(std::move(block)),
-        header_(block_->header),
-        facts_{header_.generation, header_.object_bytes, header_.object_crc32c},
-        begin_(header_.id.index * header_.id.block_bytes + header_.payload_begin),
-        damaged_(damaged) {}
+  // stored: null where nothing is on disk.
+  FoundBlock(BlockCache::Facts facts, std::vector<Piece> waiting, std::shared_ptr<const StoredBlock> stored,
+             std::atomic<uint64_t>& damaged)
+      : facts_(std::move(facts)), waiting_(std::move(waiting)), stored_(std::move(stored)), damaged_(damaged) {
+    if (stored_) parts_ = stored_->parts();
+    if (waiting_.empty()) return;
+    for (const Piece& piece : waiting_) parts_.push_back(piece.span());
+    parts_ = Normalized(std::move(parts_));
+  }
   const BlockCache::Facts& facts() const override { return facts_; }
-  uint64_t begin() const override { return begin_; }
-  uint64_t end() const override { return begin_ + header_.payload_bytes; }
+  const std::vector<ByteSpan>& parts() const override { return parts_; }
 
   bool Read(uint64_t offset, std::span<std::byte> into) override {
-    if (into.empty()) return true;
-    // Whole checksummed parts go straight to their place, all at once; a partial one at either end by way of a copy.
-    const uint64_t from = offset - begin_;
-    const uint64_t to = from + into.size();
-    const uint64_t whole_from = std::min(RoundUp(from), to);
-    const uint64_t whole_to =
-        to == header_.payload_bytes ? to : std::max(whole_from, to / kChecksummedBytes * kChecksummedBytes);
-    const auto part = [&](uint64_t first, uint64_t last) { return into.subspan(first - from, last - first); };
-    const bool sound = ReadInside(from, part(from, whole_from)) && ReadParts(whole_from, part(whole_from, whole_to)) &&
-                       ReadInside(whole_to, part(whole_to, to));
-    return sound || Damaged();
-  }
-
- private:
-  static uint64_t RoundUp(uint64_t at) { return (at + kChecksummedBytes - 1) / kChecksummedBytes * kChecksummedBytes; }
-
-  // Whole parts of the payload from the beginning of one.
-  bool ReadParts(uint64_t from, std::span<std::byte> into) const {
-    if (into.empty()) return true;
-    if (!ReadWhole(block_->fd.get(), into, kBlockHeaderBytes + from)) return false;
-    for (uint64_t part = from / kChecksummedBytes; !into.empty(); ++part) {
-      const auto one = into.first(std::min<size_t>(into.size(), kChecksummedBytes));
-      if (base::Crc32c(one) != header_.crc32c[part]) return false;
-      into = into.subspan(one.size());
+    while (!into.empty()) {
+      size_t read = ReadWaiting(offset, into);
+      if (read == 0 && stored_) read = stored_->Read(offset, into);
+      if (read == 0) return Damaged();
+      offset += read;
+      into = into.subspan(read);
     }
     return true;
   }
 
-  // Bytes of the payload that lie within one part, and are not all of it.
-  bool ReadInside(uint64_t from, std::span<std::byte> into) const {
-    if (into.empty()) return true;
-    const uint64_t part_begin = from / kChecksummedBytes * kChecksummedBytes;
-    Buffer whole(std::min<uint64_t>(kChecksummedBytes, header_.payload_bytes - part_begin));
-    if (!ReadParts(part_begin, whole.span())) return false;
-    std::memcpy(into.data(), whole.data() + (from - part_begin), into.size());
-    return true;
+ private:
+  size_t ReadWaiting(uint64_t offset, std::span<std::byte> into) const {
+    for (const Piece& piece : waiting_) {
+      if (offset < piece.begin || offset >= piece.span().end) continue;
+      const size_t size = std::min<uint64_t>(into.size(), piece.span().end - offset);
+      std::memcpy(into.data(), piece.bytes.data() + (offset - piece.begin), size);
+      return size;
+    }
+    return 0;
   }
 
   bool Damaged() {
     ++damaged_;
-    unlink(block_->path.c_str());
+    if (stored_) unlink(stored_->path().c_str());
     return false;
   }
 
-  const std::shared_ptr<const OpenBlock> block_;
-  const BlockHeader& header_;
   const BlockCache::Facts facts_;
-  const uint64_t begin_;
+  const std::vector<Piece> waiting_;
+  const std::shared_ptr<const StoredBlock> stored_;
+  std::vector<ByteSpan> parts_;
   std::atomic<uint64_t>& damaged_;
 };
+
+BlockCache::Facts FactsOf(const BlockHeader& header) {
+  return {header.generation, header.object_bytes, header.object_crc32c};
+}
 
 class DiskCache final : public BlockCache {
  public:
@@ -162,16 +158,23 @@ class DiskCache final : public BlockCache {
   }
 
   std::unique_ptr<Found> Find(const BlockId& id, std::optional<Generation> generation) override {
+    std::optional<Facts> facts;
+    std::vector<Piece> waiting;
     if (waiting_ > 0) {
       const std::string path = folder_.PathOf(id);
       std::scoped_lock lock(mutex_);
       const auto it = queued_.find(path);
-      if (it != queued_.end() && it->second.id.object == id.object &&
+      if (it != queued_.end() && it->second.id == id &&
           generation.value_or(it->second.facts.generation) == it->second.facts.generation) {
-        return std::make_unique<QueuedBlock>(it->second.facts, it->second.begin, it->second.payload);
+        facts = it->second.facts;
+        waiting = it->second.pieces;
+        generation = facts->generation;
       }
     }
-    return FindStored(id, generation);
+    auto stored = FindStored(id, generation);
+    if (!facts && !stored) return nullptr;
+    return std::make_unique<FoundBlock>(facts ? *std::move(facts) : FactsOf(stored->header()), std::move(waiting),
+                                        std::move(stored), damaged_);
   }
 
   void Put(const BlockId& id, const Facts& facts, uint64_t begin, Bytes payload) override {
@@ -184,12 +187,19 @@ class DiskCache final : public BlockCache {
       ++dropped_;
       return;
     }
-    const auto [it, inserted] = queued_.try_emplace(path, Queued{});
-    // The block that is being written stays as it is; the next reader brings this one again.
-    if (!inserted) return;
+    const auto [it, inserted] = queued_.try_emplace(path, Queued{id, facts, {}});
+    Queued& block = it->second;
+    // Of something else than what waits there: the next reader brings it again. So with what waits already.
+    if (block.id != id || block.facts.generation != facts.generation) return;
+    const Piece piece{begin, std::move(payload)};
+    const bool there = std::any_of(block.pieces.begin(), block.pieces.end(), [&](const Piece& other) {
+      return other.begin <= piece.begin && piece.span().end <= other.span().end;
+    });
+    if (there) return;
+    queued_bytes_ += piece.bytes.size();
+    block.pieces.push_back(piece);
+    if (!inserted) return;  // whoever writes it looks for what came meanwhile
     ++waiting_;
-    queued_bytes_ += payload.size();
-    it->second = {id, facts, begin, std::move(payload)};
     order_.push_back(std::move(path));
     wake_.notify_one();
   }
@@ -224,57 +234,35 @@ class DiskCache final : public BlockCache {
   }
 
  private:
+  // What waits of one block. It stays findable while it is written.
   struct Queued {
     BlockId id;
     Facts facts;
-    uint64_t begin = 0;
-    Bytes payload;
-
-    uint64_t end() const { return begin + payload.size(); }
-    bool whole() const {
-      const uint64_t block_begin = id.index * id.block_bytes;
-      return begin == block_begin && end() == std::min(block_begin + id.block_bytes, facts.object_bytes);
-    }
+    std::vector<Piece> pieces;
   };
 
-  std::unique_ptr<Found> FindStored(const BlockId& id, std::optional<Generation> generation) {
-    std::shared_ptr<const OpenBlock> block = open_.Find(id);
+  std::shared_ptr<const StoredBlock> FindStored(const BlockId& id, std::optional<Generation> generation) {
+    std::shared_ptr<const StoredBlock> block = open_.Find(id);
     struct stat status {};
-    if (block && (fstat(block->fd.get(), &status) != 0 || status.st_nlink == 0 || !IsWhole(status, block->header))) {
+    if (block && !block->Current(status)) {
       open_.Drop(id);
       block = nullptr;
     }
     if (!block && (block = OpenStored(id, status))) open_.Hold(block);
-    if (!block || generation.value_or(block->header.generation) != block->header.generation) return nullptr;
-    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(block->fd.get(), nullptr);
-    return std::make_unique<StoredBlock>(std::move(block), damaged_);
+    if (!block || generation.value_or(block->header().generation) != block->header().generation) return nullptr;
+    if (time(nullptr) - status.st_mtim.tv_sec > kTouchSeconds) futimens(block->fd(), nullptr);
+    return block;
   }
 
-  static bool IsWhole(const struct stat& status, const BlockHeader& header) {
-    return static_cast<uint64_t>(status.st_size) == kBlockHeaderBytes + header.payload_bytes;
-  }
-
-  std::shared_ptr<const OpenBlock> OpenStored(const BlockId& id, struct stat& status) {
-    std::string path = folder_.PathOf(id);
-    // A pipe or a device in a block's place must not hold up its readers.
-    Fd fd(open(path.c_str(), O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
-    if (!fd) return nullptr;
-    EncodedBlockHeader bytes;
-    if (fstat(fd.get(), &status) != 0 || !S_ISREG(status.st_mode) || !ReadWhole(fd.get(), bytes, 0)) {
-      return Discard(path);
+  std::shared_ptr<const StoredBlock> OpenStored(const BlockId& id, struct stat& status) {
+    const std::string path = folder_.PathOf(id);
+    bool damaged = false;
+    auto block = StoredBlock::Open(path, id, status, damaged);
+    if (damaged) {
+      ++damaged_;
+      unlink(path.c_str());
     }
-    auto header = DecodeBlockHeader(bytes);
-    if (!header || !IsWhole(status, *header)) return Discard(path);
-    if (header->id.object != id.object || header->id.block_bytes != id.block_bytes || header->id.index != id.index) {
-      return nullptr;
-    }
-    return std::make_shared<OpenBlock>(OpenBlock{std::move(fd), *std::move(header), std::move(path)});
-  }
-
-  std::shared_ptr<const OpenBlock> Discard(const std::string& path) {
-    ++damaged_;
-    unlink(path.c_str());
-    return nullptr;
+    return block;
   }
 
   void WriteQueue() {
@@ -285,57 +273,76 @@ class DiskCache final : public BlockCache {
       if (order_.empty()) return;
       const std::string path = std::move(order_.front());
       order_.pop_front();
-      const Queued block = queued_.at(path);  // stays findable while it is written
+      Queued& queued = queued_.at(path);
+      const Queued block = queued;
       const bool behind = queued_bytes_ > options_.queue_bytes / 2;
       lock.unlock();
-      WriteBlock(block.whole() ? block : Joined(block), behind, image);
+      WriteBlock(block, behind ? Through::kPageCache : Through::kNothing, image);
       lock.lock();
-      queued_bytes_ -= block.payload.size();
-      queued_.erase(path);
-      --waiting_;
+      for (const Piece& piece : block.pieces) queued_bytes_ -= piece.bytes.size();
+      queued.pieces.erase(queued.pieces.begin(), queued.pieces.begin() + static_cast<ptrdiff_t>(block.pieces.size()));
+      if (!queued.pieces.empty()) {
+        order_.push_back(path);
+        wake_.notify_one();
+      } else {
+        queued_.erase(path);
+        --waiting_;
+      }
       idle_.notify_all();
     }
   }
 
-  // A part of a block, with what is cached of it already if the two touch.
-  Queued Joined(const Queued& block) {
-    const auto there = FindStored(block.id, block.facts.generation);
-    if (there == nullptr || there->end() < block.begin || there->begin() > block.end()) return block;
-    const uint64_t begin = std::min(block.begin, there->begin());
-    Buffer both(std::max(block.end(), there->end()) - begin);
-    if (!there->Read(there->begin(), both.span().subspan(there->begin() - begin, there->end() - there->begin()))) {
-      return block;
-    }
-    std::memcpy(both.data() + (block.begin - begin), block.payload.data(), block.payload.size());
-    return {block.id, block.facts, begin, std::move(both)};
-  }
-
-  void WriteBlock(const Queued& block, bool behind, BlockImage& image) {
+  void WriteBlock(const Queued& block, Through through, BlockImage& image) {
     if (std::chrono::steady_clock::now().time_since_epoch().count() < paused_until_) {
-      ++dropped_;
+      dropped_ += block.pieces.size();
       return;
     }
-    BlockHeader header{.id = block.id,
-                       .generation = block.facts.generation,
-                       .object_bytes = block.facts.object_bytes,
-                       .object_crc32c = block.facts.object_crc32c,
-                       .payload_begin = static_cast<uint32_t>(block.begin - block.id.index * block.id.block_bytes),
-                       .payload_bytes = static_cast<uint32_t>(block.payload.size())};
-    ChecksumPayload(block.payload.span(), header);
     const uint64_t evicted_before = folder_.evicted();
-    const auto written =
-        folder_.Write(header, block.payload.span(), behind ? Through::kPageCache : Through::kNothing, image);
+    const auto written = WritePieces(block, through, image);
     // What was evicted for it shall give its room back; the block itself may have replaced an older one.
     if (folder_.evicted() != evicted_before) open_.Clear();
     open_.Drop(block.id);
-    if (written && *written) {
-      ++stored_;
-      return;
-    }
-    ++dropped_;
+    (written && *written ? stored_ : dropped_) += block.pieces.size();
     if (written) return;
     paused_until_ = (std::chrono::steady_clock::now() + kPause).time_since_epoch().count();
     Warn(written.error());
+  }
+
+  // Appended to what is there, or together with it in a new file.
+  Result<bool> WritePieces(const Queued& block, Through through, BlockImage& image) {
+    std::vector<Piece> pieces = Joined(block.pieces);
+    const uint64_t end = std::min(block.id.begin() + kBlockBytes, block.facts.object_bytes);
+    const bool whole = pieces.front().begin == block.id.begin() && pieces.front().span().end == end;
+    const auto there = whole ? nullptr : FindStored(block.id, block.facts.generation);
+    if (there == nullptr) return folder_.Replace(PartsOf(block, pieces), through, image);
+    // Other processes, and earlier pieces of this one, may have brought some of it.
+    std::erase_if(pieces,
+                  [&](const Piece& piece) { return piece.bytes.empty() || Within(piece.span(), there->parts()); });
+    if (pieces.empty()) return true;
+    if (there->ends_well() && there->part_count() + pieces.size() <= kMostParts) {
+      return folder_.Append(*there, PartsOf(block, pieces), through, image);
+    }
+    for (const ByteSpan& part : there->parts()) {
+      Buffer bytes(part.size());
+      FoundBlock found(block.facts, {}, there, damaged_);
+      if (found.Read(part.begin, bytes.span())) pieces.push_back({part.begin, std::move(bytes)});
+    }
+    pieces = Joined(std::move(pieces));
+    return folder_.Replace(PartsOf(block, pieces), through, image);
+  }
+
+  static std::vector<NewPart> PartsOf(const Queued& block, const std::vector<Piece>& pieces) {
+    std::vector<NewPart> parts;
+    for (const Piece& piece : pieces) {
+      parts.push_back({.header = {.id = block.id,
+                                  .generation = block.facts.generation,
+                                  .object_bytes = block.facts.object_bytes,
+                                  .object_crc32c = block.facts.object_crc32c,
+                                  .payload_begin = static_cast<uint32_t>(piece.begin - block.id.begin()),
+                                  .payload_bytes = static_cast<uint32_t>(piece.bytes.size())},
+                       .payload = piece.bytes.span()});
+    }
+    return parts;
   }
 
   void Warn(const Error& error) {

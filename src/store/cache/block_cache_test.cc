@@ -210,7 +210,7 @@ TEST_F(BlockFolderTest, AWrongCountOfWhatIsUsedIsSetRight) {
 
 // A corpus of an older version would show the fuzzer nothing but the first comparison.
 TEST(BlockHeaderTest, TheCorpusOfTheFuzzerIsOfThisVersion) {
-  for (const char* name : {"small_block_in_part", "large_block"}) {
+  for (const char* name : {"part_of_a_block", "large_block"}) {
     std::ifstream file(std::string(SEAMOUNT_FUZZ_CORPUS) + "/block_header/" + name, std::ios::binary);
     EncodedBlockHeader bytes{};
     file.read(reinterpret_cast<char*>(bytes.data()), bytes.size());
@@ -221,12 +221,12 @@ TEST(BlockHeaderTest, TheCorpusOfTheFuzzerIsOfThisVersion) {
 
 TEST(BlockHeaderTest, ComesBackAndDamageShows) {
   BlockHeader header;
-  header.id = {"bucket\nkey", kSmallBlockBytes, 7};
+  header.id = {"bucket\nkey", 7};
   header.generation = Generation("99");
-  header.object_bytes = kMiB;
+  header.object_bytes = 8 * kMiB;
   header.object_crc32c = 5;
   header.payload_begin = 1000;
-  header.payload_bytes = kSmallBlockBytes - 1000;
+  header.payload_bytes = 130'072;
   header.crc32c[1] = 77;
   auto encoded = EncodeBlockHeader(header);
   ASSERT_TRUE(encoded);

@@ -22,7 +22,7 @@ struct Layout {
   uint32_t payload_bytes;
   uint32_t object_crc32c;
   uint32_t has_object_crc32c;
-  std::array<uint32_t, kLargeBlockBytes / kChecksummedBytes> crc32c;
+  std::array<uint32_t, kBlockBytes / kChecksummedBytes> crc32c;
   uint32_t object_name_bytes;
   uint32_t generation_bytes;
   std::array<char, 3976> names;  // the object's, then the generation's
@@ -53,7 +53,7 @@ std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header) {
   layout.magic = kMagic;
   layout.object_bytes = header.object_bytes;
   layout.index = header.id.index;
-  layout.block_bytes = header.id.block_bytes;
+  layout.block_bytes = kBlockBytes;
   layout.payload_begin = header.payload_begin;
   layout.payload_bytes = header.payload_bytes;
   layout.object_crc32c = header.object_crc32c.value_or(0);
@@ -71,19 +71,15 @@ std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header) {
 std::optional<BlockHeader> DecodeBlockHeader(std::span<const std::byte, kBlockHeaderBytes> bytes) {
   Layout layout;
   std::memcpy(&layout, bytes.data(), sizeof layout);
-  const bool sound =
-      layout.magic == kMagic && layout.header_crc32c == HeaderChecksum(layout) &&
-      layout.object_name_bytes <= layout.names.size() && layout.generation_bytes > 0 &&
-      layout.generation_bytes <= layout.names.size() - layout.object_name_bytes &&
-      (layout.block_bytes == kLargeBlockBytes || layout.block_bytes == kSmallBlockBytes) &&
-      layout.payload_begin <= layout.block_bytes && layout.payload_bytes <= layout.block_bytes - layout.payload_begin &&
-      layout.index < (1ULL << 40) &&
-      layout.index * layout.block_bytes + layout.payload_begin + layout.payload_bytes <= layout.object_bytes;
+  const bool sound = layout.magic == kMagic && layout.header_crc32c == HeaderChecksum(layout) &&
+                     layout.object_name_bytes <= layout.names.size() && layout.generation_bytes > 0 &&
+                     layout.generation_bytes <= layout.names.size() - layout.object_name_bytes &&
+                     layout.block_bytes == kBlockBytes && layout.payload_begin <= kBlockBytes &&
+                     layout.payload_bytes <= kBlockBytes - layout.payload_begin && layout.index < (1ULL << 40) &&
+                     layout.index * kBlockBytes + layout.payload_begin + layout.payload_bytes <= layout.object_bytes;
   if (!sound) return std::nullopt;
   BlockHeader header{
-      .id = {.object = std::string(layout.names.data(), layout.object_name_bytes),
-             .block_bytes = layout.block_bytes,
-             .index = layout.index},
+      .id = {.object = std::string(layout.names.data(), layout.object_name_bytes), .index = layout.index},
       .generation = Generation(std::string(layout.names.data() + layout.object_name_bytes, layout.generation_bytes)),
       .object_bytes = layout.object_bytes,
       .payload_begin = layout.payload_begin,
@@ -102,7 +98,7 @@ void ChecksumPayload(std::span<const std::byte> payload, BlockHeader& header) {
 }
 
 std::string BlockPath(const BlockId& id) {
-  const std::string text = std::to_string(id.block_bytes) + ":" + std::to_string(id.index) + ":" + id.object;
+  const std::string text = std::to_string(kBlockBytes) + ":" + std::to_string(id.index) + ":" + id.object;
   const std::array<uint64_t, 2> hashes = {Hash(text, 0), Hash(text, 0x9E3779B97F4A7C15ULL)};
   const std::string name = base::HexEncode(std::as_bytes(std::span(hashes)));
   return name.substr(0, 2) + "/" + name;

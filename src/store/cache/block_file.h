@@ -1,9 +1,10 @@
-// The format of one cached block on disk: a header of 4 KiB, so that the payload begins on a page, then the payload:
-// the whole block, or of a small one the part that was read so far.
+// The format of one cached block on disk: one part of it after the other, each from a page boundary on. A part is a
+// header of 4 KiB, so that the payload begins on a page, then the payload.
 //
-// The header names the object wholly (its file's name is only a hash), and carries a CRC32C for each 64 KiB of payload,
+// A header names the object wholly (its file's name is only a hash), and carries a CRC32C for each 64 KiB of payload,
 // so that a small read verifies little more than it needs, and one of itself. Nothing is fsynced and nothing trusted
-// that does not match its checksum: after a crash a block is either whole or no block.
+// that does not match its checksum. Parts are only ever appended; what does not end well ends the file for its readers:
+// after a crash each part is either whole or no part.
 #pragma once
 
 #include <array>
@@ -17,33 +18,37 @@
 
 namespace seamount::store {
 
-// 1 MiB: large enough that opening a file (a few µs) vanishes beside reading it, and that a disk of 100 GB holds
-// 100,000 files; small enough that one is fetched in one round trip plus 20 ms at 50 MB/s.
-inline constexpr uint32_t kLargeBlockBytes = 1 << 20;
-// 128 KiB, the size of a read by the kernel: for random access, where a large block would fetch far more than is asked.
-inline constexpr uint32_t kSmallBlockBytes = 128 << 10;
+// 1 MiB: large enough that making and opening a file vanishes beside writing and reading it, and that a disk of 100 GB
+// holds 100,000 files; small enough that one is fetched in one round trip plus 20 ms at 50 MB/s.
+inline constexpr uint32_t kBlockBytes = 1 << 20;
 inline constexpr uint32_t kChecksummedBytes = 64 << 10;
 inline constexpr size_t kBlockHeaderBytes = 4096;
 
+// What is appended to more parts than this becomes one with them: a file is opened with a read for each.
+inline constexpr size_t kMostParts = 16;
+
 struct BlockId {
   std::string object;  // the bucket's identity and the key
-  uint32_t block_bytes = kLargeBlockBytes;
-  uint64_t index = 0;  // the block begins at index * block_bytes
+  uint64_t index = 0;
+
+  uint64_t begin() const { return index * kBlockBytes; }
+  bool operator==(const BlockId&) const = default;
 };
 
+// Of one part.
 struct BlockHeader {
   BlockId id;
   Generation generation;
   uint64_t object_bytes = 0;
   std::optional<uint32_t> object_crc32c;
-  uint32_t payload_begin = 0;  // within the block; not 0 only where a part of it is cached
+  uint32_t payload_begin = 0;  // within the block
   uint32_t payload_bytes = 0;
-  std::array<uint32_t, kLargeBlockBytes / kChecksummedBytes> crc32c{};
+  std::array<uint32_t, kBlockBytes / kChecksummedBytes> crc32c{};
 };
 
 using EncodedBlockHeader = std::array<std::byte, kBlockHeaderBytes>;
 
-// Nothing when the names of object and generation do not fit: such a block is not cached.
+// Nothing when the names of object and generation do not fit: such an object is not cached.
 std::optional<EncodedBlockHeader> EncodeBlockHeader(const BlockHeader& header);
 // Nothing when it is damaged or no header at all.
 std::optional<BlockHeader> DecodeBlockHeader(std::span<const std::byte, kBlockHeaderBytes> bytes);

@@ -32,7 +32,16 @@ constexpr size_t kPageBytes = 4096;
 // A temporary file as old as this belongs to a process that was killed.
 constexpr time_t kStaleSeconds = 600;
 
-uint64_t DiskBytes(const struct stat& status) { return static_cast<uint64_t>(status.st_blocks) * 512; }
+// Not less than its length: blocks are given to a file late, and st_blocks of a fresh one may still be nothing.
+uint64_t DiskBytes(const struct stat& status) {
+  return std::max(static_cast<uint64_t>(status.st_blocks) * 512, static_cast<uint64_t>(status.st_size));
+}
+
+uint64_t FileBytes(std::span<const NewPart> parts) {
+  uint64_t bytes = 0;
+  for (const NewPart& part : parts) bytes += PartFileBytes(part.payload.size());
+  return bytes;
+}
 
 struct Block {
   std::string path;
@@ -84,7 +93,7 @@ uint64_t ReserveOf(uint64_t disk_bytes) { return std::min<uint64_t>(disk_bytes /
 }  // namespace
 
 BlockImage::BlockImage()
-    : data_(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, kBlockHeaderBytes + kLargeBlockBytes)), &std::free) {
+    : data_(static_cast<std::byte*>(std::aligned_alloc(kPageBytes, kBlockHeaderBytes + kBlockBytes)), &std::free) {
   if (data_ == nullptr) throw std::bad_alloc();
 }
 
@@ -110,27 +119,26 @@ Result<void> BlockFolder::Recount() {
   return {};
 }
 
-Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::byte> payload, Through through,
-                                BlockImage& image) {
-  const auto encoded = EncodeBlockHeader(header);
-  if (!encoded) return false;
-  const size_t bytes = kBlockHeaderBytes + payload.size();
-  SEAMOUNT_TRY_ASSIGN(const bool room, MakeRoom(bytes));
+Result<bool> BlockFolder::Replace(std::span<const NewPart> parts, Through through, BlockImage& image) {
+  if (!EncodeBlockHeader(parts.front().header)) return false;  // too long a name
+  SEAMOUNT_TRY_ASSIGN(const bool room, MakeRoom(FileBytes(parts)));
   if (!room) return false;
-  std::memcpy(image.data(), encoded->data(), kBlockHeaderBytes);
-  std::copy(payload.begin(), payload.end(), image.data() + kBlockHeaderBytes);
   const std::string temporary = directory_ + "/tmp/" + std::to_string(getpid()) + "-" +
                                 std::to_string(reinterpret_cast<uintptr_t>(this)) + "-" + std::to_string(++counter_);
-  const std::string path = PathOf(header.id);
+  const std::string path = PathOf(parts.front().header.id);
   const auto put = [&]() -> Result<bool> {
-    SEAMOUNT_TRY_ASSIGN(const uint64_t taken, WriteImage(temporary, image, bytes, through));
+    const Fd fd = OpenToWrite(temporary, O_CREAT | O_TRUNC, through);
+    if (!fd) return base::OsError(errno, "writing the cache", directory_);
+    SEAMOUNT_TRY(WriteParts(fd.get(), 0, parts, image));
+    struct stat after {};
     struct stat before {};
+    if (fstat(fd.get(), &after) != 0) return base::OsError(errno, "writing the cache", directory_);
     const uint64_t replaced = stat(path.c_str(), &before) == 0 ? DiskBytes(before) : 0;
     if (rename(temporary.c_str(), path.c_str()) != 0) {
       mkdir(path.substr(0, path.rfind('/')).c_str(), 0700);
       if (rename(temporary.c_str(), path.c_str()) != 0) return base::OsError(errno, "writing the cache", directory_);
     }
-    AddUsage(static_cast<int64_t>(taken) - static_cast<int64_t>(replaced));
+    AddUsage(static_cast<int64_t>(DiskBytes(after)) - static_cast<int64_t>(replaced));
     return true;
   };
   auto placed = put();
@@ -138,30 +146,59 @@ Result<bool> BlockFolder::Write(const BlockHeader& header, std::span<const std::
   return placed;
 }
 
-Result<uint64_t> BlockFolder::WriteImage(const std::string& path, BlockImage& image, size_t bytes, Through through) {
-  constexpr int kFlags = O_WRONLY | O_CREAT | O_TRUNC | O_NOFOLLOW | O_CLOEXEC;
-  bool direct = direct_ && through == Through::kNothing;
-  Fd fd(open(path.c_str(), kFlags | (direct ? O_DIRECT : 0), 0600));
-  if (!fd && direct && errno == EINVAL) {
-    direct = direct_ = false;
-    fd = Fd(open(path.c_str(), kFlags, 0600));
+Result<bool> BlockFolder::Append(const StoredBlock& block, std::span<const NewPart> parts, Through through,
+                                 BlockImage& image) {
+  SEAMOUNT_TRY_ASSIGN(const bool room, MakeRoom(FileBytes(parts)));
+  if (!room) return false;
+  const Fd fd = OpenToWrite(block.path(), 0, through);
+  if (!fd || flock(fd.get(), LOCK_EX | LOCK_NB) != 0) return false;
+  struct stat known {};
+  struct stat now {};
+  if (!block.Current(known) || fstat(fd.get(), &now) != 0 || known.st_ino != now.st_ino || known.st_dev != now.st_dev) {
+    return false;
   }
-  if (!fd) return base::OsError(errno, "writing the cache", directory_);
-  size_t length = direct ? (bytes + kPageBytes - 1) / kPageBytes * kPageBytes : bytes;
-  ssize_t written = write(fd.get(), image.data(), length);
-  if (written < 0 && direct && errno == EINVAL) {
+  auto end = WriteParts(fd.get(), block.append_at(), parts, image);
+  if (!end) {
+    // What is there of it would end the file for all that could be appended later.
+    if (ftruncate(fd.get(), known.st_size) != 0) unlink(block.path().c_str());
+    return std::move(end).error();
+  }
+  AddUsage(static_cast<int64_t>(*end) - static_cast<int64_t>(known.st_size));
+  return true;
+}
+
+Fd BlockFolder::OpenToWrite(const std::string& path, int flags, Through through) {
+  flags |= O_WRONLY | O_NOFOLLOW | O_CLOEXEC;
+  if (direct_ && through == Through::kNothing) {
+    Fd fd(open(path.c_str(), flags | O_DIRECT, 0600));
+    if (fd || errno != EINVAL) return fd;
     direct_ = false;
-    length = bytes;
-    if (fcntl(fd.get(), F_SETFL, 0) == 0) written = write(fd.get(), image.data(), length);
   }
-  struct stat status {};
-  // A short write is a full disk: the rest would fail.
-  if (written != static_cast<ssize_t>(length) ||
-      (length != bytes && ftruncate(fd.get(), static_cast<off_t>(bytes)) != 0) || fstat(fd.get(), &status) != 0) {
-    return base::OsError(written < 0 ? errno : ENOSPC, "writing the cache", directory_);
+  return Fd(open(path.c_str(), flags, 0600));
+}
+
+Result<uint64_t> BlockFolder::WriteParts(int fd, uint64_t at, std::span<const NewPart> parts, BlockImage& image) {
+  for (const NewPart& part : parts) {
+    BlockHeader header = part.header;
+    ChecksumPayload(part.payload, header);
+    const auto encoded = EncodeBlockHeader(header);
+    if (!encoded) return base::Internal("writing the cache: a header that does not fit");
+    std::memcpy(image.data(), encoded->data(), kBlockHeaderBytes);
+    std::byte* end = std::copy(part.payload.begin(), part.payload.end(), image.data() + kBlockHeaderBytes);
+    const uint64_t length = PartFileBytes(part.payload.size());
+    std::fill(end, image.data() + length, std::byte{});
+    ssize_t written = pwrite(fd, image.data(), length, static_cast<off_t>(at));
+    if (written < 0 && errno == EINVAL && (fcntl(fd, F_GETFL) & O_DIRECT) != 0 && fcntl(fd, F_SETFL, 0) == 0) {
+      direct_ = false;
+      written = pwrite(fd, image.data(), length, static_cast<off_t>(at));
+    }
+    // A short write is a full disk: the rest would fail.
+    if (written != static_cast<ssize_t>(length)) {
+      return base::OsError(written < 0 ? errno : ENOSPC, "writing the cache", directory_);
+    }
+    at += length;
   }
-  // Counted by length: blocks are given to a file late, and st_blocks of a fresh one may still be nothing.
-  return std::max<uint64_t>(DiskBytes(status), bytes);
+  return at;
 }
 
 Result<bool> BlockFolder::MakeRoom(uint64_t bytes) {
@@ -198,7 +235,7 @@ Result<uint64_t> BlockFolder::Evict(uint64_t target_bytes) {
     std::array<char, 3> name;
     std::snprintf(name.data(), name.size(), "%02x", i);
     ForFiles(directory_ + "/blocks/" + name.data(), [&](std::string path, const struct stat& status) {
-      const uint64_t bytes = std::max(DiskBytes(status), static_cast<uint64_t>(status.st_size));
+      const uint64_t bytes = DiskBytes(status);
       blocks.push_back({std::move(path), bytes, status.st_mtim});
       total += bytes;
     });

@@ -1,26 +1,28 @@
-// Which blocks a read touches, as a pure function.
+// What of a read is cached in a block and what has to be fetched, as a pure function.
 #pragma once
 
 #include <cstdint>
-#include <optional>
+#include <span>
 #include <vector>
 
-#include "store/cache/block_file.h"
+#include "store/store.h"
 
 namespace seamount::store {
 
-// One block that a read needs something of.
-struct CachePiece {
-  uint32_t block_bytes = kLargeBlockBytes;
-  uint64_t index = 0;
+// 128 KiB, the size of a read by the kernel. What lies between a gap and a part that is cached of the same 128 KiB
+// comes along when the gap is fetched, so that the parts of a block stay few however it is read.
+inline constexpr uint64_t kJoinedBytes = 128 << 10;
 
-  uint64_t begin() const { return index * block_bytes; }
-  uint64_t end() const { return begin() + block_bytes; }
-  bool operator==(const CachePiece&) const = default;
+struct PlannedSpan {
+  ByteSpan span;
+  bool cached = false;
 };
 
-// The blocks that cover [begin, end), which is not empty, in order and without overlap: a large block where all of it
-// is asked for (of what the object has of it, where its size is known), else the small ones.
-std::vector<CachePiece> PlanPieces(uint64_t begin, uint64_t end, std::optional<uint64_t> object_bytes);
+// Covers `wanted`, which is not empty, in order and without overlap; what is to be fetched may begin before it or end
+// behind it. parts: what is cached, in order, not touching each other.
+std::vector<PlannedSpan> PlanBlock(std::span<const ByteSpan> parts, ByteSpan wanted);
+
+// The same bytes as parts in order that neither overlap nor touch, without empty ones.
+std::vector<ByteSpan> Normalized(std::vector<ByteSpan> parts);
 
 }  // namespace seamount::store

@@ -20,8 +20,6 @@ constexpr uint64_t kMostPlannedBytes = 4ULL << 30;
 // No object is as large; beyond it the arithmetic of blocks would wrap round.
 constexpr uint64_t kLargestObject = 1ULL << 60;
 
-constexpr CachePiece kFirstPiece{kSmallBlockBytes, 0};
-
 // A part of an object whose size may not be known.
 struct OpenSpan {
   uint64_t begin = 0;
@@ -58,7 +56,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
       return inner().Read(key, options, context);
     if (options.range && options.range->suffix) return ReadSuffix(key, options, context);
     if (options.if_generation) return Some(ReadAt(key, *options.if_generation, span, context));
-    if (!FindFirst(key, span, std::nullopt)) return ReadCold(key, span, context);
+    if (!HoldsBegin(FindBlock(key, span.begin / kBlockBytes, std::nullopt), span)) return ReadCold(key, span, context);
     SEAMOUNT_TRY_ASSIGN(const auto now, inner().Stat(key, context));
     if (!now) return std::optional<ReadResult>();
     auto read = ReadAt(key, now->generation, span, context);
@@ -80,43 +78,34 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     return {read.info.generation, read.info.size_bytes, read.info.crc32c};
   }
 
-  BlockId IdOf(const std::string& key, const CachePiece& piece) const {
-    return {identity_ + "\n" + key, piece.block_bytes, piece.index};
+  BlockId IdOf(const std::string& key, uint64_t index) const { return {identity_ + "\n" + key, index}; }
+
+  Found FindBlock(const std::string& key, uint64_t index, std::optional<Generation> generation) const {
+    return cache_->Find(IdOf(key, index), std::move(generation));
   }
 
-  // What is cached of the piece: its block, a part of it, or the large block that holds it.
-  Found FindPiece(const std::string& key, const CachePiece& piece, std::optional<Generation> generation) const {
-    const CachePiece large{kLargeBlockBytes, piece.begin() / kLargeBlockBytes};
-    if (Found found = cache_->Find(IdOf(key, large), generation)) return found;
-    if (piece == large) return nullptr;
-    return cache_->Find(IdOf(key, piece), generation);
-  }
-
-  Found FindFirst(const std::string& key, const OpenSpan& span, std::optional<Generation> generation) const {
-    return FindPiece(key, {kSmallBlockBytes, span.begin / kSmallBlockBytes}, generation);
-  }
-
-  // Blocks of a read whose size is known or bounded; empty where that would be too many to look for.
-  static std::vector<CachePiece> PiecesOf(const OpenSpan& span, std::optional<uint64_t> object_bytes) {
-    const uint64_t end = std::min(span.end, object_bytes.value_or(UINT64_MAX));
-    if (end <= span.begin) return {};
-    if (!object_bytes && end - span.begin > kMostPlannedBytes) return {};
-    return PlanPieces(span.begin, end, object_bytes);
+  // Whether the first byte is there.
+  static bool HoldsBegin(const Found& found, const OpenSpan& span) {
+    if (!found) return false;
+    return std::any_of(found->parts().begin(), found->parts().end(),
+                       [&](const ByteSpan& part) { return part.begin <= span.begin && span.begin < part.end; });
   }
 
   Result<ReadResult> ReadAt(const std::string& key, Generation generation, const OpenSpan& span,
                             const CallContext& context) {
     // Any one cached block tells the object's size. Most often the first one is there, or none is.
-    Found first = FindFirst(key, span, generation);
-    std::vector<CachePiece> pieces = PiecesOf(span, first ? std::optional(first->facts().object_bytes) : std::nullopt);
-    if (!first) {
-      for (size_t i = 1; i < pieces.size() && !first; ++i) first = FindPiece(key, pieces[i], generation);
+    const uint64_t first = span.begin / kBlockBytes;
+    Found found = FindBlock(key, first, generation);
+    if (span.end - span.begin <= kMostPlannedBytes) {
+      for (uint64_t index = first + 1; !found && index * kBlockBytes < span.end; ++index) {
+        found = FindBlock(key, index, generation);
+      }
     }
     // Nothing of it is cached: one request for exactly what is asked, its answer handed through.
-    if (!first) return Fetch(key, generation, span, context);
-    const Facts facts = first->facts();
+    if (!found) return Fetch(key, generation, span, context);
+    const Facts facts = found->facts();
     if (span.begin >= facts.object_bytes) return ResultOf(key, facts, Bytes());
-    return ReadMixed(key, facts, {span.begin, std::min(span.end, facts.object_bytes)}, std::move(first), context);
+    return ReadMixed(key, facts, {span.begin, std::min(span.end, facts.object_bytes)}, context);
   }
 
   static ReadResult ResultOf(const std::string& key, const Facts& facts, Bytes data) {
@@ -139,7 +128,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
   // answer tells it, and is remembered by a first block of no bytes, after which a suffix is read like any other range.
   Result<std::optional<ReadResult>> ReadSuffix(const std::string& key, const ReadOptions& options,
                                                const CallContext& context) {
-    if (const Found first = FindFirst(key, {0, UINT64_MAX}, options.if_generation)) {
+    if (const Found first = FindBlock(key, 0, options.if_generation)) {
       const Facts& facts = first->facts();
       const ByteSpan span = SpanOf(options.range, facts.object_bytes);
       const OpenSpan asked{span.begin, span.end};
@@ -154,39 +143,21 @@ class CacheStore final : public DecoratedStore<CacheStore> {
     if (read) {
       const ByteSpan span = SpanOf(options.range, read->info.size_bytes);
       SEAMOUNT_TRY(Keep(key, {span.begin, span.end}, *read));
-      if (span.begin >= kSmallBlockBytes && span.size() > 0)
-        cache_->Put(IdOf(key, kFirstPiece), FactsOf(*read), 0, Bytes());
+      if (span.begin >= kBlockBytes && span.size() > 0) cache_->Put(IdOf(key, 0), FactsOf(*read), 0, Bytes());
     }
     return read;
   }
 
-  // Some of it is cached (one block is found already): put together in a buffer. The span lies within the object.
-  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const OpenSpan& span, Found found,
+  // Some of it may be cached: put together in a buffer. The span lies within the object.
+  Result<ReadResult> ReadMixed(const std::string& key, const Facts& facts, const OpenSpan& span,
                                const CallContext& context) {
-    Buffer buffer(span.end - span.begin);
-    std::vector<OpenSpan> missing;
-    for (const CachePiece& piece : PlanPieces(span.begin, span.end, facts.object_bytes)) {
-      OpenSpan part{std::max(piece.begin(), span.begin), std::min(piece.end(), span.end)};
-      if (!Covers(found, part)) found = FindPiece(key, piece, facts.generation);
-      const auto into = buffer.span().subspan(part.begin - span.begin, part.end - part.begin);
-      if (Covers(found, part)) {
-        if (found->Read(part.begin, into)) {
-          cache_->Count(true, into.size());
-          continue;
-        }
-        found.reset();  // damaged, and gone
-      }
-      // A block of which another part is wanted than is cached is fetched whole, unless the two make one part.
-      const bool apart =
-          found && found->end() > found->begin() && (found->end() < part.begin || part.end < found->begin());
-      if (apart) part = {piece.begin(), std::min(piece.end(), facts.object_bytes)};
-      if (!missing.empty() && missing.back().end == part.begin) {
-        missing.back().end = part.end;
-      } else {
-        missing.push_back(part);
-      }
-    }
-    found.reset();
+    Buffer buffer;
+    const std::vector<OpenSpan> missing = ReadCached(key, facts, span, buffer);
+    const bool whole = span.begin == 0 && span.end == facts.object_bytes;
+    // Nothing of it is: handed through.
+    const bool nothing = missing.size() == 1 && missing[0].begin == span.begin && missing[0].end == span.end;
+    if (nothing && !whole) return Fetch(key, facts.generation, span, context);
+    if (buffer.size() == 0) buffer = Buffer(span.end - span.begin);
     for (const OpenSpan& run : missing) {
       SEAMOUNT_TRY_ASSIGN(const ReadResult read, Fetch(key, facts.generation, run, context));
       const uint64_t from = std::max(run.begin, span.begin);
@@ -197,9 +168,41 @@ class CacheStore final : public DecoratedStore<CacheStore> {
       std::memcpy(buffer.data() + (from - span.begin), read.data.data() + (from - run.begin), to - from);
     }
     // What came by ranges nobody below could check. (What lies on the disk was checked block by block.)
-    const bool whole = span.begin == 0 && span.end == facts.object_bytes;
     if (whole && !missing.empty() && !Sound(facts, buffer.span())) return ReadAnew(key, facts, context);
     return ResultOf(key, facts, std::move(buffer));
+  }
+
+  // Fills in what is cached; what is not, in order. The buffer is made when there is something.
+  std::vector<OpenSpan> ReadCached(const std::string& key, const Facts& facts, const OpenSpan& span, Buffer& buffer) {
+    std::vector<OpenSpan> missing;
+    const auto miss = [&](const ByteSpan& part) {
+      if (!missing.empty() && missing.back().end == part.begin) {
+        missing.back().end = part.end;
+      } else {
+        missing.push_back({part.begin, part.end});
+      }
+    };
+    for (uint64_t index = span.begin / kBlockBytes; index * kBlockBytes < span.end; ++index) {
+      const ByteSpan wanted{std::max(span.begin, index * kBlockBytes), std::min(span.end, (index + 1) * kBlockBytes)};
+      const Found found = FindBlock(key, index, facts.generation);
+      if (!found) {
+        miss(wanted);
+        continue;
+      }
+      for (const auto& [part, cached] : PlanBlock(found->parts(), wanted)) {
+        if (!cached) {
+          miss(part);
+          continue;
+        }
+        if (buffer.size() == 0) buffer = Buffer(span.end - span.begin);
+        if (found->Read(part.begin, buffer.span().subspan(part.begin - span.begin, part.size()))) {
+          cache_->Count(true, part.size());
+        } else {
+          miss(part);  // damaged, and gone
+        }
+      }
+    }
+    return missing;
   }
 
   static bool Sound(const Facts& facts, std::span<const std::byte> object) {
@@ -217,14 +220,7 @@ class CacheStore final : public DecoratedStore<CacheStore> {
   }
 
   void DropAll(const std::string& key, const Facts& facts) {
-    for (uint64_t at = 0; at < facts.object_bytes; at += kSmallBlockBytes) {
-      cache_->Drop(IdOf(key, {kSmallBlockBytes, at / kSmallBlockBytes}));
-      if (at % kLargeBlockBytes == 0) cache_->Drop(IdOf(key, {kLargeBlockBytes, at / kLargeBlockBytes}));
-    }
-  }
-
-  static bool Covers(const Found& found, const OpenSpan& part) {
-    return found && found->begin() <= part.begin && part.end <= found->end();
+    for (uint64_t index = 0; index * kBlockBytes < facts.object_bytes; ++index) cache_->Drop(IdOf(key, index));
   }
 
   static std::optional<ByteRange> RangeOf(const OpenSpan& span) {
@@ -290,18 +286,17 @@ class CacheStore final : public DecoratedStore<CacheStore> {
   // Queues what was read for the cache. An error when it is not what was asked for.
   Result<void> Keep(const std::string& key, const OpenSpan& asked, const ReadResult& read) {
     const Facts facts = FactsOf(read);
-    const uint64_t object_end = facts.object_bytes;
-    const uint64_t end = std::max(asked.begin, std::min(asked.end, object_end));
+    const uint64_t end = std::max(asked.begin, std::min(asked.end, facts.object_bytes));
     if (read.data.size() != end - asked.begin) {
       return base::Unavailable("reading '" + key + "': " + std::to_string(read.data.size()) +
                                " bytes came instead of " + std::to_string(end - asked.begin));
     }
     if (end == asked.begin) return {};
-    for (const CachePiece& piece : PlanPieces(asked.begin, end, object_end)) {
-      const uint64_t from = std::max(piece.begin(), asked.begin);
-      const uint64_t to = std::min(piece.end(), end);
-      cache_->Put(IdOf(key, piece), facts, from, read.data.Slice(from - asked.begin, to - from));
-      cache_->Count(false, to - from);
+    for (uint64_t at = asked.begin; at < end;) {
+      const uint64_t to = std::min(end, (at / kBlockBytes + 1) * kBlockBytes);
+      cache_->Put(IdOf(key, at / kBlockBytes), facts, at, read.data.Slice(at - asked.begin, to - at));
+      cache_->Count(false, to - at);
+      at = to;
     }
     return {};
   }

@@ -6,10 +6,10 @@
 // one Stat where the cache holds the first block it needs, else by reading (the answer tells), so that a cold read is
 // one request either way. What is missing in a row is one request; readers that want the same row at the same time
 // share it. A read that the cache has nothing of is one request for exactly what was asked, handed through without a
-// copy; what it brought is written in the background. Only a block of which different parts are wanted again is fetched
-// whole. A suffix is served like any other range where the object's size is known: from its first block, or from a
-// suffix that was read before. Everything but Read goes straight through; blocks stay under the name that they were
-// read by, so an object that was moved is fetched anew.
+// copy; what it brought is written in the background. What is wanted later of the same block comes with the gap before
+// it, if that is small (cache_plan.h). A suffix is served like any other range where the object's size is known: from
+// its first block, or from a suffix that was read before. Everything but Read goes straight through; blocks stay under
+// the name that they were read by, so an object that was moved is fetched anew.
 #pragma once
 
 #include <memory>

@@ -94,15 +94,113 @@ TEST_F(CacheStoreTest, PartsOfABlockThatTouchBecomeOne) {
   read(50'000, 60'000);
   read(60'000, 80'000);
   read(40'000, 55'000);
-  EXPECT_EQ(Fetched(), 45'000u);
+  EXPECT_EQ(Fetched(), 40'000u);
   read(40'000, 80'000);
   EXPECT_EQ(Requests(), 3u);
-  // Nothing joins these two: from now on the block is cached whole.
+  // A small gap comes along with what is behind it, or before.
   read(100'000, 100'010);
-  EXPECT_EQ(Fetched(), 45'000u + kSmallBlockBytes);
-  read(1, kSmallBlockBytes);
-  EXPECT_EQ(Requests(), 4u);
+  read(20'000, 30'000);
+  EXPECT_EQ(Fetched(), 80'010u);
+  read(20'000, 100'010);
+  EXPECT_EQ(Requests(), 5u);
+  // A large one does not.
+  read(500'000, 500'010);
+  EXPECT_EQ(Fetched(), 80'020u);
   EXPECT_EQ(Blocks().size(), 1u);
+}
+
+// However often parts of a block are added, its file has few, and nothing is lost.
+TEST_F(CacheStoreTest, PartsAreAddedToABlocksFileUntilTheyBecomeOne) {
+  const std::string content = Pattern(kMiB, 22);
+  const Generation generation = Put("k", content);
+  constexpr uint64_t kPart = 5000;
+  uint64_t largest = 0;
+  for (uint64_t begin = 0; begin + kPart <= 40 * kPart; begin += kPart) {
+    EXPECT_EQ(Read("k", {.range = ByteRange{begin, kPart}, .if_generation = generation}), content.substr(begin, kPart));
+    cache_->Flush();
+    ASSERT_EQ(Blocks().size(), 1u);
+    largest = std::max(largest, fs::file_size(Blocks().at(0)) - begin);
+  }
+  EXPECT_LE(largest, kMostParts * (kBlockHeaderBytes + 8192));
+  EXPECT_EQ(Requests(), 40u);
+  Reopen();
+  EXPECT_EQ(Read("k", {.range = ByteRange{7, 40 * kPart - 7}, .if_generation = generation}),
+            content.substr(7, 40 * kPart - 7));
+  EXPECT_EQ(Requests(), 40u);
+  EXPECT_EQ(cache_->Stats().damaged, 0u);
+}
+
+// What a writer leaves that is killed between two parts, or in the middle of one.
+TEST_F(CacheStoreTest, APartThatIsNotWholeIsNotThere) {
+  const std::string content = Pattern(kMiB, 23);
+  const Generation generation = Put("k", content);
+  const auto read = [&](uint64_t begin) {
+    const ReadOptions options{.range = ByteRange{begin, 100'000}, .if_generation = generation};
+    ASSERT_TRUE(Read("k", options) == content.substr(begin, 100'000)) << begin;
+    cache_->Flush();
+  };
+  read(0);
+  read(300'000);
+  const uint64_t whole = fs::file_size(Blocks().at(0));
+  const uint64_t first = whole / 2;
+  for (const uint64_t left : {first, first + 1, first + kBlockHeaderBytes, first + kBlockHeaderBytes + 50'000}) {
+    Reopen();
+    fs::resize_file(Blocks().at(0), left);
+    uint64_t before = Requests();
+    read(0);
+    EXPECT_EQ(Requests(), before) << "the first part is still there";
+    read(300'000);
+    EXPECT_EQ(Requests(), before + 1);
+    read(600'000);
+    Reopen();
+    before = Requests();
+    read(0);
+    read(300'000);
+    read(600'000);
+    EXPECT_EQ(Requests(), before) << "what was added after it lies in the file";
+    EXPECT_EQ(cache_->Stats().damaged, 0u);
+    EXPECT_EQ(Blocks().size(), 1u);
+    fs::remove(Blocks().at(0));
+    Reopen();
+    read(0);
+    read(300'000);
+    ASSERT_EQ(fs::file_size(Blocks().at(0)), whole);
+  }
+}
+
+TEST_F(CacheStoreTest, TwoCachesAddToOneBlock) {
+  const std::string content = Pattern(kMiB, 24);
+  const Generation generation = Put("k", content);
+  const auto other_cache = Open(directory());
+  const auto other = MakeCacheStore(inner_, other_cache, "bucket");
+  for (uint64_t i = 0; i < 8; ++i) {
+    const ReadOptions options{.range = ByteRange{i * 131'072, 1000}, .if_generation = generation};
+    const auto read = (i % 2 == 0 ? *store_ : *other).Read("k", options, {});
+    ASSERT_TRUE(read && *read && (*read)->data.view() == content.substr(i * 131'072, 1000));
+    cache_->Flush();
+    other_cache->Flush();
+    EXPECT_EQ(Requests(), i + 1);
+    for (uint64_t known = 0; known <= i; ++known) {
+      EXPECT_EQ(Read("k", {.range = ByteRange{known * 131'072, 1000}, .if_generation = generation}),
+                content.substr(known * 131'072, 1000));
+    }
+    EXPECT_EQ(Requests(), i + 1) << "what either added the other reads";
+  }
+  EXPECT_EQ(Blocks().size(), 1u);
+}
+
+// Older versions ended a file with the last byte of the object.
+TEST_F(CacheStoreTest, ABlockThatEndsWithinAPageIsServed) {
+  const std::string content = Pattern(kMiB + 77, 25);
+  const Generation generation = Put("k", content);
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  cache_->Flush();
+  for (const auto& block : Blocks()) {
+    if (fs::file_size(block) < kMiB) fs::resize_file(block, kBlockHeaderBytes + 77);
+  }
+  Reopen();
+  EXPECT_EQ(Read("k", {.if_generation = generation}), content);
+  EXPECT_EQ(Requests(), 1u);
 }
 
 TEST_F(CacheStoreTest, ASuffixReadTwiceIsAskedForOnce) {
@@ -289,7 +387,11 @@ TEST_F(CacheStoreTest, KilledWritersLeaveNoWrongBlock) {
       prctl(PR_SET_PDEATHSIG, SIGKILL);  // should this test end before it kills
       const auto cache = OpenBlockCache({.directory = directory(), .limit_bytes = 4 * kMiB});
       const auto store = MakeCacheStore(memory_, *cache, "bucket");
-      for (;;) (void)store->Read("k", {.if_generation = generation}, {});
+      for (uint64_t i = 0;; ++i) {
+        const ByteRange part{i * 777'777 % content.size(), 1 + i * 12'345 % 200'000};
+        (void)store->Read("k", {.range = part, .if_generation = generation}, {});
+        if (i % 20 == 19) (void)store->Read("k", {.if_generation = generation}, {});
+      }
     }
     Reopen(4 * kMiB);
     std::this_thread::sleep_for(std::chrono::milliseconds(5 + random() % 30));
@@ -305,18 +407,56 @@ TEST_F(CacheStoreTest, KilledWritersLeaveNoWrongBlock) {
   }
 }
 
-TEST(CachePlanTest, LargeBlocksWhereAllOfThemIsAskedFor) {
-  using Pieces = std::vector<CachePiece>;
-  constexpr uint32_t kLarge = kLargeBlockBytes;
-  constexpr uint32_t kSmall = kSmallBlockBytes;
-  EXPECT_EQ(PlanPieces(0, 4 * kMiB, 10 * kMiB), (Pieces{{kLarge, 0}, {kLarge, 1}, {kLarge, 2}, {kLarge, 3}}));
-  EXPECT_EQ(PlanPieces(kMiB, kMiB + 1, 10 * kMiB), (Pieces{{kSmall, 8}}));
-  EXPECT_EQ(PlanPieces(kMiB - 1, kMiB + 1, std::nullopt), (Pieces{{kSmall, 7}, {kSmall, 8}}));
-  EXPECT_EQ(PlanPieces(0, kMiB / 4, std::nullopt), (Pieces{{kSmall, 0}, {kSmall, 1}}));
-  EXPECT_EQ(PlanPieces(0, 150, 150), (Pieces{{kLarge, 0}})) << "all of a small object";
-  EXPECT_EQ(PlanPieces(0, 100, 150), (Pieces{{kSmall, 0}}));
-  EXPECT_EQ(PlanPieces(3 * kMiB, 3 * kMiB + 15, 3 * kMiB + 15), (Pieces{{kLarge, 3}}));
-  EXPECT_EQ(PlanPieces(kMiB - kSmall, 2 * kMiB + 1, 8 * kMiB), (Pieces{{kSmall, 7}, {kLarge, 1}, {kSmall, 16}}));
+std::string Text(const std::vector<PlannedSpan>& plan) {
+  std::string text;
+  for (const auto& [span, cached] : plan) {
+    text += (cached ? "have " : "get ") + std::to_string(span.begin) + "-" + std::to_string(span.end) + "; ";
+  }
+  return text;
+}
+
+TEST(CachePlanTest, SmallGapsComeAlong) {
+  constexpr uint64_t kUnit = kJoinedBytes;
+  const std::vector<ByteSpan> parts = {{1000, 2000}, {kUnit - 10, kUnit + 10}, {3 * kUnit, 4 * kUnit}};
+  const auto plan = [&](uint64_t begin, uint64_t end) { return Text(PlanBlock(parts, {begin, end})); };
+  EXPECT_EQ(Text(PlanBlock({}, {5, 10})), "get 5-10; ");
+  EXPECT_EQ(plan(1200, 1300), "have 1200-1300; ");
+  EXPECT_EQ(plan(2000, 3000), "get 2000-131062; ") << "to the part behind it";
+  EXPECT_EQ(plan(1500, 2500), "have 1500-2000; get 2000-131062; ");
+  EXPECT_EQ(plan(10, 20), "get 10-1000; ");
+  EXPECT_EQ(plan(kUnit + 500, kUnit + 600), "get 131082-131672; ") << "from the part before it";
+  EXPECT_EQ(plan(2 * kUnit + 5, 2 * kUnit + 6), "get 262149-262150; ") << "both are far";
+  EXPECT_EQ(plan(0, 5 * kUnit),
+            "get 0-1000; have 1000-2000; get 2000-131062; have 131062-131082; get 131082-393216; "
+            "have 393216-524288; get 524288-655360; ");
+}
+
+TEST(CachePlanTest, APlanCoversWhatIsWantedInOrder) {
+  const uint64_t seed = TestSeed();
+  SCOPED_TRACE("SEAMOUNT_TEST_SEED=" + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  for (int round = 0; round < 2000; ++round) {
+    std::vector<ByteSpan> parts(random() % 8);
+    for (ByteSpan& part : parts) part.end = (part.begin = random() % kMiB) + random() % 100'000;
+    parts = Normalized(std::move(parts));
+    const uint64_t begin = random() % kMiB;
+    const ByteSpan wanted{begin, begin + 1 + random() % 300'000};
+    const auto is_cached = [&](const ByteSpan& span) {
+      return std::any_of(parts.begin(), parts.end(),
+                         [&](const ByteSpan& part) { return part.begin <= span.begin && span.end <= part.end; });
+    };
+    const auto plan = PlanBlock(parts, wanted);
+    ASSERT_LE(plan.front().span.begin, wanted.begin);
+    ASSERT_GE(plan.back().span.end, wanted.end);
+    for (size_t i = 0; i < plan.size(); ++i) {
+      ASSERT_GT(plan[i].span.size(), 0u);
+      ASSERT_EQ(plan[i].cached, is_cached(plan[i].span)) << Text(plan);
+      if (i > 0) {
+        ASSERT_EQ(plan[i].span.begin, plan[i - 1].span.end) << Text(plan);
+      }
+    }
+    ASSERT_LT(wanted.begin - plan.front().span.begin + plan.back().span.end - wanted.end, 2 * kJoinedBytes);
+  }
 }
 
 }  // namespace

@@ -1,9 +1,10 @@
 // Within store/cache: blocks on disk that were read last, kept open with their headers checked, so that the next read
 // of one opens and checks nothing again.
 //
-// A block's file never changes: whoever replaces, evicts or drops it takes its name away, which one fstat tells. So
-// nothing is served that others have removed, but up to kMostOpenBlocks files that other processes evict take their
-// room on the disk until they are looked for, or pushed out.
+// What is in a block's file never changes: whoever replaces, evicts or drops it takes its name away, and who adds a
+// part makes it longer, both of which one fstat tells. So nothing is served that others have removed, but up to
+// kMostOpenBlocks files that other processes evict take their room on the disk until they are looked for, or pushed
+// out.
 #pragma once
 
 #include <cstddef>
@@ -11,34 +12,25 @@
 #include <list>
 #include <memory>
 #include <mutex>
-#include <string>
 #include <unordered_map>
 
-#include "base/fd.h"
-#include "store/cache/block_file.h"
+#include "store/cache/stored_block.h"
 
 namespace seamount::store {
 
 inline constexpr size_t kMostOpenBlocks = 64;
 
-// Immutable, and shared by its readers.
-struct OpenBlock {
-  base::Fd fd;
-  BlockHeader header;
-  std::string path;
-};
-
 // Thread-safe.
 class OpenBlocks {
  public:
   // Null when it is not held. What others did with its file since is for the caller to see.
-  std::shared_ptr<const OpenBlock> Find(const BlockId& id);
-  void Hold(std::shared_ptr<const OpenBlock> block);
+  std::shared_ptr<const StoredBlock> Find(const BlockId& id);
+  void Hold(std::shared_ptr<const StoredBlock> block);
   void Drop(const BlockId& id);
   void Clear();
 
  private:
-  using List = std::list<std::shared_ptr<const OpenBlock>>;
+  using List = std::list<std::shared_ptr<const StoredBlock>>;
 
   std::mutex mutex_;
   List recent_;                                           // read last at the front

@@ -21,28 +21,27 @@ size_t OpenBelow(const std::string& folder, bool gone = false) {
   return count;
 }
 
-std::shared_ptr<const OpenBlock> BlockOf(const std::string& object, uint64_t index) {
-  auto block = std::make_shared<OpenBlock>();
-  block->header.id = {object, kSmallBlockBytes, index};
-  return block;
+std::shared_ptr<const StoredBlock> BlockOf(const std::string& object, uint64_t index) {
+  BlockHeader header;
+  header.id = {object, index};
+  return std::make_shared<StoredBlock>(base::Fd(), "", std::vector{header}, 0);
 }
 
 TEST(OpenBlocksListTest, HoldsTheOnesReadLast) {
   OpenBlocks blocks;
   for (uint64_t i = 0; i < kMostOpenBlocks; ++i) blocks.Hold(BlockOf("k", i));
-  EXPECT_NE(blocks.Find({"k", kSmallBlockBytes, 0}), nullptr);
+  EXPECT_NE(blocks.Find({"k", 0}), nullptr);
   blocks.Hold(BlockOf("k", kMostOpenBlocks));
-  EXPECT_NE(blocks.Find({"k", kSmallBlockBytes, 0}), nullptr) << "it was just read";
-  EXPECT_EQ(blocks.Find({"k", kSmallBlockBytes, 1}), nullptr);
-  EXPECT_EQ(blocks.Find({"k", kLargeBlockBytes, 0}), nullptr);
-  EXPECT_EQ(blocks.Find({"l", kSmallBlockBytes, 0}), nullptr);
+  EXPECT_NE(blocks.Find({"k", 0}), nullptr) << "it was just read";
+  EXPECT_EQ(blocks.Find({"k", 1}), nullptr);
+  EXPECT_EQ(blocks.Find({"l", 0}), nullptr);
   const auto newer = BlockOf("k", 5);
   blocks.Hold(newer);
-  EXPECT_EQ(blocks.Find({"k", kSmallBlockBytes, 5}), newer);
-  blocks.Drop({"k", kSmallBlockBytes, 5});
-  EXPECT_EQ(blocks.Find({"k", kSmallBlockBytes, 5}), nullptr);
+  EXPECT_EQ(blocks.Find({"k", 5}), newer);
+  blocks.Drop({"k", 5});
+  EXPECT_EQ(blocks.Find({"k", 5}), nullptr);
   blocks.Clear();
-  EXPECT_EQ(blocks.Find({"k", kSmallBlockBytes, 0}), nullptr);
+  EXPECT_EQ(blocks.Find({"k", 0}), nullptr);
 }
 
 TEST_F(OpenBlocksTest, WhatAnotherProcessReplacesOrRemovesIsNotServed) {
@@ -50,7 +49,7 @@ TEST_F(OpenBlocksTest, WhatAnotherProcessReplacesOrRemovesIsNotServed) {
   Read("k", {.if_generation = old_generation});
   cache_->Flush();
   EXPECT_EQ(Read("k", {.if_generation = old_generation}), Pattern(kMiB, 1));
-  const BlockId id{"bucket\nk", kLargeBlockBytes, 0};
+  const BlockId id{"bucket\nk", 0};
   ASSERT_NE(cache_->Find(id, old_generation), nullptr);
   EXPECT_EQ(OpenBelow(directory()), 1u);
 
