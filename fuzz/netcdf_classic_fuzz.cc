@@ -4,12 +4,12 @@
 #include "nd/box.h"
 #include "nd/data_type.h"
 #include "source/netcdf/classic.h"
+#include "source/testing/bytes_file.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   using namespace seamount;
-  const auto file =
-      std::make_shared<store::BytesSource>(Bytes::Copy(std::span(reinterpret_cast<const std::byte*>(data), size)));
-  const auto dataset = source::netcdf::OpenClassic(file, {.path = "fuzz.nc", .size_bytes = size});
+  const std::string_view bytes(reinterpret_cast<const char*>(data), size);
+  const auto dataset = source::netcdf::OpenClassic(std::make_shared<source::BytesFile>(bytes, "fuzz.nc"));
   if (!dataset) return 0;
   for (size_t i = 0; i < (*dataset)->variables().size(); ++i) {
     const source::Variable& variable = (*dataset)->variables()[i];

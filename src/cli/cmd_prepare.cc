@@ -17,6 +17,7 @@
 #include "prepare/output.h"
 #include "prepare/planner.h"
 #include "prepare/recipe.h"
+#include "prepare/recipe_files.h"
 #include "source/concat.h"
 
 namespace seamount::cli {
@@ -159,8 +160,13 @@ Result<int> RunPrepare(PrepareFlags flags) {
       std::max(1, flags.threads > 0 ? flags.threads : static_cast<int>(std::thread::hardware_concurrency()));
   SEAMOUNT_TRY_ASSIGN(const prepare::Recipe recipe, prepare::ReadRecipe(flags.recipe));
   const std::string directory = std::filesystem::path(flags.recipe).parent_path().string();
-  SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory));
-  SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, "", recipe.reading));
+  const uint64_t kept_bytes = std::clamp<uint64_t>(memory / 8, uint64_t{8} << 20, uint64_t{128} << 20);
+  source::Remote remote(
+      {.open_store = [&](const std::string& url) { return stores::OpenStore(url, ConfigFromFlags(flags.store)); },
+       .kept_bytes = kept_bytes,
+       .stop = Interruptible().stop});
+  SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory, remote));
+  SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, "", recipe.reading, &remote));
   SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset, recipe.reading));
   SEAMOUNT_TRY_ASSIGN(const auto before, ArraysThere(flags));
   SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
@@ -174,6 +180,8 @@ Result<int> RunPrepare(PrepareFlags flags) {
   for (const std::string& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
   options.memory_bytes = MemoryToWorkWith(memory);
+  const bool far = !std::all_of(files.begin(), files.end(), source::IsLocal);
+  if (far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);
   auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
   PrintReport(*report, plan, flags);

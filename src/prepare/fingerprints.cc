@@ -21,7 +21,7 @@ constexpr const char* kFingerprintVersion = "seamount prepare 2";
 
 std::string FileText(const source::FileIdentity& file) {
   return std::filesystem::path(file.path).filename().string() + "|" + std::to_string(file.size_bytes) + "|" +
-         std::to_string(file.modified_ns) + "\n";
+         std::to_string(file.modified_ns) + file.generation + "\n";
 }
 
 std::string IndexText(const nd::Index& index) {

@@ -114,10 +114,6 @@ inline constexpr size_t kMaxRecipeBytes = 1 << 20;  // longer is not a recipe
 Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name);
 Result<Recipe> ReadRecipe(const std::string& path);
 
-// The files that the recipe's sources stand for, in order, relative paths taken from `directory`. NotFound names the
-// pattern without a match.
-Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory);
-
 // The JSON Schema of recipes, as docs/recipe.schema.json.
 std::string_view RecipeSchema();
 

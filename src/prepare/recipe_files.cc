@@ -1,3 +1,5 @@
+#include "prepare/recipe_files.h"
+
 #include <glob.h>
 
 #include <cerrno>
@@ -5,7 +7,7 @@
 #include <filesystem>
 #include <fstream>
 
-#include "prepare/recipe.h"
+#include "source/remote.h"
 
 namespace seamount::prepare {
 namespace {
@@ -18,6 +20,18 @@ Result<void> Expand(const std::string& pattern, std::vector<std::string>& files)
   if (status == GLOB_NOMATCH) return base::NotFound("no file matches the source '" + pattern + "'");
   if (status != 0) return base::Unavailable("listing the source '" + pattern + "': " + std::strerror(errno));
   files.insert(files.end(), matches.begin(), matches.end());
+  return {};
+}
+
+Result<void> ExpandFar(const std::string& source, source::Remote& remote, std::vector<std::string>& files) {
+  // In a web address '?' begins the query, and brackets are names.
+  const bool web = source.starts_with("http");
+  if (source.find_first_of(web ? "*" : "*?[") == std::string::npos) {
+    files.push_back(source);
+    return {};
+  }
+  SEAMOUNT_TRY_ASSIGN(const auto found, remote.Expand(source));
+  files.insert(files.end(), found.begin(), found.end());
   return {};
 }
 
@@ -38,15 +52,16 @@ Result<Recipe> ReadRecipe(const std::string& path) {
   return ParseRecipe(text, path);
 }
 
-Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory) {
+Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory,
+                                                source::Remote& remote) {
   std::vector<std::string> files;
   for (const std::string& source : recipe.sources) {
-    if (source.find("://") != std::string::npos) {
-      return base::InvalidArgument(recipe.name + ": the source '" + source +
-                                   "' is an address, and sources are files: 'seamount mount' makes a bucket a folder "
-                                   "whose files can be named");
+    if (!source::IsLocal(source)) {
+      SEAMOUNT_TRY(ExpandFar(source, remote, files));
+      continue;
     }
-    const std::string path = (std::filesystem::path(directory) / source).string();  // an absolute source stays itself
+    // An absolute source stays itself.
+    const std::string path = (std::filesystem::path(directory) / source::LocalPath(source)).string();
     // A name with brackets may be a file as it stands.
     if (std::filesystem::exists(path) || source.find_first_of("*?[") == std::string::npos) {
       files.push_back(path);

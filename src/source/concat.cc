@@ -102,19 +102,17 @@ std::string JoinDimension(const Dataset& first) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
-                                          const cf::Options& options) {
+                                          const cf::Options& options, Remote* remote) {
   if (paths.empty()) return base::InvalidArgument("no source file is named");
-  std::vector<std::unique_ptr<Dataset>> parts;
+  SEAMOUNT_TRY_ASSIGN(auto parts, OpenEach(paths, remote));
   std::string dimension = along;
-  for (const std::string& path : paths) {
-    SEAMOUNT_TRY_ASSIGN(auto part, Open(path));
+  for (const auto& part : parts) {
     if (dimension.empty()) dimension = JoinDimension(*part);
-    parts.push_back(std::move(part));
   }
   const bool alone = parts.size() == 1 && (dimension.empty() || !CountsMonths(*parts.front()));
   if (alone) return std::move(parts.front());
   if (dimension.empty()) {
-    return base::InvalidArgument("joining " + paths[1] + " to " + paths[0] +
+    return base::InvalidArgument("joining " + ForPeople(paths[1]) + " to " + ForPeople(paths[0]) +
                                  ": there is no time or unlimited dimension to join them along");
   }
   SEAMOUNT_TRY_ASSIGN(Joined joined, Join(parts, dimension, options));

@@ -8,6 +8,7 @@
 #include "base/result.h"
 #include "cf/packing.h"
 #include "source/dataset.h"
+#include "source/remote.h"
 
 namespace seamount::source {
 
@@ -17,6 +18,6 @@ namespace seamount::source {
 // joined variable holds values (NaN where missing; times in the first file's units, months and years in days). What
 // does not fit together makes a variable unreadable, not the whole: it is an error only for who asks for it.
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
-                                          const cf::Options& options = {});
+                                          const cf::Options& options = {}, Remote* remote = nullptr);
 
 }  // namespace seamount::source

@@ -52,6 +52,7 @@ struct FileIdentity {
   std::string path;
   uint64_t size_bytes = 0;
   int64_t modified_ns = 0;  // since 1970
+  std::string generation;   // of an object: what its store calls this content. Empty for local files
   bool local = false;       // a file of this machine: it may change while it is read
   // Of one of several joined files: the part of `join_dimension` that it holds.
   std::string join_dimension;

@@ -1,8 +1,10 @@
 #include "source/open.h"
 
+#include <algorithm>
 #include <array>
 #include <cstring>
 
+#include "exec/for_each.h"
 #include "source/hdf5/hdf5_dataset.h"
 #include "source/local_file.h"
 #include "source/netcdf/classic.h"
@@ -22,19 +24,50 @@ bool HasHdf5Signature(const store::ByteSource& file) {
   return false;
 }
 
-}  // namespace
-
-Result<std::unique_ptr<Dataset>> Open(const std::string& path) {
-  SEAMOUNT_TRY_ASSIGN(const auto source, LocalFile::Open(path));
-  std::array<std::byte, 4> magic{};
-  if (source->size() < magic.size()) {
-    return base::DataLoss("reading " + path + ": the file has only " + std::to_string(source->size()) + " bytes");
+Result<std::shared_ptr<const File>> OpenFile(const std::string& source, Remote* remote) {
+  if (IsLocal(source)) {
+    SEAMOUNT_TRY_ASSIGN(const auto file, LocalFile::Open(LocalPath(source)));
+    return std::shared_ptr<const File>(file);
   }
-  if (auto read = source->ReadAt(0, magic); !read) return read.error().Wrap("reading " + path);
-  if (std::memcmp(magic.data(), "CDF", 3) == 0) return netcdf::OpenClassic(source, source->identity());
-  if (HasHdf5Signature(*source)) return hdf5::OpenHdf5(source);
+  if (remote == nullptr) return base::InvalidArgument("the source '" + ForPeople(source) + "' is no local file");
+  return remote->Open(source);
+}
+
+// By its first bytes.
+Result<std::unique_ptr<Dataset>> OpenDataset(std::shared_ptr<const File> file) {
+  const std::string& path = file->identity().path;
+  std::array<std::byte, 4> magic{};
+  if (file->size() < magic.size()) {
+    return base::DataLoss("reading " + path + ": the file has only " + std::to_string(file->size()) + " bytes");
+  }
+  if (auto read = file->ReadAt(0, magic); !read) return read.error().Wrap("reading " + path);
+  if (std::memcmp(magic.data(), "CDF", 3) == 0) return netcdf::OpenClassic(std::move(file));
+  if (HasHdf5Signature(*file)) return hdf5::OpenHdf5(std::move(file));
   return base::InvalidArgument(
       "reading " + path + ": not a format known here (expected NetCDF classic, 64-bit offset or data, or NetCDF-4)");
+}
+
+}  // namespace
+
+Result<std::unique_ptr<Dataset>> Open(const std::string& source, Remote* remote) {
+  SEAMOUNT_TRY_ASSIGN(auto file, OpenFile(source, remote));
+  return OpenDataset(std::move(file));
+}
+
+Result<std::vector<std::unique_ptr<Dataset>>> OpenEach(const std::vector<std::string>& sources, Remote* remote) {
+  std::vector<std::shared_ptr<const File>> files(sources.size());
+  const auto open = [&](size_t i) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(files[i], OpenFile(sources[i], remote));
+    return {};
+  };
+  const bool far = std::any_of(sources.begin(), sources.end(), [](const std::string& s) { return !IsLocal(s); });
+  SEAMOUNT_TRY(exec::ForEach(far && remote != nullptr ? remote->pool().get() : nullptr, sources.size(), open));
+  std::vector<std::unique_ptr<Dataset>> datasets;
+  for (auto& file : files) {
+    SEAMOUNT_TRY_ASSIGN(auto dataset, OpenDataset(std::move(file)));
+    datasets.push_back(std::move(dataset));
+  }
+  return datasets;
 }
 
 }  // namespace seamount::source

@@ -12,6 +12,7 @@
 #include "source/hdf5/filters.h"
 #include "source/netcdf/classic.h"
 #include "source/open.h"
+#include "source/testing/bytes_file.h"
 
 namespace seamount::source {
 namespace {
@@ -47,8 +48,7 @@ std::string LoneRecordFile(uint32_t records, const std::string& after_names = ""
 }
 
 Result<std::unique_ptr<Dataset>> OpenBytes(const std::string& bytes) {
-  return netcdf::OpenClassic(std::make_shared<store::BytesSource>(bytes),
-                             {.path = "test.nc", .size_bytes = bytes.size()});
+  return netcdf::OpenClassic(std::make_shared<BytesFile>(bytes, "test.nc"));
 }
 
 TEST(Classic, LoneRecordVariableIsNotPadded) {

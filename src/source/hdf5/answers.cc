@@ -27,19 +27,22 @@ struct OpenFile {
   std::string path;
   uint64_t size_bytes = 0;
   int64_t modified_ns = 0;
+  std::string generation;
+  bool local = false;
   FileHandle handle;
 };
 
-Result<hid_t> Opened(WireReader& in) {
+Result<hid_t> Opened(WireReader& in, const Fetch& fetch) {
   static OpenFile last;
-  OpenFile wanted{in.Text(), in.Get<uint64_t>(), in.Get<int64_t>(), {}};
+  OpenFile wanted{in.Text(), in.Get<uint64_t>(), in.Get<int64_t>(), in.Text(), in.GetBool(), {}};
   if (!in.good()) return base::Internal("a malformed request");
   const bool same = last.handle && last.path == wanted.path && last.size_bytes == wanted.size_bytes &&
-                    last.modified_ns == wanted.modified_ns;
+                    last.modified_ns == wanted.modified_ns && last.generation == wanted.generation;
   if (same) return last.handle.get();
   last = OpenFile();
   const PropertiesHandle access(H5Pcreate(H5P_FILE_ACCESS));
   H5Pset_fclose_degree(access.get(), H5F_CLOSE_STRONG);
+  if (!wanted.local && !ReadThrough(access.get(), fetch, wanted.size_bytes)) return base::Internal(LastError());
   wanted.handle = FileHandle(H5Fopen(wanted.path.c_str(), H5F_ACC_RDONLY, access.get()));
   if (!wanted.handle) return base::DataLoss(LastError());
   last = std::move(wanted);
@@ -94,10 +97,10 @@ Result<std::vector<std::byte>> Read(hid_t file, WireReader& in) {
   return into;
 }
 
-Result<std::vector<std::byte>> Payload(std::span<const std::byte> request) {
+Result<std::vector<std::byte>> Payload(std::span<const std::byte> request, const Fetch& fetch) {
   WireReader in(request);
   const auto kind = in.GetEnum(RequestKind::kRead);
-  SEAMOUNT_TRY_ASSIGN(const hid_t file, Opened(in));
+  SEAMOUNT_TRY_ASSIGN(const hid_t file, Opened(in, fetch));
   if (kind == RequestKind::kLocate) return Locate(file, in);
   if (kind == RequestKind::kRead) return Read(file, in);
   SEAMOUNT_TRY_ASSIGN(const Description description, ReadMetadata(file));
@@ -106,11 +109,11 @@ Result<std::vector<std::byte>> Payload(std::span<const std::byte> request) {
 
 }  // namespace
 
-std::vector<std::byte> Answer(std::span<const std::byte> request) {
+std::vector<std::byte> Answer(std::span<const std::byte> request, const Fetch& fetch) {
   H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  const auto payload = Payload(request);
+  const auto payload = Payload(request, fetch);
   WireWriter out;
-  out.Put<uint8_t>(payload.has_value());
+  out.Put(static_cast<uint8_t>(payload ? ReplyKind::kPayload : ReplyKind::kError));
   if (payload) {
     out.Bytes(*payload);
   } else {

@@ -76,7 +76,7 @@ uint64_t NextId() {
 
 }  // namespace
 
-ChunkTables::ChunkTables(FileIdentity file) : file_(std::move(file)), id_(NextId()) {}
+ChunkTables::ChunkTables(std::shared_ptr<const File> file) : file_(std::move(file)), id_(NextId()) {}
 ChunkTables::~ChunkTables() { Tables().DropFile(id_); }
 
 Result<ChunkAddress> ChunkTables::Find(const StoredVariable& variable, size_t index, const nd::Index& chunk) const {
@@ -87,7 +87,7 @@ Result<ChunkAddress> ChunkTables::Find(const StoredVariable& variable, size_t in
   Block block = Tables().Find(key);
   if (block == nullptr) {
     const uint64_t count = std::min(kBlockChunks, nd::Elements(grid) - first);
-    SEAMOUNT_TRY_ASSIGN(auto chunks, Worker::Shared().Locate(file_, variable, first, count));
+    SEAMOUNT_TRY_ASSIGN(auto chunks, Worker::Shared().Locate(*file_, variable, first, count));
     block = std::make_shared<const std::vector<ChunkAddress>>(std::move(chunks));
     Tables().Add(key, block);
   }

@@ -2,10 +2,11 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 
 #include "base/result.h"
 #include "nd/box.h"
-#include "source/dataset.h"
+#include "source/file.h"
 #include "source/hdf5/description.h"
 
 namespace seamount::source::hdf5 {
@@ -13,7 +14,7 @@ namespace seamount::source::hdf5 {
 // The tables of one file; thread-safe. All files together keep the 64 MiB that were used last.
 class ChunkTables {
  public:
-  explicit ChunkTables(FileIdentity file);
+  explicit ChunkTables(std::shared_ptr<const File> file);
   ~ChunkTables();
   ChunkTables(const ChunkTables&) = delete;
   ChunkTables& operator=(const ChunkTables&) = delete;
@@ -22,7 +23,7 @@ class ChunkTables {
   Result<ChunkAddress> Find(const StoredVariable& variable, size_t index, const nd::Index& chunk) const;
 
  private:
-  const FileIdentity file_;
+  const std::shared_ptr<const File> file_;
   const uint64_t id_;
 };
 

@@ -9,9 +9,12 @@
 #include "source/hdf5/chunk_table.h"
 #include "source/hdf5/filters.h"
 #include "source/hdf5/worker.h"
+#include "source/runs.h"
 
 namespace seamount::source::hdf5 {
 namespace {
+
+constexpr size_t kExpectedChunks = 32;  // that are asked for while as many are read
 
 FilterScratch& Scratch() {
   thread_local FilterScratch scratch;
@@ -27,7 +30,7 @@ std::vector<std::byte>& Reusable(size_t size, int slot) {
 
 class Hdf5Dataset final : public Dataset {
  public:
-  Hdf5Dataset(std::shared_ptr<const LocalFile> file, Description description)
+  Hdf5Dataset(std::shared_ptr<const File> file, Description description)
       : file_(std::move(file)), files_{file_->identity()}, description_(std::move(description)) {
     for (const StoredVariable& v : description_.variables) variables_.push_back(v.variable);
   }
@@ -43,6 +46,8 @@ class Hdf5Dataset final : public Dataset {
   Result<void> ReadStored(size_t index, const nd::Box& box, std::span<std::byte> into) const;
   Result<void> ReadContiguous(const StoredVariable& v, const nd::Box& box, std::span<std::byte> into) const;
   Result<void> ReadChunk(size_t index, const nd::Index& chunk, const nd::Box& box, std::span<std::byte> into) const;
+  // Tells the file what the next chunks need.
+  Result<void> ExpectChunks(size_t index, std::span<const nd::Index> chunks) const;
   // The chunk's stored bytes; empty when it was never written.
   Result<std::span<const std::byte>> Stored(size_t index, const nd::Index& chunk, uint32_t* mask) const;
   Error Truncated(const char* what, uint64_t end) const {
@@ -50,11 +55,11 @@ class Hdf5Dataset final : public Dataset {
                           ", but the file has " + std::to_string(file_->size()) + " bytes");
   }
 
-  const std::shared_ptr<const LocalFile> file_;
+  const std::shared_ptr<const File> file_;
   const std::vector<FileIdentity> files_;
   const Description description_;
   std::vector<Variable> variables_;
-  const ChunkTables tables_{files_.front()};
+  const ChunkTables tables_{file_};
 };
 
 Result<void> Hdf5Dataset::ReadBox(size_t index, const nd::Box& box, std::span<std::byte> into) const {
@@ -80,7 +85,7 @@ Result<void> Hdf5Dataset::ReadBox(size_t index, const nd::Box& box, std::span<st
 
 Result<void> Hdf5Dataset::ReadStored(size_t index, const nd::Box& box, std::span<std::byte> into) const {
   const StoredVariable& v = description_.variables[index];
-  if (v.through_library) return Worker::Shared().Read(file_->identity(), v, box, into);
+  if (v.through_library) return Worker::Shared().Read(*file_, v, box, into);
   if (v.layout == Layout::kContiguous) return ReadContiguous(v, box, into);
   if (v.layout == Layout::kCompact) {
     const nd::Box whole = nd::Whole(v.stored_shape);
@@ -90,8 +95,23 @@ Result<void> Hdf5Dataset::ReadStored(size_t index, const nd::Box& box, std::span
     nd::CopyBox(box, whole, v.compact, box, into, nd::SizeOf(v.variable.type));
     return {};
   }
-  const nd::Box chunks = nd::CellsTouched(box, v.variable.chunk_shape);
-  for (const nd::Index& chunk : nd::IndicesOf(chunks)) SEAMOUNT_TRY(ReadChunk(index, chunk, box, into));
+  const std::vector<nd::Index> chunks = nd::IndicesOf(nd::CellsTouched(box, v.variable.chunk_shape));
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    if (i % kExpectedChunks == 0) SEAMOUNT_TRY(ExpectChunks(index, std::span(chunks).subspan(i)));
+    SEAMOUNT_TRY(ReadChunk(index, chunks[i], box, into));
+  }
+  return {};
+}
+
+Result<void> Hdf5Dataset::ExpectChunks(size_t index, std::span<const nd::Index> chunks) const {
+  if (file_->identity().local) return {};
+  std::vector<store::ByteSpan> parts;
+  for (const nd::Index& chunk : chunks.first(std::min(chunks.size(), 2 * kExpectedChunks))) {
+    SEAMOUNT_TRY_ASSIGN(const ChunkAddress at, tables_.Find(description_.variables[index], index, chunk));
+    if (at.address == kNowhere || at.address > file_->size()) continue;
+    parts.push_back({at.address, at.address + std::min(at.stored_bytes, file_->size() - at.address)});
+  }
+  file_->Expect(parts);
   return {};
 }
 
@@ -106,26 +126,7 @@ Result<void> Hdf5Dataset::ReadContiguous(const StoredVariable& v, const nd::Box&
   if (v.address > file_->size() || bytes > file_->size() - v.address) {
     return Truncated("its data end", v.address + bytes);
   }
-  const std::vector<uint64_t> stride = nd::DenseStrides(shape, element);
-  uint64_t run = element;
-  size_t outer = shape.size();
-  while (outer > 0) {
-    --outer;
-    run *= box.shape[outer];
-    if (box.shape[outer] != shape[outer]) break;
-  }
-  uint64_t from = v.address;
-  for (size_t d = 0; d < shape.size(); ++d) from += box.origin[d] * stride[d];
-  nd::Index position(outer, 0);
-  for (uint64_t filled = 0; filled < into.size(); filled += run) {
-    SEAMOUNT_TRY(file_->ReadAt(from, into.subspan(filled, run)));
-    for (size_t d = outer; d-- > 0;) {
-      from += stride[d];
-      if (++position[d] < box.shape[d]) break;
-      from -= position[d] * stride[d];
-      position[d] = 0;
-    }
-  }
+  SEAMOUNT_TRY(ReadRuns(*file_, {v.address, shape, nd::DenseStrides(shape, element), element}, box, into));
   if (v.swap_bytes) nd::SwapBytes(into, element);
   return {};
 }
@@ -177,8 +178,8 @@ Result<void> Hdf5Dataset::ReadChunk(size_t index, const nd::Index& chunk, const 
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> OpenHdf5(std::shared_ptr<const LocalFile> file) {
-  auto description = Worker::Shared().Describe(file->identity());
+Result<std::unique_ptr<Dataset>> OpenHdf5(std::shared_ptr<const File> file) {
+  auto description = Worker::Shared().Describe(*file);
   if (!description) {
     return description.error().Wrap("reading " + file->identity().path + " (" + std::to_string(file->size()) +
                                     " bytes)");

@@ -7,6 +7,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <csignal>
@@ -21,6 +22,7 @@ namespace {
 
 constexpr time_t kMaxCpuSeconds = 20;               // for one request: a million chunks take two
 constexpr uint64_t kMaxMemory = uint64_t{4} << 30;  // beyond what this process has mapped when it forks
+constexpr int kSocket = 3;                          // in the child
 constexpr uint64_t kMaxMessage = uint64_t{1} << 30;
 
 bool ReadAll(int socket, std::span<std::byte> into) {
@@ -73,6 +75,18 @@ void LimitCpu(time_t seconds) {
   ::setitimer(ITIMER_PROF, &limit, nullptr);
 }
 
+// Asks for bytes of the file that is being read.
+bool AskParent(uint64_t offset, std::span<std::byte> into) {
+  WireWriter need;
+  need.Put(static_cast<uint8_t>(ReplyKind::kNeed));
+  need.Put(offset);
+  need.Put<uint64_t>(into.size());
+  std::byte given{};
+  return Send(kSocket, need.Take()) && ReadAll(kSocket, {&given, 1}) && given == std::byte{1} && ReadAll(kSocket, into);
+}
+
+const Fetch kAskParent = AskParent;
+
 [[noreturn]] void RunChild(int socket) {
   // Ends by the signal itself, whatever this process does with it; the terminal's Ctrl-C is for the parent.
   for (const int number : {SIGSEGV, SIGBUS, SIGABRT, SIGFPE, SIGILL, SIGPROF, SIGTERM}) ::signal(number, SIG_DFL);
@@ -81,26 +95,46 @@ void LimitCpu(time_t seconds) {
   ::sigemptyset(&none);
   ::pthread_sigmask(SIG_SETMASK, &none, nullptr);
   if (const int nowhere = ::open("/dev/null", O_WRONLY); nowhere >= 0) ::dup2(nowhere, STDERR_FILENO);
-  constexpr int kSocket = 3;
   ::dup2(socket, kSocket);
   ::close_range(kSocket + 1, ~0U, 0);
   LimitMemory();
   std::vector<std::byte> request;
   while (Receive(kSocket, request)) {
     LimitCpu(kMaxCpuSeconds);
-    const std::vector<std::byte> reply = Answer(request);
+    const std::vector<std::byte> reply = Answer(request, kAskParent);
     LimitCpu(0);
     if (!Send(kSocket, reply)) break;
   }
   ::_exit(0);
 }
 
-WireWriter Request(RequestKind kind, const FileIdentity& file) {
+// Gives the child what it needs of the file; false when it is gone. What keeps the file from being read is an error for
+// the caller, as libhdf5 does not tell it.
+bool GiveBytes(int socket, WireReader& need, const File& file, Result<void>& outcome) {
+  const auto offset = need.Get<uint64_t>();
+  const auto size = need.Get<uint64_t>();
+  std::vector<std::byte> bytes(1);
+  if (need.whole() && size <= std::min(file.size(), kMaxMessage) && offset <= file.size() - size) {
+    bytes.resize(1 + size);
+    auto read = file.ReadAt(offset, std::span(bytes).subspan(1));
+    bytes.front() = std::byte{1};
+    if (!read) {
+      outcome = std::move(read);
+      bytes.assign(1, std::byte{0});
+    }
+  }
+  return WriteAll(socket, bytes);
+}
+
+WireWriter Request(RequestKind kind, const File& from) {
+  const FileIdentity& file = from.identity();
   WireWriter out;
   out.Put(static_cast<uint8_t>(kind));
   out.Text(file.path);
   out.Put(file.size_bytes);
   out.Put(file.modified_ns);
+  out.Text(file.generation);
+  out.Put<uint8_t>(file.local);
   return out;
 }
 
@@ -141,50 +175,59 @@ Result<void> Worker::Start() {
   return {};
 }
 
-Result<std::vector<std::byte>> Worker::Call(std::span<const std::byte> request) {
+Result<std::vector<std::byte>> Worker::Call(std::span<const std::byte> request, const File& file) {
   const std::scoped_lock lock(mutex_);
   if (child_ < 0) SEAMOUNT_TRY(Start());
+  Result<void> given;
   std::vector<std::byte> reply;
-  if (!Send(socket_, request) || !Receive(socket_, reply)) {
-    return base::DataLoss(Bury() + " on it: the file is damaged; restore it from where it came");
+  bool alive = Send(socket_, request);
+  while (alive && (alive = Receive(socket_, reply))) {
+    WireReader in(reply);
+    switch (in.GetEnum(ReplyKind::kNeed)) {
+      case ReplyKind::kNeed: alive = GiveBytes(socket_, in, file, given); break;
+      case ReplyKind::kError: {
+        const auto code = in.GetEnum(ErrorCode::kInternal);
+        if (!given) return given.error();
+        return Error(code, in.Text());
+      }
+      case ReplyKind::kPayload: {
+        const auto payload = in.Bytes();
+        if (!in.whole()) return base::Internal("the process that reads HDF5 answered nonsense");
+        if (!given) return given.error();
+        return std::vector<std::byte>(payload.begin(), payload.end());
+      }
+    }
   }
-  WireReader in(reply);
-  if (in.GetBool()) {
-    const auto payload = in.Bytes();
-    if (!in.whole()) return base::Internal("the process that reads HDF5 answered nonsense");
-    return std::vector<std::byte>(payload.begin(), payload.end());
-  }
-  const auto code = in.GetEnum(ErrorCode::kInternal);
-  return Error(code, in.Text());
+  return base::DataLoss(Bury() + " on it: the file is damaged; restore it from where it came");
 }
 
-Result<Description> Worker::Describe(const FileIdentity& file) {
-  SEAMOUNT_TRY_ASSIGN(const auto reply, Call(Request(RequestKind::kDescribe, file).Take()));
+Result<Description> Worker::Describe(const File& file) {
+  SEAMOUNT_TRY_ASSIGN(const auto reply, Call(Request(RequestKind::kDescribe, file).Take(), file));
   return ParseDescription(reply);
 }
 
-Result<std::vector<ChunkAddress>> Worker::Locate(const FileIdentity& file, const StoredVariable& variable,
-                                                 uint64_t first, uint64_t count) {
+Result<std::vector<ChunkAddress>> Worker::Locate(const File& file, const StoredVariable& variable, uint64_t first,
+                                                 uint64_t count) {
   WireWriter out = Request(RequestKind::kLocate, file);
   out.Text(variable.path);
   out.Numbers(variable.variable.chunk_shape);
   out.Numbers(nd::GridShape(variable.stored_shape, variable.variable.chunk_shape));
   out.Put(first);
   out.Put(count);
-  SEAMOUNT_TRY_ASSIGN(const auto reply, Call(out.Take()));
+  SEAMOUNT_TRY_ASSIGN(const auto reply, Call(out.Take(), file));
   SEAMOUNT_TRY_ASSIGN(auto chunks, ParseChunkAddresses(reply));
   if (chunks.size() != count) return base::DataLoss("its chunk index is incomplete");
   return chunks;
 }
 
-Result<void> Worker::Read(const FileIdentity& file, const StoredVariable& variable, const nd::Box& box,
+Result<void> Worker::Read(const File& file, const StoredVariable& variable, const nd::Box& box,
                           std::span<std::byte> into) {
   WireWriter out = Request(RequestKind::kRead, file);
   out.Text(variable.path);
   out.Put(static_cast<uint8_t>(variable.variable.type));
   out.Numbers(box.origin);
   out.Numbers(box.shape);
-  SEAMOUNT_TRY_ASSIGN(const auto reply, Call(out.Take()));
+  SEAMOUNT_TRY_ASSIGN(const auto reply, Call(out.Take(), file));
   if (reply.size() != into.size()) return base::DataLoss("it gave another size than its shape says");
   std::copy(reply.begin(), reply.end(), into.begin());
   return {};

@@ -2,9 +2,10 @@
 //
 // How it works: libhdf5 1.10 crashes or loops on some damaged files, and is not thread-safe. So no call into it is made
 // here: a child, forked when the first file is opened, reads metadata and chunk addresses and sends them back as bytes
-// (wire.h), one request at a time. It has limits on memory and on processor time for each request. A file that breaks
-// one, or the library, costs the child: the caller gets DataLoss that says how it ended, and the next request starts
-// another. The child ends when this process does.
+// (wire.h), one request at a time. Of files
+// that are not local it asks for the bytes it needs. It has limits on memory and on processor time for each request. A
+// file that breaks one, or the library, costs the child: the caller gets DataLoss that says how it ended, and the next
+// request starts another. The child ends when this process does.
 #pragma once
 
 #include <sys/types.h>
@@ -18,7 +19,7 @@
 #include "base/result.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
-#include "source/dataset.h"
+#include "source/file.h"
 #include "source/hdf5/description.h"
 
 namespace seamount::source::hdf5 {
@@ -33,16 +34,15 @@ class Worker {
   Worker(const Worker&) = delete;
   Worker& operator=(const Worker&) = delete;
 
-  Result<Description> Describe(const FileIdentity& file);
+  Result<Description> Describe(const File& file);
   // Addresses of the `count` chunks from number `first` of the variable's grid in C order.
-  Result<std::vector<ChunkAddress>> Locate(const FileIdentity& file, const StoredVariable& variable, uint64_t first,
+  Result<std::vector<ChunkAddress>> Locate(const File& file, const StoredVariable& variable, uint64_t first,
                                            uint64_t count);
   // The elements of a box, in native order: what has filters that are not known here.
-  Result<void> Read(const FileIdentity& file, const StoredVariable& variable, const nd::Box& box,
-                    std::span<std::byte> into);
+  Result<void> Read(const File& file, const StoredVariable& variable, const nd::Box& box, std::span<std::byte> into);
 
  private:
-  Result<std::vector<std::byte>> Call(std::span<const std::byte> request);
+  Result<std::vector<std::byte>> Call(std::span<const std::byte> request, const File& file);
   Result<void> Start();
   // Ends the child, if there is one, and says how it ended.
   std::string Bury();

@@ -6,14 +6,15 @@
 #include "nd/box.h"
 #include "nd/byte_order.h"
 #include "nd/data_type.h"
+#include "source/runs.h"
 
 namespace seamount::source::netcdf {
 namespace {
 
 class ClassicDataset final : public Dataset {
  public:
-  ClassicDataset(std::shared_ptr<const store::ByteSource> file, FileIdentity identity, ClassicHeader header)
-      : file_(std::move(file)), files_{std::move(identity)}, header_(std::move(header)) {
+  ClassicDataset(std::shared_ptr<const File> file, ClassicHeader header)
+      : file_(std::move(file)), files_{file_->identity()}, header_(std::move(header)) {
     for (const ClassicVariable& v : header_.variables) variables_.push_back(v.variable);
   }
 
@@ -26,7 +27,7 @@ class ClassicDataset final : public Dataset {
     const Variable& variable = variables_[index];
     SEAMOUNT_TRY(CheckBox(variable, box, into.size(), files_.front().path));
     if (into.empty()) return {};
-    if (auto read = ReadRuns(header_.variables[index], box, into); !read) {
+    if (auto read = ReadPlain(header_.variables[index], box, into); !read) {
       return read.error().Wrap("reading variable '" + variable.name + "' of " + files_.front().path);
     }
     if constexpr (std::endian::native == std::endian::little) nd::SwapBytes(into, nd::SizeOf(variable.type));
@@ -34,8 +35,7 @@ class ClassicDataset final : public Dataset {
   }
 
  private:
-  // Reads the longest runs that are contiguous in the file, one by one.
-  Result<void> ReadRuns(const ClassicVariable& v, const nd::Box& box, std::span<std::byte> into) const {
+  Result<void> ReadPlain(const ClassicVariable& v, const nd::Box& box, std::span<std::byte> into) const {
     const nd::Index& shape = v.variable.shape;
     const size_t rank = shape.size();
     nd::Index stride(rank);
@@ -45,29 +45,10 @@ class ClassicDataset final : public Dataset {
       step *= shape[d];
     }
     if (v.record) stride[0] = header_.record_bytes;
-    uint64_t run = nd::SizeOf(v.variable.type);
-    size_t outer = rank;
-    while (outer > 0 && stride[outer - 1] == run) {
-      --outer;
-      run *= box.shape[outer];
-      if (box.shape[outer] != shape[outer]) break;
-    }
-    uint64_t at = v.begin;
-    for (size_t d = 0; d < rank; ++d) at += box.origin[d] * stride[d];
-    nd::Index position(outer, 0);
-    for (uint64_t filled = 0; filled < into.size(); filled += run) {
-      SEAMOUNT_TRY(file_->ReadAt(at, into.subspan(filled, run)));
-      for (size_t d = outer; d-- > 0;) {
-        at += stride[d];
-        if (++position[d] < box.shape[d]) break;
-        at -= position[d] * stride[d];
-        position[d] = 0;
-      }
-    }
-    return {};
+    return ReadRuns(*file_, {v.begin, shape, std::move(stride), nd::SizeOf(v.variable.type)}, box, into);
   }
 
-  const std::shared_ptr<const store::ByteSource> file_;
+  const std::shared_ptr<const File> file_;
   const std::vector<FileIdentity> files_;
   const ClassicHeader header_;
   std::vector<Variable> variables_;
@@ -75,10 +56,9 @@ class ClassicDataset final : public Dataset {
 
 }  // namespace
 
-Result<std::unique_ptr<Dataset>> OpenClassic(std::shared_ptr<const store::ByteSource> file, FileIdentity identity) {
-  SEAMOUNT_TRY_ASSIGN(ClassicHeader header, ParseClassicHeader(*file, identity.path));
-  return std::unique_ptr<Dataset>(
-      std::make_unique<ClassicDataset>(std::move(file), std::move(identity), std::move(header)));
+Result<std::unique_ptr<Dataset>> OpenClassic(std::shared_ptr<const File> file) {
+  SEAMOUNT_TRY_ASSIGN(ClassicHeader header, ParseClassicHeader(*file, file->identity().path));
+  return std::unique_ptr<Dataset>(std::make_unique<ClassicDataset>(std::move(file), std::move(header)));
 }
 
 }  // namespace seamount::source::netcdf

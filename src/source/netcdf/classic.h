@@ -12,8 +12,7 @@
 #include <vector>
 
 #include "cf/attribute.h"
-#include "source/dataset.h"
-#include "store/byte_source.h"
+#include "source/file.h"
 
 namespace seamount::source::netcdf {
 
@@ -35,6 +34,6 @@ struct ClassicHeader {
 // Pure but for reading `file`. Any bytes are safe input.
 Result<ClassicHeader> ParseClassicHeader(const store::ByteSource& file, const std::string& name);
 
-Result<std::unique_ptr<Dataset>> OpenClassic(std::shared_ptr<const store::ByteSource> file, FileIdentity identity);
+Result<std::unique_ptr<Dataset>> OpenClassic(std::shared_ptr<const File> file);
 
 }  // namespace seamount::source::netcdf
