@@ -1,9 +1,12 @@
-"""Sources that lie in a bucket: the same values as from the disk, by few ranges of them."""
+"""Sources that lie in a bucket or on a web server: the same values as from the disk, by few ranges of them."""
 
 from __future__ import annotations
 
 import os
+import re
 import subprocess
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import h5py
@@ -12,6 +15,8 @@ import numpy as np
 import pytest
 import xarray as xr
 import yaml
+
+from prepare_files import prepare  # noqa: F401
 
 FORMATS = ["NETCDF3_CLASSIC", "NETCDF4"]
 
@@ -85,3 +90,82 @@ def test_what_is_not_there_is_named(bucket):
     (bucket.folder / "text").write_text("neither this nor that\n")
     bucket.run("cp", str(bucket.folder / "text"), "gs://raw/text")
     assert "not a format known here" in bucket.prepare({"source": "gs://raw/text", "variables": ["t"]}, fails=2)
+
+
+class RangeServer(ThreadingHTTPServer):
+    """A folder by HTTP with ranges, as archives give it; counts what it is asked for, and keeps a signature secret."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path):
+        self.folder, self.ranges, self.bytes = folder, [], 0
+        super().__init__(("127.0.0.1", 0), Handler)
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    def url(self, name: str) -> str:
+        return f"http://127.0.0.1:{self.server_address[1]}/{name}"
+
+
+class Handler(BaseHTTPRequestHandler):
+    protocol_version = "HTTP/1.1"
+
+    def do_GET(self):
+        path, _, query = self.path.partition("?")
+        if path.startswith("/moved/"):
+            return self.answer(302, b"", Location=self.path.replace("/moved/", "/"))
+        file = self.server.folder / path.lstrip("/")
+        if not file.is_file():
+            return self.answer(404, b"")
+        data = file.read_bytes()
+        tag = f'"{file.stat().st_mtime_ns}"'
+        if self.headers.get("If-Match", tag) != tag:
+            return self.answer(412, b"")
+        span = re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))
+        if not span:
+            return self.answer(200, data, ETag=tag)
+        first, last = span.groups()
+        begin = int(first) if first else len(data) - int(last)
+        end = min(int(last) + 1, len(data)) if first and last else len(data)
+        if begin >= len(data):
+            return self.answer(416, b"")
+        self.server.ranges.append((path, begin, end))
+        self.server.bytes += end - begin
+        self.answer(206, data[begin:end], ETag=tag, **{"Content-Range": f"bytes {begin}-{end - 1}/{len(data)}"})
+
+    do_HEAD = do_GET
+
+    def answer(self, status: int, body: bytes, **headers: str):
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        if self.command == "GET":
+            self.wfile.write(body)
+
+    def log_message(self, *_):
+        pass
+
+
+@pytest.fixture
+def web(tmp_path):
+    (tmp_path / "web").mkdir()
+    running = RangeServer(tmp_path / "web")
+    yield running
+    running.shutdown()
+
+
+@pytest.mark.parametrize("format", FORMATS)
+def test_netcdf_on_a_web_server_by_few_ranges(prepare, tmp_path, web, format):
+    whole = write_years(tmp_path / "web", format, years=(2000,), steps=60, shape=(160, 200))
+    size = (tmp_path / "web" / "era5_2000.nc").stat().st_size
+    out = prepare({"source": web.url("moved/era5_2000.nc"), "variables": ["t2m"], "time": ["2000-02-01", "2000-02-10"]})
+    np.testing.assert_array_equal(out.t2m, whole[31:41])
+    assert web.bytes < size / 4, "only what is asked for is read"
+    times = 60 if format == "NETCDF3_CLASSIC" else 0  # each lies in a record of its own, far from the next
+    assert len(web.ranges) <= 20 + times, web.ranges
+
+
+def test_a_signature_stays_out_of_messages(prepare, web):
+    said = prepare({"source": web.url("none.nc?sig=topsecret"), "variables": ["t"]}, fails=3)
+    assert "none.nc" in said and "topsecret" not in said

@@ -13,6 +13,7 @@
 #include "store/memory/memory_store.h"
 #include "store/prefix/prefix_store.h"
 #include "store/retry/retry_store.h"
+#include "web/web_store.h"
 
 namespace seamount::stores {
 namespace {
@@ -69,6 +70,13 @@ Result<OpenedStore> OpenGcs(const StoreUrl& url, const StoreConfig& config) {
   return OpenedStore{.store = calls, .calls = calls, .requests = requests, .cache = std::move(cache)};
 }
 
+Result<OpenedStore> OpenWeb(const std::string& url, const StoreConfig& config) {
+  SEAMOUNT_TRY_ASSIGN(std::shared_ptr<Store> web, web::MakeWebStore(url, SharedHttpClient()));
+  const auto requests = std::make_shared<TraceStore>(std::move(web));
+  const auto calls = std::make_shared<TraceStore>(store::MakeRetryStore(requests, {.budget = config.retry_deadline}));
+  return OpenedStore{.store = calls, .calls = calls, .requests = requests, .cache = nullptr};
+}
+
 }  // namespace
 
 Result<StoreUrl> ParseStoreUrl(const std::string& url) {
@@ -116,6 +124,7 @@ std::string EndpointOf(const StoreConfig& config) {
 }
 
 Result<OpenedStore> OpenStoreWithStats(const std::string& url, const StoreConfig& config) {
+  if (url.starts_with("http://") || url.starts_with("https://")) return OpenWeb(url, config);
   SEAMOUNT_TRY_ASSIGN(const StoreUrl parsed, ParseStoreUrl(url));
   if (parsed.scheme == "gs") return OpenGcs(parsed, config);
   const auto calls = std::make_shared<TraceStore>(

@@ -40,8 +40,8 @@ struct StoreUrl {
 Result<StoreUrl> ParseStoreUrl(const std::string& url);
 
 // Trace(Prefix(Cache(Retry(Trace(GcsStore))))) on gs://bucket[/prefix]; Trace(FileStore) on file:///dir;
-// a new memory store on memory://.
-// Nothing is asked of the server yet: a bucket that does not exist shows at the first call.
+// Trace(Retry(Trace(WebStore))) on http:// and https://, without credentials and cache; a new memory store on
+// memory://. Nothing is asked of the server yet: a bucket that does not exist shows at the first call.
 Result<std::shared_ptr<Store>> OpenStore(const std::string& url, const StoreConfig& config);
 
 // The same, with what it counts.
