@@ -2,6 +2,7 @@
 """What tools/try_wheels.sh does within each environment.
 
 try_wheel.py make FILE         a NetCDF file, and beside it what it holds (with the checkout's Python)
+try_wheel.py others FOLDER     opens what "use" has made through xarray and fsspec, which find the package by themselves
 try_wheel.py use FILE FOLDER   prepares it with the installed command, loads it with the installed package, and compares
 """
 
@@ -46,5 +47,15 @@ def use(path: Path, folder: Path) -> None:
     print(f"wheels: Python {sys.version.split()[0]}, NumPy {np.__version__}: {len(inputs)} samples as they should be")
 
 
+def others(folder: Path) -> None:
+    import fsspec
+    import xarray
+
+    found = xarray.open_dataset(folder / "wind.zarr", engine="seamount")
+    np.testing.assert_array_equal(found.u, np.load(folder.parent / "wind.npy"))
+    assert fsspec.get_filesystem_class("seamount").__module__ == "seamount.filesystem"
+    print(f"wheels: xarray {xarray.__version__} and fsspec {fsspec.__version__} find it")
+
+
 if __name__ == "__main__":
-    {"make": make, "use": use}[sys.argv[1]](*map(Path, sys.argv[2:]))
+    {"make": make, "use": use, "others": others}[sys.argv[1]](*map(Path, sys.argv[2:]))

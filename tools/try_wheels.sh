@@ -24,3 +24,7 @@ while read -r python; do
   mkdir "$work/run-$version"
   (cd "$work" && PATH=$env/bin:/usr/bin:/bin "$env/bin/python" "$root/tools/try_wheel.py" use wind.nc "run-$version")
 done < "$work/pythons"
+
+env=$work/3.13
+"$env/bin/python" "$pip" install --quiet --disable-pip-version-check --no-warn-script-location xarray "zarr>=3" fsspec
+(cd "$work" && "$env/bin/python" "$root/tools/try_wheel.py" others run-3.13)

@@ -7,5 +7,6 @@ namespace seamount::python {
 
 void AddArray(nanobind::module_& module);
 void AddLoader(nanobind::module_& module);
+void AddObjectStore(nanobind::module_& module);
 
 }  // namespace seamount::python

@@ -50,7 +50,7 @@ NB_MODULE(_core, module) {
   constexpr uint64_t kMostIdle = uint64_t{16} << 20;
   seamount::base::MapLargeBuffers(kMostIdle);
   module.doc() = "The C++ engine of seamount; use the package's own names instead.";
-  nb::class_<seamount::python::StoreHandle>(module, "Store");
+  seamount::python::AddObjectStore(module);
   module.def("open_store", &Open, nb::arg("url"), nb::arg("endpoint"), nb::arg("key"), nb::arg("key_text"),
              nb::arg("anonymous"), nb::arg("cache_dir"), nb::arg("cache_size"));
   seamount::python::AddArray(module);

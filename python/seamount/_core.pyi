@@ -4,7 +4,40 @@ from typing import Any
 
 from numpy import ndarray
 
-class Store: ...
+class Store:
+    """Objects under one prefix. An object is a dict: key, size, generation, content_type, metadata, updated, crc32c.
+    generation as an argument: what must be there, "" for nothing."""
+
+    def read(
+        self,
+        key: str,
+        offset: int | None = None,
+        length: int | None = None,
+        suffix: int | None = None,
+        generation: str | None = None,
+    ) -> tuple[bytes, dict[str, Any]] | None: ...
+    def stat(self, key: str) -> dict[str, Any] | None: ...
+    def write(
+        self,
+        key: str,
+        data: Any,
+        content_type: str = "",
+        metadata: dict[str, str] = {},
+        generation: str | None = None,
+    ) -> dict[str, Any]: ...
+    def write_file(
+        self,
+        key: str,
+        path: str,
+        content_type: str = "",
+        metadata: dict[str, str] = {},
+        generation: str | None = None,
+    ) -> dict[str, Any]: ...
+    def delete(self, key: str) -> bool: ...
+    def list(
+        self, prefix: str, delimiter: str = "", page_token: str = "", max_results: int = 1000
+    ) -> tuple[list[dict[str, Any]], list[str], str]: ...
+    def copy(self, source: str, to: str) -> dict[str, Any]: ...
 
 class Loader:
     order_id: str
