@@ -10,6 +10,8 @@ find_package(Threads REQUIRED)
 find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(ZLIB REQUIRED)
+find_package(BZip2 REQUIRED)    # Zarr's codec bz2
+find_package(LibLZMA REQUIRED)  # and lzma
 find_package(SQLite3 REQUIRED)
 find_package(nlohmann_json REQUIRED)
 find_package(spdlog REQUIRED)

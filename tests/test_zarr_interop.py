@@ -320,27 +320,6 @@ def test_bad_metadata_is_refused_by_name(tmp_path, changes, words):
     assert "'z'" in message
 
 
-@pytest.mark.parametrize(
-    ("codec", "name"),
-    [
-        ({"id": "bz2", "level": 1}, "bz2"),
-        ({"id": "lzma", "format": 1}, "lzma"),
-        ({"id": "delta", "dtype": "<f4"}, "delta"),
-        ({"id": "fixedscaleoffset", "scale": 10, "offset": 0, "dtype": "<f4", "astype": "<i2"}, "fixedscaleoffset"),
-        ({"id": "quantize", "digits": 2, "dtype": "<f4"}, "quantize"),
-        ({"id": "blosc", "cname": "snappy", "clevel": 5, "shuffle": 1}, "snappy"),
-    ],
-)
-@pytest.mark.parametrize("place", ["filters", "compressor"])
-def test_codecs_of_format_2_that_are_not_supported_are_named(tmp_path, codec, name, place):
-    document = {"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": "<f4", "fill_value": 0, "order": "C", "filters": None, "compressor": None}
-    document[place] = [codec] if place == "filters" else codec
-    (tmp_path / "z").mkdir()
-    (tmp_path / "z" / ".zarray").write_text(json.dumps(document))
-    message = probe_fails("read", tmp_path, "z", tmp_path / "out")
-    assert f'"{name}"' in message and f'"{place}"' in message and "support" in message
-
-
 @pytest.mark.parametrize("dtype", ["<M8[ns]", "<m8[s]", "|S5", "<U3", "|O", "|V8", [["a", "<f4"]]])
 def test_data_types_of_format_2_that_are_not_supported_are_named(tmp_path, dtype):
     document = {"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": dtype, "fill_value": None, "order": "C", "filters": None, "compressor": None}

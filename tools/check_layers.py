@@ -36,7 +36,8 @@ ALLOWED = {
 }
 # Third-party prefixes as they are written in includes; a header that needs one belongs behind an interface.
 THIRD_PARTY = ("nlohmann/", "boost/", "curl/", "sqlite3", "spdlog/", "fmt/", "yaml-cpp/", "CLI/", "fuse", "hdf5", "H5",
-               "zstd", "lz4", "libdeflate", "blosc", "openssl/", "pugixml", "muParser", "zlib")
+               "zstd", "lz4", "libdeflate", "blosc", "openssl/", "pugixml", "muParser", "zlib", "bzlib",
+               "lzma")
 # Made for headers: declarations alone.
 FORWARD_DECLARATIONS = ("nlohmann/json_fwd.hpp",)
 INCLUDE = re.compile(r'^\s*#\s*include\s*([<"])([^>"]+)[>"]', re.MULTILINE)

@@ -16,8 +16,4 @@ Result<Bytes> ParseFillValueV2(nd::DataType type, const Json& value, bool big_en
 // The v3 spelling. NaNs other than the usual one become hex in v3; v2 has one NaN only.
 Json FormatFillValue(nd::DataType type, const Bytes& element, int format);
 
-// Half-precision numbers as their bits; rounds to nearest even, too large becomes infinity.
-uint16_t HalfFromDouble(double value);
-double DoubleFromHalf(uint16_t bits);
-
 }  // namespace seamount::zarr

@@ -8,6 +8,7 @@
 #include "nd/data_type.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
+#include "zarr/codecs/codec_table.h"
 #include "zarr/codecs/json.h"
 #include "zarr/fill_value.h"
 #include "zarr/metadata.h"
@@ -135,6 +136,11 @@ Result<char> OrderOf(const std::vector<CodecSpec>& codecs, size_t rank) {
   return order;
 }
 
+bool IsFilterByNature(const std::string& id) {
+  const CodecRow* row = FindCodecOfV2(id);
+  return id == "shuffle" || (row != nullptr && row->kind == CodecKind::kFilter);
+}
+
 Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
   SEAMOUNT_TRY_ASSIGN(const char order, OrderOf(metadata.codecs, metadata.shape.size()));
   json["order"] = std::string(1, order);
@@ -153,7 +159,7 @@ Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
   json["dtype"] = TypeCode(metadata.data_type, big_endian);
   // The last one is called the compressor, unless it is a filter by nature.
   json["compressor"] = nullptr;
-  if (!stages.empty() && stages.back()["id"] != "shuffle") {
+  if (!stages.empty() && !IsFilterByNature(stages.back()["id"].get<std::string>())) {
     json["compressor"] = std::move(stages.back());
     stages.pop_back();
   }

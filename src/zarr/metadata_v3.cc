@@ -96,7 +96,9 @@ Json CodecsJson(const std::vector<CodecSpec>& codecs) {
     Json json = Json::object();
     json["name"] = codec.name;
     auto configuration = ParseJsonObject(codec.configuration_json);
-    if (configuration && !configuration->empty()) json["configuration"] = *std::move(configuration);
+    // zarr-python wants one of numcodecs' codecs even where there is nothing to say.
+    const bool wanted = codec.name.starts_with("numcodecs.");
+    if (configuration && (wanted || !configuration->empty())) json["configuration"] = *std::move(configuration);
     list.push_back(std::move(json));
   }
   return list;

@@ -4,7 +4,7 @@
 #include <cstring>
 
 #include "nd/copy.h"
-#include "nd/data_type.h"
+#include "zarr/codecs/byte_codec.h"
 #include "zarr/codecs/codec_config.h"
 #include "zarr/codecs/scratch.h"
 
@@ -28,7 +28,7 @@ ShardCodec::ShardCodec(ShardLayout layout, std::vector<uint64_t> shape, std::vec
       chain_(std::move(chain)),
       fill_(std::move(fill)) {}
 
-Result<ShardCodec> ShardCodec::Make(const std::string& configuration_json, nd::DataType type,
+Result<ShardCodec> ShardCodec::Make(const std::string& configuration_json, const ElementType& type,
                                     const std::vector<uint64_t>& shape, const Bytes& fill) {
   SEAMOUNT_TRY_ASSIGN(ShardingSpec spec, ParseShardingConfiguration(configuration_json, type));
   SEAMOUNT_TRY(CheckShardShape(shape, spec.chunk_shape));
@@ -77,6 +77,44 @@ Result<void> ShardCodec::Decode(std::span<const std::byte> encoded, std::span<st
     ++place;
   }
   return {};
+}
+
+namespace {
+
+// A shard among the codecs of a chunk.
+class ShardStage final : public ByteCodec {
+ public:
+  explicit ShardStage(ShardCodec shards, size_t bytes) : shards_(std::move(shards)), bytes_(bytes) {}
+
+  size_t EncodedBound(size_t) const override { return shards_.encoded_bound(); }
+  Result<size_t> Encode(std::span<const std::byte> from, std::span<std::byte> into) const override {
+    SEAMOUNT_TRY_ASSIGN(const Bytes shard, shards_.Encode(from));
+    if (shard.size() > into.size()) return base::Internal("a shard exceeds its bound");
+    std::memcpy(into.data(), shard.data(), shard.size());
+    return shard.size();
+  }
+  Result<std::span<const std::byte>> Decode(std::span<const std::byte> from, std::span<std::byte> into) const override {
+    if (into.size() != bytes_) return base::Internal("decoding a shard into a buffer of another size");
+    SEAMOUNT_TRY(shards_.Decode(from, into));
+    return std::span<const std::byte>(into);
+  }
+
+ private:
+  const ShardCodec shards_;
+  const size_t bytes_;
+};
+
+}  // namespace
+
+CodecMaker MakeShards;
+Result<std::unique_ptr<ByteCodec>> MakeShards(const Json& configuration, ChunkForm& form) {
+  if (form.fill.size() != form.type.size) {
+    return base::InvalidArgument("is not supported behind codecs that change the numbers (put them within)");
+  }
+  SEAMOUNT_TRY_ASSIGN(ShardCodec shards, ShardCodec::Make(DumpJson(configuration), form.type, form.shape, form.fill));
+  const size_t decoded = form.bytes;
+  form.exact = false;
+  return NewCodec<ShardStage>(std::move(shards), decoded);
 }
 
 }  // namespace seamount::zarr

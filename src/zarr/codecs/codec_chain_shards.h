@@ -11,7 +11,6 @@
 
 #include "base/bytes.h"
 #include "base/result.h"
-#include "nd/data_type.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_spec.h"
 #include "zarr/codecs/sharding.h"
@@ -25,7 +24,7 @@ class ShardCodec {
   ShardCodec(ShardLayout layout, std::vector<uint64_t> shape, std::vector<uint64_t> chunk_shape,
              std::shared_ptr<const CodecChain> chain, Bytes fill);
   // From the codec's configuration.
-  static Result<ShardCodec> Make(const std::string& configuration_json, nd::DataType type,
+  static Result<ShardCodec> Make(const std::string& configuration_json, const ElementType& type,
                                  const std::vector<uint64_t>& shape, const Bytes& fill);
 
   size_t encoded_bound() const;

@@ -1,122 +1,26 @@
 #include "zarr/codecs/codec_config.h"
 
 #include <algorithm>
-#include <iterator>
-#include <limits>
 #include <nlohmann/json.hpp>
 
-#include "base/text.h"
 #include "nd/data_type.h"
+#include "zarr/codecs/blosc_options.h"
+#include "zarr/codecs/codec_table.h"
 #include "zarr/codecs/json.h"
 
 namespace seamount::zarr {
 namespace {
 
-constexpr int kMaxElementBytes = 255;
 const std::string kNumcodecs = "numcodecs.";
-
-Error Unsupported(const std::string& name) {
-  return base::InvalidArgument("codec \"" + name +
-                               "\" is not supported (bytes, transpose, blosc, zstd, gzip, crc32c, sharding_indexed, "
-                               "and numcodecs' zlib, lz4 and shuffle are)");
-}
-
-// A parameter that only an encoder looks at: what writers of other libraries could say is taken to the nearest value
-// that ours knows, so that their chunks can be read.
-Result<int> EncoderMemberOr(const Json& configuration, const char* name, int fallback, int min, int max) {
-  constexpr int kAny = std::numeric_limits<int>::max();
-  SEAMOUNT_TRY_ASSIGN(const int value, IntMemberOr(configuration, name, fallback, -kAny, kAny));
-  return std::clamp(value, min, max);
-}
-
-Result<BloscShuffle> ParseShuffle(const Json& configuration, size_t element_size) {
-  const auto found = configuration.find("shuffle");
-  if (found == configuration.end()) return BloscShuffle::kByte;
-  if (found->is_string()) {
-    const auto name = found->get<std::string>();
-    if (name == "noshuffle") return BloscShuffle::kNone;
-    if (name == "shuffle") return BloscShuffle::kByte;
-    if (name == "bitshuffle") return BloscShuffle::kBit;
-    return base::DataLoss("\"shuffle\" is \"" + name + "\" (\"noshuffle\", \"shuffle\" or \"bitshuffle\" expected)");
-  }
-  constexpr int kAuto = -1;  // numcodecs: by bits for single bytes, by bytes for the rest
-  SEAMOUNT_TRY_ASSIGN(const int shuffle, IntMemberOr(configuration, "shuffle", 1, kAuto, 2));
-  if (shuffle == kAuto) return element_size == 1 ? BloscShuffle::kBit : BloscShuffle::kByte;
-  return static_cast<BloscShuffle>(shuffle);
-}
-
-Result<BloscOptions> ParseBlosc(const Json& configuration, nd::DataType type) {
-  BloscOptions options;
-  if (configuration.contains("cname")) {
-    SEAMOUNT_TRY_ASSIGN(options.compressor, StringMember(configuration, "cname"));
-  }
-  if (std::find(std::begin(kBloscCompressors), std::end(kBloscCompressors), options.compressor) ==
-      std::end(kBloscCompressors)) {
-    return base::InvalidArgument("\"cname\" is \"" + options.compressor +
-                                 "\" (blosclz, lz4, lz4hc, zlib and zstd are supported)");
-  }
-  SEAMOUNT_TRY_ASSIGN(options.level, EncoderMemberOr(configuration, "clevel", 5, 0, 9));
-  SEAMOUNT_TRY_ASSIGN(const int element_size,
-                      IntMemberOr(configuration, "typesize", static_cast<int>(nd::SizeOf(type)), 1, kMaxElementBytes));
-  options.element_size = static_cast<size_t>(element_size);
-  constexpr int kMaxBlock = (0x7fffffff - 4 * kMaxElementBytes) / 3;  // c-blosc reads no larger ones
-  SEAMOUNT_TRY_ASSIGN(const int block, EncoderMemberOr(configuration, "blocksize", 0, 0, kMaxBlock));
-  options.block_size = static_cast<size_t>(block);
-  SEAMOUNT_TRY_ASSIGN(options.shuffle, ParseShuffle(configuration, options.element_size));
-  return options;
-}
-
-Json BloscJson(const BloscOptions& options) {
-  constexpr const char* kNames[] = {"noshuffle", "shuffle", "bitshuffle"};
-  return Json{{"cname", options.compressor},
-              {"clevel", options.level},
-              {"shuffle", kNames[static_cast<int>(options.shuffle)]},
-              {"typesize", options.element_size},
-              {"blocksize", options.block_size}};
-}
-
-Result<std::unique_ptr<ByteCodec>> MakeBlosc(const Json& configuration, nd::DataType type, size_t decoded_bytes) {
-  SEAMOUNT_TRY_ASSIGN(const BloscOptions options, ParseBlosc(configuration, type));
-  if (decoded_bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB (make them smaller)");
-  return MakeBloscCodec(options);
-}
-
-Result<std::unique_ptr<ByteCodec>> MakeZstd(const Json& configuration) {
-  constexpr int kLowest = -131072;
-  constexpr int kHighest = 22;
-  SEAMOUNT_TRY_ASSIGN(const int level, EncoderMemberOr(configuration, "level", 0, kLowest, kHighest));
-  SEAMOUNT_TRY_ASSIGN(const bool checksum, BoolMemberOr(configuration, "checksum", false));
-  return MakeZstdCodec(level, checksum);
-}
 
 }  // namespace
 
-Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, nd::DataType type, size_t decoded_bytes) {
-  SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
-  if (spec.name == "blosc") return MakeBlosc(configuration, type, decoded_bytes);
-  if (spec.name == "zstd") return MakeZstd(configuration);
-  if (spec.name == "crc32c") return MakeCrc32cCodec();
-  if (spec.name == "gzip" || spec.name == "numcodecs.zlib") {
-    SEAMOUNT_TRY_ASSIGN(const int level, EncoderMemberOr(configuration, "level", spec.name == "gzip" ? 5 : 1, -1, 9));
-    const int effective = level < 0 ? 6 : level;  // -1 is zlib's default
-    return spec.name == "gzip" ? MakeGzipCodec(effective) : MakeZlibCodec(effective);
-  }
-  if (spec.name == "numcodecs.lz4") {
-    constexpr int kFastest = 65537;
-    SEAMOUNT_TRY_ASSIGN(const int acceleration, EncoderMemberOr(configuration, "acceleration", 1, 1, kFastest));
-    if (decoded_bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB");
-    return MakeLz4Codec(acceleration);
-  }
-  if (spec.name == "numcodecs.shuffle") {
-    SEAMOUNT_TRY_ASSIGN(const int size,
-                        IntMemberOr(configuration, "elementsize", 4, 0, std::numeric_limits<int>::max()));
-    return MakeShuffleCodec(static_cast<size_t>(size));
-  }
-  return Unsupported(spec.name);
-}
-
 Result<bool> ParseBytesConfiguration(const std::string& json) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
+  return ParseEndian(configuration);
+}
+
+Result<bool> ParseEndian(const Json& configuration) {
   if (!configuration.contains("endian") || configuration["endian"].is_null()) {
     return false;  // little, as zarr-python takes it
   }
@@ -128,6 +32,10 @@ Result<bool> ParseBytesConfiguration(const std::string& json) {
 
 Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json, size_t dimensions) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
+  return ParseTransposeOrder(configuration, dimensions);
+}
+
+Result<std::vector<size_t>> ParseTransposeOrder(const Json& configuration, size_t dimensions) {
   const auto found = configuration.find("order");
   std::vector<size_t> order;
   if (found != configuration.end() && found->is_string()) {  // an older spelling
@@ -161,7 +69,7 @@ Result<CodecSpec> ParseNamed(const Json& json, const char* what) {
   return spec;
 }
 
-Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, nd::DataType type) {
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, const ElementType& type) {
   SEAMOUNT_TRY_ASSIGN(const Json* list, Member(object, member));
   if (!list->is_array()) return base::DataLoss("\"" + std::string(member) + "\" is not a list");
   if (list->empty()) return base::DataLoss("\"" + std::string(member) + "\" is empty (\"bytes\" at least expected)");
@@ -174,7 +82,7 @@ Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* membe
   return codecs;
 }
 
-Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, nd::DataType type) {
+Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, const ElementType& type) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
   ShardingSpec spec;
   SEAMOUNT_TRY_ASSIGN(spec.chunk_shape, SizesMember(configuration, "chunk_shape"));
@@ -189,8 +97,8 @@ Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, nd::Dat
   return spec;
 }
 
-CodecSpec BytesSpec(nd::DataType type, bool big_endian) {
-  if (nd::SizeOf(type) == 1) return {"bytes", "{}"};
+CodecSpec BytesSpec(const ElementType& type, bool big_endian) {
+  if (!HasByteOrder(type)) return {"bytes", "{}"};
   return {"bytes", big_endian ? R"({"endian":"big"})" : R"({"endian":"little"})"};
 }
 
@@ -198,35 +106,34 @@ CodecSpec TransposeSpec(const std::vector<size_t>& order) {
   return {"transpose", DumpJson(Json{{"order", Json(order)}})};
 }
 
-Result<CodecSpec> CanonicalCodec(CodecSpec spec, nd::DataType type) {
+Result<CodecSpec> CanonicalCodec(CodecSpec spec, const ElementType& type) {
   for (const char* both : {"blosc", "zstd", "gzip"}) {
     if (spec.name == kNumcodecs + both) spec.name = both;
   }
   if (spec.name != "blosc") return spec;
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
-  auto options = ParseBlosc(configuration, type);
+  auto options = ParseBloscOptions(configuration, type.size);
   if (!options) return options.error().Wrap("codec \"blosc\"");
-  spec.configuration_json = DumpJson(BloscJson(*options));
+  spec.configuration_json = DumpJson(BloscOptionsJson(*options));
   return spec;
 }
 
-Result<CodecSpec> CodecFromV2(const std::string& json, nd::DataType type) {
+Result<CodecSpec> CodecFromV2(const std::string& json, const ElementType& type) {
   SEAMOUNT_TRY_ASSIGN(Json configuration, ParseJsonObject(json));
   SEAMOUNT_TRY_ASSIGN(const std::string id, StringMember(configuration, "id"));
   configuration.erase("id");
-  for (const char* supported : {"blosc", "zstd", "gzip", "zlib", "lz4", "shuffle"}) {
-    if (id == supported) return CanonicalCodec({kNumcodecs + id, DumpJson(configuration)}, type);
-  }
-  return Unsupported(id);
+  const CodecRow* row = FindCodecOfV2(id);
+  if (row == nullptr) return UnsupportedCodec(id);
+  return CanonicalCodec({std::string(row->name), DumpJson(configuration)}, type);
 }
 
 Result<std::string> CodecToV2(const CodecSpec& spec) {
   SEAMOUNT_TRY_ASSIGN(Json configuration, ParseJsonObject(spec.configuration_json));
-  std::string id = spec.name;
-  if (id.starts_with(kNumcodecs)) id.erase(0, kNumcodecs.size());
-  if (id != "blosc" && id != "zstd" && id != "gzip" && id == spec.name) {
+  const CodecRow* row = FindCodec(spec.name);
+  if (row == nullptr || row->v2.empty()) {
     return base::InvalidArgument("Zarr v2 has no codec \"" + spec.name + "\" (write v3, or leave it out)");
   }
+  const std::string id(row->v2);
   configuration["id"] = id;
   if (id == "blosc") {
     configuration.erase("typesize");  // v2 takes it from the data type

@@ -1,24 +1,21 @@
 // The configurations of codecs, as JSON and back.
 #pragma once
 
-#include <memory>
 #include <string>
 #include <vector>
 
 #include "base/result.h"
-#include "nd/data_type.h"
-#include "zarr/codecs/byte_codec.h"
 #include "zarr/codecs/codec_spec.h"
 #include "zarr/codecs/json.h"
+#include "zarr/element_type.h"
 
 namespace seamount::zarr {
 
-// decoded_bytes: the most it will ever be given to encode.
-Result<std::unique_ptr<ByteCodec>> MakeByteCodec(const CodecSpec& spec, nd::DataType type, size_t decoded_bytes);
-
 // True: big endian.
 Result<bool> ParseBytesConfiguration(const std::string& json);
+Result<bool> ParseEndian(const Json& configuration);
 Result<std::vector<size_t>> ParseTransposeConfiguration(const std::string& json, size_t dimensions);
+Result<std::vector<size_t>> ParseTransposeOrder(const Json& configuration, size_t dimensions);
 
 inline constexpr const char* kSharding = "sharding_indexed";
 struct ShardingSpec {
@@ -27,20 +24,20 @@ struct ShardingSpec {
   std::vector<CodecSpec> index_codecs;  // empty: bytes and crc32c
   bool index_at_start = false;
 };
-Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, nd::DataType type);
+Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, const ElementType& type);
 
 // An extension point of v3: "name", or {"name": …, "configuration": {…}}. what: for messages.
 Result<CodecSpec> ParseNamed(const Json& json, const char* what);
 // The member of `object` that is a list of codecs, in canonical form.
-Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, nd::DataType type);
+Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, const ElementType& type);
 
-CodecSpec BytesSpec(nd::DataType type, bool big_endian);
+CodecSpec BytesSpec(const ElementType& type, bool big_endian);
 CodecSpec TransposeSpec(const std::vector<size_t>& order);
 
 // Between v2's {"id": …, …} and v3's form; v3 in turn calls numcodecs' others "numcodecs.<id>".
-Result<CodecSpec> CodecFromV2(const std::string& json, nd::DataType type);
+Result<CodecSpec> CodecFromV2(const std::string& json, const ElementType& type);
 Result<std::string> CodecToV2(const CodecSpec& spec);
 // The canonical spec of one that was read: names and spellings that mean the same become the same.
-Result<CodecSpec> CanonicalCodec(CodecSpec spec, nd::DataType type);
+Result<CodecSpec> CanonicalCodec(CodecSpec spec, const ElementType& type);
 
 }  // namespace seamount::zarr

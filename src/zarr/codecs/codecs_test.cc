@@ -158,6 +158,18 @@ const ChainCase kChains[] = {
     {"shuffle_zstd", {{"numcodecs.shuffle", R"({"elementsize":4})"}, {"zstd", "{}"}}},
     {"checksums_everywhere", {{"crc32c", "{}"}, {"zstd", "{}"}, {"crc32c", "{}"}, {"gzip", "{}"}, {"crc32c", "{}"}}},
     {"views_between", {{"zstd", "{}"}, {"crc32c", "{}"}, {"crc32c", "{}"}, {"zstd", "{}"}, {"gzip", "{}"}}},
+    {"bz2", {{"numcodecs.bz2", R"({"level":9})"}}},
+    {"lzma", {{"numcodecs.lzma", R"({"format":1,"check":-1,"preset":1,"filters":null})"}}},
+    {"lzma_alone", {{"numcodecs.lzma", R"({"format":2,"preset":0})"}}},
+    {"lzma_raw", {{"numcodecs.lzma", R"({"format":3,"filters":[{"id":3,"dist":4},{"id":33,"preset":1}]})"}}},
+    {"base64", {{"numcodecs.base64", "{}"}}},
+    {"adler32_crc32c", {{"numcodecs.adler32", "{}"}, {"crc32c", "{}"}}},
+    {"crc32", {{"numcodecs.crc32", R"({"location":"end"})"}, {"zstd", "{}"}, {"crc32c", "{}"}}},
+    {"fletcher32_jenkins", {{"numcodecs.fletcher32", "{}"}, {"numcodecs.jenkins_lookup3", R"({"initval":7})"}}},
+    {"delta_as_integers",
+     {{"bytes", R"({"endian":"big"})"}, {"numcodecs.delta", R"({"dtype":">i4","astype":"<i8"})"}, {"gzip", "{}"}}},
+    {"packed_bytes", {{"bytes", "{}"}, {"numcodecs.delta", R"({"dtype":"|u1"})"}, {"numcodecs.bz2", "{}"}}},
+    {"snappy", {{"blosc", R"({"cname":"snappy","clevel":1,"shuffle":"shuffle","typesize":4,"blocksize":0})"}}},
     {"blosc_crc",
      {{"blosc", R"({"cname":"zstd","clevel":1,"shuffle":"shuffle","typesize":4,"blocksize":0})"}, {"crc32c", "{}"}}},
 };
@@ -225,7 +237,8 @@ TEST(CodecChainTest, RefusesWhatItCannotDo) {
   EXPECT_THAT(message({{"bytes", R"({"endian":"middle"})"}}), testing::HasSubstr("\"endian\" is \"middle\""));
   EXPECT_THAT(message({{"zstd", R"({"level":18446744073709551615})"}}), testing::HasSubstr("\"level\""));
   EXPECT_THAT(message({{"transpose", R"({"order":[0,0]})"}}), testing::HasSubstr("permutation"));
-  EXPECT_THAT(message({{"blosc", R"({"cname":"snappy"})"}}), testing::HasSubstr("snappy"));
+  EXPECT_THAT(message({{"blosc", R"({"cname":"lzo"})"}}), testing::HasSubstr("snappy"));
+  EXPECT_THAT(message({{"numcodecs.pickle", "{}"}}), testing::HasSubstr("unpickling"));
   EXPECT_FALSE(CodecChain::Make({}, nd::DataType::kFloat32, {0}, {}));
   EXPECT_FALSE(CodecChain::Make({}, nd::DataType::kFloat32, {uint64_t{1} << 62, uint64_t{1} << 62}, {}));
 }

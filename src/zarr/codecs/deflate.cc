@@ -49,6 +49,12 @@ class DeflateCodec final : public ByteCodec {
   const int level_;
 };
 
+Result<int> LevelOr(const Json& configuration, int fallback) {
+  SEAMOUNT_TRY_ASSIGN(const int level, EncoderMemberOr(configuration, "level", fallback, -1, 9));
+  constexpr int kZlibsDefault = 6;
+  return level < 0 ? kZlibsDefault : level;
+}
+
 }  // namespace
 
 Result<size_t> Inflate(DeflateFormat format, std::span<const std::byte> from, std::span<std::byte> into) {
@@ -88,11 +94,14 @@ Result<size_t> Deflate(DeflateFormat format, int level, std::span<const std::byt
   return size;
 }
 
-std::unique_ptr<ByteCodec> MakeGzipCodec(int level) {
-  return std::make_unique<DeflateCodec>(DeflateFormat::kGzip, level);
+CodecMaker MakeGzip, MakeZlib;
+Result<std::unique_ptr<ByteCodec>> MakeGzip(const Json& configuration, ChunkForm&) {
+  SEAMOUNT_TRY_ASSIGN(const int level, LevelOr(configuration, 5));
+  return NewCodec<DeflateCodec>(DeflateFormat::kGzip, level);
 }
-std::unique_ptr<ByteCodec> MakeZlibCodec(int level) {
-  return std::make_unique<DeflateCodec>(DeflateFormat::kZlib, level);
+Result<std::unique_ptr<ByteCodec>> MakeZlib(const Json& configuration, ChunkForm&) {
+  SEAMOUNT_TRY_ASSIGN(const int level, LevelOr(configuration, 1));
+  return NewCodec<DeflateCodec>(DeflateFormat::kZlib, level);
 }
 
 }  // namespace seamount::zarr

@@ -1,5 +1,7 @@
 #include "zarr/codecs/json.h"
 
+#include <algorithm>
+#include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
@@ -106,6 +108,12 @@ Result<int> IntMemberOr(const Json& object, const char* name, int fallback, int 
   }
   return base::DataLoss("\"" + std::string(name) + "\" is " + DumpJson(*found).substr(0, 64) + " (an integer between " +
                         std::to_string(min) + " and " + std::to_string(max) + " expected)");
+}
+
+Result<int> EncoderMemberOr(const Json& object, const char* name, int fallback, int min, int max) {
+  constexpr int kAny = std::numeric_limits<int>::max();
+  SEAMOUNT_TRY_ASSIGN(const int value, IntMemberOr(object, name, fallback, -kAny, kAny));
+  return std::clamp(value, min, max);
 }
 
 Result<bool> BoolMemberOr(const Json& object, const char* name, bool fallback) {

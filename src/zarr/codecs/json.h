@@ -31,6 +31,9 @@ Result<std::string> StringMember(const Json& object, const char* name);
 Result<std::vector<uint64_t>> SizesMember(const Json& object, const char* name);
 // An integer within [min, max], or `fallback` where absent.
 Result<int> IntMemberOr(const Json& object, const char* name, int fallback, int min, int max);
+// A parameter that only an encoder looks at: what writers of other libraries could say is taken to the nearest value
+// that ours knows, so that their chunks can be read.
+Result<int> EncoderMemberOr(const Json& object, const char* name, int fallback, int min, int max);
 Result<bool> BoolMemberOr(const Json& object, const char* name, bool fallback);
 
 }  // namespace seamount::zarr

@@ -1,3 +1,4 @@
+// numcodecs' lz4: four bytes of size, then one LZ4 block.
 #include <lz4.h>
 
 #include <cstdint>
@@ -49,6 +50,12 @@ class Lz4Codec final : public ByteCodec {
 
 }  // namespace
 
-std::unique_ptr<ByteCodec> MakeLz4Codec(int acceleration) { return std::make_unique<Lz4Codec>(acceleration); }
+CodecMaker MakeLz4;
+Result<std::unique_ptr<ByteCodec>> MakeLz4(const Json& configuration, ChunkForm& form) {
+  constexpr int kFastest = 65537;
+  SEAMOUNT_TRY_ASSIGN(const int acceleration, EncoderMemberOr(configuration, "acceleration", 1, 1, kFastest));
+  if (form.bytes > kMaxBloscBytes) return base::InvalidArgument("takes chunks of at most 2 GiB");
+  return NewCodec<Lz4Codec>(acceleration);
+}
 
 }  // namespace seamount::zarr

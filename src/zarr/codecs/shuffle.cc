@@ -1,4 +1,7 @@
+// numcodecs' byte shuffle of whole buffers.
 #include "nd/shuffle.h"
+
+#include <limits>
 
 #include "zarr/codecs/byte_codec.h"
 
@@ -29,8 +32,10 @@ class ShuffleCodec final : public ByteCodec {
 
 }  // namespace
 
-std::unique_ptr<ByteCodec> MakeShuffleCodec(size_t element_size) {
-  return std::make_unique<ShuffleCodec>(element_size);
+CodecMaker MakeShuffle;
+Result<std::unique_ptr<ByteCodec>> MakeShuffle(const Json& configuration, ChunkForm&) {
+  SEAMOUNT_TRY_ASSIGN(const int size, IntMemberOr(configuration, "elementsize", 4, 0, std::numeric_limits<int>::max()));
+  return NewCodec<ShuffleCodec>(static_cast<size_t>(size));
 }
 
 }  // namespace seamount::zarr

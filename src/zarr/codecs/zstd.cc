@@ -74,8 +74,13 @@ Result<size_t> ZstdDecompress(std::span<const std::byte> from, std::span<std::by
   return base::DataLoss(std::string("zstd: ") + ZSTD_getErrorName(size));
 }
 
-std::unique_ptr<ByteCodec> MakeZstdCodec(int level, bool checksum) {
-  return std::make_unique<ZstdCodec>(level, checksum);
+CodecMaker MakeZstd;
+Result<std::unique_ptr<ByteCodec>> MakeZstd(const Json& configuration, ChunkForm&) {
+  constexpr int kLowest = -131072;
+  constexpr int kHighest = 22;
+  SEAMOUNT_TRY_ASSIGN(const int level, EncoderMemberOr(configuration, "level", 0, kLowest, kHighest));
+  SEAMOUNT_TRY_ASSIGN(const bool checksum, BoolMemberOr(configuration, "checksum", false));
+  return NewCodec<ZstdCodec>(level, checksum);
 }
 
 }  // namespace seamount::zarr
