@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from conftest import start_server
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
 from google.oauth2 import service_account
@@ -158,6 +159,34 @@ def test_a_key_of_an_address_that_has_changed_says_the_way_out(setup, tmp_path):
     (tmp_path / "key.json").write_text(json.dumps(key | {"token_uri": "http://127.0.0.1:9/token"}))
     refused = setup()
     assert refused.returncode == 2 and "http://127.0.0.1:9" in refused.stderr and "fixed --port" in refused.stderr
+
+
+def test_a_key_follows_its_server_to_another_address(seamount_binary, setup, server, tmp_path):
+    assert setup().returncode == 0
+    key = tmp_path / "key.json"
+    before = key.read_bytes()
+    server.process.terminate()
+    server.process.wait(timeout=20)
+    again, other = start_server(seamount_binary, server.directory, 0), start_server(seamount_binary, tmp_path / "other", 0)
+
+    def move(to: str) -> subprocess.CompletedProcess:
+        return subprocess.run([seamount_binary, "keys", "move", key, "--to", to], capture_output=True, text=True, timeout=60)
+
+    try:
+        refused = move(other.endpoint)
+        assert refused.returncode != 0 and key.read_bytes() == before, refused.stderr
+        assert f"stays as it is: {other.endpoint} does not take it" in refused.stderr
+        assert move("nonsense").returncode == 2 and key.read_bytes() == before
+        moved = move(again.endpoint)
+        assert moved.returncode == 0, moved.stderr
+        assert key.stat().st_mode & 0o777 == 0o600 and sorted(p.name for p in tmp_path.glob("key*")) == ["key.json"]
+        listed = subprocess.run([seamount_binary, "ls", "gs://winds", "--key", key], capture_output=True, text=True, timeout=60)
+        assert listed.returncode == 0, listed.stderr
+        session_of(key)
+    finally:
+        for running in (again, other):
+            running.process.terminate()
+            running.process.wait(timeout=20)
 
 
 def test_a_key_in_a_git_work_tree_is_warned_of(setup, tmp_path):

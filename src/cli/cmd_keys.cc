@@ -9,6 +9,7 @@
 #include "cli/admin_flags.h"
 #include "cli/command.h"
 #include "net/http_client.h"
+#include "stores/move_key.h"
 
 namespace seamount::cli {
 namespace {
@@ -93,6 +94,25 @@ Result<int> Disable(const KeysOptions& options, bool disabled) {
   return kExitOk;
 }
 
+Result<int> Move(const std::string& key_file, const std::string& to) {
+  const auto http = net::MakeCurlHttpClient();
+  SEAMOUNT_TRY(stores::MoveKey(key_file, to, *http, Interruptible()));
+  std::printf("key file %s is for %s now, which takes it\n", key_file.c_str(), to.c_str());
+  return kExitOk;
+}
+
+void AddMove(CLI::App& keys, Chosen& chosen) {
+  CLI::App& command = AddCommand(keys, "move", "Tell a key file its server's new address, once that has taken the key",
+                                 "seamount keys move winds-key.json --to https://lab.example.org:9000");
+  struct Options {
+    std::string key_file, to;
+  };
+  const auto options = std::make_shared<Options>();
+  command.add_option("FILE", options->key_file, "The key file")->required();
+  command.add_option("--to", options->to, "The server's address now")->type_name("URL")->required();
+  OnChosen(command, chosen, [options] { return Move(options->key_file, options->to); });
+}
+
 using Call = Result<int> (*)(const KeysOptions&);
 
 void Add(CLI::App& keys, Chosen& chosen, const char* name, const char* summary, const char* example,
@@ -122,12 +142,14 @@ void AddAdminFlags(CLI::App& command, stores::AdminOptions& options) {
 void AddKeysCommand(CLI::App& app, Chosen& chosen) {
   CLI::App& keys = AddCommand(app, "keys", "List the keys that were given out, and take them back",
                               "seamount keys ls --admin-key lab/admin-key.json\n"
-                              "seamount keys revoke guest-key.json --admin-key lab/admin-key.json");
+                              "seamount keys revoke guest-key.json --admin-key lab/admin-key.json\n"
+                              "seamount keys move winds-key.json --to https://lab.example.org:9000");
   keys.require_subcommand(1);
   Add(keys, chosen, "ls", "List accounts and their keys", "seamount keys ls --admin-key lab/admin-key.json", nullptr,
       nullptr, List);
   Add(keys, chosen, "revoke", "Delete keys: from then on they are refused, and the tokens that were got with them",
       "seamount keys revoke guest-key.json --admin-key lab/admin-key.json", "KEY", "A key file, or a key's id", Revoke);
+  AddMove(keys, chosen);
   Add(keys, chosen, "disable", "Refuse all keys of an account, until it is enabled again",
       "seamount keys disable sm-winds@seamount.iam.gserviceaccount.com --admin-key lab/admin-key.json", "ACCOUNT",
       "The account's email", [](const KeysOptions& options) { return Disable(options, true); });

@@ -145,7 +145,8 @@ void AddLsCommand(CLI::App& app, Chosen& chosen) {
   const auto options = std::make_shared<LsOptions>();
   command.add_option("URL", options->url, "gs://bucket[/prefix], gs:// for the buckets there are, or file:///folder")
       ->required();
-  command.add_flag("-l,--long", options->long_form, "Sizes and times as well, and a sum; --json has sizes in bytes");
+  command.add_flag("-l,--long", options->long_form,
+                   "Sizes and times as well, and a sum; --json has them always, in bytes");
   command.add_flag("-r,--recursive", options->recursive, "All objects under it, not one level");
   AddStoreFlags(command, options->store);
   AddJsonFlag(command, options->json);

@@ -170,9 +170,7 @@ Result<void> CheckBucket(Store& store, const std::string& url, CallContext conte
                  url.c_str());
   }
   if (listed) return {};
-  const Error error = listed.error().Wrap("opening " + url);
-  if (error.code() != ErrorCode::kUnavailable) return error;
-  return base::Unavailable(error.message() + " (is the server up, and --endpoint its address?)");
+  return listed.error().Wrap("opening " + url);
 }
 
 // Whether the key, or who has none, may change nothing: neither remove nor make an object. Tried on a name that nobody

@@ -28,11 +28,15 @@ std::shared_ptr<net::HttpClient> SharedHttpClient() {
   return *client;
 }
 
+// "lab:9000" as people write it, and STORAGE_EMULATOR_HOST has it.
+std::string WithScheme(const std::string& address) {
+  return address.find("://") == std::string::npos ? "http://" + address : address;
+}
+
 std::string EmulatorHost() {
   const char* host = std::getenv("STORAGE_EMULATOR_HOST");
   if (host == nullptr || *host == '\0') return "";
-  const std::string text(host);
-  return text.find("://") == std::string::npos ? "http://" + text : text;
+  return WithScheme(host);
 }
 
 Result<std::shared_ptr<auth::RequestSigner>> Credentials(const StoreConfig& config, const std::string& endpoint) {
@@ -112,7 +116,7 @@ Result<StoreUrl> ParseStoreUrl(const std::string& url) {
 }
 
 std::string EndpointOf(const StoreConfig& config) {
-  if (!config.endpoint.empty()) return config.endpoint;
+  if (!config.endpoint.empty()) return WithScheme(config.endpoint);
   if (!config.key_file.empty()) {
     std::string server = auth::ServerOfKey(config.key_file);
     if (!server.empty()) return server;

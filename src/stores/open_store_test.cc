@@ -34,6 +34,7 @@ TEST(EndpointOfTest, FlagThenEmulatorThenGoogle) {
   setenv("STORAGE_EMULATOR_HOST", "https://lab:9000", 1);
   EXPECT_EQ(EndpointOf({}), "https://lab:9000");
   EXPECT_EQ(EndpointOf({.endpoint = "http://other:1"}), "http://other:1");
+  EXPECT_EQ(EndpointOf({.endpoint = "other:1"}), "http://other:1");
   unsetenv("STORAGE_EMULATOR_HOST");
 }
 

@@ -48,10 +48,10 @@ Result<std::string> AccountOfPresentKey(const std::string& key_file, const std::
   if (!key) return key.error().Wrap("--key: the file exists and is not a usable key (remove it, or name another)");
   SEAMOUNT_TRY_ASSIGN(const auto binding, auth::HostBinding::OfTokenUri(key->token_uri, key->endpoints));
   if (!binding.Allows(endpoint)) {
-    return base::InvalidArgument("--key: the file '" + key_file + "' exists and is a key for " + binding.Describe() +
-                                 ", not for " + endpoint +
-                                 " (name another file; keys of a server go with its address: where that changes at "
-                                 "every start, serve with a fixed --port)");
+    return base::InvalidArgument(
+        "--key: the file '" + key_file + "' exists and is a key for " + binding.Describe() + ", not for " + endpoint +
+        " (name another file, or, if the server has moved, `seamount keys move " + key_file + " --to " + endpoint +
+        "`; where its address changes at every start, serve with a fixed --port)");
   }
   return key->client_email;
 }

@@ -187,11 +187,15 @@ Result<std::optional<OpenedFile>> FileFolder::Open(const std::string& path, bool
     const bool link = !fd && errno == ELOOP;
     if (link) {
       SEAMOUNT_TRY_ASSIGN(fd, OpenLink(folder.get(), name, candidate, kFlags));
+      if (!fd && errno == ELOOP) {
+        return base::PermissionDenied("'" + directory_ + "/" + candidate +
+                                      "': is a symbolic link that leads back to itself, and is not followed");
+      }
     }
     if (!fd && errno == EACCES && !readable && !link)
       fd = Fd(openat(folder.get(), name.c_str(), O_PATH | O_NOFOLLOW | O_CLOEXEC));
     if (!fd) {
-      if (errno == ENOENT || errno == ENOTDIR || errno == ELOOP || errno == ENXIO) continue;
+      if (errno == ENOENT || errno == ENOTDIR || errno == ENXIO) continue;
       return base::OsError(errno, "opening", directory_ + "/" + candidate);
     }
     OpenedFile file{.fd = std::move(fd), .status = {}, .path = candidate, .link = link};
