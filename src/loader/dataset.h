@@ -24,12 +24,14 @@ struct Dataset {
   BatchLayout layout;
 
   nd::Index IndexOf(const ChunkNumbers::Place& place) const;   // of a chunk in its variable's grid
-  std::vector<int64_t> Leads() const;                          // of all slots, in their order
+  uint64_t length() const;                                     // of the sample dimension
+  std::vector<int64_t> Leads() const;                          // of what is not static
   std::vector<std::vector<int64_t>> LeadsOfVariables() const;  // of each variable, its destinations'
 };
 
-// InvalidArgument unless the variables can be stacked: as many positions along the sample dimension, and the same
-// field. Every slot takes all of them; its field_shape is filled in.
+// Each slot names its variables by their numbers; its field_shape is filled in. InvalidArgument unless all variables
+// but the static ones, of which there must be one, have as many positions along the sample dimension, and those of a
+// slot the same field.
 Result<Dataset> MakeDataset(std::vector<Variable> variables, std::vector<OutputSlot> slots, uint64_t batch_size,
                             const std::string& sample_dim);
 

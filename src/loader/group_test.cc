@@ -69,7 +69,7 @@ TEST_F(LoaderTest, DataThatAreReplacedDoNotMix) {
     ASSERT_TRUE((*array)->WriteRegion({{0, 0, 0}, field.shape}, std::as_bytes(std::span(field.values)), nullptr, {}));
     Result<std::optional<Batch>> batch = loader->Next();
     for (; batch && *batch; batch = loader->Next()) {
-      for (size_t i = 0; i < (*batch)->index.size() * 8; ++i) ASSERT_EQ((*batch)->inputs.data[i], 1.0F);
+      for (size_t i = 0; i < (*batch)->index.size() * 8; ++i) ASSERT_EQ((*batch)->slots[0].floats()[i], 1.0F);
     }
     ASSERT_FALSE(batch);
     EXPECT_EQ(batch.error().code(), ErrorCode::kPreconditionFailed);
@@ -81,7 +81,7 @@ TEST_F(LoaderTest, DataThatAreReplacedDoNotMix) {
     EXPECT_THAT(batch.error().message(), HasSubstr("were replaced"));
     const auto again = OpenOrFail(store, options)->Next();
     ASSERT_TRUE(again && *again);
-    EXPECT_EQ((*again)->inputs.data[0], 2.0F);
+    EXPECT_EQ((*again)->slots[0].floats()[0], 2.0F);
   }
 }
 

@@ -6,9 +6,7 @@
 #include <thread>
 #include <utility>
 
-#include "base/text.h"
-#include "exec/for_each.h"
-#include "exec/thread_pool.h"
+#include "loader/open_source.h"
 
 namespace seamount::loader {
 namespace {
@@ -17,89 +15,6 @@ namespace {
 constexpr int kFirstFetchThreads = 8;
 // One free batch buffer, as PlanMemory reserves it: a training loop drops a batch when it has the next.
 constexpr size_t kSpareBatches = 1;
-constexpr int kMostThreads = 256;
-constexpr size_t kMostOpening = 16;  // variables at a time
-
-Result<void> CheckOptions(const LoaderOptions& options) {
-  if (options.variables.empty()) return base::InvalidArgument("variables: expected at least one name");
-  if (options.inputs.empty()) return base::InvalidArgument("inputs: expected at least one lead, as [0]");
-  if (options.batch_size == 0) return base::InvalidArgument("batch_size is 0: expected at least 1");
-  if (options.world == 0 || options.rank >= options.world) {
-    return base::InvalidArgument("rank " + std::to_string(options.rank) + " of world " + std::to_string(options.world) +
-                                 ": expected 0 <= rank < world");
-  }
-  if (options.batch_size > (uint64_t{1} << 40) || options.world > (uint64_t{1} << 20)) {
-    return base::InvalidArgument("a batch of " + std::to_string(options.batch_size) + " samples, " +
-                                 std::to_string(options.world) + " ranks: too large");
-  }
-  if (options.threads < 0 || options.threads > kMostThreads) {
-    return base::InvalidArgument("threads is " + std::to_string(options.threads) +
-                                 ": expected 0 (one for each core) to " + std::to_string(kMostThreads));
-  }
-  for (const auto& [name, normalization] : options.normalization) {
-    if (std::find(options.variables.begin(), options.variables.end(), name) != options.variables.end()) continue;
-    return base::InvalidArgument("normalize names '" + name + "', which is not among the variables" +
-                                 base::NameHint(name, options.variables));
-  }
-  return {};
-}
-
-std::vector<OutputSlot> SlotsOf(const LoaderOptions& options) {
-  std::vector<OutputSlot> slots = {{.name = "inputs", .leads = options.inputs, .missing = options.missing}};
-  if (!options.targets.empty()) {
-    slots.push_back({.name = "targets", .leads = options.targets, .missing = options.missing});
-  }
-  return slots;
-}
-
-Result<std::vector<Variable>> OpenVariables(const Group& group, const LoaderOptions& options,
-                                            const CallContext& context) {
-  const auto from = options.normalize ? Variable::Normalize::kFromAttributes : Variable::Normalize::kNo;
-  const size_t count = options.variables.size();
-  std::vector<std::optional<Variable>> opened(count);
-  // All wait for the store, so they wait together.
-  exec::ThreadPool pool(static_cast<int>(std::min(count, kMostOpening)));
-  SEAMOUNT_TRY(exec::ForEachItem(pool, static_cast<size_t>(pool.threads()), count, context,
-                                 [&](size_t i, size_t, const CallContext& inner) -> Result<void> {
-                                   const std::string& name = options.variables[i];
-                                   const auto given = options.normalization.find(name);
-                                   SEAMOUNT_TRY_ASSIGN(opened[i], Variable::Open(group, name, options.sample_dim, from,
-                                                                                 given == options.normalization.end()
-                                                                                     ? std::nullopt
-                                                                                     : std::optional(given->second),
-                                                                                 options.missing_chunks, inner));
-                                   return {};
-                                 }));
-  std::vector<Variable> variables;
-  variables.reserve(count);
-  for (auto& variable : opened) variables.push_back(*std::move(variable));
-  return variables;
-}
-
-Result<SampleSet> SelectSamples(const LoaderOptions& options, const Group& group, const Dataset& dataset) {
-  const uint64_t length = dataset.variables.front().samples();
-  for (const auto& [begin, end] : options.select) {
-    if (begin <= end && end <= length) continue;
-    return base::InvalidArgument("select " + std::to_string(begin) + ".." + std::to_string(end) + ": '" +
-                                 options.sample_dim + "' has positions 0.." + std::to_string(length));
-  }
-  const auto selected = options.select.empty() ? std::vector<Interval>{{0, length}} : options.select;
-  // The notes are about the dimension that the group says samples run along, and no other.
-  const bool gaps = !options.across_gaps && options.sample_dim == group.notes().sample_dim;
-  auto segments = gaps ? group.notes().segments : std::vector<Interval>();
-  if (segments.empty()) segments = {{0, length}};
-  if (segments.back().end > length) {
-    return base::DataLoss("the group's attribute seamount.segments reaches to position " +
-                          std::to_string(segments.back().end) + ", and '" + options.sample_dim + "' to " +
-                          std::to_string(length) + ": prepare the data anew, or pass across_gaps=True");
-  }
-  SEAMOUNT_TRY_ASSIGN(auto samples, SamplesWithin(selected, segments, dataset.Leads()));
-  if (samples.count() > kMostPlanned) {
-    return base::InvalidArgument(std::to_string(samples.count()) + " samples are more than one epoch can have (" +
-                                 std::to_string(kMostPlanned) + "): select fewer");
-  }
-  return samples;
-}
 
 MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source) {
   const Footprint footprint = source.FootprintOf(options.batch_size);
@@ -120,30 +35,18 @@ int Workers(int threads) {
 
 }  // namespace
 
-Result<std::unique_ptr<Loader>> Loader::Open(Group group, LoaderOptions options, const CallContext& context) {
-  SEAMOUNT_TRY(CheckOptions(options));
-  if (options.sample_dim.empty()) {
-    options.sample_dim = group.notes().sample_dim.empty() ? "time" : group.notes().sample_dim;
-  }
-  SEAMOUNT_TRY_ASSIGN(auto variables, OpenVariables(group, options, context));
-  SEAMOUNT_TRY_ASSIGN(auto dataset,
-                      MakeDataset(std::move(variables), SlotsOf(options), options.batch_size, options.sample_dim));
-  SEAMOUNT_TRY_ASSIGN(auto samples, SelectSamples(options, group, dataset));
-  const uint64_t step = options.batch_size * options.world;
-  if (options.drop_last && samples.count() < step) {
-    return base::InvalidArgument("drop_last leaves no batch: an epoch has " + std::to_string(samples.count()) +
-                                 " samples, and a step takes " + std::to_string(step) + " (batch_size " +
-                                 std::to_string(options.batch_size) + ", world " + std::to_string(options.world) + ")");
-  }
-  auto source = std::make_shared<const SampleSource>(std::make_shared<const Dataset>(std::move(dataset)),
-                                                     std::move(samples), options.shuffle);
+Result<std::unique_ptr<Loader>> Loader::Open(std::vector<Group> groups, LoaderOptions options,
+                                             const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(auto source, OpenSource(groups, options, context));
+  options.sample_dim = SampleDimOf(groups, options, 0);
   SEAMOUNT_TRY_ASSIGN(const MemoryPlan memory, PlanMemory(NeedsOf(options, *source)));
-  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(group), std::move(source), memory));
+  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(groups), std::move(source), memory));
 }
 
-Loader::Loader(LoaderOptions options, Group group, std::shared_ptr<const SampleSource> source, MemoryPlan memory)
+Loader::Loader(LoaderOptions options, std::vector<Group> groups, std::shared_ptr<const SampleSource> source,
+               MemoryPlan memory)
     : options_(std::move(options)),
-      group_(std::move(group)),
+      groups_(std::move(groups)),
       source_(std::move(source)),
       memory_(memory),
       process_(getpid()),
@@ -175,6 +78,11 @@ Result<void> Loader::CheckProcess() const {
       "child (it needs no worker processes: with a torch DataLoader use num_workers=0)");
 }
 
+Result<void> Loader::CheckSame(const CallContext& context) const {
+  for (const Group& group : groups_) SEAMOUNT_TRY(group.CheckSame(context));
+  return {};
+}
+
 BatchOptions Loader::BatchesOf() const {
   return {options_.batch_size, options_.drop_last, options_.rank, options_.world, version_};
 }
@@ -194,7 +102,9 @@ Result<bool> Loader::StartPipeline(base::SteadyTime deadline) {
   // The next stretch is planned while this one runs; where it is the same epoch's, with the same order.
   planner_->Begin(next, stretch.schedule.Kept(), &stretch);
   std::function<Result<void>(const CallContext&)> look;
-  if (group_.CanTell()) look = [this](const CallContext& context) { return group_.CheckSame(context); };
+  if (std::any_of(groups_.begin(), groups_.end(), [](const Group& group) { return group.CanTell(); })) {
+    look = [this](const CallContext& context) { return CheckSame(context); };
+  }
   pipeline_ = std::make_unique<Pipeline>(PipelineResources{.source = source_,
                                                            .budget = &budget_,
                                                            .chunk_pool = &chunk_pool_,
@@ -262,13 +172,11 @@ Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
               .index = source_->PositionsOf(pipeline_->stretch().NumbersOf(head)),
               .padding = range.padding,
               .missing = filled->missing};
-  const auto slot = [&](uint32_t number) {
-    const auto mask = dataset.layout.mask_offset(number);
-    return BatchSlot{reinterpret_cast<float*>(batch.memory.get() + dataset.layout.data_offset(number)),
-                     mask ? reinterpret_cast<uint8_t*>(batch.memory.get() + *mask) : nullptr};
-  };
-  batch.inputs = slot(0);
-  if (dataset.slots.size() > 1) batch.targets = slot(1);
+  for (uint32_t slot = 0; slot < dataset.slots.size(); ++slot) {
+    const auto mask = dataset.layout.mask_offset(slot);
+    batch.slots.push_back({batch.memory.get() + dataset.layout.data_offset(slot),
+                           mask ? reinterpret_cast<uint8_t*>(batch.memory.get() + *mask) : nullptr});
+  }
   state_.position = range.step_end;
   return std::optional<Batch>(std::move(batch));
 }
@@ -317,9 +225,10 @@ uint64_t Loader::batches_per_epoch() const {
   return BatchSequence(source_->count(), 0, BatchesOf()).size();
 }
 
-const std::vector<uint64_t>& Loader::field_shape() const { return source_->dataset().variables.front().field_shape(); }
-
-const std::vector<std::string>& Loader::field_dims() const { return source_->dataset().variables.front().field_dims(); }
+const std::vector<std::string>& Loader::field_dims(size_t slot) const {
+  const Dataset& dataset = source_->dataset();
+  return dataset.variables[dataset.slots[slot].variables.front()].field_dims();
+}
 
 Stats Loader::stats() const {
   const std::scoped_lock lock(mutex_);

@@ -12,7 +12,6 @@
 
 #include <chrono>
 #include <cstdint>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -24,35 +23,13 @@
 #include "base/result.h"
 #include "exec/byte_budget.h"
 #include "loader/group.h"
+#include "loader/options.h"
 #include "loader/order.h"
 #include "loader/pipeline.h"
 #include "loader/sample_source.h"
-#include "loader/variable.h"
 #include "store/store.h"
 
 namespace seamount::loader {
-
-struct LoaderOptions {
-  std::vector<std::string> variables;
-  std::string sample_dim = {};        // empty: the one that the group notes, or "time"
-  std::vector<int64_t> inputs = {0};  // leads: positions relative to the sample
-  std::vector<int64_t> targets = {};
-  uint64_t batch_size = 16;
-  bool drop_last = false;
-  Shuffle shuffle = Shuffle::kGlobal;
-  uint64_t seed = 0;
-  // Half-open, along the sample dimension, apart from each other. A window lies inside one of them wholly. Empty: all.
-  std::vector<Interval> select = {};
-  bool across_gaps = false;                            // whether windows may reach over the gaps that the group notes
-  bool normalize = true;                               // by each variable's attribute; its absence is an error
-  std::map<std::string, Normalization> normalization;  // instead of the attribute, for the variables named
-  MissingPolicy missing;                               // of inputs and targets
-  MissingChunks missing_chunks = MissingChunks::kByRecord;
-  int threads = 0;                              // that decode and copy; 0: one for each core
-  uint64_t memory_bytes = uint64_t{256} << 20;  // batches, chunks, fetches and plans together
-  uint64_t rank = 0;
-  uint64_t world = 1;
-};
 
 struct LoaderState {
   uint64_t seed = 0;
@@ -61,20 +38,21 @@ struct LoaderState {
   bool operator==(const LoaderState&) const = default;
 };
 
-// One tensor of a batch, with its number among the loader's slots.
+// One tensor of a batch: (sample, lead, variable, field…), dense, of the slot's dtype.
 struct BatchSlot {
-  float* data = nullptr;
+  std::byte* data = nullptr;
   uint8_t* mask = nullptr;  // 1 where a value was missing; null without `fill`
+
+  const float* floats() const { return reinterpret_cast<const float*>(data); }  // of a slot of kFloat32
 };
 
 // The memory goes back to the loader when the last copy of `memory` is dropped, and is used again then.
 struct Batch {
   std::shared_ptr<std::byte> memory;
-  BatchSlot inputs;             // (sample, lead, variable, field…), dense
-  BatchSlot targets;            // likewise; empty without target leads
-  std::vector<uint64_t> index;  // sample numbers: positions along the sample dimension
-  uint64_t padding = 0;         // of them, the last ones that repeat another rank's sample
-  bool missing = false;         // whether any value of it is missing
+  std::vector<BatchSlot> slots;  // as Loader::slots
+  std::vector<uint64_t> index;   // sample numbers: positions along the sample dimension
+  uint64_t padding = 0;          // of them, the last ones that repeat another rank's sample
+  bool missing = false;          // whether any value of it is missing
 };
 
 // Thread-safe; calls are served one after the other.
@@ -82,7 +60,8 @@ class Loader {
  public:
   // Reads metadata, of many variables at a time, and leaves no thread. InvalidArgument and NotFound say which option or
   // variable is wrong.
-  static Result<std::unique_ptr<Loader>> Open(Group group, LoaderOptions options, const CallContext& context);
+  static Result<std::unique_ptr<Loader>> Open(std::vector<Group> groups, LoaderOptions options,
+                                              const CallContext& context);
   // Stops what is under way. In a forked child it leaves the parent's threads alone.
   ~Loader();
   Loader(const Loader&) = delete;
@@ -109,13 +88,16 @@ class Loader {
   uint64_t samples() const { return source_->count(); }  // of an epoch, all ranks
   uint64_t batches_per_epoch() const;                    // of this rank
   const LoaderOptions& options() const { return options_; }
-  const std::vector<uint64_t>& field_shape() const;
-  const std::vector<std::string>& field_dims() const;
+  const std::string& sample_dim() const { return options_.sample_dim; }  // of the first group
+  const std::vector<OutputSlot>& slots() const { return source_->dataset().slots; }
+  const std::vector<std::string>& field_dims(size_t slot) const;
   Stats stats() const;
 
  private:
-  Loader(LoaderOptions options, Group group, std::shared_ptr<const SampleSource> source, MemoryPlan memory);
+  Loader(LoaderOptions options, std::vector<Group> groups, std::shared_ptr<const SampleSource> source,
+         MemoryPlan memory);
   Result<void> CheckProcess() const;
+  Result<void> CheckSame(const CallContext& context) const;
   BatchOptions BatchesOf() const;
   PlanStart Here() const;
   // Both: false when a plan takes longer than until the deadline. Ready: the pipeline has a batch, or the epoch's end.
@@ -126,7 +108,7 @@ class Loader {
   Result<void> SeekLocked(const LoaderState& state, OrderVersion version);
 
   const LoaderOptions options_;
-  const Group group_;
+  const std::vector<Group> groups_;
   const std::shared_ptr<const SampleSource> source_;
   const MemoryPlan memory_;
   const int process_;  // the one that opened it

@@ -135,7 +135,7 @@ TEST_F(LoaderTest, ResumesAtEveryPosition) {
     states.push_back(whole->state());
     indices.push_back(*batch ? (*batch)->index : std::vector<uint64_t>());
     first_inputs.emplace_back();
-    if (*batch) first_inputs.back().assign((*batch)->inputs.data, (*batch)->inputs.data + elements);
+    if (*batch) first_inputs.back().assign((*batch)->slots[0].floats(), (*batch)->slots[0].floats() + elements);
   }
   for (size_t i = 0; i + 1 < states.size(); ++i) {
     options.threads = 1 + static_cast<int>(i % 3);
@@ -147,7 +147,7 @@ TEST_F(LoaderTest, ResumesAtEveryPosition) {
     EXPECT_EQ(resumed->state(), states[i + 1]);
     if (!*batch) continue;
     EXPECT_EQ((*batch)->index, indices[i]);
-    EXPECT_EQ(std::vector<float>((*batch)->inputs.data, (*batch)->inputs.data + elements), first_inputs[i]);
+    EXPECT_EQ(std::vector<float>((*batch)->slots[0].floats(), (*batch)->slots[0].floats() + elements), first_inputs[i]);
   }
 }
 
@@ -277,16 +277,16 @@ TEST_F(LoaderTest, WhereMissingValuesAreFilledAMaskSaysWhere) {
   const auto plain = OpenOrFail(store_, options)->Next();
   ASSERT_TRUE(plain && *plain);
   EXPECT_TRUE((*plain)->missing);
-  EXPECT_EQ((*plain)->inputs.mask, nullptr);
+  EXPECT_EQ((*plain)->slots[0].mask, nullptr);
   options.missing.fill = -0.5;
   const auto filled = OpenOrFail(store_, options)->Next();
   ASSERT_TRUE(filled && *filled);
   EXPECT_TRUE((*filled)->missing);
   for (size_t i = 0; i < 24; ++i) {
-    EXPECT_EQ((*filled)->inputs.mask[i], i % 3 == 0);
-    EXPECT_EQ((*filled)->inputs.data[i], i % 3 == 0 ? -0.5F : (field.values[i] - 2) / 4) << i;
-    EXPECT_EQ((*filled)->targets.mask[i], i % 3 == 0);
-    EXPECT_EQ((*filled)->targets.data[i], i % 3 == 0 ? -0.5F : (field.values[i + 6] - 2) / 4) << i;
+    EXPECT_EQ((*filled)->slots[0].mask[i], i % 3 == 0);
+    EXPECT_EQ((*filled)->slots[0].floats()[i], i % 3 == 0 ? -0.5F : (field.values[i] - 2) / 4) << i;
+    EXPECT_EQ((*filled)->slots[1].mask[i], i % 3 == 0);
+    EXPECT_EQ((*filled)->slots[1].floats()[i], i % 3 == 0 ? -0.5F : (field.values[i + 6] - 2) / 4) << i;
   }
   options.variables = {"u"};
   const auto whole = OpenOrFail(store_, options)->Next();
@@ -296,11 +296,11 @@ TEST_F(LoaderTest, WhereMissingValuesAreFilledAMaskSaysWhere) {
 
 TEST_F(LoaderTest, BatchesOutliveTheLoaderAndTheirMemoryIsUsedAgain) {
   auto loader = OpenOrFail(store_, Options());
-  float* first = nullptr;
+  const float* first = nullptr;
   {
     const auto batch = loader->Next();
     ASSERT_TRUE(batch && *batch);
-    first = (*batch)->inputs.data;
+    first = (*batch)->slots[0].floats();
   }
   bool again = false;
   std::optional<Batch> last;
@@ -309,13 +309,13 @@ TEST_F(LoaderTest, BatchesOutliveTheLoaderAndTheirMemoryIsUsedAgain) {
     auto batch = loader->Next();
     ASSERT_TRUE(batch);
     if (!*batch) continue;
-    again = again || (*batch)->inputs.data == first;
+    again = again || (*batch)->slots[0].floats() == first;
     last = **batch;
   }
   EXPECT_TRUE(again);
-  const float value = last->inputs.data[0];
+  const float value = last->slots[0].floats()[0];
   loader.reset();
-  EXPECT_EQ(last->inputs.data[0], value);
+  EXPECT_EQ(last->slots[0].floats()[0], value);
 }
 
 TEST_F(LoaderTest, OptionsThatCannotBeAreExplained) {

@@ -22,6 +22,7 @@ Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json);
 struct Normalization {
   double mean = 0;
   double std = 1;
+  bool operator==(const Normalization&) const = default;
 };
 
 struct ArrayNotes {

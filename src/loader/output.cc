@@ -1,7 +1,5 @@
 #include "loader/output.h"
 
-#include <algorithm>
-
 namespace seamount::loader {
 
 uint64_t OutputSlot::field_elements() const {
@@ -13,10 +11,10 @@ uint64_t OutputSlot::field_elements() const {
 std::vector<Destination> DestinationsOf(uint32_t variable, const std::vector<OutputSlot>& slots) {
   std::vector<Destination> destinations;
   for (uint32_t s = 0; s < slots.size(); ++s) {
-    const auto place = std::find(slots[s].variables.begin(), slots[s].variables.end(), variable);
-    if (place == slots[s].variables.end()) continue;
     for (uint32_t l = 0; l < slots[s].leads.size(); ++l) {
-      destinations.push_back({slots[s].leads[l], s, l, static_cast<uint32_t>(place - slots[s].variables.begin())});
+      for (uint32_t place = 0; place < slots[s].variables.size(); ++place) {
+        if (slots[s].variables[place] == variable) destinations.push_back({slots[s].leads[l], s, l, place});
+      }
     }
   }
   return destinations;

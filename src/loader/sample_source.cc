@@ -25,6 +25,15 @@ std::vector<uint64_t> Touched(std::span<const uint64_t> samples, std::span<const
   return positions;
 }
 
+std::vector<Placement> PlacedStatic(uint32_t samples, uint32_t leads) {
+  std::vector<Placement> placements;
+  placements.reserve(size_t{samples} * leads);
+  for (uint32_t sample = 0; sample < samples; ++sample) {
+    for (uint32_t lead = 0; lead < leads; ++lead) placements.push_back({0, sample, lead});
+  }
+  return placements;
+}
+
 std::vector<Placement> Placed(std::span<const uint64_t> samples, std::span<const int64_t> leads) {
   std::vector<Placement> placements;
   placements.reserve(samples.size() * leads.size());
@@ -74,8 +83,8 @@ std::vector<uint64_t> SampleSource::PositionsOf(std::span<const uint32_t> number
   return positions;
 }
 
-bool SampleSource::SameLeadsAsBefore(size_t variable) const {
-  return variable > 0 && leads_[variable] == leads_[variable - 1];
+bool SampleSource::PlacedAsBefore(size_t variable) const {
+  return variable > 0 && leads_[variable] == leads_[variable - 1] && Static(variable) == Static(variable - 1);
 }
 
 void SampleSource::AppendChunks(std::span<const uint32_t> numbers, std::vector<uint32_t>& chunks) const {
@@ -83,7 +92,7 @@ void SampleSource::AppendChunks(std::span<const uint32_t> numbers, std::vector<u
   const auto& grids = dataset_->chunks.grids();
   std::vector<uint64_t> positions;
   for (uint32_t v = 0; v < grids.size(); ++v) {
-    if (!SameLeadsAsBefore(v)) positions = Touched(samples, leads_[v]);
+    if (!PlacedAsBefore(v)) positions = Static(v) ? std::vector<uint64_t>{0} : Touched(samples, leads_[v]);
     const ChunkGrid& grid = grids[v];
     uint64_t before = UINT64_MAX;
     for (const uint64_t position : positions) {
@@ -101,14 +110,17 @@ Placements SampleSource::PlacementsOf(std::span<const uint32_t> numbers) const {
   Placements placements;
   placements.of_variable.resize(leads_.size());
   for (size_t v = 0; v < leads_.size(); ++v) {
-    if (!SameLeadsAsBefore(v)) placements.of_variable[v] = Placed(samples, leads_[v]);
+    if (PlacedAsBefore(v)) continue;
+    placements.of_variable[v] =
+        Static(v) ? PlacedStatic(static_cast<uint32_t>(samples.size()), static_cast<uint32_t>(leads_[v].size()))
+                  : Placed(samples, leads_[v]);
   }
   return placements;
 }
 
 std::span<const Placement> SampleSource::In(const ChunkNumbers::Place& chunk, const Placements& placements) const {
   uint32_t variable = chunk.variable;
-  while (SameLeadsAsBefore(variable)) --variable;
+  while (PlacedAsBefore(variable)) --variable;
   const auto& all = placements.of_variable[variable];
   const uint64_t samples = dataset_->chunks.grids()[chunk.variable].chunk_samples;
   const auto before = [](const Placement& placement, uint64_t position) { return placement.position < position; };
@@ -116,17 +128,23 @@ std::span<const Placement> SampleSource::In(const ChunkNumbers::Place& chunk, co
   return {begin, std::lower_bound(begin, all.end(), (chunk.row + 1) * samples, before)};
 }
 
+uint64_t SampleSource::RowsOf(size_t variable) const {
+  if (Static(variable)) return 1;
+  const ChunkGrid& grid = dataset_->chunks.grids()[variable];
+  const auto [low, high] = std::minmax_element(leads_[variable].begin(), leads_[variable].end());
+  uint64_t rows = 0;
+  for (const SampleRange& range : samples_.ranges()) {
+    rows += Rows(grid, range.first + static_cast<uint64_t>(*low),
+                 range.first + range.count - 1 + static_cast<uint64_t>(*high));
+  }
+  return std::min(rows, grid.rows);
+}
+
 Footprint SampleSource::FootprintOf(uint64_t batch_size) const {
   Footprint footprint;
   for (size_t v = 0; v < leads_.size(); ++v) {
     const ChunkGrid& grid = dataset_->chunks.grids()[v];
-    const auto [low, high] = std::minmax_element(leads_[v].begin(), leads_[v].end());
-    uint64_t rows = 0;
-    for (const SampleRange& range : samples_.ranges()) {
-      rows += Rows(grid, range.first + static_cast<uint64_t>(*low),
-                   range.first + range.count - 1 + static_cast<uint64_t>(*high));
-    }
-    rows = std::min(rows, grid.rows);
+    const uint64_t rows = RowsOf(v);
     footprint.largest_chunk_bytes = std::max(footprint.largest_chunk_bytes, grid.chunk_bytes);
     footprint.all_chunks_bytes += rows * grid.cells.size() * grid.chunk_bytes;
     footprint.batch_chunks += std::min(rows, std::min(batch_size, count()) * leads_[v].size()) * grid.cells.size();

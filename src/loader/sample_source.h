@@ -1,6 +1,7 @@
 // Which samples there are, in which order an epoch has them, where each lies in the data and which chunks it needs.
 //
-// The one type that knows what a sample is: a position along the sample dimension, the same in every variable. Planning
+// The one type that knows what a sample is: a position along the sample dimension, the same in every variable that has
+// it; a static field is at position 0 for every sample. Planning
 // takes chunk numbers from it, filling takes placements, and neither looks inside a sample; so another kind of sample
 // (a patch of the field, a position in one of several groups) is made here, in Placement and in the dataset's windows.
 #pragma once
@@ -61,7 +62,9 @@ class SampleSource {
   Footprint FootprintOf(uint64_t batch_size) const;
 
  private:
-  bool SameLeadsAsBefore(size_t variable) const;
+  bool Static(size_t variable) const { return dataset_->windows[variable].axis == kNoAxis; }
+  bool PlacedAsBefore(size_t variable) const;
+  uint64_t RowsOf(size_t variable) const;  // of chunks that an epoch touches, at most
   const std::shared_ptr<const Dataset> dataset_;
   const SampleSet samples_;
   const Shuffle shuffle_;

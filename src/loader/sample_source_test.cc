@@ -17,10 +17,10 @@ class SampleSourceTest : public LoaderTest {
     const auto group = Group::Open(store_, {});
     std::vector<Variable> variables;
     for (const std::string name : {"u", "v"}) {
-      auto variable =
-          Variable::Open(*group, name, "time", Variable::Normalize::kNo, std::nullopt, MissingChunks::kByRecord, {});
+      auto variable = Variable::Open(*group, name, {.sample_dim = "time"}, {});
       variables.push_back(*std::move(variable));
     }
+    for (OutputSlot& slot : slots) slot.variables = {0, 1};
     auto dataset = MakeDataset(std::move(variables), std::move(slots), 8, "time");
     EXPECT_TRUE(dataset) << dataset.error().message();
     return {std::make_shared<const Dataset>(*std::move(dataset)), SampleSet({{2, 20}, {30, 27}}), Shuffle::kGlobal};

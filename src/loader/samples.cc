@@ -33,6 +33,20 @@ std::string SampleSet::Text() const {
   return base::Join(parts, ",");
 }
 
+std::vector<Interval> Intersection(const std::vector<Interval>& a, const std::vector<Interval>& b) {
+  std::vector<Interval> both;
+  for (size_t i = 0, j = 0; i < a.size() && j < b.size();) {
+    const Interval common{std::max(a[i].begin, b[j].begin), std::min(a[i].end, b[j].end)};
+    if (common.begin < common.end) both.push_back(common);
+    if (a[i].end < b[j].end) {
+      ++i;
+    } else {
+      ++j;
+    }
+  }
+  return both;
+}
+
 Result<SampleRange> SamplesInside(uint64_t begin, uint64_t end, std::span<const int64_t> leads) {
   int64_t earliest = 0;
   int64_t latest = 0;

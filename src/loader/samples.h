@@ -42,6 +42,9 @@ class SampleSet {
   std::vector<uint64_t> starts_;  // the number after each range's last
 };
 
+// What lies in both. Both ascending, none overlapping.
+std::vector<Interval> Intersection(const std::vector<Interval>& a, const std::vector<Interval>& b);
+
 // The positions for which every lead lies inside [begin, end). InvalidArgument when there is none: it says how long the
 // window is and how long the range.
 Result<SampleRange> SamplesInside(uint64_t begin, uint64_t end, std::span<const int64_t> leads);

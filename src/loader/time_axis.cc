@@ -66,6 +66,11 @@ Result<Interval> TimeAxis::Find(const std::string& from, const std::string& to) 
       (moments_.empty() ? ": it is empty" : ": it goes from " + TextOf(0) + " to " + TextOf(size() - 1)));
 }
 
+std::string TimeAxis::Summary() const {
+  if (moments_.empty()) return "nowhere in 0 steps";
+  return "from " + TextOf(0) + " to " + TextOf(size() - 1) + " in " + std::to_string(size()) + " steps";
+}
+
 std::string TimeAxis::TextOf(uint64_t position) const { return cf::FormatMoment(calendar_, moments_[position]); }
 
 std::optional<std::vector<int64_t>> TimeAxis::UnixMicroseconds() const {

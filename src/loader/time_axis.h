@@ -22,6 +22,10 @@ class TimeAxis {
   // The positions from `from` to `to`, both included: "1990-12" lasts to the end of December. InvalidArgument where one
   // is no date of the calendar, none lies between, or times do not ascend.
   Result<Interval> Find(const std::string& from, const std::string& to) const;
+  // Whether each position is the same date in both.
+  bool SameAs(const TimeAxis& other) const { return calendar_ == other.calendar_ && moments_ == other.moments_; }
+  // "from DATE to DATE in N steps".
+  std::string Summary() const;
   // "1982-01-16T20:00:00", in the axis's calendar.
   std::string TextOf(uint64_t position) const;
   // Microseconds since 1970, for the calendars that people live by; nullopt for a year of 365 or 360 days and the like.

@@ -44,12 +44,11 @@ Result<cf::Packing> PackingOf(const zarr::ArrayMetadata& metadata) {
   return cf::ParsePacking(attributes, metadata.data_type, FillOf(metadata));
 }
 
-Result<Variable> Variable::Open(const Group& group, const std::string& name, const std::string& sample_dim,
-                                Normalize normalize, const std::optional<Normalization>& given, MissingChunks missing,
+Result<Variable> Variable::Open(const Group& group, const std::string& name, const Options& options,
                                 const CallContext& context) {
   Variable variable;
   variable.name_ = name;
-  SEAMOUNT_TRY_ASSIGN(variable.array_, group.OpenArray(name, missing, context));
+  SEAMOUNT_TRY_ASSIGN(variable.array_, group.OpenArray(name, options.missing_chunks, context));
   const zarr::ArrayMetadata& metadata = variable.array_->metadata();
   const std::string who = "variable '" + name + "'";
   if (!IsReal(metadata.data_type)) {
@@ -57,12 +56,11 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
                                  ": expected a real type");
   }
   const auto& dims = metadata.dimension_names;
-  const auto axis = std::find(dims.begin(), dims.end(), sample_dim);
-  if (axis == dims.end()) {
-    if (dims.empty()) return base::InvalidArgument(who + " has no dimension names, so none is '" + sample_dim + "'");
-    return base::InvalidArgument(who + " has no dimension '" + sample_dim + "'" + base::NameHint(sample_dim, dims));
+  if (dims.size() != metadata.shape.size()) {
+    return base::InvalidArgument(who + " has no dimension names, so none is '" + options.sample_dim + "'");
   }
-  variable.axis_ = static_cast<size_t>(axis - dims.begin());
+  const auto axis = std::find(dims.begin(), dims.end(), options.sample_dim);
+  if (axis != dims.end()) variable.axis_ = static_cast<size_t>(axis - dims.begin());
   for (size_t d = 0; d < metadata.shape.size(); ++d) {
     if (d == variable.axis_) continue;
     variable.field_shape_.push_back(metadata.shape[d]);
@@ -71,8 +69,8 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
   }
   auto packing = PackingOf(metadata);
   if (!packing) return packing.error().Wrap(who);
-  std::optional<Normalization> normalization = given;
-  if (!given && normalize == Normalize::kFromAttributes) {
+  std::optional<Normalization> normalization = options.given;
+  if (!normalization && options.normalize == Normalize::kFromAttributes) {
     auto own = ParseArrayNotes(metadata.attributes_json);
     if (!own) return own.error().Wrap(who);
     normalization = own->normalization;

@@ -1,5 +1,5 @@
-// A variable as the loader sees it: a Zarr array with one dimension that samples run along, the rest one dense field,
-// and the transform from stored numbers to what the model sees.
+// A variable as the loader sees it: a Zarr array with one dimension that samples run along (or none: a static field),
+// the rest one dense field, and the transform from stored numbers to what the model sees.
 //
 // How stored numbers become values is cf's one reading (docs/packing.md). In format 2 xarray keeps _FillValue in the
 // array's own fill_value, so that counts too. Normalisation comes from the attribute "seamount":
@@ -30,18 +30,25 @@ class Variable {
  public:
   // normalization: none, the caller's, or (kFromAttributes) the array's own, whose absence is an error.
   enum class Normalize { kNo, kFromAttributes };
-  static Result<Variable> Open(const Group& group, const std::string& name, const std::string& sample_dim,
-                               Normalize normalize, const std::optional<Normalization>& given, MissingChunks missing,
+  struct Options {
+    std::string sample_dim;
+    Normalize normalize = Normalize::kNo;
+    std::optional<Normalization> given;
+    MissingChunks missing_chunks = MissingChunks::kByRecord;
+  };
+  // An array without the sample dimension is a static field.
+  static Result<Variable> Open(const Group& group, const std::string& name, const Options& options,
                                const CallContext& context);
 
   const std::string& name() const { return name_; }
   zarr::Array& array() const { return *array_; }
-  uint64_t samples() const { return array_->metadata().shape[axis_]; }
+  bool is_static() const { return axis_ == kNoAxis; }
+  uint64_t samples() const { return array_->metadata().shape[axis_]; }  // of one that is not static
   const std::vector<uint64_t>& field_shape() const { return field_shape_; }
   const std::vector<std::string>& field_dims() const { return field_dims_; }
   uint64_t field_elements() const { return field_elements_; }
   const Transform& transform() const { return transform_; }
-  size_t axis() const { return axis_; }  // the sample dimension
+  size_t axis() const { return axis_; }  // the sample dimension, or kNoAxis
 
   bool CanBeMissing() const { return loader::CanBeMissing(stored_type_, transform_); }
 
@@ -54,7 +61,7 @@ class Variable {
   Variable() = default;
   std::string name_;
   std::shared_ptr<zarr::Array> array_;
-  size_t axis_ = 0;  // of the sample dimension
+  size_t axis_ = kNoAxis;
   std::vector<uint64_t> field_shape_;
   std::vector<std::string> field_dims_;
   uint64_t field_elements_ = 1;

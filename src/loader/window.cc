@@ -6,24 +6,25 @@ namespace seamount::loader {
 
 Window Window::Whole(const nd::Index& shape, size_t axis) {
   Window window{axis, nd::Index(shape.size(), 0), shape};
-  window.extent[axis] = 1;
+  if (axis != kNoAxis) window.extent[axis] = 1;
   return window;
 }
 
 nd::Box Window::At(uint64_t position) const {
   nd::Box box{offset, extent};
-  box.origin[axis] += position;
+  if (axis != kNoAxis) box.origin[axis] += position;
   return box;
 }
 
 ChunkGrid GridOf(const zarr::Array& array, const Window& window) {
   const nd::Index& chunk_shape = array.metadata().chunk_shape;
-  ChunkGrid grid{.chunk_samples = chunk_shape[window.axis],
-                 .rows = array.grid_shape()[window.axis],
-                 .cells = {},
-                 .chunk_bytes = array.chunk_bytes()};
+  ChunkGrid grid{.chunk_bytes = array.chunk_bytes()};
   nd::Index row_shape = array.grid_shape();
-  row_shape[window.axis] = 1;
+  if (window.axis != kNoAxis) {
+    grid.chunk_samples = chunk_shape[window.axis];
+    grid.rows = row_shape[window.axis];
+    row_shape[window.axis] = 1;
+  }
   for (const nd::Index& cell : nd::IndicesOf(nd::CellsTouched(window.At(0), chunk_shape))) {
     grid.cells.push_back(nd::LinearIndex(cell, row_shape));
   }

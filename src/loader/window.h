@@ -10,19 +10,22 @@
 
 namespace seamount::loader {
 
+// In place of an axis: a static field, the same for every sample.
+inline constexpr size_t kNoAxis = SIZE_MAX;
+
 struct Window {
-  size_t axis = 0;   // the sample dimension
+  size_t axis = 0;   // the sample dimension, or kNoAxis
   nd::Index offset;  // along `axis` 0: the sample's position is added
   nd::Index extent;  // along `axis` 1: each lead is a box of its own
 
   // The whole of every dimension but the samples'.
   static Window Whole(const nd::Index& shape, size_t axis);
-  // The box at a position of the sample dimension.
+  // The box at a position of the sample dimension; of a static field always the same.
   nd::Box At(uint64_t position) const;
 };
 
 // The chunks of one variable as its samples meet them. Those that hold the same positions form a row; of each row a
-// window touches the same ones.
+// window touches the same ones. A static field is one row, of one position.
 struct ChunkGrid {
   uint64_t chunk_samples = 1;   // positions of the sample dimension in one chunk
   uint64_t rows = 1;            // chunks along the sample dimension
@@ -31,7 +34,7 @@ struct ChunkGrid {
 };
 ChunkGrid GridOf(const zarr::Array& array, const Window& window);
 
-// The chunk in `row` along the axis that is number `cell` of that row.
+// The chunk in `row` along the axis that is number `cell` of that row. axis may be kNoAxis.
 nd::Index ChunkIndex(const nd::Index& grid_shape, size_t axis, uint64_t row, uint64_t cell);
 
 }  // namespace seamount::loader

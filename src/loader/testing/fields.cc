@@ -63,7 +63,7 @@ std::vector<float> NaiveGather(const std::vector<Field>& fields, const std::vect
 Epoch ReadEpoch(Loader& loader) {
   Epoch epoch;
   size_t field = 1;
-  for (const uint64_t extent : loader.field_shape()) field *= extent;
+  for (const uint64_t extent : loader.slots()[0].field_shape) field *= extent;
   for (;;) {
     auto batch = loader.Next();
     if (!batch) {
@@ -75,8 +75,9 @@ Epoch ReadEpoch(Loader& loader) {
     const size_t inputs = slots * loader.options().inputs.size();
     const size_t targets = slots * loader.options().targets.size();
     epoch.indices.push_back((*batch)->index);
-    epoch.inputs.emplace_back((*batch)->inputs.data, (*batch)->inputs.data + inputs);
-    epoch.targets.emplace_back((*batch)->targets.data, (*batch)->targets.data + targets);
+    epoch.inputs.emplace_back((*batch)->slots[0].floats(), (*batch)->slots[0].floats() + inputs);
+    epoch.targets.emplace_back();
+    if (targets > 0) epoch.targets.back().assign((*batch)->slots[1].floats(), (*batch)->slots[1].floats() + targets);
   }
 }
 
@@ -89,7 +90,7 @@ void ExpectEpoch(const Epoch& epoch, const std::vector<Field>& fields, const Loa
 
 Result<std::unique_ptr<Loader>> TryOpen(const std::shared_ptr<Store>& store, LoaderOptions options) {
   SEAMOUNT_TRY_ASSIGN(auto group, Group::Open(store, {}));
-  return Loader::Open(std::move(group), std::move(options), {});
+  return Loader::Open({std::move(group)}, std::move(options), {});
 }
 
 std::unique_ptr<Loader> OpenOrFail(const std::shared_ptr<Store>& store, LoaderOptions options) {
