@@ -132,6 +132,10 @@ nb::tuple Find(const loader::TimeAxis& axis, const std::string& from, const std:
   return nb::make_tuple(found.begin, found.end);
 }
 
+int64_t StepOf(const loader::TimeAxis& axis, const loader::Group& group) {
+  return ValueOrRaise(axis.Step(group.notes().segments));
+}
+
 nb::dict SplitsOf(const loader::Group& group) {
   nb::dict splits;
   for (const auto& [name, range] : group.notes().splits) {
@@ -174,6 +178,7 @@ void AddArray(nb::module_& module) {
       .def_prop_ro("segments", &SegmentsOf);
   nb::class_<loader::TimeAxis>(module, "TimeAxis")
       .def("find", &Find, nb::arg("first"), nb::arg("last"))
+      .def("step_microseconds", &StepOf, nb::arg("group"))
       .def("unix_microseconds", &UnixMicrosecondsOf)
       .def("texts", &TextsOf);
   module.def("open_group", &OpenGroup, nb::arg("store"));

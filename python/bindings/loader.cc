@@ -27,80 +27,56 @@ namespace {
 using loader::Batch;
 using loader::Loader;
 
-// What seamount.Loader passes on; the names are the keywords.
-struct OpenArguments {
-  std::vector<std::string> variables;
-  std::string sample_dim;
-  std::vector<int64_t> inputs;
-  std::vector<int64_t> targets;
-  uint64_t batch_size = 0;
-  std::string shuffle;
-  uint64_t seed = 0;
-  std::vector<std::pair<uint64_t, uint64_t>> select;
-  bool across_gaps = false;
-  bool normalize = false;
-  std::map<std::string, std::pair<double, double>> normalization;
-  std::optional<double> fill;
-  std::string missing_chunks;
-  bool drop_last = false;
-  int threads = 0;
-  std::string memory;
-  uint64_t rank = 0;
-  uint64_t world = 1;
-};
+template <class T>
+T Get(const nb::dict& from, const char* name) {
+  return nb::cast<T>(from[name]);
+}
 
-loader::LoaderOptions OptionsOf(const OpenArguments& arguments) {
-  loader::LoaderOptions options{.variables = arguments.variables,
-                                .sample_dim = arguments.sample_dim,
-                                .inputs = arguments.inputs,
-                                .targets = arguments.targets,
-                                .batch_size = arguments.batch_size,
-                                .drop_last = arguments.drop_last,
-                                .shuffle = ValueOrRaise(loader::ShuffleFromName(arguments.shuffle)),
-                                .seed = arguments.seed,
-                                .across_gaps = arguments.across_gaps,
-                                .normalize = arguments.normalize,
-                                .missing = {.fill = arguments.fill},
-                                .missing_chunks = ValueOrRaise(loader::MissingChunksFromName(arguments.missing_chunks)),
-                                .threads = arguments.threads,
-                                .memory_bytes = ValueOrRaise(base::ParseBytes(arguments.memory)),
-                                .rank = arguments.rank,
-                                .world = arguments.world};
-  for (const auto& [begin, end] : arguments.select) options.select.push_back({begin, end});
-  for (const auto& [name, numbers] : arguments.normalization) {
-    options.normalization[name] = {numbers.first, numbers.second};
+std::map<std::string, loader::Normalization> NormalizationOf(const nb::dict& given) {
+  std::map<std::string, loader::Normalization> normalization;
+  for (const auto& [name, numbers] : Get<std::map<std::string, std::pair<double, double>>>(given, "normalization")) {
+    normalization[name] = {numbers.first, numbers.second};
+  }
+  return normalization;
+}
+
+loader::SlotOptions SlotOf(const nb::dict& given) {
+  return {.name = Get<std::string>(given, "name"),
+          .variables = Get<std::vector<std::string>>(given, "variables"),
+          .leads = Get<std::vector<int64_t>>(given, "leads"),
+          .group = Get<uint32_t>(given, "group"),
+          .dtype = Get<bool>(given, "float64") ? nd::DataType::kFloat64 : nd::DataType::kFloat32,
+          .missing = {.fill = Get<std::optional<double>>(given, "fill")},
+          .normalize = Get<bool>(given, "normalize"),
+          .normalization = NormalizationOf(given)};
+}
+
+// What seamount.Loader passes on, by the names of its keywords.
+loader::LoaderOptions OptionsOf(const nb::dict& given) {
+  loader::LoaderOptions options{
+      .sample_dim = Get<std::string>(given, "sample_dim"),
+      .batch_size = Get<uint64_t>(given, "batch_size"),
+      .drop_last = Get<bool>(given, "drop_last"),
+      .shuffle = ValueOrRaise(loader::ShuffleFromName(Get<std::string>(given, "shuffle"))),
+      .seed = Get<uint64_t>(given, "seed"),
+      .across_gaps = Get<bool>(given, "across_gaps"),
+      .missing_chunks = ValueOrRaise(loader::MissingChunksFromName(Get<std::string>(given, "missing_chunks"))),
+      .threads = Get<int>(given, "threads"),
+      .memory_bytes = ValueOrRaise(base::ParseBytes(Get<std::string>(given, "memory"))),
+      .rank = Get<uint64_t>(given, "rank"),
+      .world = Get<uint64_t>(given, "world")};
+  for (const auto& slot : Get<std::vector<nb::dict>>(given, "slots")) options.slots.push_back(SlotOf(slot));
+  for (const auto& [begin, end] : Get<std::vector<std::pair<uint64_t, uint64_t>>>(given, "select")) {
+    options.select.push_back({begin, end});
   }
   return options;
 }
 
-template <class T>
-void Get(const nb::dict& from, const char* name, T& to) {
-  to = nb::cast<T>(from[name]);
-}
-
-std::unique_ptr<Loader> Open(const loader::Group& group, const nb::dict& given) {
-  OpenArguments arguments;
-  Get(given, "variables", arguments.variables);
-  Get(given, "sample_dim", arguments.sample_dim);
-  Get(given, "inputs", arguments.inputs);
-  Get(given, "targets", arguments.targets);
-  Get(given, "batch_size", arguments.batch_size);
-  Get(given, "shuffle", arguments.shuffle);
-  Get(given, "seed", arguments.seed);
-  Get(given, "select", arguments.select);
-  Get(given, "across_gaps", arguments.across_gaps);
-  Get(given, "normalize", arguments.normalize);
-  Get(given, "normalization", arguments.normalization);
-  Get(given, "fill", arguments.fill);
-  Get(given, "missing_chunks", arguments.missing_chunks);
-  Get(given, "drop_last", arguments.drop_last);
-  Get(given, "threads", arguments.threads);
-  Get(given, "memory", arguments.memory);
-  Get(given, "rank", arguments.rank);
-  Get(given, "world", arguments.world);
-  return ValueOrRaise(Interruptibly([&, options = OptionsOf(arguments)](const CallContext& context) {
-    return Loader::Open(group, options, context);
-  }));
+std::unique_ptr<Loader> Open(const nb::list& given, const nb::dict& options) {
+  std::vector<loader::Group> groups;
+  for (const nb::handle group : given) groups.push_back(nb::cast<const loader::Group&>(group));
+  return ValueOrRaise(Interruptibly(
+      [&, parsed = OptionsOf(options)](const CallContext& context) { return Loader::Open(groups, parsed, context); }));
 }
 
 // The loader's mutex may be held by another thread that waits for a batch; Python must go on meanwhile.
@@ -110,15 +86,19 @@ auto WithoutGil(F body) {
   return body();
 }
 
-// A NumPy array that views part of a batch and keeps its memory from being used again.
+// A NumPy array that views a slot of a batch and keeps its memory from being used again.
 template <class T>
-nb::object View(const Loader& loader, const Batch& batch, T* data, size_t leads) {
+nb::object View(const loader::OutputSlot& slot, const Batch& batch, void* data) {
   if (data == nullptr) return nb::none();
-  std::vector<size_t> shape = {batch.index.size(), leads, loader.options().variables.size()};
-  for (const uint64_t extent : loader.field_shape()) shape.push_back(extent);
+  std::vector<size_t> shape = {batch.index.size(), slot.leads.size(), slot.variables.size()};
+  shape.insert(shape.end(), slot.field_shape.begin(), slot.field_shape.end());
   const nb::capsule owner(new std::shared_ptr<std::byte>(batch.memory),
                           [](void* memory) noexcept { delete static_cast<std::shared_ptr<std::byte>*>(memory); });
-  return nb::ndarray<nb::numpy, T>(data, shape.size(), shape.data(), owner).cast();
+  return nb::ndarray<nb::numpy, T>(static_cast<T*>(data), shape.size(), shape.data(), owner).cast();
+}
+
+nb::object DataOf(const loader::OutputSlot& slot, const Batch& batch, std::byte* data) {
+  return slot.dtype == nd::DataType::kFloat64 ? View<double>(slot, batch, data) : View<float>(slot, batch, data);
 }
 
 nb::object IndexOf(const Batch& batch) {
@@ -156,14 +136,15 @@ nb::object Next(Loader& loader, uint64_t epoch) {
   }
   const std::optional<Batch> batch = ValueOrRaise(WithoutGil([&] { return loader.Next(epoch); }));
   if (!batch) return nb::none();
-  const size_t inputs = loader.options().inputs.size();
-  const size_t targets = loader.options().targets.size();
+  nb::list slots;
+  for (size_t i = 0; i < batch->slots.size(); ++i) {
+    const loader::OutputSlot& slot = loader.slots()[i];
+    slots.append(
+        nb::make_tuple(DataOf(slot, *batch, batch->slots[i].data), View<bool>(slot, *batch, batch->slots[i].mask)));
+  }
   nb::dict parts;
-  parts["inputs"] = View(loader, *batch, batch->inputs.data, inputs);
-  parts["targets"] = View(loader, *batch, batch->targets.data, targets);
+  parts["slots"] = slots;
   parts["index"] = IndexOf(*batch);
-  parts["inputs_missing"] = View(loader, *batch, reinterpret_cast<bool*>(batch->inputs.mask), inputs);
-  parts["targets_missing"] = View(loader, *batch, reinterpret_cast<bool*>(batch->targets.mask), targets);
   parts["padding"] = batch->padding;
   parts["has_missing"] = batch->missing;
   return parts;
@@ -175,6 +156,15 @@ void Seek(Loader& loader, uint64_t seed, uint64_t epoch, uint64_t position) {
 
 void Resume(Loader& loader, uint64_t seed, uint64_t epoch, uint64_t position, const std::string& order) {
   CheckOrRaise(WithoutGil([&] { return loader.Resume({seed, epoch, position}, order); }));
+}
+
+// Of each slot, its field's dimension names and shape.
+nb::list FieldsOf(const Loader& loader) {
+  nb::list fields;
+  for (size_t i = 0; i < loader.slots().size(); ++i) {
+    fields.append(nb::make_tuple(loader.field_dims(i), loader.slots()[i].field_shape));
+  }
+  return fields;
 }
 
 nb::tuple StateOf(const Loader& loader) {
@@ -212,12 +202,11 @@ void AddLoader(nb::module_& module) {
       .def("stats", &StatsOf)
       .def_prop_ro("order_id", [](const Loader& loader) { return WithoutGil([&] { return loader.order_id(); }); })
       .def_prop_ro("samples", &Loader::samples)
-      .def_prop_ro("sample_dim", [](const Loader& loader) { return loader.options().sample_dim; })
+      .def_prop_ro("sample_dim", &Loader::sample_dim)
       .def_prop_ro("batches_per_epoch",
                    [](const Loader& loader) { return WithoutGil([&] { return loader.batches_per_epoch(); }); })
-      .def_prop_ro("field_shape", &Loader::field_shape)
-      .def_prop_ro("field_dims", &Loader::field_dims);
-  module.def("open_loader", &Open, nb::arg("group"), nb::arg("options"));
+      .def_prop_ro("fields", &FieldsOf);
+  module.def("open_loader", &Open, nb::arg("groups"), nb::arg("options"));
 }
 
 }  // namespace seamount::python

@@ -44,10 +44,10 @@ class Loader:
     samples: int
     sample_dim: str
     batches_per_epoch: int
-    field_shape: list[int]
-    field_dims: list[str]
+    fields: list[tuple[list[str], list[int]]]
+    """Of each slot, its field's dimension names and shape."""
     def next(self, epoch: int) -> dict[str, Any] | None:
-        """The parts of a Batch, and has_missing; None at the end of that epoch."""
+        """slots (data and mask of each), other parts of a Batch, and has_missing; None at the end of that epoch."""
     def seek(self, seed: int, epoch: int, position: int) -> None: ...
     def resume(self, seed: int, epoch: int, position: int, order: str) -> None: ...
     def state(self) -> tuple[int, int, int]:
@@ -75,12 +75,13 @@ class Group:
 
 class TimeAxis:
     def find(self, first: str, last: str) -> tuple[int, int]: ...
+    def step_microseconds(self, group: Group) -> int: ...
     def unix_microseconds(self) -> ndarray | None: ...
     def texts(self) -> list[str]: ...
 
 def open_store(
     url: str, endpoint: str, key: str, key_text: str, anonymous: bool, cache_dir: str, cache_size: str
 ) -> Store: ...
-def open_loader(group: Group, options: dict[str, Any]) -> Loader:
-    """The options are C++'s OpenArguments, all of them."""
+def open_loader(groups: list[Group], options: dict[str, Any]) -> Loader:
+    """The options are those that bindings/loader.cc takes, all of them; slots name groups by their number."""
 def open_group(store: Store) -> Group: ...

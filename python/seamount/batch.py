@@ -4,32 +4,32 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from .errors import SeamountError
 
-if TYPE_CHECKING:
-    import torch
+Tensors = np.ndarray | dict[str, np.ndarray]
 
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
-    """One minibatch; ``inputs, targets = batch`` takes it apart.
+    """One minibatch; ``inputs, targets = batch`` takes it apart, ``batch["name"]`` is one slot of it.
 
     The arrays view the loader's own memory, which is used again once they all are dropped.
     """
 
-    inputs: np.ndarray
-    """float32, (batch, lead, variable, *field): the leads in the order of ``inputs=``, then the variables."""
-    targets: np.ndarray | None
+    inputs: Tensors
+    """(batch, lead, variable, *field): the leads in the order of ``inputs=``, then the variables; a dict by name where the
+    loader was given slots."""
+    targets: Tensors | None
     """The same for ``targets=``; None where there are none."""
     index: np.ndarray
     """int64, (batch,): sample numbers, which are positions along the sample dimension."""
-    inputs_missing: np.ndarray | None = None
-    """bool, as ``inputs``: where values were missing and ``fill`` stands; None without ``fill=``."""
-    targets_missing: np.ndarray | None = None
+    inputs_missing: Tensors | None = None
+    """bool, as ``inputs``: where values were missing and ``fill`` stands; None without ``fill=``, as in a dict those slots."""
+    targets_missing: Tensors | None = None
     """The same for ``targets``."""
     padding: int = 0
     """How many samples at the end repeat another rank's, so that all ranks make as many steps: leave them out of sums."""
@@ -52,19 +52,38 @@ class Batch:
         parts = (self.inputs, self.targets, self.index, self.inputs_missing, self.targets_missing, self.padding)
         return Batch, (*parts, time)
 
-    def __iter__(self) -> Iterator[np.ndarray | None]:
+    def __getitem__(self, slot: str) -> np.ndarray:
+        """The tensor of that name."""
+        for name, tensor in (*_named("inputs", self.inputs), *_named("targets", self.targets)):
+            if name == slot:
+                return tensor
+        raise KeyError(f"the batch has no slot {slot!r}")
+
+    def __iter__(self) -> Iterator[Tensors | None]:
         yield self.inputs
         yield self.targets
 
     def __repr__(self) -> str:
-        targets = None if self.targets is None else self.targets.shape
-        return f"<seamount.Batch inputs {self.inputs.shape} targets {targets} index {self.index.tolist()}>"
+        slots = (*_named("inputs", self.inputs), *_named("targets", self.targets))
+        shapes = " ".join(f"{name} {tensor.shape}" for name, tensor in slots)
+        return f"<seamount.Batch {shapes} index {self.index.tolist()}>"
 
-    def to_torch(self) -> tuple[torch.Tensor, torch.Tensor | None]:
-        """(inputs, targets) as tensors that share this batch's memory (DLPack; no copy).
+    def to_torch(self) -> tuple[Any, Any]:
+        """(inputs, targets) as torch tensors, or dicts of them, that share this batch's memory (DLPack; no copy).
 
         ImportError where torch is not installed.
         """
         import torch
 
-        return torch.from_dlpack(self.inputs), None if self.targets is None else torch.from_dlpack(self.targets)
+        def tensors(given: Tensors | None) -> Any:
+            if isinstance(given, dict):
+                return {name: torch.from_dlpack(array) for name, array in given.items()}
+            return None if given is None else torch.from_dlpack(given)
+
+        return tensors(self.inputs), tensors(self.targets)
+
+
+def _named(name: str, tensors: Tensors | None) -> list[tuple[str, np.ndarray]]:
+    if isinstance(tensors, dict):
+        return list(tensors.items())
+    return [] if tensors is None else [(name, tensors)]

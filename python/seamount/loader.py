@@ -16,7 +16,9 @@ from .connection import Key, open_store
 from .errors import InvalidArgumentError
 from .html import table
 from .physical import Physical
-from .selection import leads, natural, normalization, ranges_of
+from .selection import Lead, natural, ranges_of
+from .selection import leads as numbers_of
+from .slots import Groups, Resolved, Slot, names, resolve, slots_of
 from .times import Times
 
 if TYPE_CHECKING:
@@ -46,9 +48,11 @@ class Loader:
 
     Args:
         url: ``gs://bucket/prefix`` or ``file:///directory`` of a Zarr group (format 2 or 3).
-        variables: names of its arrays; all with the same shape. They are stacked in this order.
+        variables: names of its arrays, with the same field. They are stacked in this order. One without ``sample_dim``
+            is the same at every sample.
         sample_dim: the dimension samples run along; None for the one that the group notes, or ``"time"``.
-        inputs, targets: leads, in steps of ``sample_dim``; negative is the past.
+        inputs, targets: leads, in steps of ``sample_dim`` or as durations (``"-6h"``, a timedelta); negative is the past.
+            Or, without ``variables``, slots by name, each with its own variables: ``{"x": Slot(["u", "v"], ["-6h", 0])}``.
         batch_size: samples per batch (and rank). The last batch of an epoch may be smaller.
         shuffle: ``"global"`` (any order), ``"block"`` (shuffled runs, shuffled within groups of about 128 samples:
             needs little memory and reads each chunk about once), or None.
@@ -101,10 +105,10 @@ class Loader:
     def __init__(
         self,
         url: str | os.PathLike[str],
-        variables: Sequence[str],
+        variables: Sequence[str] | None = None,
         sample_dim: str | None = None,
-        inputs: Sequence[int] = (0,),
-        targets: Sequence[int] = (),
+        inputs: Sequence[Lead] | Mapping[str, Slot] = (0,),
+        targets: Sequence[Lead] | Mapping[str, Slot] = (),
         batch_size: int = 16,
         shuffle: Literal["global", "block"] | None = "global",
         seed: int = 0,
@@ -126,28 +130,21 @@ class Loader:
         cache_dir: str | os.PathLike[str] | None = None,
         cache_size: int | str = "4GiB",
     ) -> None:
-        if isinstance(variables, str):
-            raise InvalidArgumentError(f"variables is {variables!r}: expected a list of names, as [{variables!r}]")
-        self._name = f"{os.fspath(url)!r} {list(variables)}"
-        self._warned = fill is not None
+        slots = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
+        self._name = f"{os.fspath(url)!r} {[name for name, _, _ in slots] if variables is None else list(variables)}"
+        self._warned = False
         if shuffle is not None and not isinstance(shuffle, str):
             raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
         if select is not None and split is not None:
             raise InvalidArgumentError(f"select is {select!r} and split is {split!r}: expected one of them")
         self.rank, self.world = _ranks(rank, world)
         options = {
-            "variables": [str(name) for name in variables],
             "sample_dim": sample_dim or "",
-            "inputs": leads("inputs", inputs),
-            "targets": leads("targets", targets),
             "batch_size": natural("batch_size", batch_size),
             "shuffle": "none" if shuffle is None else shuffle,
             "seed": natural("seed", seed),
             "select": [],
             "across_gaps": bool(across_gaps),
-            "normalize": isinstance(normalize, Mapping) or bool(normalize),
-            "normalization": normalization(normalize) if isinstance(normalize, Mapping) else {},
-            "fill": None if fill is None else float(fill),
             "missing_chunks": missing_chunks or "",
             "drop_last": bool(drop_last),
             "threads": 0 if threads is None else natural("threads", threads),
@@ -155,19 +152,20 @@ class Loader:
             "rank": self.rank,
             "world": self.world,
         }
-        group = _core.open_group(
-            open_store(url, endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
-        )
-        options["sample_dim"] = options["sample_dim"] or group.sample_dim or "time"
-        self._times = Times(group, options["sample_dim"])
+        where = dict(endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
+        groups = Groups(url, lambda place: _core.open_group(open_store(place, **where)))
+        group = groups.groups[0]
+        self._times = Times(group, sample_dim or group.sample_dim or "time")
+        self._slots = [resolve(*slot, groups, self._times.step, normalize, fill) for slot in slots]
+        self._named = variables is None
+        _check_normalize(normalize, self._slots)
+        options["slots"] = [slot.options() for slot in self._slots]
         if split is not None:
             options["select"] = [_split(group, split)]
         elif select is not None:
             options["select"] = ranges_of(select, self._times.find)
-        self._core = _core.open_loader(group, options)
-        self._input_leads, self._target_leads = options["inputs"], options["targets"]
-        given = options["normalization"] if isinstance(normalize, Mapping) else bool(normalize)
-        self._physical = Physical(group, options["variables"], given)
+        self._core = _core.open_loader(groups.groups, options)
+        self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches from where the loader stands to the end of the epoch."""
@@ -181,10 +179,24 @@ class Loader:
                     stacklevel=2,
                 )
             # The parts go before the batch is handed out, so that dropping the batch drops its memory.
-            batch = Batch(**parts, _times=self._times)
+            batch = Batch(**self._tensors(parts.pop("slots")), **parts, _times=self._times)
             del parts
             yield batch
             del batch
+
+    def _tensors(self, arrays: list[tuple[np.ndarray, np.ndarray | None]]) -> dict[str, Any]:
+        """Those parts of a Batch that are the slots."""
+        if not self._named:
+            arrays = [*arrays, (None, None)][:2]  # type: ignore[list-item]
+            both = zip(("inputs", "targets"), arrays)
+            return {name + part: array for name, pair in both for part, array in zip(("", "_missing"), pair)}
+        parts: dict[str, Any] = {"inputs": {}, "targets": {}, "inputs_missing": {}, "targets_missing": {}}
+        for slot, (data, missing) in zip(self._slots, arrays):
+            kind = "targets" if slot.target else "inputs"
+            parts[kind][slot.name] = data
+            if missing is not None:
+                parts[kind + "_missing"][slot.name] = missing
+        return {name: tensors or (None if name != "inputs" else {}) for name, tensors in parts.items()}
 
     def __getitem__(self, index: Any) -> Any:
         raise TypeError(
@@ -228,7 +240,7 @@ class Loader:
             "data": self._name,
             "samples": f"{self.samples}, along {self.sample_dim}",
             "batches": f"{len(self)} in an epoch" + ("" if self.world == 1 else f", rank {self.rank} of {self.world}"),
-            "field": " × ".join(f"{dim} {size}" for dim, size in zip(self.field_dims, self.field_shape)),
+            **{name: " × ".join(f"{dim} {size}" for dim, size in dims.items()) for name, dims in self.slots.items()},
             "stands at": f"epoch {epoch}, position {position}",
         }
         return table("seamount.Loader", rows)
@@ -258,19 +270,40 @@ class Loader:
         """The time of each position along :attr:`sample_dim`; see :attr:`Batch.time`."""
         return self._times.all()
 
-    def denormalize(self, values: Any, index: Any = None, leads: Sequence[int] | None = None) -> np.ndarray:
+    @property
+    def slots(self) -> dict[str, dict[str, int]]:
+        """The sizes of each tensor of a batch by their names, but for the batch's: leads, variables, and the field's."""
+        sizes = {}
+        for slot, (dims, shape) in zip(self._slots, self._core.fields):
+            sizes[slot.name] = {"lead": len(slot.leads), "variable": len(slot.variables), **dict(zip(dims, shape))}
+        return sizes
+
+    def denormalize(
+        self, values: Any, index: Any = None, leads: Sequence[Lead] | None = None, slot: str | None = None
+    ) -> np.ndarray:
         """Undoes the normalisation, and adds back what ``anomaly`` subtracted: numbers in the units of the data.
 
         Args:
             values: like a batch's inputs or targets, ``(…, variable, *field)``; a prediction, say.
             index: the samples' numbers, ``batch.index``: for anomalies, whose climatology depends on the time.
-            leads: the leads of the values; those of ``targets`` where there are any, else those of ``inputs``.
+            leads: the leads of the values; those of the slot, where nothing is said.
+            slot: whose variables these are; ``targets`` or else ``inputs``, or the only slot of a kind.
 
         Example:
             >>> wind = loader.denormalize(model(batch.inputs), batch.index)  # m/s
         """
-        leads_ = leads if leads is not None else self._target_leads or self._input_leads
-        return self._physical.undo(values, self.field_shape, index, leads_)
+        number = self._slot_number(slot)
+        chosen = self._slots[number]
+        leads_ = chosen.leads if leads is None else numbers_of("leads", leads, self._times.step)
+        return self._physical[number].undo(values, tuple(self._core.fields[number][1]), index, leads_)
+
+    def _slot_number(self, name: str | None) -> int:
+        for kind in (True, False):
+            numbers = [i for i, slot in enumerate(self._slots) if (slot.name == name if name else slot.target is kind)]
+            if len(numbers) == 1:
+                return numbers[0]
+        names_ = ", ".join(repr(slot.name) for slot in self._slots)
+        raise InvalidArgumentError(f"slot is {name!r}: expected one of {names_}")
 
     @property
     def epoch(self) -> int:
@@ -279,13 +312,21 @@ class Loader:
 
     @property
     def field_shape(self) -> tuple[int, ...]:
-        """The shape of one field: what is left of a variable's shape without ``sample_dim``."""
-        return tuple(self._core.field_shape)
+        """The shape of one field: what is left of a variable's shape without ``sample_dim``. Where slots differ,
+        :attr:`slots` has it of each."""
+        return self._field[1]
 
     @property
     def field_dims(self) -> tuple[str, ...]:
         """The dimension names that go with :attr:`field_shape`."""
-        return tuple(self._core.field_dims)
+        return self._field[0]
+
+    @property
+    def _field(self) -> tuple[tuple[str, ...], tuple[int, ...]]:
+        fields = {(tuple(dims), tuple(shape)) for dims, shape in self._core.fields}
+        if len(fields) > 1:
+            raise InvalidArgumentError(f"the slots have different fields, {self.slots}: see loader.slots")
+        return fields.pop()
 
     def set_epoch(self, epoch: int) -> None:
         """Goes to the beginning of an epoch; when the loader is in that epoch already, it stays where it stands.
@@ -344,6 +385,14 @@ def _ranks(rank: int | None, world: int | None) -> tuple[int, int]:
     if rank is None or world is None:
         raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected both or neither")
     return natural("rank", rank), natural("world", world)
+
+
+def _check_normalize(normalize: Any, slots: list[Resolved]) -> None:
+    """The engine sees of a loader's ``normalize`` what is about each slot's variables; here what is about none."""
+    known = {variable for slot in slots for variable in slot.variables}
+    for name in normalize if isinstance(normalize, Mapping) else ():
+        if name not in known:
+            raise InvalidArgumentError(f"normalize names {name!r}, which is not among the variables {sorted(known)}")
 
 
 def _split(group: Any, name: str) -> tuple[int, int]:

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import datetime
 import operator
+import re
 from collections.abc import Callable, Iterable
 from typing import Any
 
+import numpy as np
+
 from .errors import InvalidArgumentError
+
+Lead = int | str | datetime.timedelta | np.timedelta64
+
+_SECONDS = {"s": 1, "sec": 1, "second": 1, "min": 60, "minute": 60, "h": 3600, "hour": 3600, "d": 86400, "day": 86400}
 
 
 def integer(name: str, value: Any) -> int:
@@ -23,10 +31,40 @@ def natural(name: str, value: Any) -> int:
     return number
 
 
-def leads(name: str, given: Any) -> list[int]:
+def leads(name: str, given: Any, step: Callable[[], int] | None = None) -> list[int]:
+    """As numbers of steps. ``step`` says how many microseconds one has; without it durations are refused."""
     if isinstance(given, (str, bytes)) or not isinstance(given, Iterable):
         raise InvalidArgumentError(f"{name} is {given!r}: expected a list of leads, as [-1, 0]")
-    return [integer(name, lead) for lead in given]
+    return [_steps(name, lead, step) for lead in given]
+
+
+def _steps(name: str, lead: Any, step: Callable[[], int] | None) -> int:
+    if step is None or not isinstance(lead, (str, datetime.timedelta, np.timedelta64)):
+        return integer(name, lead)
+    duration, here = _microseconds(name, lead), step()
+    if duration % here:
+        raise InvalidArgumentError(
+            f"{name}: lead {lead!r} is no whole number of steps, which are of {datetime.timedelta(microseconds=here)}"
+        )
+    return duration // here
+
+
+def _microseconds(name: str, lead: Any) -> int:
+    if isinstance(lead, datetime.timedelta):
+        return lead // datetime.timedelta(microseconds=1)
+    if isinstance(lead, np.timedelta64):
+        unit, count = np.datetime_data(lead.dtype)
+        if unit in ("W", "D", "h", "m", "s", "ms", "us", "ns") and not np.isnat(lead):
+            nanoseconds = int(lead.astype("timedelta64[ns]").astype("i8"))
+            if nanoseconds % 1000 == 0:
+                return nanoseconds // 1000
+        raise InvalidArgumentError(f"{name}: lead {lead!r} is no duration of whole microseconds")
+    match = re.fullmatch(r"([+-]?\d+) ?([a-z]+)", lead.strip().lower())
+    unit = match.group(2) if match else ""
+    unit = unit if unit in _SECONDS else unit.removesuffix("s")
+    if match is None or unit not in _SECONDS:
+        raise InvalidArgumentError(f"{name}: lead {lead!r} is no duration: expected one as '-6h', '30min' or '2 days'")
+    return int(match.group(1)) * _SECONDS[unit] * 1_000_000
 
 
 def range_of(select: Any) -> tuple[int, int]:

@@ -27,6 +27,10 @@ class Times:
         """(start, stop) of the positions from one date to another, both included."""
         return self._open().find(first, last)
 
+    def step(self) -> int:
+        """Microseconds from one position to the next; InvalidArgumentError where that differs."""
+        return self._open().step_microseconds(self._group)
+
     def all(self) -> np.ndarray:
         """datetime64 where the calendar is the one people live by; else dates as text, in the calendar's own."""
         if self._all is None:

@@ -56,7 +56,7 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, MissingRows& rows)
         .written = written,
         .may_be_missing = may_be_missing};
     const bool some = variable.CopyWindow(chunk, decoded, window, placement.position, target);
-    missing |= some;
+    missing |= some && !slot.missing.fill;
     if (may_be_missing && !some) rows.SetClean(row);  // every window takes the same of the row
   }
   return missing;

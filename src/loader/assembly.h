@@ -19,7 +19,7 @@ namespace seamount::loader {
 // The content of a whole batch.
 struct Filled {
   std::shared_ptr<std::byte> memory;
-  bool missing = false;  // whether a value of it was missing
+  bool missing = false;  // whether a value is missing that neither `fill` nor a mask stands for
 };
 
 // Not thread-safe: the pipeline's mutex guards it. Only Copy is called without.
@@ -43,7 +43,8 @@ class Assembly {
     ChunkNumbers::Place place;
   };
   Job JobOf(uint32_t use) const;
-  // Copies what the decoded chunk has of the batch. Returns whether values were missing.
+  // Copies what the decoded chunk has of the batch. Returns whether values are missing for which
+  // neither `fill` nor a mask stands.
   bool Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const;
   // `fetched`: as Residents::fetched_as.
   void FinishUse(uint32_t use, bool missing, uint64_t fetched);

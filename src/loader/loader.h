@@ -52,7 +52,7 @@ struct Batch {
   std::vector<BatchSlot> slots;  // as Loader::slots
   std::vector<uint64_t> index;   // sample numbers: positions along the sample dimension
   uint64_t padding = 0;          // of them, the last ones that repeat another rank's sample
-  bool missing = false;          // whether any value of it is missing
+  bool missing = false;          // whether a value is missing in a slot without `fill`
 };
 
 // Thread-safe; calls are served one after the other.

@@ -281,7 +281,7 @@ TEST_F(LoaderTest, WhereMissingValuesAreFilledAMaskSaysWhere) {
   options.missing.fill = -0.5;
   const auto filled = OpenOrFail(store_, options)->Next();
   ASSERT_TRUE(filled && *filled);
-  EXPECT_TRUE((*filled)->missing);
+  EXPECT_FALSE((*filled)->missing);
   for (size_t i = 0; i < 24; ++i) {
     EXPECT_EQ((*filled)->slots[0].mask[i], i % 3 == 0);
     EXPECT_EQ((*filled)->slots[0].floats()[i], i % 3 == 0 ? -0.5F : (field.values[i] - 2) / 4) << i;

@@ -1,9 +1,9 @@
 // Which samples there are, in which order an epoch has them, where each lies in the data and which chunks it needs.
 //
 // The one type that knows what a sample is: a position along the sample dimension, the same in every variable that has
-// it; a static field is at position 0 for every sample. Planning
-// takes chunk numbers from it, filling takes placements, and neither looks inside a sample; so another kind of sample
-// (a patch of the field, a position in one of several groups) is made here, in Placement and in the dataset's windows.
+// it; a static field is at position 0 for every sample. Planning takes chunk numbers from it, filling takes placements,
+// and neither looks inside a sample; so another kind of sample (a patch of the field, another position in each group)
+// is made here, in Placement and in the dataset's windows.
 #pragma once
 
 #include <cstdint>

@@ -66,6 +66,24 @@ Result<Interval> TimeAxis::Find(const std::string& from, const std::string& to) 
       (moments_.empty() ? ": it is empty" : ": it goes from " + TextOf(0) + " to " + TextOf(size() - 1)));
 }
 
+Result<int64_t> TimeAxis::Step(const std::vector<Interval>& segments) const {
+  std::optional<int64_t> step;
+  for (uint64_t i = 1; i < moments_.size(); ++i) {
+    if (std::any_of(segments.begin(), segments.end(), [&](const Interval& segment) { return segment.begin == i; })) {
+      continue;
+    }
+    const int64_t here = moments_[i] - moments_[i - 1];
+    if (step.value_or(here) == here && here > 0) {
+      step = here;
+      continue;
+    }
+    return base::InvalidArgument("the steps of '" + dimension_ + "' are not equally long (" + TextOf(i - 1) + ", " +
+                                 TextOf(i) + "): give leads as numbers of steps");
+  }
+  if (step) return *step;
+  return base::InvalidArgument("'" + dimension_ + "' has no two steps: give leads as numbers of steps");
+}
+
 std::string TimeAxis::Summary() const {
   if (moments_.empty()) return "nowhere in 0 steps";
   return "from " + TextOf(0) + " to " + TextOf(size() - 1) + " in " + std::to_string(size()) + " steps";

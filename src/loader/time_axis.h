@@ -22,6 +22,9 @@ class TimeAxis {
   // The positions from `from` to `to`, both included: "1990-12" lasts to the end of December. InvalidArgument where one
   // is no date of the calendar, none lies between, or times do not ascend.
   Result<Interval> Find(const std::string& from, const std::string& to) const;
+  // From one position to the next, in microseconds. InvalidArgument where it is not the same throughout, gaps left out:
+  // between `segments`, or none where that is empty.
+  Result<int64_t> Step(const std::vector<Interval>& segments) const;
   // Whether each position is the same date in both.
   bool SameAs(const TimeAxis& other) const { return calendar_ == other.calendar_ && moments_ == other.moments_; }
   // "from DATE to DATE in N steps".

@@ -1,0 +1,143 @@
+"""What a batch is made of: slots, each a tensor of its own."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from .errors import InvalidArgumentError
+from .selection import Lead, leads, normalization
+
+
+@dataclass(frozen=True)
+class Slot:
+    """One tensor of a batch, ``(batch, lead, variable, *field)``.
+
+    Args:
+        variables: names of arrays that have the same field; stacked in this order. One without the sample dimension
+            (orography, latitudes) is the same at every sample and lead; it is fetched once and stays in memory.
+        leads: as the loader's ``inputs``: numbers of steps, or durations such as ``"-6h"``.
+        group: where the arrays are, if not at the loader's url: a path within that, or another url. Its positions must
+            be the same times.
+        dtype: of the tensor.
+        normalize, fill: as the loader's, for this slot; None: the loader's.
+
+    Example:
+        >>> Slot(["u", "v", "t"], leads=["-6h", "0h"])
+        >>> Slot(["tp"], leads=["6h", "12h"], group="hourly", normalize=False)
+        >>> Slot(["orography", "land_mask"])
+    """
+
+    variables: Sequence[str]
+    leads: Sequence[Lead] = (0,)
+    group: str | None = None
+    dtype: Literal["float32", "float64"] = "float32"
+    normalize: bool | Mapping[str, tuple[float, float]] | None = None
+    fill: float | None = None
+
+
+@dataclass(frozen=True)
+class Resolved:
+    """A slot with everything said, as the engine takes it."""
+
+    name: str
+    target: bool
+    variables: list[str]
+    leads: list[int]
+    group: int
+    float64: bool
+    normalize: bool | dict[str, tuple[float, float]]
+    fill: float | None
+
+    def options(self) -> dict[str, Any]:
+        given = self.normalize if isinstance(self.normalize, dict) else {}
+        return {
+            "name": self.name,
+            "variables": self.variables,
+            "leads": self.leads,
+            "group": self.group,
+            "float64": self.float64,
+            "normalize": self.normalize is not False,
+            "normalization": given,
+            "fill": self.fill,
+        }
+
+
+def names(name: str, given: Any) -> list[str]:
+    if isinstance(given, str):
+        raise InvalidArgumentError(f"{name} is {given!r}: expected a list of names, as [{given!r}]")
+    return [str(variable) for variable in given]
+
+
+def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool, Slot]]:
+    """(name, whether it is a target, slot) of each; ``variables`` with lists of leads are the usual two."""
+    if not isinstance(inputs, Mapping):
+        if isinstance(targets, Mapping):
+            raise InvalidArgumentError("targets are slots and inputs are leads: expected slots for both, {'x': Slot(…)}")
+        if variables is None:
+            raise InvalidArgumentError("variables: expected names, or inputs={'x': Slot([names], leads)}")
+        both = [("inputs", False, Slot(variables, inputs)), ("targets", True, Slot(variables, targets))]
+        return both if len(targets) else both[:1]
+    if variables is not None:
+        raise InvalidArgumentError(f"variables is {variables!r}, and inputs are slots: each names its own variables")
+    if not isinstance(targets, Mapping) and len(targets):
+        raise InvalidArgumentError(f"targets is {targets!r}, and inputs are slots: expected slots, {{'y': Slot(…)}}")
+    found = [(str(name), False, slot) for name, slot in inputs.items()]
+    found += [(str(name), True, slot) for name, slot in dict(targets).items()]
+    for name, _, slot in found:
+        if not isinstance(slot, Slot):
+            raise InvalidArgumentError(f"{name!r} is {slot!r}: expected a seamount.Slot")
+    if not found:
+        raise InvalidArgumentError("inputs is {}: expected at least one slot")
+    return found
+
+
+class Groups:
+    """The groups that slots take from, each opened once; the loader's own is the first."""
+
+    def __init__(self, url: str | os.PathLike[str], open_group: Callable[[str], Any]) -> None:
+        self._url, self._open = os.fspath(url), open_group
+        self._numbers = {self._url: 0}
+        self.groups = [open_group(self._url)]
+
+    def number(self, group: str | None) -> int:
+        if group is None:
+            return 0
+        url = group if "://" in group else f"{self._url.rstrip('/')}/{group.strip('/')}"
+        if url not in self._numbers:
+            self._numbers[url] = len(self.groups)
+            self.groups.append(self._open(url))
+        return self._numbers[url]
+
+
+def resolve(
+    name: str,
+    target: bool,
+    slot: Slot,
+    groups: Groups,
+    step: Callable[[], int],
+    normalize: bool | Mapping[str, tuple[float, float]],
+    fill: float | None,
+) -> Resolved:
+    """``step``: microseconds between positions; ``normalize`` and ``fill``: what holds where the slot says nothing."""
+    if slot.dtype not in ("float32", "float64"):
+        raise InvalidArgumentError(f"dtype of {name!r} is {slot.dtype!r}: expected 'float32' or 'float64'")
+    chosen = names("variables", slot.variables)
+    given = slot.normalize
+    if given is None:
+        given = normalize
+        if isinstance(given, Mapping):  # of all slots' variables
+            given = {variable: pair for variable, pair in given.items() if variable in chosen}
+    fill = fill if slot.fill is None else slot.fill
+    return Resolved(
+        name=name,
+        target=target,
+        variables=chosen,
+        leads=leads(name, slot.leads, step),
+        group=groups.number(slot.group),
+        float64=slot.dtype == "float64",
+        normalize=normalization(given) if isinstance(given, Mapping) else bool(given),
+        fill=None if fill is None else float(fill),
+    )
