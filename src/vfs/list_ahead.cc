@@ -2,6 +2,8 @@
 
 #include <algorithm>
 
+#include "vfs/soon_after.h"
+
 namespace seamount::vfs {
 namespace {
 
@@ -42,7 +44,7 @@ void ListAhead::Forget(std::string_view key) {
 
 bool ListAhead::Walking(const std::string& folder) {
   const auto now = clock_.Now();
-  if (now - new_at_ >= 4 * ttl_ || walked_.size() > kMostWalked) walked_.clear();
+  if (!SoonAfter(new_at_, now, ttl_) || walked_.size() > kMostWalked) walked_.clear();
   if (walked_.insert(folder).second) new_at_ = now;
   return walked_.size() > kWalk;
 }

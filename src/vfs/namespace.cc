@@ -4,6 +4,7 @@
 #include <cerrno>
 
 #include "vfs/names.h"
+#include "vfs/soon_after.h"
 
 namespace seamount::vfs {
 namespace {
@@ -188,13 +189,13 @@ std::shared_ptr<const Listing> Namespace::FreshListing(const InodePtr& folder) c
 bool Namespace::WorthListing(Inode& folder) {
   const auto now = clock_.Now();
   // Four times: a walk that itself waits for the network is no less one.
-  folder.asked_names = now - folder.asked_at < 4 * options_.attribute_ttl ? folder.asked_names + 1 : 1;
+  folder.asked_names = SoonAfter(folder.asked_at, now, options_.attribute_ttl) ? folder.asked_names + 1 : 1;
   folder.asked_at = now;
   return folder.asked_names > kWalk || Searching();
 }
 
 bool Namespace::Searching() const {
-  return absent_streak_ > kWalk && clock_.Now() - absent_at_ < 4 * options_.attribute_ttl;
+  return absent_streak_ > kWalk && SoonAfter(absent_at_, clock_.Now(), options_.attribute_ttl);
 }
 
 std::optional<InodePtr> Namespace::FromListing(const InodePtr& folder, std::string_view name) {
@@ -214,7 +215,7 @@ std::optional<InodePtr> Namespace::FromListing(const InodePtr& folder, std::stri
 // The store, asked then, has nothing of that name. Null, or the child that is there all the same. Under mutex_.
 InodePtr Namespace::Absent(const InodePtr& folder, std::string_view name, const Moment& asked) {
   const auto now = clock_.Now();
-  if (now - absent_at_ >= 4 * options_.attribute_ttl) absent_streak_ = 0;
+  if (!SoonAfter(absent_at_, now, options_.attribute_ttl)) absent_streak_ = 0;
   if (name != last_absent_) ++absent_streak_;
   last_absent_ = name;
   absent_at_ = now;

@@ -19,13 +19,13 @@ constexpr uint32_t kManyOfUse = 8;
 void WalkHistory::WasOfUse() {
   std::scoped_lock lock(mutex_);
   const auto now = clock_.Now();
-  of_use_ = now - last_ < 4 * ttl_ ? of_use_ + 1 : 1;
+  of_use_ = SoonAfter(last_, now, ttl_) ? of_use_ + 1 : 1;
   last_ = now;
 }
 
 bool WalkHistory::Walking() const {
   std::scoped_lock lock(mutex_);
-  return of_use_ >= kManyOfUse && clock_.Now() - last_ < 4 * ttl_;
+  return of_use_ >= kManyOfUse && SoonAfter(last_, clock_.Now(), ttl_);
 }
 
 WalkAhead::WalkAhead(Fetcher& fetcher, WalkHistory& history)

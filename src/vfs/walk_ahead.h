@@ -19,6 +19,7 @@
 #include "store/store.h"
 #include "vfs/listing.h"
 #include "vfs/object_reader.h"
+#include "vfs/soon_after.h"
 
 namespace seamount::vfs {
 
@@ -72,7 +73,7 @@ class WalkAhead : public std::enable_shared_from_this<WalkAhead> {
   void Fetch(const store::ObjectInfo& info, const std::shared_ptr<Item>& item);
   void DropOld();
 
-  bool LongAgo(base::SteadyTime time) const { return clock_.Now() - time >= 4 * ttl_; }
+  bool LongAgo(base::SteadyTime time) const { return !SoonAfter(time, clock_.Now(), ttl_); }
 
   Fetcher& fetcher_;
   WalkHistory& history_;
