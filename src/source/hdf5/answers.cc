@@ -7,11 +7,12 @@
 
 #include "nd/box.h"
 #include "nd/data_type.h"
+#include "source/child/wire.h"
 #include "source/hdf5/attributes.h"
 #include "source/hdf5/description.h"
+#include "source/hdf5/far_file.h"
 #include "source/hdf5/library.h"
 #include "source/hdf5/metadata.h"
-#include "source/hdf5/wire.h"
 
 namespace seamount::source::hdf5 {
 
@@ -97,7 +98,10 @@ Result<std::vector<std::byte>> Read(hid_t file, WireReader& in) {
   return into;
 }
 
-Result<std::vector<std::byte>> Payload(std::span<const std::byte> request, const Fetch& fetch) {
+}  // namespace
+
+Result<std::vector<std::byte>> Answer(std::span<const std::byte> request, const Fetch& fetch) {
+  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
   WireReader in(request);
   const auto kind = in.GetEnum(RequestKind::kRead);
   SEAMOUNT_TRY_ASSIGN(const hid_t file, Opened(in, fetch));
@@ -105,22 +109,6 @@ Result<std::vector<std::byte>> Payload(std::span<const std::byte> request, const
   if (kind == RequestKind::kRead) return Read(file, in);
   SEAMOUNT_TRY_ASSIGN(const Description description, ReadMetadata(file));
   return Serialize(description);
-}
-
-}  // namespace
-
-std::vector<std::byte> Answer(std::span<const std::byte> request, const Fetch& fetch) {
-  H5Eset_auto2(H5E_DEFAULT, nullptr, nullptr);
-  const auto payload = Payload(request, fetch);
-  WireWriter out;
-  out.Put(static_cast<uint8_t>(payload ? ReplyKind::kPayload : ReplyKind::kError));
-  if (payload) {
-    out.Bytes(*payload);
-  } else {
-    out.Put(static_cast<uint8_t>(payload.error().code()));
-    out.Text(payload.error().message());
-  }
-  return out.Take();
 }
 
 }  // namespace seamount::source::hdf5

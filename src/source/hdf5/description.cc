@@ -2,7 +2,7 @@
 
 #include <algorithm>
 
-#include "source/hdf5/wire.h"
+#include "source/child/wire.h"
 
 namespace seamount::source::hdf5 {
 namespace {

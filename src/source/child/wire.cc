@@ -1,6 +1,6 @@
-#include "source/hdf5/wire.h"
+#include "source/child/wire.h"
 
-namespace seamount::source::hdf5 {
+namespace seamount::source {
 
 void WireWriter::Append(std::span<const std::byte> raw) {
   const size_t at = bytes_.size();
@@ -8,4 +8,4 @@ void WireWriter::Append(std::span<const std::byte> raw) {
   if (!raw.empty()) std::memcpy(bytes_.data() + at, raw.data(), raw.size());
 }
 
-}  // namespace seamount::source::hdf5
+}  // namespace seamount::source

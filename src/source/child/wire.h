@@ -1,5 +1,5 @@
-// Numbers and text as bytes, for what goes to the process that has libhdf5 and back. Little-endian, lengths before
-// contents. A reader believes nothing: it stops at the first length that cannot be, and then says so.
+// Numbers and text as bytes, for what goes to a process that has a library, and back (child.h). Little-endian, lengths
+// before contents. A reader believes nothing: it stops at the first length that cannot be, and then says so.
 #pragma once
 
 #include <cstddef>
@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace seamount::source::hdf5 {
+namespace seamount::source {
 
 class WireWriter {
  public:
@@ -101,4 +101,4 @@ class WireReader {
   bool good_ = true;
 };
 
-}  // namespace seamount::source::hdf5
+}  // namespace seamount::source
