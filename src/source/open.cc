@@ -5,6 +5,7 @@
 #include <cstring>
 
 #include "exec/for_each.h"
+#include "source/grib/grib_dataset.h"
 #include "source/hdf5/hdf5_dataset.h"
 #include "source/local_file.h"
 #include "source/netcdf/classic.h"
@@ -42,9 +43,11 @@ Result<std::unique_ptr<Dataset>> OpenDataset(std::shared_ptr<const File> file) {
   }
   if (auto read = file->ReadAt(0, magic); !read) return read.error().Wrap("reading " + path);
   if (std::memcmp(magic.data(), "CDF", 3) == 0) return netcdf::OpenClassic(std::move(file));
+  if (std::memcmp(magic.data(), "GRIB", 4) == 0) return grib::OpenGrib(std::move(file));
   if (HasHdf5Signature(*file)) return hdf5::OpenHdf5(std::move(file));
   return base::InvalidArgument(
-      "reading " + path + ": not a format known here (expected NetCDF classic, 64-bit offset or data, or NetCDF-4)");
+      "reading " + path +
+      ": not a format known here (expected NetCDF classic, 64-bit offset or data, NetCDF-4, or GRIB)");
 }
 
 }  // namespace
