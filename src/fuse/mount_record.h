@@ -15,7 +15,8 @@ namespace seamount::fuse {
 // Held by the mount's process.
 class MountRecord {
  public:
-  // path: the mount point's real path.
+  // path: the mount point's real path. PermissionDenied where the records' folder, or what lies under the record's
+  // name, is not ours alone.
   static Result<std::unique_ptr<MountRecord>> Create(const std::string& path);
   ~MountRecord();  // removes the file, unless Fail was called
   MountRecord(const MountRecord&) = delete;
@@ -24,9 +25,10 @@ class MountRecord {
   void Fail(const std::string& message);
 
  private:
-  MountRecord(base::Fd fd, std::string file) : fd_(std::move(fd)), file_(std::move(file)) {}
-  base::Fd fd_;
-  std::string file_;
+  MountRecord(base::Fd folder, base::Fd fd, std::string name)
+      : folder_(std::move(folder)), fd_(std::move(fd)), name_(std::move(name)) {}
+  base::Fd folder_, fd_;
+  std::string name_;
   bool failed_ = false;
 };
 

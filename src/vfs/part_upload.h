@@ -1,19 +1,17 @@
 // A big file on its way to the bucket while it is still being written: parts of it are uploaded at once, many at a
 // time, as objects under reserved keys, and composed to the whole on the store's side when all is there.
 //
+// One upload does not stand in another's way: each has a part in the pool's queue for each of its threads at most, and
+// the next one is queued when one is done. The first part that fails ends the whole.
+//
 // Bounded: the parts are read from the staged file, so what is held in memory is what is being sent, and no more than
 // the upload threads send at once. Composing takes groups as soon as they are whole, so that the end of a long file
 // costs no more than that of a short one.
 #pragma once
 
-#include <condition_variable>
 #include <cstdint>
 #include <memory>
-#include <mutex>
-#include <optional>
-#include <stop_token>
 #include <string>
-#include <vector>
 
 #include "exec/thread_pool.h"
 #include "store/store.h"
@@ -29,44 +27,23 @@ class PartUpload {
 
   // All must outlive it; fd too.
   PartUpload(Store& store, exec::ThreadPool& pool, ReservedKeys& keys, int fd);
-  // Gives up what is under way, waits for it, and has what was uploaded removed in the background.
+  // Gives up what is under way, waits for what has begun, and has what was uploaded removed in the background.
   ~PartUpload();
   PartUpload(const PartUpload&) = delete;
   PartUpload& operator=(const PartUpload&) = delete;
 
   // The first so many bytes of the file are final: begins to send what makes whole parts.
   void Offer(uint64_t bytes);
-  // Sends the rest and makes the object. After a failure nothing of it is of use. Cancelled when stop is requested.
+  // Sends the rest and makes the object. After a failure, which comes with the first part that fails, nothing of it is
+  // of use. Cancelled when stop is requested.
   Result<store::ObjectInfo> Finish(const std::string& key, uint64_t size_bytes, const store::WriteOptions& options,
                                    const CallContext& context);
 
  private:
-  struct Piece {
-    std::string key;
-    std::optional<Result<store::ObjectInfo>> made;  // once it is there, or failed
-  };
-
-  void Send(uint64_t begin, uint64_t end);
-  // Composes what was made of pieces `begin` to `end` into one, in the background.
-  void Gather(size_t begin, size_t end);
-  void GatherWhole();
-  bool Made(size_t begin, size_t end) const;
-  // Of what is made from `begin` on: the first error, if any.
-  static Result<void> CheckMade(const std::vector<Piece>& pieces, size_t begin);
-  static store::ComposeSource SourceOf(const Piece& piece);
-
-  Store& store_;
-  exec::ThreadPool& pool_;
-  ReservedKeys& keys_;
-  const int fd_;
+  class Work;
+  // Tasks that wait in the pool hold it too: one that begins after all was given up finds nothing to do.
+  const std::shared_ptr<Work> work_;
   uint64_t sent_ = 0;
-  std::stop_source stop_;
-  mutable std::mutex mutex_;
-  std::condition_variable_any changed_;
-  int running_ = 0;
-  std::vector<Piece> parts_;   // in the file's order
-  std::vector<Piece> groups_;  // of kMaxComposeSources parts each, the last of fewer
-  size_t gathered_ = 0;        // parts that are in groups
 };
 
 }  // namespace seamount::vfs

@@ -4,6 +4,8 @@
 #include <gtest/gtest.h>
 
 #include <atomic>
+#include <latch>
+#include <thread>
 
 #include "vfs/file_system_fixture.h"
 
@@ -94,6 +96,46 @@ TEST_F(PartUploadTest, AnInterruptedCloseUploadsLater) {
   fs_->Release(std::move(file));
   EXPECT_TRUE(store_->Text("f") == text);
   EXPECT_EQ(Kept(), "(nothing)");
+}
+
+// Another file's parts are ahead of it, and its server answers none of them.
+TEST_F(PartUploadTest, ACloseIsEndedAlthoughAnotherFilesPartsLieAhead) {
+  std::latch answers(1);
+  std::atomic<bool> held = false;
+  store_->SetFault([&](const std::string& operation, const std::string&) -> Result<void> {
+    if (operation != "Write") return {};
+    held = true;
+    answers.wait();
+    return base::Unavailable("down");
+  });
+  auto large = New("large");
+  PutAll(large, Pattern(250 * kMiB));
+  while (!held) std::this_thread::yield();
+  auto small = New("small");
+  PutAll(small, Pattern(40 * kMiB));
+  std::stop_source stop;
+  stop.request_stop();
+  // 24 threads hold parts of the first; none of the second has begun.
+  EXPECT_EQ(ErrorOf(fs_->Commit(*small, {.stop = stop.get_token()})), EINTR);
+  answers.count_down();
+  store_->SetFault(nullptr);
+  fs_->Release(std::move(small));
+  fs_->Release(std::move(large));
+}
+
+TEST_F(PartUploadTest, TheFirstPartThatFailsEndsTheWhole) {
+  std::atomic<int> tried = 0;
+  store_->SetFault([&](const std::string& operation, const std::string& key) -> Result<void> {
+    if (operation != "Write" || !key.starts_with(".seamount/")) return {};
+    ++tried;
+    return base::Unavailable("down");
+  });
+  auto file = New("f");
+  PutAll(file, Pattern(300 * kMiB));
+  EXPECT_EQ(ErrorOf(fs_->Commit(*file)), EIO);
+  EXPECT_LE(tried, 24);  // what had begun by then
+  store_->SetFault(nullptr);
+  fs_->Release(std::move(file));
 }
 
 }  // namespace

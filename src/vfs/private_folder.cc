@@ -11,7 +11,9 @@ namespace seamount::vfs {
 namespace {
 
 Fault NotOurs(const std::string& what, const std::string& why) {
-  return {EPERM, what + " " + why + ", and is not used: remove it, or choose another with --staging-dir"};
+  return {EPERM, what + " " + why +
+                     ", and is not used: remove it, or choose another folder (--staging-dir; $XDG_RUNTIME_DIR where "
+                     "records of mounts are kept)"};
 }
 
 }  // namespace
