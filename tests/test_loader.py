@@ -334,7 +334,7 @@ def test_missing_values_are_told_once_and_filled_where_asked(tmp_path, values):
     write(zarr.create_group(tmp_path / "sea.zarr"), "sst", data)
     url = f"file://{tmp_path}/sea.zarr"
     options = {"inputs": [-1, 0], "targets": [1], "shuffle": None, "normalize": False}
-    with pytest.warns(UserWarning, match=r"'sst'.*missing values \(NaN\): fill=0.0") as told:
+    with pytest.warns(UserWarning, match=r"'sst'.*missing values \(NaN\): missing='fill'") as told:
         for batch in seamount.Loader(url, ["sst"], **options):
             assert np.isnan(batch.inputs).any() and batch.inputs_missing is None
     assert len(told) == 1

@@ -73,7 +73,7 @@ def test_random_slots_hold_what_numpy_gathers(world, seed):
             leads = tuple(pick.randint(-4, 4) for _ in range(pick.randint(1, 3)))
             variables = [varying] + [pick.choice(["a", "b"]) if group is None else "rain" for _ in range(pick.randint(0, 2))]
             slots[name] = Slot(variables, leads, group, pick.choice(["float32", "float64"]), pick.choice([None, False]),
-                               pick.choice([None, -7.0]))
+                               fill=pick.choice([None, -7.0]))
         slots["static"] = Slot(["oro"], normalize=False)
         split = pick.randint(0, len(slots))
         inputs, targets = dict(list(slots.items())[:split] or [("static", slots["static"])]), dict(list(slots.items())[split:])
@@ -140,6 +140,37 @@ def test_a_static_variable_stands_beside_others_in_one_tensor(world):
     for lead in (0, 1):
         np.testing.assert_array_equal(batch.inputs[:, lead, 1], np.broadcast_to(truth[None, "oro"], (16, 6, 10)))
     assert batch["targets"] is batch.targets
+
+
+def test_samples_with_missing_values_are_skipped_masked_or_refused(world):
+    url, truth = world
+    rain = truth["fine", "rain"]
+    dry = [i for i in range(TIMES) if np.isnan(rain[i]).any()]
+    whole = [i for i in range(TIMES) if i not in dry]
+    skipping = seamount.Loader(url, inputs={"x": Slot(["a"]), "y": Slot(["rain"], group="fine", missing="skip")}, batch_size=3,
+                               shuffle=None)
+    batches = list(skipping)
+    assert [i for batch in batches for i in batch.index] == whole
+    assert sum(batch.skipped for batch in batches) == len(dry) and len(batches) == 17
+    for batch in batches:
+        assert batch["x"].shape[0] == batch["y"].shape[0] == len(batch.index)
+        np.testing.assert_allclose(batch["y"][:, 0, 0], (rain[batch.index] - 0.5) / 0.25, rtol=1e-5, atol=1e-5)
+        np.testing.assert_allclose(batch["x"][:, 0, 0], (truth[None, "a"][batch.index] - 3) / 2, rtol=1e-5, atol=1e-5)
+    fine = {"variables": ["rain"], "normalize": False, "shuffle": None, "batch_size": TIMES}
+    (masked,) = seamount.Loader(f"{url}/fine", missing="mask", **fine)
+    np.testing.assert_array_equal(masked.inputs[:, 0, 0], rain)
+    np.testing.assert_array_equal(masked.inputs_missing[:, 0, 0], np.isnan(rain))
+    (filled,) = seamount.Loader(f"{url}/fine", missing="fill", **fine)
+    np.testing.assert_array_equal(filled.inputs[:, 0, 0], np.nan_to_num(rain))
+    (kept,) = seamount.Loader(f"{url}/fine", missing="keep", **fine)  # no warning
+    assert np.isnan(kept.inputs).any() and kept.inputs_missing is None and kept.skipped == 0
+    if dry:
+        with pytest.raises(RuntimeError, match=f"'rain' has missing values at position {dry[0]}, and 'inputs' allows none"):
+            list(seamount.Loader(f"{url}/fine", missing="raise", **(fine | {"batch_size": 1})))
+    for message, arguments in [("expected one of 'keep', 'fill'", {"missing": "drop"}),
+                               ("goes with 'fill'", {"missing": "skip", "fill": 0.0})]:
+        with pytest.raises(ValueError, match=message):
+            seamount.Loader(f"{url}/fine", ["rain"], **arguments)
 
 
 def test_what_slots_cannot_be_is_said(world):

@@ -40,13 +40,19 @@ std::map<std::string, loader::Normalization> NormalizationOf(const nb::dict& giv
   return normalization;
 }
 
+loader::MissingPolicy::Sample SampleOf(const nb::dict& given) {
+  using Sample = loader::MissingPolicy::Sample;
+  if (Get<bool>(given, "refuse")) return Sample::kRefuse;
+  return Get<bool>(given, "skip") ? Sample::kSkip : Sample::kKeep;
+}
+
 loader::SlotOptions SlotOf(const nb::dict& given) {
   return {.name = Get<std::string>(given, "name"),
           .variables = Get<std::vector<std::string>>(given, "variables"),
           .leads = Get<std::vector<int64_t>>(given, "leads"),
           .group = Get<uint32_t>(given, "group"),
           .dtype = Get<bool>(given, "float64") ? nd::DataType::kFloat64 : nd::DataType::kFloat32,
-          .missing = {.fill = Get<std::optional<double>>(given, "fill")},
+          .missing = {.fill = Get<std::optional<double>>(given, "fill"), .sample = SampleOf(given)},
           .normalize = Get<bool>(given, "normalize"),
           .normalization = NormalizationOf(given)};
 }
@@ -146,6 +152,7 @@ nb::object Next(Loader& loader, uint64_t epoch) {
   parts["slots"] = slots;
   parts["index"] = IndexOf(*batch);
   parts["padding"] = batch->padding;
+  parts["skipped"] = batch->skipped;
   parts["has_missing"] = batch->missing;
   return parts;
 }

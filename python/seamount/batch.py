@@ -34,6 +34,9 @@ class Batch:
     padding: int = 0
     """How many samples at the end repeat another rank's, so that all ranks make as many steps: leave them out of sums."""
 
+    skipped: int = 0
+    """How many samples were left out, as a value of theirs is missing (``missing="skip"``)."""
+
     _times: Any = field(default=None, repr=False)
 
     @property
@@ -49,8 +52,8 @@ class Batch:
             time = self.time
         except SeamountError:
             time = None
-        parts = (self.inputs, self.targets, self.index, self.inputs_missing, self.targets_missing, self.padding)
-        return Batch, (*parts, time)
+        parts = (self.inputs, self.targets, self.index, self.inputs_missing, self.targets_missing)
+        return Batch, (*parts, self.padding, self.skipped, time)
 
     def __getitem__(self, slot: str) -> np.ndarray:
         """The tensor of that name."""

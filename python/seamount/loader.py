@@ -18,7 +18,7 @@ from .html import table
 from .physical import Physical
 from .selection import Lead, natural, ranges_of
 from .selection import leads as numbers_of
-from .slots import Groups, Resolved, Slot, names, resolve, slots_of
+from .slots import Groups, Missing, Resolved, Slot, missing_of, names, resolve, slots_of
 from .times import Times
 
 if TYPE_CHECKING:
@@ -67,7 +67,10 @@ class Loader:
         memory: bytes, or a text such as ``"256MiB"``, for batches in the making, chunks, fetches and plans together.
             Batches handed out are the caller's.
         split: the name of a split that the group notes (``seamount.open_group(url).splits``), instead of ``select``.
-        fill: instead of NaN, in inputs and targets; ``math.nan`` leaves NaN and gives the masks alone.
+        missing: what becomes of missing values. ``"keep"``: they are NaN. ``"fill"``: they are ``fill`` (0.0), and a mask
+            beside says where. ``"mask"``: NaN, and the mask. ``"skip"``: their samples are left out of the batch
+            (:attr:`Batch.skipped`), which may leave none of it. ``"raise"``: the batch is an error.
+        fill: the number for missing values; ``fill=0.0`` alone says ``missing="fill"``, ``math.nan`` the mask alone.
         missing_chunks: ``"error"``: a chunk that is not stored ends the iteration with DataLossError; ``"fill"``: its
             values are the array's fill value. None: an error in what ``seamount prepare`` wrote, which writes every
             chunk, and fill values elsewhere.
@@ -86,8 +89,8 @@ class Loader:
     Raises:
         NotFoundError (FileNotFoundError): no such bucket or variable; the message has the nearest name.
         InvalidArgumentError (ValueError): an option is wrong, no sample fits, or memory is too small.
-        PreconditionFailedError (RuntimeError): the group is half-written, or, while iterating: the data were replaced.
-            No batch holds old and new data.
+        PreconditionFailedError (RuntimeError): the group is half-written, or, while iterating: the data were replaced
+            (no batch holds old and new data), or a value is missing where ``missing="raise"`` allows none.
         DataLossError (OSError): while iterating: a chunk is corrupt or gone; the message names variable and chunk.
         UnavailableError (ConnectionError): the server was away for longer than retrying lasts. Iterating again goes on
             at the batch that failed.
@@ -119,6 +122,7 @@ class Loader:
         memory: int | str = "256MiB",
         *,
         split: str | None = None,
+        missing: Missing | None = None,
         fill: float | None = None,
         missing_chunks: Literal["error", "fill"] | None = None,
         across_gaps: bool = False,
@@ -132,7 +136,7 @@ class Loader:
     ) -> None:
         slots = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
         self._name = f"{os.fspath(url)!r} {[name for name, _, _ in slots] if variables is None else list(variables)}"
-        self._warned = False
+        self._warned = missing is not None
         if shuffle is not None and not isinstance(shuffle, str):
             raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
         if select is not None and split is not None:
@@ -156,7 +160,7 @@ class Loader:
         groups = Groups(url, lambda place: _core.open_group(open_store(place, **where)))
         group = groups.groups[0]
         self._times = Times(group, sample_dim or group.sample_dim or "time")
-        self._slots = [resolve(*slot, groups, self._times.step, normalize, fill) for slot in slots]
+        self._slots = [resolve(*slot, groups, self._times.step, normalize, missing_of(missing, fill)) for slot in slots]
         self._named = variables is None
         _check_normalize(normalize, self._slots)
         options["slots"] = [slot.options() for slot in self._slots]
@@ -174,8 +178,8 @@ class Loader:
             if parts.pop("has_missing") and not self._warned:
                 self._warned = True
                 warnings.warn(
-                    f"a batch of {self._name} holds missing values (NaN): fill=0.0 replaces them and says where they "
-                    "were in batch.inputs_missing; fill=math.nan leaves them",
+                    f"a batch of {self._name} holds missing values (NaN): missing='fill', 'mask', 'skip' or 'raise' says "
+                    "what is to become of them, 'keep' that they are expected",
                     stacklevel=2,
                 )
             # The parts go before the batch is handed out, so that dropping the batch drops its memory.

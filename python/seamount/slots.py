@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from .errors import InvalidArgumentError
 from .selection import Lead, leads, normalization
+
+
+Missing = Literal["keep", "fill", "mask", "skip", "raise"]
 
 
 @dataclass(frozen=True)
@@ -22,7 +26,7 @@ class Slot:
         group: where the arrays are, if not at the loader's url: a path within that, or another url. Its positions must
             be the same times.
         dtype: of the tensor.
-        normalize, fill: as the loader's, for this slot; None: the loader's.
+        normalize, missing, fill: as the loader's, for this slot; None: the loader's.
 
     Example:
         >>> Slot(["u", "v", "t"], leads=["-6h", "0h"])
@@ -35,6 +39,7 @@ class Slot:
     group: str | None = None
     dtype: Literal["float32", "float64"] = "float32"
     normalize: bool | Mapping[str, tuple[float, float]] | None = None
+    missing: Missing | None = None
     fill: float | None = None
 
 
@@ -49,6 +54,7 @@ class Resolved:
     group: int
     float64: bool
     normalize: bool | dict[str, tuple[float, float]]
+    missing: Missing
     fill: float | None
 
     def options(self) -> dict[str, Any]:
@@ -62,6 +68,8 @@ class Resolved:
             "normalize": self.normalize is not False,
             "normalization": given,
             "fill": self.fill,
+            "skip": self.missing == "skip",
+            "refuse": self.missing == "raise",
         }
 
 
@@ -94,6 +102,20 @@ def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool,
     return found
 
 
+def missing_of(missing: Any, fill: Any) -> tuple[Missing, float | None]:
+    """What becomes of missing values, and the number that they get, with masks beside."""
+    words = get_args(Missing)
+    if missing is not None and missing not in words:
+        raise InvalidArgumentError(f"missing is {missing!r}: expected one of {', '.join(map(repr, words))}")
+    if fill is not None and missing not in (None, "fill"):
+        raise InvalidArgumentError(f"fill is {fill!r} and missing is {missing!r}: a fill value goes with 'fill'")
+    if missing is None:
+        missing = "keep" if fill is None else "fill"
+    if missing == "mask":
+        return missing, math.nan
+    return missing, (float(fill) if fill is not None else 0.0) if missing == "fill" else None
+
+
 class Groups:
     """The groups that slots take from, each opened once; the loader's own is the first."""
 
@@ -119,9 +141,9 @@ def resolve(
     groups: Groups,
     step: Callable[[], int],
     normalize: bool | Mapping[str, tuple[float, float]],
-    fill: float | None,
+    missing: tuple[Missing, float | None],
 ) -> Resolved:
-    """``step``: microseconds between positions; ``normalize`` and ``fill``: what holds where the slot says nothing."""
+    """``step``: microseconds between positions; ``normalize`` and ``missing``: what holds where the slot says nothing."""
     if slot.dtype not in ("float32", "float64"):
         raise InvalidArgumentError(f"dtype of {name!r} is {slot.dtype!r}: expected 'float32' or 'float64'")
     chosen = names("variables", slot.variables)
@@ -130,7 +152,8 @@ def resolve(
         given = normalize
         if isinstance(given, Mapping):  # of all slots' variables
             given = {variable: pair for variable, pair in given.items() if variable in chosen}
-    fill = fill if slot.fill is None else slot.fill
+    if slot.missing is not None or slot.fill is not None:
+        missing = missing_of(slot.missing, slot.fill)
     return Resolved(
         name=name,
         target=target,
@@ -139,5 +162,6 @@ def resolve(
         group=groups.number(slot.group),
         float64=slot.dtype == "float64",
         normalize=normalization(given) if isinstance(given, Mapping) else bool(given),
-        fill=None if fill is None else float(fill),
+        missing=missing[0],
+        fill=missing[1],
     )

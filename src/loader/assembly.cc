@@ -19,7 +19,9 @@ std::pair<uint32_t, uint32_t> Assembly::Open() {
   for (; open_end_ < end; ++open_end_) {
     OpenBatch& batch = open_[open_end_];
     batch.memory = pool_->Take();
-    batch.placements = source_.PlacementsOf(stretch_.NumbersOf(open_end_));
+    const std::vector<uint32_t> numbers = stretch_.NumbersOf(open_end_);
+    batch.samples = numbers.size();
+    batch.placements = source_.PlacementsOf(numbers);
     batch.uses_left = schedule.first_use[open_end_ + 1] - schedule.first_use[open_end_];
   }
   return {begin, schedule.first_use[open_end_]};
@@ -31,7 +33,7 @@ Assembly::Job Assembly::JobOf(uint32_t use) const {
           dataset_.chunks.PlaceOf(schedule.ChunkOf(schedule.cache.residency_of[use]))};
 }
 
-bool Assembly::Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const {
+Assembly::Found Assembly::Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const {
   const auto& [batch, place] = job;
   const Variable& variable = dataset_.variables[place.variable];
   const Window& window = dataset_.windows[place.variable];
@@ -40,7 +42,7 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, MissingRows& rows)
   // What a core may hope to find in its caches later on.
   constexpr uint64_t kCachedBytes = uint64_t{8} << 20;
   const Written written = dataset_.layout.bytes() > kCachedBytes ? Written::kPastCache : Written::kIntoCache;
-  bool missing = false;
+  Found found;
   for (const Placement& placement : source_.In(place, batch->placements)) {
     const Destination& destination = dataset_.destinations[place.variable][placement.destination];
     const OutputSlot& slot = dataset_.slots[destination.slot];
@@ -56,17 +58,37 @@ bool Assembly::Copy(const Job& job, const std::byte* decoded, MissingRows& rows)
         .written = written,
         .may_be_missing = may_be_missing};
     const bool some = variable.CopyWindow(chunk, decoded, window, placement.position, target);
-    missing |= some && !slot.missing.fill;
+    if (some) {
+      using Sample = MissingPolicy::Sample;
+      found.missing |= !slot.missing.fill && slot.missing.sample == Sample::kKeep;
+      if (slot.missing.sample == Sample::kSkip) found.skip.push_back(placement.sample);
+      if (slot.missing.sample == Sample::kRefuse) found.refused = placement;
+    }
     if (may_be_missing && !some) rows.SetClean(row);  // every window takes the same of the row
   }
-  return missing;
+  return found;
 }
 
-void Assembly::FinishUse(uint32_t use, bool missing, uint64_t fetched) {
+void Assembly::FinishUse(uint32_t use, const Found& found, uint64_t fetched) {
   OpenBatch& batch = open_.at(stretch_.schedule.BatchOf(use));
   --batch.uses_left;
-  batch.missing |= missing;
+  batch.missing |= found.missing;
+  for (const uint32_t sample : found.skip) {
+    batch.skip.resize(batch.samples);
+    batch.skip[sample] = true;
+  }
   batch.fetched = std::max(batch.fetched, fetched);
+}
+
+Error Assembly::Refusal(const Job& job, const Placement& refused) const {
+  const Destination& destination = dataset_.destinations[job.place.variable][refused.destination];
+  const OutputSlot& slot = dataset_.slots[destination.slot];
+  const std::string where = dataset_.variables[job.place.variable].is_static()
+                                ? std::string()
+                                : " at position " + std::to_string(refused.position);
+  return base::PreconditionFailed("variable '" + dataset_.variables[job.place.variable].name() +
+                                  "' has missing values" + where + ", and '" + slot.name +
+                                  "' allows none (missing='raise'): select other samples, or fill, mask or skip them");
 }
 
 bool Assembly::HeadComplete() const {
@@ -76,7 +98,7 @@ bool Assembly::HeadComplete() const {
 
 Filled Assembly::TakeHead() {
   const auto head = open_.find(head_);
-  Filled filled{std::move(head->second.memory), head->second.missing};
+  Filled filled{std::move(head->second.memory), std::move(head->second.skip), head->second.missing};
   open_.erase(head);
   ++head_;
   return filled;

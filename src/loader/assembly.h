@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 #include <unordered_map>
 #include <utility>
 #include <vector>
@@ -19,7 +20,8 @@ namespace seamount::loader {
 // The content of a whole batch.
 struct Filled {
   std::shared_ptr<std::byte> memory;
-  bool missing = false;  // whether a value is missing that neither `fill` nor a mask stands for
+  std::vector<bool> skip;  // of each sample, whether it is to be left out; empty: none
+  bool missing = false;    // whether a value is missing that neither `fill` nor a mask stands for
 };
 
 // Not thread-safe: the pipeline's mutex guards it. Only Copy is called without.
@@ -43,11 +45,18 @@ class Assembly {
     ChunkNumbers::Place place;
   };
   Job JobOf(uint32_t use) const;
-  // Copies what the decoded chunk has of the batch. Returns whether values are missing for which
-  // neither `fill` nor a mask stands.
-  bool Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const;
+  // What was found while copying.
+  struct Found {
+    bool missing = false;              // as Filled has it
+    std::vector<uint32_t> skip;        // samples that are to be left out
+    std::optional<Placement> refused;  // has missing values, where its slot allows none
+  };
+  // Copies what the decoded chunk has of the batch.
+  Found Copy(const Job& job, const std::byte* decoded, MissingRows& rows) const;
   // `fetched`: as Residents::fetched_as.
-  void FinishUse(uint32_t use, bool missing, uint64_t fetched);
+  void FinishUse(uint32_t use, const Found& found, uint64_t fetched);
+  // Why the batch of that job cannot be handed out.
+  Error Refusal(const Job& job, const Placement& refused) const;
 
   bool HeadComplete() const;
   // What must have been looked at (pipeline.h) before the head may go: the largest `fetched` of its chunks.
@@ -58,8 +67,10 @@ class Assembly {
   struct OpenBatch {
     std::shared_ptr<std::byte> memory;
     Placements placements;
+    size_t samples = 0;
     uint32_t uses_left = 0;
     uint64_t fetched = 0;
+    std::vector<bool> skip;
     bool missing = false;
   };
 

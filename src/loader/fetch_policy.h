@@ -25,6 +25,8 @@ class FetchPolicy {
   using Issue = std::vector<uint32_t>;
   // nullopt: memory has no room for the next at present, or all were issued.
   std::optional<Issue> TryIssue();
+  // Of the residency that comes next; there is one.
+  uint32_t next_use() const { return schedule_.cache.residencies[next_].first_use; }
   bool exhausted() const { return next_ >= schedule_.cache.residencies.size(); }
 
   void Took(double seconds);  // one fetch

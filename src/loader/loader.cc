@@ -3,6 +3,7 @@
 #include <unistd.h>
 
 #include <algorithm>
+#include <cstring>
 #include <thread>
 #include <utility>
 
@@ -27,6 +28,28 @@ MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source) {
           .samples = source.count(),
           .batch_uses = footprint.batch_chunks,
           .epoch_uses = footprint.batch_chunks * batches.size()};
+}
+
+// Closes the ranks of the samples that stay.
+void LeaveOut(const Dataset& dataset, const std::vector<bool>& skip, Batch& batch) {
+  size_t kept = 0;
+  const size_t own = skip.size() - batch.padding;
+  for (size_t sample = 0; sample < skip.size(); ++sample) {
+    if (skip[sample]) {
+      ++batch.skipped;
+      if (sample >= own) --batch.padding;
+      continue;
+    }
+    for (size_t s = 0; s < batch.slots.size() && kept < sample; ++s) {
+      const uint64_t elements = dataset.slots[s].sample_elements();
+      const uint64_t bytes = elements * nd::SizeOf(dataset.slots[s].dtype);
+      const BatchSlot& slot = batch.slots[s];
+      std::memcpy(slot.data + kept * bytes, slot.data + sample * bytes, bytes);
+      if (slot.mask != nullptr) std::memcpy(slot.mask + kept * elements, slot.mask + sample * elements, elements);
+    }
+    batch.index[kept++] = batch.index[sample];
+  }
+  batch.index.resize(kept);
 }
 
 int Workers(int threads) {
@@ -177,6 +200,7 @@ Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
     batch.slots.push_back({batch.memory.get() + dataset.layout.data_offset(slot),
                            mask ? reinterpret_cast<uint8_t*>(batch.memory.get() + *mask) : nullptr});
   }
+  if (!filled->skip.empty()) LeaveOut(dataset, filled->skip, batch);
   state_.position = range.step_end;
   return std::optional<Batch>(std::move(batch));
 }

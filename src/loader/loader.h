@@ -51,8 +51,9 @@ struct Batch {
   std::shared_ptr<std::byte> memory;
   std::vector<BatchSlot> slots;  // as Loader::slots
   std::vector<uint64_t> index;   // sample numbers: positions along the sample dimension
-  uint64_t padding = 0;          // of them, the last ones that repeat another rank's sample
-  bool missing = false;          // whether a value is missing in a slot without `fill`
+  uint64_t skipped = 0;  // samples left out, as a value of theirs is missing (MissingPolicy); it may be all of them
+  uint64_t padding = 0;  // of them, the last ones that repeat another rank's sample
+  bool missing = false;  // whether a value is missing in a slot without `fill`
 };
 
 // Thread-safe; calls are served one after the other.

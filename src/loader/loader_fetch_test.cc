@@ -223,7 +223,7 @@ TEST_F(LoaderTest, GoesOnAfterAFailureThatPasses) {
     if (!batch) {
       ++errors;
       EXPECT_EQ(batch.error().code(), ErrorCode::kUnavailable);
-      EXPECT_THAT(batch.error().message(), HasSubstr("variable 'v', chunk ("));
+      EXPECT_THAT(batch.error().message(), HasSubstr("variable 'v': chunk 'v/c/"));
     } else if (!*batch) {
       break;
     } else {

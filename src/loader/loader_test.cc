@@ -337,7 +337,7 @@ TEST_F(LoaderTest, OptionsThatCannotBeAreExplained) {
          o.normalize = false;
        },
        ErrorCode::kInvalidArgument, "different shape"},
-      {[](auto& o) { o.variables = {"w"}; }, ErrorCode::kInvalidArgument, "seamount.normalize"},
+      {[](auto& o) { o.variables = {"w"}; }, ErrorCode::kInvalidArgument, "['seamount']['normalize']"},
       {[](auto& o) { o.sample_dim = "tme"; }, ErrorCode::kInvalidArgument, "did you mean 'time'"},
       {[](auto& o) { o.batch_size = 0; }, ErrorCode::kInvalidArgument, "batch_size"},
       {[](auto& o) { o.inputs = {}; }, ErrorCode::kInvalidArgument, "inputs"},

@@ -15,6 +15,9 @@ namespace seamount::loader {
 // What becomes of missing values, which are NaN after decoding.
 struct MissingPolicy {
   std::optional<double> fill;  // they get this instead, and a mask beside the slot says where they were
+  // What becomes of a sample that has one: it stays, it is left out of its batch, or it is an error.
+  enum class Sample { kKeep, kSkip, kRefuse };
+  Sample sample = Sample::kKeep;
 };
 
 // One tensor: (sample, lead, variable, field…), dense.

@@ -5,8 +5,6 @@
 #include <system_error>
 #include <utility>
 
-#include "base/text.h"
-
 namespace seamount::loader {
 namespace {
 
@@ -103,7 +101,8 @@ Result<Filled> Pipeline::Take() {
   const BatchRange range = stretch_.RangeOf(assembly_.head());
   Filled filled = assembly_.TakeHead();
   ++stats_.batches;
-  stats_.samples += range.end - range.begin - range.padding;
+  const auto skipped = std::count(filled.skip.begin(), filled.skip.end(), true);
+  stats_.samples += range.end - range.begin - range.padding - static_cast<uint64_t>(skipped);
   stats_.memory_peak = resources_.budget->peak();
   OpenBatches();
   if (LookIsDue()) look_wake_.notify_one();
@@ -137,12 +136,14 @@ void Pipeline::GrowFetchers() {
   if (policy_.WantsThread({fetchers_.size(), idle_fetchers_, idle_workers_})) SpawnFetcher();
 }
 
+bool Pipeline::Pointless() const { return failure_ && policy_.next_use() >= failure_->use; }
+
 void Pipeline::FetchLoop() {
   Lock lock(mutex_);
   for (;;) {
     std::optional<FetchPolicy::Issue> issue;
     fetch_wake_.wait(lock, [&] {
-      return stop_.stop_requested() || policy_.exhausted() || (!failure_ && (issue = policy_.TryIssue()));
+      return stop_.stop_requested() || policy_.exhausted() || (!Pointless() && (issue = policy_.TryIssue()));
     });
     --idle_fetchers_;
     if (stop_.stop_requested() || !issue) return;
@@ -165,7 +166,10 @@ void Pipeline::Fetch(const FetchPolicy::Issue& issue, Lock& lock) {
   lock.unlock();
   auto fetched = variable.array().FetchMany(chunks, {.stop = stop_.get_token()});
   lock.lock();
-  if (!fetched) return Fail(issue.front(), Explain(issue.front(), fetched.error()), lock);
+  if (!fetched) {
+    const uint32_t use = schedule_.cache.residencies[issue.front()].first_use;
+    return Fail(use, fetched.error().Wrap("loading variable '" + variable.name() + "'"), lock);
+  }
   stats_.requests += fetched->requests;
   for (size_t i = 0; i < issue.size(); ++i) {
     ++stats_.chunks_fetched;
@@ -220,7 +224,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   lock.lock();
   if (!done) {
     residents_.GiveBack(residency, std::move(decoded));
-    return Fail(residency, done.error().Wrap("loading variable '" + variable.name() + "'"), lock);
+    return Fail(planned.first_use, done.error().Wrap("loading variable '" + variable.name() + "'"), lock);
   }
   ++stats_.chunks_decoded;
   stats_.bytes_decoded += decoded.size();
@@ -241,9 +245,10 @@ void Pipeline::Copy(uint32_t use, Lock& lock) {
   MissingRows& rows = residents_.missing(residency);
   const Assembly::Job job = assembly_.JobOf(use);
   lock.unlock();
-  const bool missing = assembly_.Copy(job, decoded, rows);
+  const Assembly::Found found = assembly_.Copy(job, decoded, rows);
   lock.lock();
-  assembly_.FinishUse(use, missing, residents_.fetched_as(residency));
+  if (found.refused) return Fail(use, assembly_.Refusal(job, *found.refused), lock);
+  assembly_.FinishUse(use, found, residents_.fetched_as(residency));
   if (HeadReady()) head_wake_.notify_all();
   if (LookIsDue()) look_wake_.notify_one();
   if (residents_.FinishUse(residency)) fetch_wake_.notify_one();
@@ -278,7 +283,7 @@ void Pipeline::LookLoop() {
   }
 }
 
-void Pipeline::Fail(uint32_t residency, Error error, Lock& lock) {
+void Pipeline::Fail(uint32_t use, Error error, Lock& lock) {
   if (resources_.look && error.code() != ErrorCode::kCancelled && error.code() != ErrorCode::kUnavailable) {
     // What does not decode, or is gone, may just have been replaced.
     lock.unlock();
@@ -286,17 +291,8 @@ void Pipeline::Fail(uint32_t residency, Error error, Lock& lock) {
     lock.lock();
     if (!same && same.error().code() == ErrorCode::kPreconditionFailed) error = same.error();
   }
-  const uint32_t use = schedule_.cache.residencies[residency].first_use;
   if (!failure_ || use < failure_->use) failure_ = Failure{schedule_.BatchOf(use), use, std::move(error)};
   head_wake_.notify_all();
-}
-
-Error Pipeline::Explain(uint32_t residency, const Error& error) const {
-  const auto place = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency));
-  std::vector<std::string> index;
-  for (const uint64_t i : dataset_.IndexOf(place)) index.push_back(std::to_string(i));
-  return error.Wrap("loading variable '" + dataset_.variables[place.variable].name() + "', chunk (" +
-                    base::Join(index, ", ") + ")");
 }
 
 }  // namespace seamount::loader

@@ -91,8 +91,8 @@ class Pipeline {
   void Copy(uint32_t use, Lock& lock);
   bool LookIsDue() const;
   void LookLoop();
-  void Fail(uint32_t residency, Error error, Lock& lock);
-  Error Explain(uint32_t residency, const Error& error) const;
+  void Fail(uint32_t use, Error error, Lock& lock);
+  bool Pointless() const;  // to fetch: what comes next is used after a failure only
 
   const PipelineResources resources_;
   const Stretch stretch_;

@@ -29,7 +29,7 @@ struct SlotsTest : public testing::Test {
     for (Field& field : fields) {
       if (field.shape.size() == 2) field.dims = {"lat", "lon"};
       for (float& value : field.values) {
-        if (random() % 50 == 0) value = std::numeric_limits<float>::quiet_NaN();
+        if (random() % 400 == 0) value = std::numeric_limits<float>::quiet_NaN();
       }
       WriteField(stores[GroupOf(field.name)], field);
     }
@@ -60,8 +60,23 @@ struct SlotsTest : public testing::Test {
     while (random() % 2 == 0);
     if (random() % 2 == 0) slot.dtype = nd::DataType::kFloat64;
     if (random() % 2 == 0) slot.missing.fill = -0.5;
+    if (random() % 4 == 0) slot.missing.sample = MissingPolicy::Sample::kSkip;
     slot.normalize = random() % 2 == 0;
     return slot;
+  }
+
+  bool IsMissing(const SlotOptions& slot, uint64_t sample) const {
+    for (const int64_t lead : slot.leads) {
+      for (const std::string& name : slot.variables) {
+        const Field& from = FieldOf(name);
+        const size_t field = slot.group == 1 ? 12 : 60;
+        const size_t begin = from.shape.size() == 2 ? 0 : (sample + static_cast<uint64_t>(lead)) * field;
+        for (size_t e = begin; e < begin + field; ++e) {
+          if (std::isnan(from.values[e])) return true;
+        }
+      }
+    }
+    return false;
   }
 
   // Checks one slot of a batch, element by element.
@@ -122,10 +137,18 @@ TEST_F(SlotsTest, RandomSlotsHoldWhatIsGatheredElementByElement) {
       latest = any ? std::max(latest, *high) : *high;
       any = true;
     }
+    std::set<uint64_t> expected;
+    for (auto sample = std::max<int64_t>(0, -earliest); sample < kTimes - latest; ++sample) {
+      const bool skipped = std::any_of(options.slots.begin(), options.slots.end(), [&](const SlotOptions& slot) {
+        return slot.missing.sample == MissingPolicy::Sample::kSkip && IsMissing(slot, static_cast<uint64_t>(sample));
+      });
+      if (!skipped) expected.insert(static_cast<uint64_t>(sample));
+    }
     auto loader = TryOpenGroups(options);
     ASSERT_TRUE(loader) << loader.error().message();
     for (int epoch = 0; epoch < 2; ++epoch) {
       std::set<uint64_t> seen;
+      uint64_t skipped = 0;
       for (;;) {
         const auto batch = (*loader)->Next();
         ASSERT_TRUE(batch) << batch.error().message();
@@ -135,9 +158,36 @@ TEST_F(SlotsTest, RandomSlotsHoldWhatIsGatheredElementByElement) {
           ASSERT_NO_FATAL_FAILURE(ExpectSlot(options.slots[s], (*batch)->slots[s], (*batch)->index));
         }
         for (const uint64_t sample : (*batch)->index) EXPECT_TRUE(seen.insert(sample).second);
+        skipped += (*batch)->skipped;
       }
-      EXPECT_EQ(static_cast<int64_t>(seen.size()), kTimes - latest - std::max<int64_t>(0, -earliest));
+      EXPECT_EQ(seen, expected);
+      EXPECT_EQ(seen.size() + skipped, (*loader)->samples());
     }
+  }
+}
+
+TEST_F(SlotsTest, ABatchWithMissingValuesIsRefusedAndThoseBeforeItAreNot) {
+  Field late = MakeField("late", {kTimes, 6, 10}, {2, 6, 10}, 1);
+  late.values[33 * 60 + 7] = std::numeric_limits<float>::quiet_NaN();
+  WriteField(stores[0], late);
+  LoaderOptions options{.slots = {{.name = "x", .variables = {"late"}}, {.name = "y", .variables = {"late"}}},
+                        .batch_size = 4,
+                        .shuffle = Shuffle::kNone};
+  options.slots[1].missing.sample = MissingPolicy::Sample::kRefuse;
+  for (const uint64_t memory : {uint64_t{60} << 10, uint64_t{64} << 20}) {
+    options.memory_bytes = memory;  // little: the chunks of earlier batches are not all fetched when it is found
+    options.slots[1].leads = {0};
+    if (memory > 1 << 20) options.slots[1].leads = {0, 5};
+    const auto loader = TryOpenGroups(options);
+    ASSERT_TRUE(loader) << loader.error().message();
+    uint64_t batches = 0;
+    auto batch = (*loader)->Next();
+    for (; batch && *batch; batch = (*loader)->Next()) ++batches;
+    ASSERT_FALSE(batch);
+    EXPECT_EQ(batches, memory > 1 << 20 ? 7u : 8u);  // sample 28 meets it through lead 5, 33 through lead 0
+    EXPECT_EQ(batch.error().code(), ErrorCode::kPreconditionFailed);
+    EXPECT_THAT(batch.error().message(), HasSubstr("variable 'late' has missing values at position 33, and 'y'"));
+    EXPECT_FALSE((*loader)->Next());
   }
 }
 

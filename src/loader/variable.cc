@@ -75,7 +75,8 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
     if (!own) return own.error().Wrap(who);
     normalization = own->normalization;
     if (!normalization) {
-      return base::InvalidArgument(who + " has no attribute seamount.normalize (seamount prepare writes it with " +
+      return base::InvalidArgument(who +
+                                   " has no attribute ['seamount']['normalize'] (seamount prepare writes it with " +
                                    "standardize); pass normalize=False, or normalize={'" + name + "': (mean, std)}");
     }
   }
