@@ -196,6 +196,7 @@ Result<Report> Run::Go(const CallContext& context) {
     report.spilled_bytes = writer.spilled_bytes();
     report.missing = writer.missing();
     for (const source::FileIdentity& file : facts_.files) SEAMOUNT_TRY(source::CheckUnchanged(file));
+    SEAMOUNT_TRY(dataset_.CheckUnchanged());
     return output->Finish({plan_.format, plan_.group_attributes_json}, pool_, context);
   };
   if (auto written = write(); !written) {

@@ -24,6 +24,10 @@ class ConcatDataset final : public Dataset {
   const std::vector<Variable>& variables() const override { return variables_; }
   const std::vector<cf::Attribute>& attributes() const override { return parts_.front()->attributes(); }
   Result<void> ReadBox(size_t variable, const nd::Box& box, std::span<std::byte> into) const override;
+  Result<void> CheckUnchanged() const override {
+    for (const auto& part : parts_) SEAMOUNT_TRY(part->CheckUnchanged());
+    return {};
+  }
 
  private:
   // `box` in the piece's file.

@@ -68,6 +68,9 @@ class Dataset {
   virtual const std::vector<Dimension>& dimensions() const = 0;
   virtual const std::vector<Variable>& variables() const = 0;
   virtual const std::vector<cf::Attribute>& attributes() const = 0;
+  // DataLoss when what was opened is no longer what lies there, so that what was read may be a mixture. For what is
+  // neither a local file (see local_file.h) nor one object, which is read at its generation.
+  virtual Result<void> CheckUnchanged() const { return {}; }
   // Fills `into` (dense, C order, native byte order, as stored) with the box of variables()[variable]. The box must lie
   // within the shape and into.size() match, or it is InvalidArgument. Damaged data is DataLoss, naming file and
   // variable.
