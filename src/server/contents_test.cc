@@ -139,6 +139,9 @@ TEST_F(ContentsTest, CutOrAbsentContentsAreToldBeforeAnythingIsSent) {
   EXPECT_EQ(Admin("POST", "/storage/v1/b/winds/o/x/rewriteTo/b/winds/o/z", "{}").status, 422);
   fs::remove(blob);
   EXPECT_EQ(Get("winds", "x").status, 422);
+  EXPECT_EQ(Compose("y", {"x", "x"}).status, 422);
+  EXPECT_EQ(Admin("POST", "/storage/v1/b/winds/o/x/rewriteTo/b/winds/o/z", "{}").status, 422);
+  EXPECT_EQ(Admin("POST", "/storage/v1/b/winds/o/x/moveTo/o/z").status, 422);
   for (const char* name : {"y", "z"}) EXPECT_EQ(Get("winds", name).status, 404);
   EXPECT_EQ(Admin("DELETE", "/storage/v1/b/winds/o/x").status, 204);
 }

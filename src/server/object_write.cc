@@ -12,6 +12,18 @@ namespace {
 // As in object_read.cc: a source may be overwritten between reading its row and opening its blob.
 constexpr int kMaxLooks = 5;
 
+// After the last look: a source whose content cannot be opened still is one without it.
+Error WhyNotComposed(BucketBackend& backend, const std::vector<SourceObject>& sources) {
+  for (const SourceObject& source : sources) {
+    const auto content = backend.Open(*source.row);
+    if (!content) return content.error();
+    if (!*content) {
+      return base::DataLoss("object '" + source.row->name + "': its content is missing on the server's disk");
+    }
+  }
+  return base::Unavailable("the sources change too often: try again");
+}
+
 // The object of the route as a source, under its ifSource… preconditions.
 Result<SourceObject> FindSource(Call& call) {
   SEAMOUNT_TRY_ASSIGN(auto row, call.backend->Find(call.route.object));
@@ -66,8 +78,9 @@ Result<ServerResponse> ComposeObject(Service&, Call& call) {
   const PutOptions options{.preconditions = preconditions,
                            .may_overwrite = Has(call, "storage.objects.delete", *call.bucket)};
 
+  std::vector<SourceObject> sources;
   for (int look = 0; look < kMaxLooks; ++look) {
-    std::vector<SourceObject> sources;
+    sources.clear();
     row.component_count = 0;
     for (const store::ComposeSource& source : compose.sources) {
       SEAMOUNT_TRY_ASSIGN(auto found, call.backend->Find(source.key));
@@ -81,7 +94,7 @@ Result<ServerResponse> ComposeObject(Service&, Call& call) {
     SEAMOUNT_TRY_ASSIGN(const auto stored, call.backend->Compose(row, sources, options));
     if (stored) return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
   }
-  return base::Unavailable("the sources change too often: try again");
+  return WhyNotComposed(*call.backend, sources);
 }
 
 namespace {
@@ -122,7 +135,9 @@ Result<std::shared_ptr<const ObjectRow>> CopyContent(Service& service, const Cal
     }
     if (stored) return stored;
   }
-  return base::Unavailable("the source changes too often: try again");
+  SEAMOUNT_TRY_ASSIGN(const SourceObject source, find());
+  SEAMOUNT_TRY_ASSIGN(const auto from, service.BackendOf(source.bucket));
+  return WhyNotComposed(*from, {source});
 }
 
 Result<ServerResponse> CopyObject(Service& service, Call& call) {
@@ -160,7 +175,8 @@ Result<ServerResponse> MoveObject(Service&, Call& call) {
                                                .move = true}));
     if (stored) return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
   }
-  return base::Unavailable("the source changes too often: try again");
+  SEAMOUNT_TRY_ASSIGN(const SourceObject source, FindSource(call));
+  return WhyNotComposed(*call.backend, {source});
 }
 
 }  // namespace seamount::server
