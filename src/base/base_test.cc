@@ -50,6 +50,10 @@ TEST(TimeTextTest, Rfc3339AndHttp) {
   EXPECT_EQ(FormatRfc3339(*time, 0), "2026-01-31T12:00:00Z");
   EXPECT_EQ(ParseRfc3339(FormatRfc3339(*time, 3)), time);
   EXPECT_EQ(HttpDate(*time), "Sat, 31 Jan 2026 12:00:00 GMT");
+  EXPECT_EQ(ParseHttpDate("Sat, 31 Jan 2026 12:00:00 GMT"), ParseRfc3339("2026-01-31T12:00:00Z"));
+  for (const char* none : {"", "Sat, 31 Jan 2026", "Sat, 31 Jan 2026 12:00:00 GMT+1", "2026-01-31T12:00:00Z"}) {
+    EXPECT_FALSE(ParseHttpDate(none)) << none;
+  }
   EXPECT_EQ(HttpDate(*ParseRfc3339("1969-12-31T23:59:59.9Z")), "Wed, 31 Dec 1969 23:59:59 GMT");
   for (const char* bad : {"", "2026-01-31", "2026-02-30T00:00:00Z", "1600-01-01T00:00:00Z"})
     EXPECT_FALSE(ParseRfc3339(bad));

@@ -115,4 +115,12 @@ std::string HttpDate(SystemTime time) {
   return text.data();
 }
 
+std::optional<SystemTime> ParseHttpDate(std::string_view text) {
+  std::tm utc{};
+  const std::string terminated(text);
+  const char* const end = strptime(terminated.c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc);
+  if (end == nullptr || *end != '\0') return std::nullopt;
+  return std::chrono::system_clock::from_time_t(timegm(&utc));
+}
+
 }  // namespace seamount::base

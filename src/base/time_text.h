@@ -16,5 +16,7 @@ std::optional<SystemTime> ParseRfc3339(std::string_view text);
 
 // "Sat, 31 Jan 2026 12:00:00 GMT" (RFC 9110).
 std::string HttpDate(SystemTime time);
+// Of that form alone; nothing where it is none.
+std::optional<SystemTime> ParseHttpDate(std::string_view text);
 
 }  // namespace seamount::base

@@ -20,13 +20,13 @@ Check Found(std::string name, const Error& error, std::string advice) {
 
 Check CheckClock(const net::HttpResponse& response) {
   Check check{.name = "clock"};
-  std::tm server = {};
   const auto date = response.headers.Get("date");
-  if (!date || strptime(std::string(*date).c_str(), "%a, %d %b %Y %H:%M:%S", &server) == nullptr) {
+  const auto server = date ? base::ParseHttpDate(*date) : std::nullopt;
+  if (!server) {
     check.detail = "the server tells no time";
     return check;
   }
-  const int64_t skew = std::time(nullptr) - timegm(&server);
+  const int64_t skew = std::time(nullptr) - std::chrono::system_clock::to_time_t(*server);
   check.detail = std::to_string(skew) + " s from the server's";
   constexpr int64_t kTolerated = 60, kRefused = 300;  // tokens are refused when signed five minutes off
   if (std::abs(skew) <= kTolerated) return check;

@@ -165,7 +165,8 @@ bool IsContentId(std::string_view name);
 // Of a content that the catalog keeps.
 inline bool IsSmallId(std::string_view id) { return id.starts_with('='); }
 Result<void> WriteAll(int fd, std::span<const std::byte> data, const std::string& what);
-// ENOSPC and EDQUOT are ResourceExhausted, the rest Internal.
+// Of the server's own disk: ENOSPC and EDQUOT are ResourceExhausted, the rest Internal, since that a client lacks a
+// right or that there is no such object (base/os_error.h) is not what it means.
 Error FromErrno(const std::string& what, int error);
 Result<void> SyncDirectory(const std::string& path);
 

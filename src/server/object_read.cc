@@ -100,13 +100,12 @@ Result<ServerResponse> ContentResponse(const Call& call, const ObjectRow& row, C
 // What If-Modified-Since and If-Unmodified-Since say (RFC 9110 13.1.3, 13.1.4): a date that cannot be read says
 // nothing.
 Verdict EvaluateDates(const net::Headers& headers, const ObjectRow& row) {
-  const auto date = [&](const char* name) -> std::optional<std::time_t> {
+  const auto date = [&](const char* name) {
     const auto text = headers.Get(name);
-    std::tm utc{};
-    const char* end = text ? strptime(std::string(*text).c_str(), "%a, %d %b %Y %H:%M:%S GMT", &utc) : nullptr;
-    return end ? std::optional(timegm(&utc)) : std::nullopt;
+    return text ? base::ParseHttpDate(*text) : std::nullopt;
   };
-  const auto modified = static_cast<std::time_t>(row.updated / 1'000'000);
+  const auto modified =
+      std::chrono::floor<std::chrono::seconds>(base::SystemTime(std::chrono::microseconds(row.updated)));
   const auto unless = headers.Get("if-match") ? std::nullopt : date("if-unmodified-since");
   if (unless && modified > *unless) return Verdict::kFailed;
   const auto since = headers.Get("if-none-match") ? std::nullopt : date("if-modified-since");
