@@ -349,7 +349,7 @@ def test_missing_values_are_told_once_and_filled_where_asked(tmp_path, values):
 
 def test_a_torch_dataloader_is_told_how(url):
     loader = seamount.Loader(url, **OPTIONS)
-    with pytest.raises(TypeError, match=r"loader.torch_dataset\(\), with batch_size=None"):
+    with pytest.raises(TypeError, match=r"loader.to_torch\(\), with batch_size=None"):
         loader[0]
 
 
@@ -376,5 +376,5 @@ def test_ranks_come_from_torch_distributed_unless_they_are_given(url, monkeypatc
 def test_to_torch_dataset(url):
     torch = pytest.importorskip("torch", reason="torch is not installed")
     loader = seamount.Loader(url, **OPTIONS)
-    batches = list(torch.utils.data.DataLoader(loader.torch_dataset(), batch_size=None))
+    batches = list(torch.utils.data.DataLoader(loader.to_torch(), batch_size=None))
     assert len(batches) == len(loader) and batches[0][0].shape == (8, 2, 2, LAT, LON)

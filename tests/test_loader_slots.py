@@ -5,6 +5,8 @@ from __future__ import annotations
 import datetime
 import pickle
 import random
+import sys
+import types
 
 import numpy as np
 import pytest
@@ -171,6 +173,57 @@ def test_samples_with_missing_values_are_skipped_masked_or_refused(world):
                                ("goes with 'fill'", {"missing": "skip", "fill": 0.0})]:
         with pytest.raises(ValueError, match=message):
             seamount.Loader(f"{url}/fine", ["rain"], **arguments)
+
+
+def test_batches_as_xarray(world):
+    url, truth = world
+    loader = seamount.Loader(
+        url, inputs={"wind": Slot(["a", "b"], [-1, 0]), "now": Slot(["b"]), "oro": Slot(["oro"], normalize=False)},
+        targets={"rain": Slot(["rain"], ["6h"], group="fine", missing="mask")}, shuffle=None, batch_size=6)
+    batch = next(iter(loader))
+    dataset = loader.to_xarray(batch)
+    assert dataset.wind.dims == ("sample", "wind_lead", "wind_variable", "wind_lat", "wind_lon")
+    assert dataset.rain.dims == ("sample", "rain_lead", "rain_variable", "rain_lat", "rain_lon")
+    assert dataset.wind_lead.values.tolist() == [-1, 0] and dataset.rain_lead.values.tolist() == [1]
+    assert dataset.time.values[0] == np.datetime64("2001-01-01T06:00") and dataset.sample.values.tolist() == list(range(1, 7))
+    np.testing.assert_array_equal(dataset.rain_missing.values, np.isnan(batch["rain"]))
+    np.testing.assert_array_equal(loader.coords["wind"]["lat"], truth[None, "lat"])
+    back = loader.to_xarray(batch, denormalize=True)
+    chosen = back.wind.sel(wind_variable="b", wind_lead=-1, sample=3)
+    np.testing.assert_allclose(chosen, truth[None, "b"][2], rtol=1e-5, atol=1e-5)
+    usual = seamount.Loader(url, ["a"], targets=[1], shuffle=None)
+    dataset = usual.to_xarray(next(iter(usual)))
+    assert dataset.inputs.dims == ("sample", "inputs_lead", "variable", "lat", "lon")
+    assert dataset.targets.dims == ("sample", "targets_lead", "variable", "lat", "lon")
+    np.testing.assert_array_equal(dataset.lat, truth[None, "lat"])
+
+
+def test_a_dataset_for_torch_dataloaders(world, monkeypatch):
+    """Where torch is not installed, against as much of it as is asked: IterableDataset and from_dlpack."""
+    url, _ = world
+
+    class IterableDataset:
+        pass
+
+    torch = types.ModuleType("torch")
+    torch.from_dlpack = np.from_dlpack
+    torch.utils = types.ModuleType("torch.utils")
+    torch.utils.data = types.ModuleType("torch.utils.data")
+    torch.utils.data.IterableDataset = IterableDataset
+    for module in (torch, torch.utils, torch.utils.data):
+        monkeypatch.setitem(sys.modules, module.__name__, module)
+    slots = {"inputs": {"x": Slot(["a"])}, "targets": {"y": Slot(["rain"], group="fine", fill=0.0)}}
+    loader = seamount.Loader(url, batch_size=8, **slots)
+    dataset = loader.to_torch()
+    # What DataLoader(dataset, batch_size=None) does: it knows the kind by its class, asks len() and iterates.
+    assert isinstance(dataset, IterableDataset) and len(dataset) == 7
+    for _ in range(2):
+        items = list(dataset)
+        assert len(items) == 7 and all(set(x) == {"x"} and set(y) == {"y"} for x, y in items)
+        assert items[0][0]["x"].shape == (8, 1, 1, 6, 10) and not np.isnan(items[0][1]["y"]).any()
+    assert loader.epoch == 2
+    alone = next(iter(seamount.Loader(url, inputs=slots["inputs"]).to_torch()))
+    assert set(alone) == {"x"}
 
 
 def test_what_slots_cannot_be_is_said(world):

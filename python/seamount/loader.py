@@ -15,6 +15,7 @@ from .batch import Batch
 from .connection import Key, open_store
 from .errors import InvalidArgumentError
 from .html import table
+from .labels import Labels, sample_coords
 from .physical import Physical
 from .selection import Lead, natural, ranges_of
 from .selection import leads as numbers_of
@@ -23,6 +24,7 @@ from .times import Times
 
 if TYPE_CHECKING:
     import torch.utils.data
+    import xarray
 
 Range = tuple[int, int] | tuple[str, str]
 
@@ -84,7 +86,7 @@ class Loader:
 
     Thread-safe: threads that iterate share an epoch. Importing and forking are safe before a loader is made, and a
     loader is not usable in a forked child (it needs no worker processes: iterate over it as it is, or over
-    ``DataLoader(loader.torch_dataset(), batch_size=None)``).
+    ``DataLoader(loader.to_torch(), batch_size=None)``).
 
     Raises:
         NotFoundError (FileNotFoundError): no such bucket or variable; the message has the nearest name.
@@ -169,6 +171,7 @@ class Loader:
         elif select is not None:
             options["select"] = ranges_of(select, self._times.find)
         self._core = _core.open_loader(groups.groups, options)
+        self._labels = Labels(self._slots, groups.groups, self._core.fields)
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
 
     def __iter__(self) -> Iterator[Batch]:
@@ -205,14 +208,14 @@ class Loader:
     def __getitem__(self, index: Any) -> Any:
         raise TypeError(
             "a seamount.Loader makes whole batches, in its own order, and has no samples by number: iterate over it, or "
-            "give a torch DataLoader loader.torch_dataset(), with batch_size=None and num_workers=0"
+            "give a torch DataLoader loader.to_torch(), with batch_size=None and num_workers=0"
         )
 
-    def torch_dataset(self) -> torch.utils.data.IterableDataset:
+    def to_torch(self) -> torch.utils.data.IterableDataset:
         """This loader as an IterableDataset whose items are whole batches, (inputs, targets) as tensors.
 
         Example:
-            >>> batches = torch.utils.data.DataLoader(loader.torch_dataset(), batch_size=None)
+            >>> batches = torch.utils.data.DataLoader(loader.to_torch(), batch_size=None)
         """
         from torch.utils.data import IterableDataset
 
@@ -281,6 +284,31 @@ class Loader:
         for slot, (dims, shape) in zip(self._slots, self._core.fields):
             sizes[slot.name] = {"lead": len(slot.leads), "variable": len(slot.variables), **dict(zip(dims, shape))}
         return sizes
+
+    @property
+    def coords(self) -> dict[str, dict[str, np.ndarray]]:
+        """By slot, the coordinates of each dimension of its tensors: leads in steps, variables, and what the group has for
+        the field's, such as latitudes. Those of the samples are a batch's ``index`` and ``time``."""
+        return self._labels.coords()
+
+    def to_xarray(self, batch: Batch, denormalize: bool = False) -> xarray.Dataset:
+        """A batch with names and coordinates: each slot is a variable, with masks beside as ``NAME_missing``.
+
+        A dimension that slots do not have alike gets the slot's name in front: ``inputs_lead``, ``targets_lead``.
+
+        Args:
+            batch: one of this loader's.
+            denormalize: in the units of the data, as :meth:`denormalize` has them.
+
+        ImportError where xarray is not installed.
+        """
+        tensors = {slot.name: batch[slot.name] for slot in self._slots}
+        if denormalize:
+            tensors = {name: self.denormalize(tensor, batch.index, slot=name) for name, tensor in tensors.items()}
+        masks: dict[str, np.ndarray] = {}
+        for kind, given in (("inputs", batch.inputs_missing), ("targets", batch.targets_missing)):
+            masks |= given if isinstance(given, dict) else {} if given is None else {kind: given}
+        return self._labels.dataset(tensors, masks, sample_coords(batch.index, self._times))
 
     def denormalize(
         self, values: Any, index: Any = None, leads: Sequence[Lead] | None = None, slot: str | None = None
