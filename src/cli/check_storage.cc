@@ -6,6 +6,7 @@
 
 #include "auth/credentials.h"
 #include "auth/service_account_key.h"
+#include "base/time_text.h"
 #include "cli/checks.h"
 
 namespace seamount::cli {
