@@ -1,9 +1,11 @@
 #include "source/hdf5/filters.h"
 
+#include <bzlib.h>
 #include <lz4.h>
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <memory>
 
 #include "nd/shuffle.h"
@@ -69,6 +71,18 @@ Result<size_t> DecodeLz4(std::span<const std::byte> from, std::span<std::byte> i
   return total;
 }
 
+Result<size_t> DecodeBzip2(std::span<const std::byte> from, std::span<std::byte> into) {
+  constexpr size_t kMost = std::numeric_limits<unsigned>::max();  // libbz2 counts in 32 bits
+  if (from.size() > kMost || into.size() > kMost) return base::DataLoss("it is too long for bzip2");
+  auto made = static_cast<unsigned>(into.size());
+  const int result = BZ2_bzBuffToBuffDecompress(reinterpret_cast<char*>(into.data()), &made,
+                                                const_cast<char*>(reinterpret_cast<const char*>(from.data())),
+                                                static_cast<unsigned>(from.size()), /*small=*/0, /*verbosity=*/0);
+  if (result == BZ_MEM_ERROR) return base::ResourceExhausted("no memory for a bzip2 decoder");
+  if (result != BZ_OK) return base::DataLoss("its bzip2 stream is damaged");
+  return size_t{made};
+}
+
 // Fills `out`, which has the size that the filter was given.
 Result<void> Undo(const Filter& filter, std::span<const std::byte> from, std::span<std::byte> out) {
   size_t made = from.size();
@@ -91,6 +105,10 @@ Result<void> Undo(const Filter& filter, std::span<const std::byte> from, std::sp
     }
     case FilterKind::kLz4: {
       SEAMOUNT_TRY_ASSIGN(made, DecodeLz4(from, out));
+      break;
+    }
+    case FilterKind::kBzip2: {
+      SEAMOUNT_TRY_ASSIGN(made, DecodeBzip2(from, out));
       break;
     }
     case FilterKind::kFletcher32:

@@ -11,7 +11,7 @@
 
 namespace seamount::source::hdf5 {
 
-enum class FilterKind : uint8_t { kDeflate, kShuffle, kFletcher32, kBlosc, kLz4, kZstd, kOther };
+enum class FilterKind : uint8_t { kDeflate, kShuffle, kFletcher32, kBlosc, kLz4, kZstd, kBzip2, kOther };
 
 struct Filter {
   FilterKind kind = FilterKind::kOther;

@@ -87,6 +87,7 @@ constexpr KnownFilter kKnownFilters[] = {
     {H5Z_FILTER_DEFLATE, FilterKind::kDeflate, "deflate"},
     {H5Z_FILTER_SHUFFLE, FilterKind::kShuffle, "shuffle"},
     {H5Z_FILTER_FLETCHER32, FilterKind::kFletcher32, "fletcher32"},
+    {307, FilterKind::kBzip2, "bzip2"},
     {32001, FilterKind::kBlosc, "blosc"},
     {32004, FilterKind::kLz4, "lz4"},
     {32015, FilterKind::kZstd, "zstd"},
