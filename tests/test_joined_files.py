@@ -105,6 +105,23 @@ def test_units_of_time_of_each_file(prepare, tmp_path):
     same(prepare({"source": str(tmp_path / "y*.nc"), "variables": ["u"]}), oracle(paths, "u"), "u")
 
 
+def test_files_follow_one_another_by_time_whatever_their_names(prepare, tmp_path):
+    for part in range(12):  # era5_10 comes before era5_2; each counts from its own start
+        write(tmp_path / f"era5_{part}.nc", {"u": ("f4", numbers(part, 2), {})}, units=f"days since 2000-02-{1 + part * 2:02}", times=range(2))
+    paths = [tmp_path / f"era5_{part}.nc" for part in range(12)]
+    same(prepare({"source": str(tmp_path / "era5_*.nc"), "variables": ["u"]}), oracle(paths, "u"), "u")
+
+
+@pytest.mark.parametrize("levels, expected", [([1000, 850, 500], [1000, 850, 500]), ([1000, 200, 500, 850], [200, 500, 850, 1000])])
+def test_levels_stay_as_given_where_they_run_evenly_and_are_sorted_where_not(prepare, tmp_path, levels, expected):
+    for n, level in enumerate(levels):
+        xr.Dataset({"z": (("level", "x"), np.full((1, 2), level, "f4"))}, {"level": ("level", [level], {"units": "hPa"})}).to_netcdf(
+            tmp_path / f"z_{n}.nc", unlimited_dims=["level"])
+    out = prepare({"source": str(tmp_path / "z_*.nc"), "variables": ["z"]})
+    np.testing.assert_array_equal(out.level, expected)
+    np.testing.assert_array_equal(out.z[:, 0], expected)
+
+
 def test_months_since_are_dates(prepare, tmp_path):
     write(tmp_path / "y0.nc", {"u": ("f4", numbers(0), {})}, units="months since 2000-01-01")
     write(tmp_path / "y1.nc", {"u": ("f4", numbers(1), {})}, units="months since 2000-05-01")

@@ -4,6 +4,7 @@
 #include <cmath>
 #include <limits>
 #include <map>
+#include <numeric>
 #include <set>
 #include <tuple>
 #include <unordered_map>
@@ -151,7 +152,6 @@ class Joiner {
   Result<void> FindSteps() {
     std::vector<Extent> extents;                                        // of the steps
     std::map<std::tuple<uint64_t, int64_t>, std::vector<size_t>> near;  // steps, by length and first second
-    uint64_t total = 0;
     for (size_t f = 0; f < files_.size(); ++f) {
       FileIdentity identity = files_[f]->files().front();
       const Dimension* dimension = FindDimension(*files_[f], joined_.along);
@@ -164,21 +164,48 @@ class Joiner {
         });
         const size_t step = same != candidates.end() ? *same : joined_.steps.size();
         if (step == joined_.steps.size()) {
-          joined_.steps.push_back({total, extent.count, {}});
-          total += extent.count;
+          joined_.steps.push_back({0, extent.count, {}});
           extents.push_back(std::move(extent));
           candidates.push_back(step);
         }
         joined_.steps[step].files.push_back(f);
         identity.join_dimension = joined_.along;
-        identity.join_start = joined_.steps[step].start;
-        identity.join_count = joined_.steps[step].count;
       }
       joined_.files.push_back(std::move(identity));
     }
+    OrderSteps(extents);
     if (!joined_.steps.empty()) return {};
     return base::InvalidArgument("joining " + PathOf(*files_.front()) + ": no file has the dimension '" +
                                  joined_.along + "'");
+  }
+
+  // By their coordinates, since names need not sort as times do: era5_10 comes before era5_2. Where a file has no
+  // coordinate, and where the order given runs evenly down (levels from the ground up), it stays.
+  void OrderSteps(const std::vector<Extent>& extents) {
+    std::vector<size_t> order(joined_.steps.size());
+    std::iota(order.begin(), order.end(), 0);
+    const bool known = std::all_of(extents.begin(), extents.end(),
+                                   [](const Extent& e) { return !e.at.empty() && std::isfinite(e.at.front()); });
+    const bool times = std::any_of(extents.begin(), extents.end(), [](const Extent& e) { return e.tolerance > 0; });
+    const auto first = [&](size_t step) { return extents[step].at.front(); };
+    const auto down = [&](size_t a, size_t b) { return first(a) > first(b); };
+    if (known && (times || !std::is_sorted(order.begin(), order.end(), down))) {
+      std::stable_sort(order.begin(), order.end(), [&](size_t a, size_t b) { return first(a) < first(b); });
+    }
+    std::vector<JoinStep> steps;
+    uint64_t start = 0;
+    for (const size_t step : order) {
+      steps.push_back(std::move(joined_.steps[step]));
+      steps.back().start = start;
+      start += steps.back().count;
+      for (const size_t f : steps.back().files) {
+        joined_.files[f].join_start = steps.back().start;
+        joined_.files[f].join_count = steps.back().count;
+      }
+    }
+    joined_.steps = std::move(steps);
+    std::stable_sort(joined_.files.begin(), joined_.files.end(),
+                     [](const FileIdentity& a, const FileIdentity& b) { return a.join_start < b.join_start; });
   }
 
   void FindDimensions() {
