@@ -320,23 +320,6 @@ def test_bad_metadata_is_refused_by_name(tmp_path, changes, words):
     assert "'z'" in message
 
 
-@pytest.mark.parametrize("dtype", ["<M8[ns]", "<m8[s]", "|S5", "<U3", "|O", "|V8", [["a", "<f4"]]])
-def test_data_types_of_format_2_that_are_not_supported_are_named(tmp_path, dtype):
-    document = {"zarr_format": 2, "shape": [4], "chunks": [2], "dtype": dtype, "fill_value": None, "order": "C", "filters": None, "compressor": None}
-    (tmp_path / "z").mkdir()
-    (tmp_path / "z" / ".zarray").write_text(json.dumps(document))
-    message = probe_fails("read", tmp_path, "z", tmp_path / "out")
-    assert "not supported" in message and (dtype if isinstance(dtype, str) else "structured") in message
-
-
-@pytest.mark.parametrize("dtype", ["string", "numpy.datetime64", "fixed_length_utf32", "r16"])
-def test_data_types_of_format_3_that_are_not_supported_are_named(tmp_path, dtype):
-    (tmp_path / "z").mkdir()
-    (tmp_path / "z" / "zarr.json").write_text(json.dumps(v3_document(data_type={"name": dtype, "configuration": {}})))
-    message = probe_fails("read", tmp_path, "z", tmp_path / "out")
-    assert f'"{dtype}" is not supported' in message
-
-
 @pytest.mark.filterwarnings("ignore")
 @pytest.mark.parametrize("around", [False, True])
 def test_shards_within_shards_and_codecs_around_them(tmp_path, around):

@@ -64,11 +64,32 @@ nb::object ToNumpy(Buffer buffer, const nd::Index& shape, nb::dlpack::dtype type
   return nb::ndarray<nb::numpy>(data, extents.size(), extents.data(), owner, nullptr, type).cast();
 }
 
+// The dtype of elements that are no numbers, as NumPy (or ml_dtypes) has it.
+nb::object NumpyTypeOf(const zarr::ElementType& type) {
+  if (type.kind == zarr::ElementKind::kBFloat16) {
+    return nb::module_::import_("numpy").attr("dtype")(nb::module_::import_("ml_dtypes").attr("bfloat16"));
+  }
+  nb::object code = nb::module_::import_("json").attr("loads")(zarr::NameOf(type));
+  if (!type.fields.empty()) {
+    nb::list fields;
+    for (nb::handle field : code) fields.append(nb::tuple(field));
+    code = fields;
+  }
+  return nb::module_::import_("numpy").attr("dtype")(code);
+}
+
+nb::object TypeOfElements(const zarr::Array& array) {
+  const zarr::ArrayMetadata& metadata = array.metadata();
+  if (metadata.other_type) return NumpyTypeOf(*metadata.other_type);
+  const std::string name(nd::NameOf(metadata.data_type));
+  return nb::str(name.c_str(), name.size());
+}
+
 // The box of elements at `origin`; the caller has checked that it lies inside.
 nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw) {
   const zarr::ArrayMetadata& metadata = array.metadata();
   const nd::Box box{std::move(origin), std::move(shape)};
-  uint64_t bytes = nd::SizeOf(metadata.data_type);
+  uint64_t bytes = zarr::ElementTypeOf(metadata).size;
   for (const uint64_t extent : box.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes) || bytes > (uint64_t{1} << 46)) {
       Raise(base::InvalidArgument("reading '" + array.path() +
@@ -81,6 +102,14 @@ nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw)
     SEAMOUNT_TRY(array.ReadRegion(box, buffer.span(), &pool, context));
     return buffer;
   }));
+  if (metadata.other_type) {
+    const nb::object type = NumpyTypeOf(*metadata.other_type);
+    nb::list extents;
+    for (const uint64_t extent : box.shape) extents.append(extent);
+    return ToNumpy(std::move(stored), {bytes}, nb::dtype<uint8_t>())
+        .attr("view")(type)
+        .attr("reshape")(nb::tuple(extents));
+  }
   const nb::dlpack::dtype stored_type = TypeOf(metadata.data_type);
   if (raw || !loader::IsReal(metadata.data_type)) return ToNumpy(std::move(stored), box.shape, stored_type);
   const cf::Packing packing = ValueOrRaise(loader::PackingOf(metadata));
@@ -160,8 +189,7 @@ void AddArray(nb::module_& module) {
       .def_prop_ro("path", &zarr::Array::path)
       .def_prop_ro("shape", [](const zarr::Array& array) { return array.metadata().shape; })
       .def_prop_ro("chunks", [](const zarr::Array& array) { return array.metadata().chunk_shape; })
-      .def_prop_ro("dtype",
-                   [](const zarr::Array& array) { return std::string(nd::NameOf(array.metadata().data_type)); })
+      .def_prop_ro("dtype", &TypeOfElements)
       .def_prop_ro("dims", [](const zarr::Array& array) { return array.metadata().dimension_names; })
       .def_prop_ro("attributes_json", [](const zarr::Array& array) { return array.metadata().attributes_json; });
   nb::class_<loader::Group>(module, "Group")

@@ -218,7 +218,7 @@ bool WriteLoops(DataType type, const Transform& transform, const std::byte* from
 
 }  // namespace
 
-bool IsReal(DataType type) { return type != DataType::kComplex64 && type != DataType::kComplex128; }
+bool IsReal(DataType type) { return type <= DataType::kFloat64; }
 
 void TransformRun(DataType type, const Transform& transform, const std::byte* from, size_t stride, float* to,
                   size_t count) {

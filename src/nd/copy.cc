@@ -46,7 +46,11 @@ void CopyInnermost(const std::byte* from, std::byte* into, const Axis& axis, siz
     case 2: return CopyLine<2>(from, into, axis);
     case 4: return CopyLine<4>(from, into, axis);
     case 8: return CopyLine<8>(from, into, axis);
-    default: return CopyLine<16>(from, into, axis);
+    case 16: return CopyLine<16>(from, into, axis);
+    default: break;
+  }
+  for (uint64_t i = 0; i < axis.size; ++i) {
+    std::memcpy(into + i * axis.into_stride, from + i * axis.from_stride, element_bytes);
   }
 }
 

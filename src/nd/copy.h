@@ -13,7 +13,8 @@ namespace seamount::nd {
 // Bytes from one element to the next along each dimension of a dense C-order array.
 std::vector<uint64_t> DenseStrides(std::span<const uint64_t> shape, size_t element_bytes);
 
-// Copies shape's elements between two layouts given by their strides in bytes. element_bytes is 1, 2, 4, 8 or 16.
+// Copies shape's elements between two layouts given by their strides in bytes. Fast for elements of 1, 2, 4, 8 and 16
+// bytes.
 void CopyStrided(const std::byte* from, std::span<const uint64_t> from_strides, std::byte* into,
                  std::span<const uint64_t> into_strides, std::span<const uint64_t> shape, size_t element_bytes);
 

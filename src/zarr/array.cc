@@ -13,8 +13,6 @@ namespace seamount::zarr {
 namespace {
 
 constexpr uint64_t kIndexCacheBytes = uint64_t{64} << 20;
-// So few indices would be read again and again by the threads of one loader.
-constexpr uint64_t kFewestIndices = 16;
 
 Result<ArrayMetadata> ReadMetadata(Store& store, const std::string& path, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const auto v3, ReadDocument(store, JoinPath(path, "zarr.json"), context));
@@ -116,11 +114,11 @@ Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> st
   auto state = std::make_unique<State>();
   state->fill = FillElementOf(metadata);
   SEAMOUNT_TRY_ASSIGN(CodecChain chain,
-                      CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape, state->fill));
+                      CodecChain::Make(metadata.codecs, ElementTypeOf(metadata), metadata.chunk_shape, state->fill));
   state->chain = std::make_shared<const CodecChain>(std::move(chain));
   state->store = std::move(store);
   state->path = std::move(path);
-  state->element_bytes = nd::SizeOf(metadata.data_type);
+  state->element_bytes = ElementTypeOf(metadata).size;
   state->grid_shape = nd::GridShape(metadata.shape, metadata.chunk_shape);
   state->unit_shape = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   state->unit_grid_shape = nd::GridShape(metadata.shape, state->unit_shape);
@@ -130,7 +128,8 @@ Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> st
                             metadata.shard_index_at_start};
     SEAMOUNT_TRY_ASSIGN(state->shard, ShardLayoutOf(*metadata.shard_shape, spec));
     state->shard_codec.emplace(*state->shard, *metadata.shard_shape, metadata.chunk_shape, state->chain, state->fill);
-    const uint64_t most = std::max(kFewestIndices, kIndexCacheBytes / state->shard->index_bytes());
+    // One is kept even where it alone is larger.
+    const uint64_t most = std::max<uint64_t>(1, kIndexCacheBytes / state->shard->index_bytes());
     state->indices = std::make_unique<ShardIndexCache>(most);
   }
   state->metadata = std::move(metadata);
@@ -138,7 +137,7 @@ Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> st
 }
 
 Result<std::unique_ptr<Array>> Array::Open(std::shared_ptr<Store> store, std::string path, const CallContext& context) {
-  const std::string what = "opening the Zarr array '" + path + "'";
+  const std::string what = "opening the Zarr array" + (path.empty() ? " at the root" : " '" + path + "'");
   auto metadata = ReadMetadata(*store, path, context);
   if (!metadata) return metadata.error().Wrap(what);
   auto state = MakeState(std::move(store), std::move(path), *std::move(metadata));

@@ -18,7 +18,7 @@ Result<void> CheckBox(const ArrayMetadata& metadata, const nd::Box& box, size_t 
   if (box.origin.size() != metadata.shape.size() || box.shape.size() != metadata.shape.size()) {
     return bad("a box of another rank than the array's " + std::to_string(metadata.shape.size()));
   }
-  uint64_t bytes = nd::SizeOf(metadata.data_type);
+  uint64_t bytes = ElementTypeOf(metadata).size;
   for (size_t d = 0; d < box.shape.size(); ++d) {
     if (box.origin[d] > metadata.shape[d] || box.shape[d] > metadata.shape[d] - box.origin[d]) {
       return bad("the box reaches beyond dimension " + std::to_string(d) + " of size " +

@@ -22,6 +22,12 @@ size_t ScalarType::word() const {
 ElementType::ElementType(nd::DataType type)
     : ScalarType{.kind = ElementKind::kNumber, .number = type, .size = nd::SizeOf(type)} {}
 
+Bytes ZeroElement(const ElementType& type) {
+  Buffer zero(type.size);
+  std::fill(zero.span().begin(), zero.span().end(), std::byte{0});
+  return zero;
+}
+
 bool HasByteOrder(const ElementType& type) {
   return type.word() > 1 || std::any_of(type.fields.begin(), type.fields.end(),
                                         [](const ElementField& field) { return field.type.word() > 1; });

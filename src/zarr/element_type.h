@@ -4,10 +4,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include "base/bytes.h"
 #include "base/result.h"
 #include "nd/data_type.h"
 #include "zarr/codecs/json.h"
@@ -53,8 +56,21 @@ struct ElementType : ScalarType {
 
 inline constexpr uint64_t kMaxElementBytes = uint64_t{1} << 20;
 
+Bytes ZeroElement(const ElementType& type);
 bool HasByteOrder(const ElementType& type);
 // Reverses the bytes of every word of the dense elements, in place.
 void SwapElements(const ElementType& type, std::span<std::byte> elements);
+
+// NumPy's codes without byte order: "f4". Real and complex numbers and booleans.
+std::optional<nd::DataType> NumberFromCode(std::string_view code);
+
+// Format 2: a code as "<M8[ns]", or a list of fields. InvalidArgument for what is not supported. big_endian: of all of
+// it.
+Result<ElementType> ElementFromV2(const Json& dtype, bool& big_endian);
+Json ElementToV2(const ElementType& type, bool big_endian);  // also what numpy.dtype takes
+// Format 3: a name, or one with a configuration.
+Result<ElementType> ElementFromV3(const Json& data_type);
+Json ElementToV3(const ElementType& type);
+std::string NameOf(const ElementType& type);  // for messages
 
 }  // namespace seamount::zarr

@@ -1,6 +1,5 @@
 #include "zarr/fill_value.h"
 
-#include <array>
 #include <cmath>
 #include <cstring>
 #include <limits>
@@ -8,7 +7,6 @@
 #include <optional>
 
 #include "base/encoding.h"
-#include "nd/byte_order.h"
 #include "nd/data_type.h"
 #include "zarr/codecs/half.h"
 
@@ -27,9 +25,8 @@ T ValueOf(const Bytes& element) {
   return value;
 }
 
-Error BadFill(nd::DataType type, const Json& value) {
-  return base::DataLoss("fill_value " + DumpJson(value).substr(0, 64) + " is not a value of " +
-                        std::string(nd::NameOf(type)));
+Error BadFill(const ElementType& type, const Json& value) {
+  return base::DataLoss("fill_value " + DumpJson(value).substr(0, 64) + " is not a value of " + NameOf(type));
 }
 
 template <class T>
@@ -113,13 +110,13 @@ std::optional<Bytes> ParseBool(const Json& value) {
   return std::nullopt;
 }
 
-std::optional<Bytes> ParseBase64(nd::DataType type, const Json& value, bool big_endian) {
+std::optional<Bytes> ParseBase64(const ElementType& type, const Json& value, bool big_endian) {
   if (!value.is_string()) return std::nullopt;
   const auto decoded = base::Base64Decode(value.get<std::string>());
-  if (!decoded || decoded->size() != nd::SizeOf(type)) return std::nullopt;
+  if (!decoded || decoded->size() != type.size) return std::nullopt;
   Buffer element(decoded->size());
   std::memcpy(element.data(), decoded->data(), decoded->size());
-  if (big_endian) nd::SwapBytes(element.span(), nd::WordSizeOf(type));
+  if (big_endian) SwapElements(type, element.span());
   return Bytes(std::move(element));
 }
 
@@ -176,21 +173,27 @@ Json FormatComplex(const Bytes& element, int format) {
 
 }  // namespace
 
-Result<Bytes> ParseFillValue(nd::DataType type, const Json& value) {
-  if (auto element = ParseSpelling(type, value)) return *std::move(element);
+Result<Bytes> ParseFillValue(const ElementType& type, const Json& value) {
+  const bool number = type.kind == ElementKind::kNumber;
+  auto element = number ? ParseSpelling(type.number, value) : ParseOtherFill(type, value, /*big_endian=*/false);
+  if (element) return *std::move(element);
   return BadFill(type, value);
 }
 
-Result<Bytes> ParseFillValueV2(nd::DataType type, const Json& value, bool big_endian) {
-  if (auto element = ParseSpelling(type, value)) return *std::move(element);
+Result<Bytes> ParseFillValueV2(const ElementType& type, const Json& value, bool big_endian) {
+  const bool number = type.kind == ElementKind::kNumber;
+  auto spelled = number ? ParseSpelling(type.number, value) : ParseOtherFill(type, value, big_endian);
+  if (spelled) return *std::move(spelled);
   if (auto element = ParseBase64(type, value, big_endian)) return *std::move(element);
   return BadFill(type, value);
 }
 
-Json FormatFillValue(nd::DataType type, const Bytes& element, int format) {
-  const Bytes zero = ElementOf(std::array<std::byte, 16>{}).Slice(0, nd::SizeOf(type));
-  const Bytes& fill = element.size() == nd::SizeOf(type) ? element : zero;
-  switch (type) {
+Json FormatFillValue(const ElementType& type, const Bytes& element, int format, bool big_endian) {
+  Bytes zero;
+  if (element.size() != type.size) zero = ZeroElement(type);
+  const Bytes& fill = element.size() == type.size ? element : zero;
+  if (type.kind != ElementKind::kNumber) return FormatOtherFill(type, fill, big_endian);
+  switch (type.number) {
     case nd::DataType::kBool: return ValueOf<uint8_t>(fill) != 0;
     case nd::DataType::kInt8: return ValueOf<int8_t>(fill);
     case nd::DataType::kInt16: return ValueOf<int16_t>(fill);

@@ -3,12 +3,12 @@
 
 #include <algorithm>
 #include <charconv>
-#include <cstring>
 #include <iterator>
 #include <limits>
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "nd/data_type.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
 #include "zarr/codecs/json.h"
@@ -60,22 +60,19 @@ const std::vector<std::string>& CodecNames() {
 
 }  // namespace
 
-Result<nd::DataType> DataTypeFromName(std::string_view v3_name) {
-  std::vector<std::string> names;
-  for (int i = 0; i <= static_cast<int>(nd::DataType::kComplex128); ++i) {
-    const auto type = static_cast<nd::DataType>(i);
-    if (nd::NameOf(type) == v3_name) return type;
-    names.emplace_back(nd::NameOf(type));
-  }
-  return base::InvalidArgument("data type \"" + std::string(v3_name.substr(0, 64)) + "\" is not supported" +
-                               base::NameHint(v3_name, names));
+ElementType ElementTypeOf(const ArrayMetadata& metadata) {
+  return metadata.other_type ? *metadata.other_type : ElementType(metadata.data_type);
+}
+
+void SetElementType(const ElementType& type, ArrayMetadata& metadata) {
+  const bool number = type.kind == ElementKind::kNumber;
+  metadata.data_type = number ? type.number : nd::DataType::kOther;
+  metadata.other_type = number ? std::nullopt : std::optional(type);
 }
 
 Bytes FillElementOf(const ArrayMetadata& metadata) {
   if (!metadata.fill_value.empty()) return metadata.fill_value;
-  Buffer zero(nd::SizeOf(metadata.data_type));
-  std::memset(zero.data(), 0, zero.size());
-  return zero;
+  return ZeroElement(ElementTypeOf(metadata));
 }
 
 Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
@@ -88,13 +85,18 @@ Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
     return base::InvalidArgument("dimension_names: " + std::to_string(metadata.dimension_names.size()) + " names for " +
                                  std::to_string(rank) + " dimensions");
   }
-  if (!metadata.fill_value.empty() && metadata.fill_value.size() != nd::SizeOf(metadata.data_type)) {
-    return base::InvalidArgument("the fill value is not one element of " + std::string(nd::NameOf(metadata.data_type)));
+  if (metadata.other_type.has_value() != (metadata.data_type == nd::DataType::kOther) ||
+      metadata.data_type == nd::DataType::kChar) {
+    return base::InvalidArgument("the data type is not one that a Zarr array can have");
+  }
+  const ElementType type = ElementTypeOf(metadata);
+  if (!metadata.fill_value.empty() && metadata.fill_value.size() != type.size) {
+    return base::InvalidArgument("the fill value is not one element of " + NameOf(type));
   }
   if (metadata.separator != '/' && metadata.separator != '.') {
     return base::InvalidArgument("the chunk key separator must be '/' or '.'");
   }
-  SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, metadata.data_type, metadata.chunk_shape, FillElementOf(metadata)));
+  SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, type, metadata.chunk_shape, FillElementOf(metadata)));
   SEAMOUNT_TRY(CheckGrid(metadata));
   if (metadata.shard_shape && metadata.format != 3) return base::InvalidArgument("shards need Zarr v3");
   if (metadata.shard_shape) SEAMOUNT_TRY(CheckShardShape(*metadata.shard_shape, metadata.chunk_shape));

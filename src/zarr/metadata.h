@@ -11,15 +11,14 @@
 #include "base/result.h"
 #include "nd/data_type.h"
 #include "zarr/codecs/codec_spec.h"
+#include "zarr/element_type.h"
 
 namespace seamount::zarr {
 
-// InvalidArgument names the data types that a Zarr array may have: all of nd's but the last two.
-Result<nd::DataType> DataTypeFromName(std::string_view v3_name);
-
 struct ArrayMetadata {
-  int format = 3;  // 3 or 2
-  nd::DataType data_type = nd::DataType::kFloat32;
+  int format = 3;                                   // 3 or 2
+  nd::DataType data_type = nd::DataType::kFloat32;  // kOther where the elements are no numbers
+  std::optional<ElementType> other_type;            // what they are then
   std::vector<uint64_t> shape;
   std::vector<uint64_t> chunk_shape;                 // the unit of decoding: the inner chunk where sharded
   std::optional<std::vector<uint64_t>> shard_shape;  // v3 only; a multiple of chunk_shape
@@ -35,6 +34,9 @@ struct ArrayMetadata {
   bool shard_index_at_start = false;          // at the start a reader saves asking for the shard's size first
   std::vector<CodecSpec> shard_index_codecs;  // bytes and perhaps crc32c; empty: both
 };
+
+ElementType ElementTypeOf(const ArrayMetadata& metadata);
+void SetElementType(const ElementType& type, ArrayMetadata& metadata);
 
 // The fill value, or zero where there is none.
 Bytes FillElementOf(const ArrayMetadata& metadata);

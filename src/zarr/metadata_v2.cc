@@ -19,41 +19,8 @@ namespace {
 // xarray's convention for dimension names in v2.
 constexpr const char* kDimensions = "_ARRAY_DIMENSIONS";
 
-struct KindRow {
-  nd::DataType type;
-  std::string_view code;  // NumPy's, without byte order
-};
-constexpr KindRow kKinds[] = {
-    {nd::DataType::kBool, "b1"},      {nd::DataType::kInt8, "i1"},        {nd::DataType::kInt16, "i2"},
-    {nd::DataType::kInt32, "i4"},     {nd::DataType::kInt64, "i8"},       {nd::DataType::kUInt8, "u1"},
-    {nd::DataType::kUInt16, "u2"},    {nd::DataType::kUInt32, "u4"},      {nd::DataType::kUInt64, "u8"},
-    {nd::DataType::kFloat16, "f2"},   {nd::DataType::kFloat32, "f4"},     {nd::DataType::kFloat64, "f8"},
-    {nd::DataType::kComplex64, "c8"}, {nd::DataType::kComplex128, "c16"},
-};
-
-struct V2Type {
-  nd::DataType type;
-  bool big_endian;
-};
-
-Result<V2Type> ParseType(const Json& json) {
-  SEAMOUNT_TRY_ASSIGN(const Json* member, Member(json, "dtype"));
-  if (!member->is_string()) return base::InvalidArgument("structured data types are not supported");
-  const auto text = member->get<std::string>();
-  const char order = text.empty() ? ' ' : text[0];
-  if (order == '<' || order == '>' || order == '|') {
-    for (const KindRow& row : kKinds) {
-      if (std::string_view(text).substr(1) != row.code) continue;
-      if (order == '|' && nd::SizeOf(row.type) > 1) break;
-      return V2Type{row.type, order == '>' && nd::SizeOf(row.type) > 1};
-    }
-  }
-  return base::InvalidArgument("data type \"" + text.substr(0, 64) +
-                               "\" is not supported (booleans, integers, floats and complex numbers are)");
-}
-
 Result<void> AddCodec(const Json& json, ArrayMetadata& metadata) {
-  SEAMOUNT_TRY_ASSIGN(CodecSpec codec, CodecFromV2(DumpJson(json), metadata.data_type));
+  SEAMOUNT_TRY_ASSIGN(CodecSpec codec, CodecFromV2(DumpJson(json), ElementTypeOf(metadata)));
   metadata.codecs.push_back(std::move(codec));
   return {};
 }
@@ -66,7 +33,7 @@ Result<void> ParseV2Codecs(const Json& json, bool big_endian, ArrayMetadata& met
     std::iota(reversed.rbegin(), reversed.rend(), 0);
     metadata.codecs.push_back(TransposeSpec(reversed));
   }
-  metadata.codecs.push_back(BytesSpec(metadata.data_type, big_endian));
+  metadata.codecs.push_back(BytesSpec(ElementTypeOf(metadata), big_endian));
   const auto filters = json.find("filters");
   if (filters != json.end() && !filters->is_null()) {
     if (!filters->is_array()) return base::DataLoss("\"filters\" is not a list");
@@ -116,11 +83,6 @@ Result<void> ParseAttributes(std::string_view zattrs, ArrayMetadata& metadata) {
   return {};
 }
 
-std::string TypeCode(nd::DataType type, bool big_endian) {
-  const char order = nd::SizeOf(type) == 1 ? '|' : big_endian ? '>' : '<';
-  return order + std::string(kKinds[static_cast<size_t>(type)].code);
-}
-
 // "C" or "F", where the chain's transposition amounts to that.
 Result<char> OrderOf(const std::vector<CodecSpec>& codecs, size_t rank) {
   char order = 'C';
@@ -141,7 +103,8 @@ bool IsFilterByNature(const std::string& id) {
   return id == "shuffle" || (row != nullptr && row->kind == CodecKind::kFilter);
 }
 
-Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
+// Returns whether the elements are stored as big endian.
+Result<bool> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
   SEAMOUNT_TRY_ASSIGN(const char order, OrderOf(metadata.codecs, metadata.shape.size()));
   json["order"] = std::string(1, order);
   bool big_endian = false;
@@ -156,7 +119,7 @@ Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
     SEAMOUNT_TRY_ASSIGN(Json stage, ParseJsonObject(v2));
     stages.push_back(std::move(stage));
   }
-  json["dtype"] = TypeCode(metadata.data_type, big_endian);
+  json["dtype"] = ElementToV2(ElementTypeOf(metadata), big_endian);
   // The last one is called the compressor, unless it is a filter by nature.
   json["compressor"] = nullptr;
   if (!stages.empty() && !IsFilterByNature(stages.back()["id"].get<std::string>())) {
@@ -164,7 +127,7 @@ Result<void> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
     stages.pop_back();
   }
   json["filters"] = stages.empty() ? Json() : Json(stages);
-  return {};
+  return big_endian;
 }
 
 }  // namespace
@@ -175,18 +138,18 @@ Result<ArrayMetadata> ParseArrayMetadataV2(std::string_view zarray, std::string_
   if (*format != Json(2)) return base::DataLoss("\"zarr_format\" is not 2");
   ArrayMetadata metadata;
   metadata.format = 2;
-  SEAMOUNT_TRY_ASSIGN(const V2Type type, ParseType(json));
-  metadata.data_type = type.type;
+  bool big_endian = false;
+  SEAMOUNT_TRY_ASSIGN(const Json* dtype, Member(json, "dtype"));
+  SEAMOUNT_TRY_ASSIGN(const ElementType type, ElementFromV2(*dtype, big_endian));
+  SetElementType(type, metadata);
   SEAMOUNT_TRY(ParseV2Shape(json, metadata));
-  SEAMOUNT_TRY(ParseV2Codecs(json, type.big_endian, metadata));
+  SEAMOUNT_TRY(ParseV2Codecs(json, big_endian, metadata));
   SEAMOUNT_TRY_ASSIGN(const Json* fill, Member(json, "fill_value"));
   metadata.fill_value_null = fill->is_null();
   if (metadata.fill_value_null) {
-    Buffer zero(nd::SizeOf(type.type));
-    std::fill(zero.span().begin(), zero.span().end(), std::byte{0});
-    metadata.fill_value = Bytes(std::move(zero));
+    metadata.fill_value = ZeroElement(type);
   } else {
-    SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValueV2(type.type, *fill, type.big_endian));
+    SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValueV2(type, *fill, big_endian));
   }
   SEAMOUNT_TRY(ParseAttributes(zattrs, metadata));
   SEAMOUNT_TRY(CheckArrayMetadata(metadata));
@@ -199,9 +162,12 @@ Result<V2Documents> SerializeArrayMetadataV2(const ArrayMetadata& metadata) {
   json["zarr_format"] = 2;
   json["shape"] = metadata.shape;
   json["chunks"] = metadata.chunk_shape;
-  json["fill_value"] = metadata.fill_value_null ? Json() : FormatFillValue(metadata.data_type, metadata.fill_value, 2);
   json["dimension_separator"] = std::string(1, metadata.separator);
-  SEAMOUNT_TRY(WriteCodecs(metadata, json));
+  SEAMOUNT_TRY_ASSIGN(const bool big_endian, WriteCodecs(metadata, json));
+  json["fill_value"] = nullptr;
+  if (!metadata.fill_value_null) {
+    json["fill_value"] = FormatFillValue(ElementTypeOf(metadata), metadata.fill_value, 2, big_endian);
+  }
   SEAMOUNT_TRY_ASSIGN(Json attributes, ParseJsonObject(metadata.attributes_json));
   // xarray wants the list of a scalar too, though it is empty.
   if (!metadata.dimension_names.empty() || metadata.shape.empty()) attributes[kDimensions] = metadata.dimension_names;

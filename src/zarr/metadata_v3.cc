@@ -16,10 +16,10 @@ namespace seamount::zarr {
 namespace {
 
 Result<void> ParseCodecMember(const Json& json, ArrayMetadata& metadata) {
-  SEAMOUNT_TRY_ASSIGN(metadata.codecs, ParseCodecs(json, "codecs", metadata.data_type));
+  SEAMOUNT_TRY_ASSIGN(metadata.codecs, ParseCodecs(json, "codecs", ElementTypeOf(metadata)));
   if (metadata.codecs.size() != 1 || metadata.codecs[0].name != kSharding) return {};
   // The outer chunk is the shard, the inner one our chunk.
-  auto sharding = ParseShardingConfiguration(metadata.codecs[0].configuration_json, metadata.data_type);
+  auto sharding = ParseShardingConfiguration(metadata.codecs[0].configuration_json, ElementTypeOf(metadata));
   if (!sharding) return sharding.error().Wrap("codec \"sharding_indexed\"");
   metadata.shard_shape = std::exchange(metadata.chunk_shape, std::move(sharding->chunk_shape));
   metadata.codecs = std::move(sharding->codecs);
@@ -109,7 +109,7 @@ Json ShardingJson(const ArrayMetadata& metadata) {
   if (index_codecs.empty()) index_codecs = {BytesSpec(nd::DataType::kUInt64, /*big_endian=*/false), {"crc32c", "{}"}};
   Json configuration = Json::object();
   configuration["chunk_shape"] = metadata.chunk_shape;
-  configuration["codecs"] = CodecsJson(WithBytesCodec(metadata.codecs, metadata.data_type));
+  configuration["codecs"] = CodecsJson(WithBytesCodec(metadata.codecs, ElementTypeOf(metadata)));
   configuration["index_codecs"] = CodecsJson(index_codecs);
   configuration["index_location"] = metadata.shard_index_at_start ? "start" : "end";
   Json list = Json::array();
@@ -130,12 +130,12 @@ Result<ArrayMetadata> ParseArrayMetadataV3(std::string_view zarr_json) {
   ArrayMetadata metadata;
   SEAMOUNT_TRY_ASSIGN(metadata.shape, SizesMember(json, "shape"));
   SEAMOUNT_TRY_ASSIGN(const Json* type, Member(json, "data_type"));
-  SEAMOUNT_TRY_ASSIGN(const CodecSpec type_spec, ParseNamed(*type, "data_type"));
-  SEAMOUNT_TRY_ASSIGN(metadata.data_type, DataTypeFromName(type_spec.name));
+  SEAMOUNT_TRY_ASSIGN(const ElementType element, ElementFromV3(*type));
+  SetElementType(element, metadata);
   SEAMOUNT_TRY(ParseChunks(json, metadata));
   SEAMOUNT_TRY(ParseCodecMember(json, metadata));
   SEAMOUNT_TRY_ASSIGN(const Json* fill, Member(json, "fill_value"));
-  SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValue(metadata.data_type, *fill));
+  SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValue(element, *fill));
   SEAMOUNT_TRY(ParseDimensionNames(json, metadata));
   if (json.contains("attributes")) metadata.attributes_json = DumpJson(json["attributes"]);
   SEAMOUNT_TRY(CheckArrayMetadata(metadata));
@@ -147,15 +147,15 @@ std::string SerializeArrayMetadataV3(const ArrayMetadata& metadata) {
   json["zarr_format"] = 3;
   json["node_type"] = "array";
   json["shape"] = metadata.shape;
-  json["data_type"] = nd::NameOf(metadata.data_type);
+  json["data_type"] = ElementToV3(ElementTypeOf(metadata));
   Json grid = Json::object();
   grid["chunk_shape"] = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   json["chunk_grid"] = NamedJson("regular", std::move(grid));
   json["chunk_key_encoding"] =
       NamedJson(metadata.v2_chunk_keys ? "v2" : "default", Json{{"separator", std::string(1, metadata.separator)}});
-  json["fill_value"] = FormatFillValue(metadata.data_type, metadata.fill_value, 3);
-  json["codecs"] =
-      metadata.shard_shape ? ShardingJson(metadata) : CodecsJson(WithBytesCodec(metadata.codecs, metadata.data_type));
+  json["fill_value"] = FormatFillValue(ElementTypeOf(metadata), metadata.fill_value, 3);
+  json["codecs"] = metadata.shard_shape ? ShardingJson(metadata)
+                                        : CodecsJson(WithBytesCodec(metadata.codecs, ElementTypeOf(metadata)));
   auto attributes = ParseJsonObject(metadata.attributes_json);
   json["attributes"] = attributes ? *std::move(attributes) : Json::object();
   json["storage_transformers"] = Json::array();

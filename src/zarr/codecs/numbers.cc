@@ -11,17 +11,6 @@
 namespace seamount::zarr {
 namespace {
 
-struct CodeRow {
-  std::string_view code;  // NumPy's, without byte order
-  nd::DataType type;
-};
-constexpr CodeRow kCodes[] = {
-    {"b1", nd::DataType::kBool},    {"i1", nd::DataType::kInt8},    {"i2", nd::DataType::kInt16},
-    {"i4", nd::DataType::kInt32},   {"i8", nd::DataType::kInt64},   {"u1", nd::DataType::kUInt8},
-    {"u2", nd::DataType::kUInt16},  {"u4", nd::DataType::kUInt32},  {"u8", nd::DataType::kUInt64},
-    {"f2", nd::DataType::kFloat16}, {"f4", nd::DataType::kFloat32}, {"f8", nd::DataType::kFloat64},
-};
-
 // As x86 converts: what does not fit becomes the smallest integer, then its low bytes.
 template <class To>
 To IntegerFromDouble(double value) {
@@ -83,9 +72,11 @@ Result<NumberCode> NumberMemberOr(const Json& configuration, const char* name, c
     bare.remove_prefix(1);
   }
   const bool time = bare.starts_with("M8") || bare.starts_with("m8");
-  for (const CodeRow& row : kCodes) {
-    if (bare != row.code && bare != nd::NameOf(row.type) && !(time && row.type == nd::DataType::kInt64)) continue;
-    code.type = row.type;
+  for (auto type = nd::DataType::kBool; type <= nd::DataType::kFloat64;
+       type = static_cast<nd::DataType>(static_cast<int>(type) + 1)) {
+    const bool named = bare == nd::NameOf(type) || NumberFromCode(bare) == type;
+    if (!named && !(time && type == nd::DataType::kInt64)) continue;
+    code.type = type;
     code.big_endian = code.big_endian && code.size() > 1;
     return code;
   }

@@ -16,7 +16,6 @@
 
 #include "base/text.h"
 #include "nd/box.h"
-#include "nd/data_type.h"
 #include "store/memory/memory_store.h"
 #include "zarr/array.h"
 #include "zarr/group.h"
@@ -72,7 +71,7 @@ Result<void> ReadCommand(const std::shared_ptr<Store>& store, const std::vector<
   exec::ThreadPool pool(2);
   SEAMOUNT_TRY_ASSIGN(const auto array, Array::Open(store, args[2], {}));
   const nd::Box box = BoxFrom(args, 4, *array);
-  std::string elements(nd::Elements(box.shape) * nd::SizeOf(array->metadata().data_type), '\0');
+  std::string elements(nd::Elements(box.shape) * ElementTypeOf(array->metadata()).size, '\0');
   SEAMOUNT_TRY(array->ReadRegion(box, std::as_writable_bytes(std::span(elements)), &pool, {}));
   WriteFile(args[3], elements);
   std::cout << SerializeArrayMetadataV3(array->metadata()) << "\n";
