@@ -39,9 +39,11 @@ def elements(dtype: np.dtype, seed: int) -> np.ndarray:
 
 
 def fills(dtype: np.dtype) -> list:
-    kinds = {"M": [np.array("NaT", dtype.newbyteorder("="))[()], np.array(5, "i8").view(dtype.newbyteorder("="))[()]],
-             "m": [np.array(-7, "i8").view(dtype.newbyteorder("="))[()]], "U": ["", "xΩ"], "S": [b"", b"q"]}
-    return kinds.get(dtype.kind, [None])
+    if dtype.kind == "M":
+        return [np.datetime64("NaT", np.datetime_data(dtype)), np.datetime64(5, np.datetime_data(dtype))]
+    if dtype.kind == "m":
+        return [np.timedelta64(-7, np.datetime_data(dtype))]
+    return {"U": ["", "xΩ"], "S": [b"", b"q"]}.get(dtype.kind, [None])
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -49,11 +51,15 @@ def fills(dtype: np.dtype) -> list:
 @pytest.mark.parametrize("dtype", TYPES, ids=str)
 def test_types_against_zarr_python(tmp_path, dtype, zarr_format):
     dtype = np.dtype(dtype)
+    if dtype.names and zarr_format == 3:  # zarr-python stores the other order, and does not say so
+        dtype = dtype.newbyteorder("=")
     rnd = random.Random(SEED)
     for number, fill in enumerate(fills(dtype)):
         values = elements(dtype, SEED)
         options = {} if fill is None else {"fill_value": fill}
-        if zarr_format == 3 and number == 0:
+        if dtype.kind == "V":  # where zarr-python can neither shard nor, with times in it, compress
+            options["compressors"] = None
+        elif zarr_format == 3 and number == 0:
             options["shards"] = (6, 8)
         if zarr_format == 2:
             options["order"] = rnd.choice("CF")
@@ -64,13 +70,14 @@ def test_types_against_zarr_python(tmp_path, dtype, zarr_format):
         metadata = json.loads(probe("read", theirs, "a", tmp_path / "out"))
         read = (tmp_path / "out").read_bytes()
         assert read == expected.tobytes(), (SEED, fill, metadata["fill_value"])
-        values.tofile(tmp_path / "in")
+        values[:5].tofile(tmp_path / "in")
         document = theirs / "a" / (".zarray" if zarr_format == 2 else "zarr.json")
         probe("write", ours, "a", document, tmp_path / "in", "0,0", numbers((5, SHAPE[1])))
         again = zarr.open_array(ours, path="a", mode="r")
-        assert again.dtype == array.dtype
+        native = dtype.newbyteorder("=")
+        assert (again.dtype if zarr_format == 2 else again.dtype.newbyteorder("=")) == (dtype if zarr_format == 2 else native)
         assert again[...].astype(dtype.newbyteorder("=")).tobytes() == expected.tobytes(), (SEED, fill)
-        assert np.array(again.fill_value).tobytes() == np.array(array.fill_value).tobytes()
+        assert np.array(again.fill_value, native).tobytes() == np.array(array.fill_value, native).tobytes()
 
 
 @pytest.mark.filterwarnings("ignore")
@@ -79,12 +86,20 @@ def test_python_gets_them_as_numpy_has_them(tmp_path, dtype):
     dtype = np.dtype(dtype)
     values = elements(dtype, SEED)
     group = zarr.open_group(tmp_path, mode="w", zarr_format=2)
-    group.create_array("a", shape=SHAPE, chunks=CHUNKS, dtype=dtype)[...] = values
+    group.create_array("a", shape=SHAPE, chunks=CHUNKS, dtype=dtype, compressors=None)[...] = values
     read = seamount.read(f"file://{tmp_path}", "a")
     assert read.dtype == dtype.newbyteorder("=") and read.shape == SHAPE
     assert read.tobytes() == values.tobytes()
     with pytest.raises(Exception, match="a"):
         seamount.Loader(f"file://{tmp_path}", ["a"])
+
+
+def test_a_linked_folder_of_chunks_is_not_read_as_absent(tmp_path):
+    zarr.open_group(tmp_path / "z", mode="w").create_array("a", shape=(4,), chunks=(2,), dtype="f4")[...] = 1
+    (tmp_path / "z/a/c").rename(tmp_path / "elsewhere")
+    (tmp_path / "z/a/c").symlink_to(tmp_path / "elsewhere")
+    with pytest.raises(Exception, match="symbolic link"):
+        seamount.read(f"file://{tmp_path}/z", "a")
 
 
 @pytest.mark.parametrize(("driver", "endian"), [("zarr3", "little"), ("zarr3", "big"), ("zarr", "little")])
@@ -102,7 +117,7 @@ def test_bfloat16_against_tensorstore(tmp_path, driver, endian):
     expected = theirs.read().result()
     probe("read", tmp_path / "theirs", "a", tmp_path / "out")
     assert (tmp_path / "out").read_bytes() == expected.tobytes()
-    values.tofile(tmp_path / "in")
+    values[:5].tofile(tmp_path / "in")
     document = tmp_path / "theirs/a" / ("zarr.json" if driver == "zarr3" else ".zarray")
     probe("write", tmp_path / "ours", "a", document, tmp_path / "in", "0,0", numbers((5, SHAPE[1])))
     assert ts.open(store("ours")).result().read().result().tobytes() == expected.tobytes()

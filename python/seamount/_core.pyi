@@ -58,7 +58,7 @@ class Array:
     path: str
     shape: list[int]
     chunks: list[int]
-    dtype: str
+    dtype: Any  # str; of elements that are no numbers numpy.dtype
     dims: list[str]
     attributes_json: str
     def read(self, origin: list[int], shape: list[int], raw: bool) -> ndarray: ...

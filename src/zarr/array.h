@@ -81,6 +81,18 @@ class Array {
   Result<void> WriteRegion(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                            const CallContext& context);
 
+  // The same array with another shape; this object keeps the old one and is then of no more use for writing. The
+  // document changes from one shape to the other by one conditional write. What a smaller shape cuts off is deleted
+  // after it, or set to the fill value in chunks and shards at the edge; what an interrupted append left beyond the
+  // edge is so before it. PreconditionFailed when the shape is not this one any more. Consolidated metadata in groups
+  // above keep the old shape until ConsolidateMetadata is called.
+  Result<std::unique_ptr<Array>> Resized(const nd::Index& shape, exec::ThreadPool* pool, const CallContext& context);
+  // Longer by `from`, which holds whole steps along `axis`: they are written first, then the document, so that readers
+  // see all of them or none. One writer at a time: of two, the second fails with PreconditionFailed, but may have
+  // overwritten what the first appended.
+  Result<std::unique_ptr<Array>> Appended(size_t axis, std::span<const std::byte> from, exec::ThreadPool* pool,
+                                          const CallContext& context);
+
  private:
   struct State;
   static Result<std::unique_ptr<State>> MakeState(std::shared_ptr<Store> store, std::string path,
@@ -93,6 +105,9 @@ class Array {
   Result<std::optional<store::ReadResult>> ReadUnit(const nd::Index& unit, const CallContext& context) const;
   Result<void> UpdateUnit(const nd::Index& unit, const nd::Box& box, std::span<const std::byte> from,
                           const CallContext& context);
+  Result<std::unique_ptr<Array>> WithShape(const nd::Index& shape) const;
+  Result<void> TrimUnit(const nd::Index& unit, const CallContext& context);
+  Result<void> ClearBeyond(const std::vector<size_t>& along, exec::ThreadPool* pool, const CallContext& context);
   std::unique_ptr<State> state_;
 };
 

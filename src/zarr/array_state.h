@@ -33,6 +33,7 @@ struct Array::State {
   nd::Index UnitOf(std::span<const uint64_t> chunk) const;
   uint64_t PlaceInUnit(std::span<const uint64_t> chunk) const;
   std::string UnitKey(std::span<const uint64_t> unit) const;
+  std::optional<nd::Index> UnitFromKey(std::string_view key) const;
   Result<void> CheckChunk(std::span<const uint64_t> chunk) const;
   // Names the chunk, for messages.
   std::string Describe(std::span<const uint64_t> chunk) const;

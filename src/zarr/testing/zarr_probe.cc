@@ -4,6 +4,8 @@
 //   zarr_probe write DIR PATH META IN [ORIGIN SHAPE [ATTRIBUTES]]   META: a zarr.json or .zarray; ATTRIBUTES: a .zattrs
 //   zarr_probe group DIR PATH FORMAT ATTRIBUTES
 //   zarr_probe consolidate DIR PATH
+//   zarr_probe resize DIR PATH SHAPE
+//   zarr_probe append DIR PATH AXIS IN
 //
 // ORIGIN and SHAPE are numbers with commas ("-" for none); without them the whole array is meant. The folder is read
 // into a store in memory and written back, so that the program depends on nothing but this module.
@@ -47,6 +49,15 @@ Result<void> Load(Store& store, const fs::path& folder) {
 
 Result<void> Save(Store& store, const fs::path& folder) {
   SEAMOUNT_TRY_ASSIGN(const auto page, store::ListAll(store, {}, {}));
+  std::vector<fs::path> gone;
+  if (fs::exists(folder)) {
+    for (const auto& entry : fs::recursive_directory_iterator(folder)) {
+      const std::string key = fs::relative(entry.path(), folder).string();
+      SEAMOUNT_TRY_ASSIGN(const auto there, store.Stat(key, {}));
+      if (entry.is_regular_file() && !there) gone.push_back(entry.path());
+    }
+  }
+  for (const fs::path& path : gone) fs::remove(path);
   for (const auto& object : page.objects) {
     SEAMOUNT_TRY_ASSIGN(const auto read, store.Read(object.key, {}, {}));
     WriteFile(folder / object.key, read->data.view());
@@ -90,13 +101,28 @@ Result<void> WriteCommand(const std::shared_ptr<Store>& store, const std::vector
   return array->WriteRegion(BoxFrom(args, 5, *array), std::as_bytes(std::span(elements)), &pool, {});
 }
 
+Result<void> ResizeCommand(const std::shared_ptr<Store>& store, const std::vector<std::string>& args) {
+  exec::ThreadPool pool(2);
+  SEAMOUNT_TRY_ASSIGN(const auto array, Array::Open(store, args[2], {}));
+  if (args[0] == "resize") {
+    SEAMOUNT_TRY(array->Resized(ParseNumbers(args[3]), &pool, {}));
+    return {};
+  }
+  const std::string elements = ReadFile(args[4]);
+  SEAMOUNT_TRY(array->Appended(std::stoull(args[3]), std::as_bytes(std::span(elements)), &pool, {}));
+  return {};
+}
+
 Result<void> Run(const std::vector<std::string>& args) {
-  if (args.size() < 3) return base::InvalidArgument("read, write, group or consolidate, DIR and PATH expected");
+  if (args.size() < 3)
+    return base::InvalidArgument("read, write, resize, append, group or consolidate, DIR and PATH expected");
   const std::shared_ptr<Store> store = store::MakeMemoryStore();
   SEAMOUNT_TRY(Load(*store, args[1]));
   if (args[0] == "read" && args.size() >= 4) return ReadCommand(store, args);
   if (args[0] == "write" && args.size() >= 5) {
     SEAMOUNT_TRY(WriteCommand(store, args));
+  } else if ((args[0] == "resize" && args.size() == 4) || (args[0] == "append" && args.size() == 5)) {
+    SEAMOUNT_TRY(ResizeCommand(store, args));
   } else if (args[0] == "group" && args.size() == 5) {
     const GroupMetadata metadata{.format = std::stoi(args[3]), .attributes_json = args[4]};
     SEAMOUNT_TRY(CreateGroup(*store, args[2], metadata, false, {}));
