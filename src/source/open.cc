@@ -86,7 +86,8 @@ Result<std::vector<std::unique_ptr<Dataset>>> OpenEach(const std::vector<std::st
     return {};
   };
   const bool far = std::any_of(sources.begin(), sources.end(), [](const std::string& s) { return !IsLocal(s); });
-  SEAMOUNT_TRY(exec::ForEach(far && remote != nullptr ? remote->pool().get() : nullptr, sources.size(), open));
+  const auto pool = far && remote != nullptr ? remote->pool() : nullptr;
+  SEAMOUNT_TRY(exec::ForEach(pool.get(), sources.size(), open));
   std::vector<std::unique_ptr<Dataset>> datasets;
   for (size_t i = 0; i < sources.size(); ++i) {
     SEAMOUNT_TRY_ASSIGN(auto dataset, files[i] ? OpenDataset(std::move(files[i])) : OpenGroup(sources[i], remote));

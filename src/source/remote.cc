@@ -49,10 +49,13 @@ Result<std::optional<Address>> ParseAddress(const std::string& source) {
   return std::optional(std::move(address));
 }
 
-Remote::Remote(Options options)
-    : options_(std::move(options)),
-      parts_(MakeFetchedParts(options_.kept_bytes)),
-      pool_(std::make_shared<exec::ThreadPool>(options_.requests)) {}
+Remote::Remote(Options options) : options_(std::move(options)), parts_(MakeFetchedParts(options_.kept_bytes)) {}
+
+std::shared_ptr<exec::ThreadPool> Remote::pool() {
+  const std::scoped_lock lock(mutex_);
+  if (pool_ == nullptr) pool_ = std::make_shared<exec::ThreadPool>(options_.requests);
+  return pool_;
+}
 
 Result<std::shared_ptr<Store>> Remote::StoreOf(const Address& address) {
   const std::scoped_lock lock(mutex_);
@@ -67,7 +70,7 @@ Result<std::shared_ptr<const File>> Remote::Open(const std::string& source) {
   SEAMOUNT_TRY_ASSIGN(const auto address, ParseAddress(source));
   if (!address) return base::Internal(source + " is no address");
   SEAMOUNT_TRY_ASSIGN(auto store, StoreOf(*address));
-  return OpenObjectFile({std::move(store), address->key, ForPeople(source)}, parts_, pool_, options_.stop);
+  return OpenObjectFile({std::move(store), address->key, ForPeople(source)}, parts_, pool(), options_.stop);
 }
 
 Result<std::vector<std::string>> Remote::Expand(const std::string& pattern) {

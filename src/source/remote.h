@@ -49,14 +49,15 @@ class Remote {
   Result<std::shared_ptr<const File>> Open(const std::string& source);
   // The addresses that a pattern in the key stands for, by name. InvalidArgument where the store cannot list.
   Result<std::vector<std::string>> Expand(const std::string& pattern);
-  const std::shared_ptr<exec::ThreadPool>& pool() const { return pool_; }
+  // Started when it is first asked for: most sources are local.
+  std::shared_ptr<exec::ThreadPool> pool();
   const std::stop_token& stop() const { return options_.stop; }
 
  private:
   const Options options_;
   const std::shared_ptr<FetchedParts> parts_;
-  const std::shared_ptr<exec::ThreadPool> pool_;
   std::mutex mutex_;
+  std::shared_ptr<exec::ThreadPool> pool_;
   std::map<std::string, std::shared_ptr<Store>> stores_;
 };
 
