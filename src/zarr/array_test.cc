@@ -279,5 +279,33 @@ TEST(FetchMany, MergesNeighboursOfAShard) {
   check(1000);
 }
 
+// Indices of 16 MiB: four are kept, and the first is read anew after the fifth.
+TEST(ShardIndices, AreKeptUpTo64MiBHoweverLargeTheyAre) {
+  constexpr uint64_t kChunks = uint64_t{1} << 20;
+  const std::shared_ptr<Store> store = store::MakeMemoryStore();
+  ArrayMetadata metadata;
+  metadata.data_type = nd::DataType::kUInt8;
+  metadata.shape = {5 * kChunks};
+  metadata.chunk_shape = {1};
+  metadata.shard_shape = nd::Index{kChunks};
+  metadata.shard_index_codecs = {{"bytes", R"({"endian":"little"})"}};
+  auto array = Array::Create(store, "a", metadata, false, {});
+  ASSERT_TRUE(array) << array.error().ToString();
+  const std::string index(16 * kChunks, '\0');  // every chunk: no bytes, at the beginning
+  for (uint64_t shard = 0; shard < 5; ++shard) {
+    ASSERT_TRUE(store->Write((*array)->UnitKey(nd::Index{shard}), store::BytesSource(index), {}, {}));
+    EXPECT_TRUE(*(*array)->Locate(nd::Index{shard * kChunks}, {}));
+  }
+  ASSERT_TRUE(store->Delete((*array)->UnitKey(nd::Index{0}), {}, {}));
+  ASSERT_TRUE(store->Delete((*array)->UnitKey(nd::Index{4}), {}, {}));
+  EXPECT_FALSE(*(*array)->Locate(nd::Index{1}, {}));
+  EXPECT_TRUE(*(*array)->Locate(nd::Index{4 * kChunks + 1}, {})) << "the one used last is kept";
+}
+
+TEST(Array, AtTheRootOfAStoreIsNamedSo) {
+  const auto array = Array::Open(store::MakeMemoryStore(), "", {});
+  EXPECT_THAT(array.error().ToString(), testing::HasSubstr("opening the Zarr array at the root:"));
+}
+
 }  // namespace
 }  // namespace seamount::zarr
