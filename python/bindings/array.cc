@@ -121,9 +121,9 @@ nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw)
   return ToNumpy(std::move(decoded), box.shape, nb::dtype<double>());
 }
 
-loader::Group OpenGroup(const StoreHandle& store) {
+loader::Group OpenGroup(const StoreHandle& store, const std::vector<std::string>& early) {
   return ValueOrRaise(
-      Interruptibly([&](const CallContext& context) { return loader::Group::Open(store.store, context); }));
+      Interruptibly([&](const CallContext& context) { return loader::Group::Open(store.store, early, context); }));
 }
 
 std::unique_ptr<zarr::Array> OpenArray(const loader::Group& group, const std::string& name,
@@ -209,7 +209,7 @@ void AddArray(nb::module_& module) {
       .def("step_microseconds", &StepOf, nb::arg("group"))
       .def("unix_microseconds", &UnixMicrosecondsOf)
       .def("texts", &TextsOf);
-  module.def("open_group", &OpenGroup, nb::arg("store"));
+  module.def("open_group", &OpenGroup, nb::arg("store"), nb::arg("early") = std::vector<std::string>());
 }
 
 }  // namespace seamount::python

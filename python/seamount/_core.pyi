@@ -84,4 +84,5 @@ def open_store(
 ) -> Store: ...
 def open_loader(groups: list[Group], options: dict[str, Any]) -> Loader:
     """The options are those that bindings/loader.cc takes, all of them; slots name groups by their number."""
-def open_group(store: Store) -> Group: ...
+def open_group(store: Store, early: list[str] = ...) -> Group:
+    """early: arrays that will be opened next, whose documents are read meanwhile."""

@@ -159,7 +159,7 @@ class Loader:
             "world": self.world,
         }
         where = dict(endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
-        groups = Groups(url, lambda place: _core.open_group(open_store(place, **where)))
+        groups = Groups(url, slots, lambda place, early: _core.open_group(open_store(place, **where), early))
         group = groups.groups[0]
         self._times = Times(group, sample_dim or group.sample_dim or "time")
         self._slots = [resolve(*slot, groups, self._times.step, normalize, missing_of(missing, fill)) for slot in slots]

@@ -119,19 +119,27 @@ def missing_of(missing: Any, fill: Any) -> tuple[Missing, float | None]:
 class Groups:
     """The groups that slots take from, each opened once; the loader's own is the first."""
 
-    def __init__(self, url: str | os.PathLike[str], open_group: Callable[[str], Any]) -> None:
-        self._url, self._open = os.fspath(url), open_group
-        self._numbers = {self._url: 0}
-        self.groups = [open_group(self._url)]
+    def __init__(
+        self,
+        url: str | os.PathLike[str],
+        slots: list[tuple[str, bool, Slot]],
+        open_group: Callable[[str, list[str]], Any],
+    ) -> None:
+        self._url = os.fspath(url)
+        wanted: dict[str, list[str]] = {self._url: []}
+        for _, _, slot in slots:
+            early = wanted.setdefault(self._url_of(slot.group), [])
+            early += [name for name in names("variables", slot.variables) if name not in early]
+        self._numbers = {place: number for number, place in enumerate(wanted)}
+        self.groups = [open_group(place, early) for place, early in wanted.items()]
+
+    def _url_of(self, group: str | None) -> str:
+        if group is None:
+            return self._url
+        return group if "://" in group else f"{self._url.rstrip('/')}/{group.strip('/')}"
 
     def number(self, group: str | None) -> int:
-        if group is None:
-            return 0
-        url = group if "://" in group else f"{self._url.rstrip('/')}/{group.strip('/')}"
-        if url not in self._numbers:
-            self._numbers[url] = len(self.groups)
-            self.groups.append(self._open(url))
-        return self._numbers[url]
+        return self._numbers[self._url_of(group)]
 
 
 def resolve(

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "loader/early_documents.h"
 #include "loader/notes.h"
 #include "store/store.h"
 #include "zarr/array.h"
@@ -27,7 +28,9 @@ Result<MissingChunks> MissingChunksFromName(const std::string& name);
 class Group {
  public:
   // Arrays without a group around them are a group without attributes. PreconditionFailed where it is half-written.
-  static Result<Group> Open(std::shared_ptr<Store> store, const CallContext& context);
+  // early: arrays that will be opened next; their documents are read meanwhile (early_documents.h).
+  static Result<Group> Open(std::shared_ptr<Store> store, const std::vector<std::string>& early,
+                            const CallContext& context);
 
   const std::shared_ptr<Store>& store() const { return store_; }
   const std::string& attributes_json() const { return attributes_json_; }
@@ -45,7 +48,10 @@ class Group {
   bool CanTell() const { return state_.has_value(); }
 
  private:
+  Result<void> CheckDocument(const CallContext& context) const;
+
   std::shared_ptr<Store> store_;
+  std::shared_ptr<EarlyDocuments> early_;
   std::optional<zarr::GroupMetadata> state_;
   std::string attributes_json_ = "{}";
   GroupNotes notes_;

@@ -141,7 +141,7 @@ TEST_F(LoaderTest, DatesSayWhichPositionsAreMeant) {
   for (int month = 0; month < 24; ++month) time.values.push_back(static_cast<float>(month));
   time.attributes = R"({"units":"months since 2000-01-15","calendar":"standard"})";
   WriteField(store_, time);
-  const auto group = Group::Open(store_, {});
+  const auto group = Group::Open(store_, {}, {});
   ASSERT_TRUE(group);
   const auto axis = TimeAxis::Open(*group, "time", {});
   ASSERT_TRUE(axis) << axis.error().message();

@@ -91,6 +91,38 @@ TEST_F(LoaderTest, ACompleteBatchDoesNotWaitForALookThatBeganBeforeItsLastChunk)
   handed_out.set_value();
 }
 
+TEST_F(LoaderTest, DocumentsAreReadWithTheGroupsAndLookedAtBeforeABatchIsHandedOut) {
+  ASSERT_TRUE(zarr::CreateGroup(*store_, "", {}, true, {}));
+  for (const bool replaced : {false, true}) {
+    const auto watched = std::make_shared<WatchedStore>(store_);
+    std::promise<void> early;
+    watched->before_read = [&](const std::string& key) -> Result<void> {
+      if (key == "u/zarr.json") early.set_value();
+      // Forever, if one were read after the other.
+      if (key == "zarr.json" && early.get_future().wait_for(std::chrono::minutes(1)) != std::future_status::ready) {
+        return base::Unavailable("u was not asked for meanwhile");
+      }
+      return {};
+    };
+    auto group = Group::Open(watched, {"u", "v", "none"}, {});
+    ASSERT_TRUE(group) << group.error().message();
+    const int reads = watched->reads;
+    const auto loader = Loader::Open({*std::move(group)}, Options(), {});
+    ASSERT_TRUE(loader) << loader.error().message();
+    EXPECT_EQ(watched->reads, reads) << "what was read is read again";
+    const auto document = store_->Read("u/zarr.json", {}, {});
+    ASSERT_TRUE(document && *document);
+    if (replaced) {
+      ASSERT_TRUE(store_->Write("u/zarr.json", store::BytesSource((*document)->data), {}, {}));
+    }
+    const auto batch = (*loader)->Next();
+    EXPECT_EQ(batch && *batch, !replaced);
+    if (!batch) {
+      EXPECT_THAT(batch.error().message(), HasSubstr("were replaced"));
+    }
+  }
+}
+
 TEST_F(LoaderTest, VariablesAreOpenedTogether) {
   const auto watched = std::make_shared<WatchedStore>(store_);
   std::promise<void> other;

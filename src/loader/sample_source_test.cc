@@ -14,7 +14,7 @@ namespace {
 class SampleSourceTest : public LoaderTest {
  protected:
   SampleSource Source(std::vector<OutputSlot> slots) {
-    const auto group = Group::Open(store_, {});
+    const auto group = Group::Open(store_, {}, {});
     std::vector<Variable> variables;
     for (const std::string name : {"u", "v"}) {
       auto variable = Variable::Open(*group, name, {.sample_dim = "time"}, {});

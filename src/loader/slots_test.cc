@@ -40,7 +40,7 @@ struct SlotsTest : public testing::Test {
   Result<std::unique_ptr<Loader>> TryOpenGroups(LoaderOptions options) {
     std::vector<Group> groups;
     for (const auto& store : stores) {
-      SEAMOUNT_TRY_ASSIGN(auto group, Group::Open(store, {}));
+      SEAMOUNT_TRY_ASSIGN(auto group, Group::Open(store, {}, {}));
       groups.push_back(std::move(group));
     }
     return Loader::Open(std::move(groups), std::move(options), {});

@@ -89,7 +89,7 @@ void ExpectEpoch(const Epoch& epoch, const std::vector<Field>& fields, const Loa
 }
 
 Result<std::unique_ptr<Loader>> TryOpen(const std::shared_ptr<Store>& store, LoaderOptions options) {
-  SEAMOUNT_TRY_ASSIGN(auto group, Group::Open(store, {}));
+  SEAMOUNT_TRY_ASSIGN(auto group, Group::Open(store, {}, {}));
   return Loader::Open({std::move(group)}, std::move(options), {});
 }
 
