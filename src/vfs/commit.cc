@@ -192,6 +192,24 @@ Outcome<void> Publisher::UploadAttributes(const InodePtr& inode, const std::stri
   return {};
 }
 
+// The empty object would pass for the file, and would keep others from making it.
+void Publisher::GiveUp(const InodePtr& inode, const Fault& why) {
+  std::string key;
+  {
+    std::scoped_lock lock(names_.mutex());
+    const bool content = inode->staged != nullptr && inode->staged->dirty();
+    const bool claimed = inode->claimed != store::kAbsent && inode->claimed == inode->info.generation;
+    if (content && claimed && !inode->gone && !inode->unlinked) key = InodeTree::KeyOf(*inode);
+  }
+  // Where this fails too, it stays: nothing tells it from a file that is meant to be empty.
+  if (!key.empty() && store_.Delete(key, {.if_generation = inode->claimed}, {})) {
+    std::scoped_lock lock(names_.mutex());
+    inode->info.generation = store::kAbsent;
+    if (inode->parent != nullptr) names_.Changed(*inode->parent, inode->name);
+  }
+  Abandon(inode, why);
+}
+
 // Gives a name to what could not be uploaded, and says where it is: nobody else can tell the person.
 void Publisher::Abandon(const InodePtr& inode, const Fault& why) {
   std::shared_ptr<StagedFile> staged;
@@ -204,12 +222,14 @@ void Publisher::Abandon(const InodePtr& inode, const Fault& why) {
     if (key.empty()) key = inode->name;
   }
   const std::string what = "'" + key + "' was written to but not uploaded (" + why.message + ")";
+  const std::string object =
+      inode->info.generation == store::kAbsent ? "there is no object" : "the object is as it was";
   if (staged == nullptr || !staged->dirty()) {
     base::Log(base::LogLevel::kError, what + "; only its attributes had changed");
     return;
   }
   if (staged->failed()) {
-    base::Log(base::LogLevel::kError, what + "; the object is as it was");
+    base::Log(base::LogLevel::kError, what + "; " + object);
     return;
   }
   const bool whole = staged->Whole();
@@ -223,8 +243,8 @@ void Publisher::Abandon(const InodePtr& inode, const Fault& why) {
     base::Log(base::LogLevel::kError, what + "; keeping its content failed too: " + kept.error().message);
     return;
   }
-  base::Log(base::LogLevel::kError, what + "; the object is as it was, and what was written is kept in '" + *kept +
-                                        "'" + (whole ? "" : " (ranges that were not written are zeros there)"));
+  base::Log(base::LogLevel::kError, what + "; " + object + ", and what was written is kept in '" + *kept + "'" +
+                                        (whole ? "" : " (ranges that were not written are zeros there)"));
   staged->SetEntry(nullptr);
   std::scoped_lock lock(names_.mutex());
   inode->saved = true;

@@ -136,6 +136,7 @@ Outcome<Created> Publisher::Create(uint64_t parent, std::string_view name, const
   }
   if (!options.exclusive) recorder_.Watch(inode);
   std::scoped_lock lock(names_.mutex());
+  if (options.exclusive) inode->claimed = inode->info.generation;
   ++inode->handles;
   return Created{names_.AttributesOf(*inode), std::make_unique<OpenFile>(OpenFile{inode, options})};
 }

@@ -157,6 +157,49 @@ TEST_F(FileSystemTest, WhatCannotBeUploadedIsKept) {
   EXPECT_NE(KeptRecord().find("\"key\": \"f\""), std::string::npos) << KeptRecord();
 }
 
+// As cp makes files, onto a server that is full: no empty object is left to pass for the file.
+TEST_F(FileSystemTest, AClaimedNameIsGivenBackWhenNothingCouldBeStored) {
+  const OpenOptions exclusive{.write = true, .exclusive = true};
+  const auto full = [](const std::string& operation, const std::string&) -> Result<void> {
+    if (operation == "Write") return base::ResourceExhausted("full");
+    return {};
+  };
+  auto file = New("f", exclusive);
+  EXPECT_TRUE(Put(file, 0, "precious"));
+  store_->SetFault(full);
+  EXPECT_EQ(ErrorOf(fs_->Commit(*file)), ENOSPC);
+  EXPECT_EQ(store_->Text("f"), "") << "it may still be tried again";
+  fs_->Release(std::move(file));
+  EXPECT_EQ(store_->Text("f"), "(absent)");
+  EXPECT_EQ(Kept(), "precious");
+  EXPECT_NE(KeptRecord().find("\"base_generation\": \"\""), std::string::npos) << KeptRecord();
+  EXPECT_EQ(ErrorOf(Look("f")), ENOENT);
+  EXPECT_TRUE(Names().empty());
+
+  // What is meant to be empty stays, and what others put in its place.
+  store_->SetFault(nullptr);
+  fs_->Release(New("empty", exclusive));
+  EXPECT_EQ(store_->Text("empty"), "");
+  auto raced = New("g", exclusive);
+  EXPECT_TRUE(Put(raced, 0, "ours"));
+  store_->Put("g", "theirs");
+  store_->SetFault(full);
+  EXPECT_NE(ErrorOf(fs_->Commit(*raced)), 0);
+  fs_->Release(std::move(raced));
+  EXPECT_EQ(store_->Text("g"), "theirs");
+
+  // Once some of it was stored, the rest may fail: that much stays.
+  store_->SetFault(nullptr);
+  auto grown = New("h", exclusive);
+  EXPECT_TRUE(Put(grown, 0, "first"));
+  EXPECT_TRUE(fs_->Commit(*grown));
+  EXPECT_TRUE(Append(grown, " and second"));
+  store_->SetFault(full);
+  fs_->Release(std::move(grown));
+  EXPECT_EQ(store_->Text("h"), "first");
+  store_->SetFault(nullptr);
+}
+
 TEST_F(FileSystemTest, ALostRaceIsEioAndKeepsBothContents) {
   store_->Put("f", "base");
   auto file = OpenAs("f", {.write = true});

@@ -70,6 +70,8 @@ struct Inode {
   Moment checked;           // when the store was asked that last said so
   std::shared_ptr<ObjectReader> reader;
   std::shared_ptr<StagedFile> staged;
+  // Of the empty object that O_EXCL made for what is being written, until some of that is in the bucket.
+  store::Generation claimed;
   std::string parked_key;             // where the content of an unlinked file is while handles are open
   std::optional<Fault> upload_fault;  // of the last attempt, if nothing was written since
   bool saved = false;                 // what could not be uploaded has a name in the staging folder

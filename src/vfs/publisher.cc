@@ -153,7 +153,7 @@ void Publisher::Release(std::unique_ptr<OpenFile> file) {
   // close has uploaded already; what is still to be done comes from a memory map written to after the close, or from a
   // close that was interrupted.
   if (commit_due) {
-    if (auto committed = CommitInode(inode, {}); !committed) Abandon(inode, committed.error());
+    if (auto committed = CommitInode(inode, {}); !committed) GiveUp(inode, committed.error());
   }
   std::shared_ptr<ObjectReader> reader;
   std::string parked;
@@ -167,7 +167,7 @@ void Publisher::Release(std::unique_ptr<OpenFile> file) {
     inode->reader = nullptr;
     parked = std::exchange(inode->parked_key, {});
   }
-  if (lost) Abandon(inode, *lost);
+  if (lost) GiveUp(inode, *lost);
   std::shared_ptr<StagedFile> staged;  // may wait for parts under way: not under the mutex
   {
     std::scoped_lock lock(names_.mutex());
@@ -196,7 +196,7 @@ Outcome<void> Publisher::CommitAll() {
     const auto commit = LockCommit(*inode, {});
     auto committed = CommitInode(inode, {});
     if (committed) continue;
-    Abandon(inode, committed.error());
+    GiveUp(inode, committed.error());
     if (first) first = std::move(committed);
   }
   return first;

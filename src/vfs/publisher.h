@@ -124,6 +124,8 @@ class Publisher {
   Result<store::ObjectInfo> UploadWhole(const std::string& key, StagedFile& staged, const store::WriteOptions& options,
                                         const CallContext& context);
   void Abandon(const InodePtr& inode, const Fault& why);
+  // Of what will not be uploaded any more: also takes its name back, if that was only claimed.
+  void GiveUp(const InodePtr& inode, const Fault& why);
 
   Namespace& names_;
   Content& content_;
