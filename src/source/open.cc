@@ -6,6 +6,7 @@
 #include <filesystem>
 
 #include "exec/for_each.h"
+#include "source/geotiff/geotiff_dataset.h"
 #include "source/grib/grib_dataset.h"
 #include "source/hdf5/hdf5_dataset.h"
 #include "source/local_file.h"
@@ -62,10 +63,12 @@ Result<std::unique_ptr<Dataset>> OpenDataset(std::shared_ptr<const File> file) {
   if (auto read = file->ReadAt(0, magic); !read) return read.error().Wrap("reading " + path);
   if (std::memcmp(magic.data(), "CDF", 3) == 0) return netcdf::OpenClassic(std::move(file));
   if (std::memcmp(magic.data(), "GRIB", 4) == 0) return grib::OpenGrib(std::move(file));
+  if (geotiff::IsTiff(magic)) return geotiff::OpenGeoTiff(std::move(file));
   if (HasHdf5Signature(*file)) return hdf5::OpenHdf5(std::move(file));
   return base::InvalidArgument(
       "reading " + path +
-      ": not a format known here (expected NetCDF classic, 64-bit offset or data, NetCDF-4, GRIB, or a Zarr group)");
+      ": not a format known here (expected NetCDF classic, 64-bit offset or data, NetCDF-4, GRIB, GeoTIFF, or a Zarr "
+      "group)");
 }
 
 }  // namespace

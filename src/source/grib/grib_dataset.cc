@@ -28,7 +28,6 @@ class GribDataset final : public Dataset {
     const CubeVariable& v = cube_.variables[number];
     SEAMOUNT_TRY(CheckBox(v.variable, box, into.size(), files_.front().path));
     if (into.empty()) return {};
-    if (!v.variable.unreadable.empty()) return base::InvalidArgument(v.variable.unreadable);
     if (v.fields.empty()) {
       nd::CopyBox(box, nd::Whole(v.variable.shape), v.values, box, into, nd::SizeOf(v.variable.type));
       return {};
