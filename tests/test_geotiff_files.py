@@ -119,9 +119,8 @@ def test_damaged_files_are_refused_or_read_but_end_nothing(run, tmp_path):
 
 
 def test_without_gdal_it_is_said_how_to_get_it(run, tmp_path):
-    if os.geteuid() != 0:
-        pytest.skip("only root can hide a library from a program")
     source = translate(tmp_path / "x.tif", field("f4"))
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     hide = "for l in /usr/lib/*/libgdal.so*; do mount --bind /dev/null $l; done; exec \"$@\""
-    done = run(source, "band_data", before=["unshare", "--mount", "sh", "-c", hide, "sh"])
+    done = run(source, "band_data", before=[*unshare, "sh", "-c", hide, "sh"])
     assert done.returncode == 2 and "apt install libgdal32" in done.stderr, done.stderr

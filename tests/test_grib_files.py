@@ -181,8 +181,7 @@ def test_damaged_files_are_refused_or_read_but_end_nothing(run, tmp_path):
 
 
 def test_without_eccodes_it_is_said_how_to_get_it(run):
-    if os.geteuid() != 0:
-        pytest.skip("only root can hide a library from a program")
+    unshare = ["unshare", "--mount"] if os.geteuid() == 0 else ["unshare", "--mount", "--map-root-user"]
     hide = "for l in /usr/lib/*/libeccodes.so*; do mount --bind /dev/null $l; done; exec \"$@\""
-    done = run(SAMPLES / "GRIB2.tmpl", "t", before=["unshare", "--mount", "sh", "-c", hide, "sh"])
+    done = run(SAMPLES / "GRIB2.tmpl", "t", before=[*unshare, "sh", "-c", hide, "sh"])
     assert done.returncode == 2 and "apt install libeccodes0" in done.stderr, done.stderr
