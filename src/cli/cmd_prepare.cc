@@ -14,6 +14,7 @@
 #include "cli/command.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
+#include "prepare/make_variables.h"
 #include "prepare/output.h"
 #include "prepare/planner.h"
 #include "prepare/recipe.h"
@@ -167,9 +168,12 @@ Result<int> RunPrepare(PrepareFlags flags) {
        .stop = Interruptible().stop});
   SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory, remote));
   SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, "", recipe.reading, &remote));
-  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts facts, prepare::Describe(*dataset, recipe.reading));
+  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts stored, prepare::Describe(*dataset, recipe.reading));
+  SEAMOUNT_TRY_ASSIGN(const prepare::MadeVariables made, prepare::MakeVariables(recipe, *dataset, stored));
+  const prepare::SourceFacts& facts = made.facts;
   SEAMOUNT_TRY_ASSIGN(const auto before, ArraysThere(flags));
-  SEAMOUNT_TRY_ASSIGN(const prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
+  SEAMOUNT_TRY_ASSIGN(prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
+  plan.notes.insert(plan.notes.begin(), made.notes.begin(), made.notes.end());
   if (flags.plan) {
     std::printf(
         "%s%s",
@@ -182,7 +186,7 @@ Result<int> RunPrepare(PrepareFlags flags) {
   options.memory_bytes = MemoryToWorkWith(memory);
   const bool far = !std::all_of(files.begin(), files.end(), source::IsLocal);
   if (far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);
-  auto report = prepare::Execute(plan, facts, *dataset, store, options, Interruptible());
+  auto report = prepare::Execute(plan, facts, made.of(*dataset), store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
   PrintReport(*report, plan, flags);
   return kExitOk;

@@ -12,15 +12,13 @@ double AnomalyStep::Expected(const double* weights, uint64_t point) const {
 }
 
 // Row by row: along the last dimension points follow one another, unless it is time.
-Result<void> AnomalyStep::Apply(const nd::Box& region, std::span<const std::span<const double>> inputs,
-                                std::span<double> into) {
+Result<void> AnomalyStep::Change(const nd::Box& region, std::span<const double> values, std::span<double> into) const {
   const Basis& basis = *plan_.basis;
   const nd::Index& shape = array_.metadata.shape;
   const size_t time = *array_.time;
   const size_t rank = shape.size();
   const bool along_time = time + 1 == rank;
   const uint64_t row = region.shape[rank - 1];
-  const std::span<const double> values = inputs[0];
   nd::Index at(rank, 0);  // within the region
   for (uint64_t done = 0; done < into.size(); done += row) {
     uint64_t point = 0;  // of the row's first element

@@ -10,15 +10,12 @@
 
 namespace seamount::prepare {
 
-class AnomalyStep final : public Step {
+class AnomalyStep final : public PointStep {
  public:
-  // All must outlive the step; `climatology` may be null where Apply is not called.
+  // All must outlive the step; `climatology` may be null where Change is not called.
   AnomalyStep(const Plan& plan, const DataArray& array, const Climatology* climatology)
       : plan_(plan), array_(array), climatology_(climatology) {}
-  nd::Box InputRegion(const nd::Box& output) const override { return output; }
-  Result<void> Apply(const nd::Box& region, std::span<const std::span<const double>> inputs,
-                     std::span<double> into) override;
-  std::string Units(std::span<const std::string> inputs) const override { return inputs[0]; }
+  Result<void> Change(const nd::Box& region, std::span<const double> values, std::span<double> into) const override;
   // The climatology's, and the times of the region's steps.
   std::string Fingerprint(const nd::Box& region) const override;
 

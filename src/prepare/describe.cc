@@ -8,6 +8,7 @@
 #include "nd/box.h"
 #include "nd/data_type.h"
 #include "prepare/climatology.h"
+#include "prepare/node.h"
 #include "prepare/slabs.h"
 #include "prepare/statistics.h"
 
@@ -30,16 +31,16 @@ uint64_t BytesOf(const Plan& plan, size_t array) {
 // Where an array's values come from, and how often they are read.
 std::string DescribeReading(const Plan& plan, const SourceFacts& facts, size_t array) {
   std::string out = "  from ";
-  for (const size_t input : plan.arrays[array].inputs) {
-    const source::Variable& variable = facts.variables[input];
-    out += (out.ends_with("from ") ? "'" : ", '") + variable.name + "'";
-    if (variable.chunk_shape.empty()) continue;
-    out += " in chunks of (";
-    for (size_t d = 0; d < variable.chunk_shape.size(); ++d) {
-      out += (d > 0 ? ", " : "") + std::to_string(variable.chunk_shape[d]);
-    }
-    out += ")" + (variable.filters.empty() ? "" : ", " + variable.filters);
+  const source::Variable& variable = facts.variables[plan.arrays[array].input];
+  if (const auto made = facts.MadeOf(plan.arrays[array].input)) {
+    out += made->From();
+  } else {
+    out += "'" + variable.name + "'";
   }
+  for (size_t d = 0; d < variable.chunk_shape.size(); ++d) {
+    out += (d == 0 ? " in chunks of (" : ", ") + std::to_string(variable.chunk_shape[d]);
+  }
+  if (!variable.chunk_shape.empty()) out += ")" + (variable.filters.empty() ? "" : ", " + variable.filters);
   const std::vector<size_t> tasks = TasksOf(plan, array);
   if (tasks.empty()) return out + "\n";
   if (WantsSpill(plan, facts, tasks)) {
@@ -65,22 +66,20 @@ double ReadBytes(const Plan& plan, const SourceFacts& facts) {
     const DataArray& array = plan.arrays[a];
     const std::vector<size_t> tasks = TasksOf(plan, a);
     const double times = WantsSpill(plan, facts, tasks) ? 1 : std::max(1.0, Decodings(plan, facts, tasks));
-    for (const size_t input : array.inputs) {
-      const source::Variable& variable = facts.variables[input];
-      double elements = 1;
-      for (size_t d = 0; d < variable.shape.size(); ++d) {
-        const PlannedDimension& dimension = plan.selection.Find(variable.dimensions[d]);
-        const uint64_t chunk = variable.chunk_shape.empty() ? 1 : std::max<uint64_t>(1, variable.chunk_shape[d]);
-        uint64_t along = 0;
-        for (const IndexRun& run : dimension.runs) {
-          if (run.count > 0) along += ((run.start + run.count - 1) / chunk - run.start / chunk + 1) * chunk;
-        }
-        elements *= static_cast<double>(std::min(along, variable.shape[d]));
+    const source::Variable& variable = facts.variables[array.input];
+    double elements = 1;
+    for (size_t d = 0; d < variable.shape.size(); ++d) {
+      const PlannedDimension& dimension = plan.selection.Find(variable.dimensions[d]);
+      const uint64_t chunk = variable.chunk_shape.empty() ? 1 : std::max<uint64_t>(1, variable.chunk_shape[d]);
+      uint64_t along = 0;
+      for (const IndexRun& run : dimension.runs) {
+        if (run.count > 0) along += ((run.start + run.count - 1) / chunk - run.start / chunk + 1) * chunk;
       }
-      const double bytes = elements * static_cast<double>(nd::SizeOf(variable.type));
-      const double once = static_cast<double>(std::max<uint64_t>(1, BytesOf(plan, a)));
-      touched += bytes * (times + static_cast<double>(StatisticsBytes(plan, a)) / once);
+      elements *= static_cast<double>(std::min(along, variable.shape[d]));
     }
+    const double bytes = elements * static_cast<double>(nd::SizeOf(variable.type));
+    const double once = static_cast<double>(std::max<uint64_t>(1, BytesOf(plan, a)));
+    touched += bytes * (times + static_cast<double>(StatisticsBytes(plan, a)) / once);
   }
   return all > 0 ? touched * std::min(1.0, stored / all) : 0;
 }

@@ -5,6 +5,7 @@
 #include <cctype>
 #include <cmath>
 #include <limits>
+#include <numbers>
 
 namespace seamount::prepare {
 
@@ -49,6 +50,8 @@ Result<Expression> Expression::Parse(const std::string& text) {
   auto state = std::make_unique<State>();
   // muParser throws; nothing leaves these functions.
   try {
+    state->parser.DefineFun("rad", [](double degrees) { return degrees * std::numbers::pi / 180; });
+    state->parser.DefineFun("deg", [](double radians) { return radians * 180 / std::numbers::pi; });
     state->parser.SetExpr(text);
     for (const auto& [name, unused] : state->parser.GetUsedVar()) state->names.push_back(name);
     state->values.resize(state->names.size());

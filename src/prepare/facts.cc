@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/text.h"
 #include "cf/axis.h"
 #include "cf/decode.h"
 #include "cf/packing.h"
@@ -33,8 +34,25 @@ std::string SourceFacts::WhyNoCoordinate(std::string_view dimension) const {
   return {};
 }
 
+Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name) {
+  const auto unreadable = [&](const std::string& why) {
+    return base::InvalidArgument("the variable '" + name + "' cannot be read: " + why);
+  };
+  std::vector<std::string> names;
+  for (size_t i = 0; i < facts.variables.size(); ++i) {
+    const source::Variable& variable = facts.variables[i];
+    names.push_back(variable.name);
+    if (variable.name != name) continue;
+    if (!variable.unreadable.empty()) return unreadable(variable.unreadable);
+    if (variable.type == nd::DataType::kChar) return unreadable("it holds text");
+    return i;
+  }
+  return base::InvalidArgument(facts.files.front().path + " has no variable '" + name + "'" +
+                               base::NameHint(name, names));
+}
+
 Result<SourceFacts> Describe(const source::Dataset& dataset, const cf::Options& reading) {
-  SourceFacts facts{dataset.files(), dataset.dimensions(), dataset.variables(), dataset.attributes(), {}, reading};
+  SourceFacts facts{dataset.files(), dataset.dimensions(), dataset.variables(), dataset.attributes(), {}, reading, {}};
   for (size_t i = 0; i < facts.variables.size(); ++i) {
     source::Variable& variable = facts.variables[i];
     const bool own = variable.dimensions.size() == 1 && variable.dimensions[0] == variable.name;

@@ -1,6 +1,7 @@
 // What planning needs to know of the source: its metadata and its coordinate values, but none of its data.
 #pragma once
 
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -24,7 +25,11 @@ struct Coordinate {
   cf::Axis axis = cf::Axis::kOther;
   std::vector<std::byte> stored;
   std::vector<double> values;  // decoded
+  // Places before which time steps are missing or were left out, where that is known and allowed.
+  std::optional<std::vector<uint64_t>> gaps;
 };
+
+class Node;  // node.h
 
 struct SourceFacts {
   std::vector<source::FileIdentity> files;
@@ -33,13 +38,20 @@ struct SourceFacts {
   std::vector<cf::Attribute> attributes;
   std::vector<Coordinate> coordinates;
   cf::Options reading;
+  std::vector<std::shared_ptr<const Node>> made;  // by variable: what computes it; null or absent: it is stored
 
+  std::shared_ptr<const Node> MadeOf(size_t variable) const {
+    return variable < made.size() ? made[variable] : nullptr;
+  }
   const Coordinate* FindCoordinate(std::string_view dimension) const;
   // ": why not" where the variable named like the dimension cannot be read; empty where nothing is to be said.
   std::string WhyNoCoordinate(std::string_view dimension) const;
   // How the variable's numbers become values, as the recipe wants them read.
   Result<cf::Packing> PackingOf(const source::Variable& variable) const { return source::PackingOf(variable, reading); }
 };
+
+// A variable that can be asked for, by name; InvalidArgument says why it cannot, or which is near.
+Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name);
 
 // A coordinate that is no coordinate (too long, packed in a way that means nothing) is left out, and its variable says
 // why it is unreadable: it concerns only who asks for it.

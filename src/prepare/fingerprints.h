@@ -7,15 +7,12 @@
 // out equal to what lies in the output is not written again (region_writer.h).
 #pragma once
 
-#include <memory>
 #include <string>
 #include <string_view>
-#include <vector>
 
 #include "nd/box.h"
 #include "prepare/facts.h"
 #include "prepare/plan.h"
-#include "prepare/step.h"
 
 namespace seamount::prepare {
 
@@ -31,18 +28,17 @@ class Fingerprints {
   // How the values of an array become bytes.
   std::string OfEncoding(const DataArray& array) const;
   // Of its climatology: the steps that it is taken from, and nothing beside.
-  Result<std::string> OfClimatology(size_t array) const;
+  std::string OfClimatology(size_t array) const;
   // Of its climatology and moments. Needs the climatology's.
-  Result<std::string> OfStatistics(size_t array) const;
+  std::string OfStatistics(size_t array) const;
   // Of one region. Needs array.fingerprint and the climatology's.
-  std::string OfTask(const DataArray& array, const std::vector<std::unique_ptr<Step>>& steps,
-                     const nd::Box& region) const;
+  std::string OfTask(const DataArray& array, const nd::Box& region) const;
   // Of the whole content. Needs every array's and task's.
   std::string OfPlan() const;
 
  private:
   std::string SourceText(const DataArray& array, const nd::Box& region) const;
-  std::string InputsText(const DataArray& array) const;
+  std::string InputText(const DataArray& array) const;
   std::string StatisticsText(size_t array, const SplitRange& over) const;
 
   const SourceFacts& facts_;

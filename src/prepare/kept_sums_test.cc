@@ -106,10 +106,9 @@ TEST_F(KeptSumsTest, StatisticsGoOnWhereARunWasKilled) {
       kSteps);
   const auto run = [&](const source::Dataset& dataset, const std::shared_ptr<Store>& store,
                        bool keep) -> Result<Report> {
-    SEAMOUNT_TRY_ASSIGN(const SourceFacts facts, Describe(dataset));
-    SEAMOUNT_TRY_ASSIGN(const Plan plan, PlanOf(recipe, dataset));
+    SEAMOUNT_TRY_ASSIGN(const Planned planned, PlannedOf(recipe, dataset));
     const auto after = keep ? std::chrono::nanoseconds(0) : std::chrono::hours(1);
-    return Execute(plan, facts, dataset, store,
+    return Execute(planned.plan, planned.made.facts, planned.made.of(dataset), store,
                    {.threads = 1, .spill_directory = folder_, .show_progress = false, .keep_sums_after = after}, {});
   };
   const std::shared_ptr<Store> store = store::MakeMemoryStore();

@@ -18,9 +18,9 @@ using ::testing::HasSubstr;
 
 Result<Report> Prepare(const std::string& yaml, const source::Dataset& dataset, const std::shared_ptr<Store>& store,
                        bool overwrite = false) {
-  SEAMOUNT_TRY_ASSIGN(const SourceFacts facts, Describe(dataset));
-  SEAMOUNT_TRY_ASSIGN(const Plan plan, PlanOf(yaml, dataset));
-  return Execute(plan, facts, dataset, store, {.overwrite = overwrite, .threads = 1, .show_progress = false}, {});
+  SEAMOUNT_TRY_ASSIGN(const Planned planned, PlannedOf(yaml, dataset));
+  return Execute(planned.plan, planned.made.facts, planned.made.of(dataset), store,
+                 {.overwrite = overwrite, .threads = 1, .show_progress = false}, {});
 }
 
 std::map<std::string, std::string> Contents(Store& store) {

@@ -22,10 +22,8 @@ struct DataArray {
   std::string name;
   zarr::ArrayMetadata metadata;                // attributes_json without what only statistics know
   std::string reason;                          // for the chunk shape
-  std::vector<size_t> inputs;                  // source variables; those of an expression in the order of its names
-  std::string expression;                      // empty: the only input itself
-  std::string units;                           // of the expression's values, as the recipe names them
-  std::vector<std::string> source_dimensions;  // of the inputs, dropped ones included
+  size_t input = 0;                            // in SourceFacts::variables
+  std::vector<std::string> source_dimensions;  // of the input, dropped ones included
   bool as_stored = false;                      // elements pass through untouched
   std::optional<size_t> time;                  // which output dimension is time
   bool auxiliary = false;                      // came along since others name it: neither anomaly nor standardized

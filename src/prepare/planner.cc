@@ -9,10 +9,9 @@
 #include "nd/data_type.h"
 #include "prepare/attributes.h"
 #include "prepare/climatology.h"
-#include "prepare/expression.h"
 #include "prepare/fingerprints.h"
 #include "prepare/layout.h"
-#include "prepare/pipeline.h"
+#include "prepare/node.h"
 
 namespace seamount::prepare {
 namespace {
@@ -22,19 +21,9 @@ constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and i
 }  // namespace
 
 Result<size_t> Planner::Variable(const std::string& name, int line) const {
-  const auto unreadable = [&](const std::string& why) {
-    return At(line, "the variable '" + name + "' cannot be read: " + why);
-  };
-  std::vector<std::string> names;
-  for (size_t i = 0; i < facts_.variables.size(); ++i) {
-    if (facts_.variables[i].name == name) {
-      if (!facts_.variables[i].unreadable.empty()) return unreadable(facts_.variables[i].unreadable);
-      if (facts_.variables[i].type == nd::DataType::kChar) return unreadable("it holds text");
-      return i;
-    }
-    names.push_back(facts_.variables[i].name);
-  }
-  return At(line, facts_.files.front().path + " has no variable '" + name + "'" + base::NameHint(name, names));
+  const auto index = FindReadable(facts_, name);
+  if (!index) return At(line, index.error().message());
+  return index;
 }
 
 Result<void> Planner::CheckExtents(const std::vector<Extent>& extents, const char* key) const {
@@ -48,7 +37,7 @@ Result<void> Planner::CheckExtents(const std::vector<Extent>& extents, const cha
   return {};
 }
 
-Result<void> Planner::AddVariable(const NamedLine& named) {
+Result<void> Planner::AddVariable(const Requested& named) {
   SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(named.name, named.line));
   if (facts_.FindCoordinate(named.name) != nullptr) return {};  // coordinates are written anyhow
   const source::Variable& variable = facts_.variables[index];
@@ -57,15 +46,18 @@ Result<void> Planner::AddVariable(const NamedLine& named) {
   AddRemarks(variable, *packing);
   DataArray array;
   array.name = OutputName(named.name);
-  array.inputs = {index};
+  array.input = index;
   nd::DataType type = packing->identity(variable.type) ? variable.type : cf::DecodedType(variable.type);
   const bool computed = variable.dimensions.empty() ? false : recipe_.anomaly.has_value();
   if (computed && type != nd::DataType::kFloat64) type = cf::DecodedType(variable.type);
-  if (!recipe_.dtype.empty()) {
-    type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
+  if (const auto made = facts_.MadeOf(index)) {
+    type = made->grid().single ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
   }
+  const std::string& dtype = named.dtype.empty() ? recipe_.dtype : named.dtype;
+  if (!dtype.empty()) type = dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
   array.as_stored = packing->identity(variable.type) && type == variable.type;
-  return Add(std::move(array), type, ArrayAttributesJson(variable.attributes), named.line);
+  const std::string& codec = named.codec.empty() ? recipe_.codec : named.codec;
+  return Add(std::move(array), type, codec, ArrayAttributesJson(variable.attributes), named.line);
 }
 
 void Planner::AddRemarks(const source::Variable& variable, const cf::Packing& packing) {
@@ -76,34 +68,6 @@ void Planner::AddRemarks(const source::Variable& variable, const cf::Packing& pa
       plan_.notes.push_back(std::move(remark));
     }
   }
-}
-
-Result<void> Planner::AddDerived(const Derived& derived) {
-  auto expression = Expression::Parse(derived.expression);
-  if (!expression) return At(derived.line, expression.error().message());
-  DataArray array;
-  array.name = OutputName(derived.name);
-  array.expression = derived.expression;
-  bool single = true;
-  for (const std::string& name : expression->names()) {
-    SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(name, derived.line));
-    auto packing = facts_.PackingOf(facts_.variables[index]);
-    if (!packing) return At(derived.line, packing.error().message());
-    AddRemarks(facts_.variables[index], *packing);
-    array.inputs.push_back(index);
-    single = single && cf::DecodedType(facts_.variables[index].type) == nd::DataType::kFloat32;
-    if (facts_.variables[index].dimensions != facts_.variables[array.inputs[0]].dimensions) {
-      return At(derived.line, "'" + name + "' has other dimensions than '" + expression->names()[0] + "'");
-    }
-  }
-  if (array.inputs.empty()) return At(derived.line, "'" + derived.name + "' uses no variable of the source");
-  nd::DataType type = single ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
-  if (!recipe_.dtype.empty()) {
-    type = recipe_.dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
-  }
-  array.units = derived.units;
-  const std::string& name = derived.long_name.empty() ? derived.expression : derived.long_name;
-  return Add(std::move(array), type, WithText("{}", {{"long_name", name}}), derived.line);
 }
 
 namespace {
@@ -134,11 +98,12 @@ nd::Index SourceChunk(const source::Variable& variable, const std::vector<size_t
 
 }  // namespace
 
-Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string& attributes, int line) {
+Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string& codec, const std::string& attributes,
+                          int line) {
   for (const DataArray& before : plan_.arrays) {
     if (before.name == array.name) return At(line, "the output would have two arrays '" + array.name + "'");
   }
-  const source::Variable& first = facts_.variables[array.inputs[0]];
+  const source::Variable& first = facts_.variables[array.input];
   array.source_dimensions = first.dimensions;
   zarr::ArrayMetadata& metadata = array.metadata;
   metadata.format = recipe_.format;
@@ -185,7 +150,7 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   metadata.chunk_shape = layout.chunk;
   metadata.shard_shape = layout.shard;
   array.reason = layout.reason;
-  SEAMOUNT_TRY_ASSIGN(metadata.codecs, Codecs(metadata.data_type));
+  SEAMOUNT_TRY_ASSIGN(metadata.codecs, Codecs(metadata.data_type, codec));
   if (auto checked = zarr::CheckArrayMetadata(metadata); !checked) {
     return checked.error().Wrap(recipe_.name + ", array '" + array.name + "'");
   }
@@ -197,9 +162,9 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
 }
 
 // In format 3 every chunk ends in its CRC32C; "zstd:3+crc32c" says so.
-Result<std::vector<zarr::CodecSpec>> Planner::Codecs(nd::DataType type) const {
+Result<std::vector<zarr::CodecSpec>> Planner::Codecs(nd::DataType type, std::string_view name) const {
   constexpr std::string_view kChecksum = "+crc32c";
-  std::string_view name = recipe_.codec.empty() ? "blosc-zstd:1" : std::string_view(recipe_.codec);
+  if (name.empty()) name = "blosc-zstd:1";
   if (name.ends_with(kChecksum)) {
     if (recipe_.format != 3) return At(1, "'codec': a crc32c needs 'format: 3'");
     name.remove_suffix(kChecksum.size());
@@ -247,29 +212,13 @@ Result<void> Planner::CheckMinibatch() {
   return {};
 }
 
-// As the steps say. What goes through none has those of the source.
-void Planner::SetUnits(DataArray& array, const std::vector<std::unique_ptr<Step>>& steps) const {
-  std::vector<std::string> units;
-  for (const size_t input : array.inputs) units.push_back(facts_.variables[input].Text("units").value_or(""));
-  for (const auto& step : steps) units = {step->Units(units)};
-  std::string& attributes = array.metadata.attributes_json;
-  if (!steps.empty() && units[0] != TextIn(attributes, "units"))
-    attributes = WithText(attributes, {{"units", units[0]}});
-}
-
 Result<void> Planner::AddTasks() {
   const Fingerprints fingerprints(facts_, plan_);
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     DataArray& array = plan_.arrays[a];
     array.fingerprint = fingerprints.OfEncoding(array);
-    if (array.anomaly) {
-      SEAMOUNT_TRY_ASSIGN(array.climatology_fingerprint, fingerprints.OfClimatology(a));
-    }
-    if (array.anomaly || array.standardize) {
-      SEAMOUNT_TRY_ASSIGN(array.statistics_fingerprint, fingerprints.OfStatistics(a));
-    }
-    SEAMOUNT_TRY_ASSIGN(const auto steps, MakeSteps(plan_, a, nullptr, false));
-    SetUnits(array, steps);
+    if (array.anomaly) array.climatology_fingerprint = fingerprints.OfClimatology(a);
+    if (array.anomaly || array.standardize) array.statistics_fingerprint = fingerprints.OfStatistics(a);
     const nd::Index& shape = array.metadata.shape;
     if (nd::Elements(shape) == 0) continue;
     double regions = static_cast<double>(plan_.tasks.size());
@@ -290,7 +239,7 @@ Result<void> Planner::AddTasks() {
         task.region.shape.push_back(std::min(array.task_shape[d], shape[d] - at[d]));
       }
       task.bytes = nd::Elements(task.region.shape) * nd::SizeOf(array.metadata.data_type);
-      task.fingerprint = fingerprints.OfTask(array, steps, task.region);
+      task.fingerprint = fingerprints.OfTask(array, task.region);
       plan_.output_bytes += task.bytes;
       plan_.tasks.push_back(std::move(task));
       more = false;
@@ -312,8 +261,7 @@ Result<Plan> Planner::Run() {
     return At(recipe_.shards[0].line, "'shards' need 'format: 3'");
   }
   plan_.format = recipe_.format;
-  for (const NamedLine& named : recipe_.variables) SEAMOUNT_TRY(AddVariable(named));
-  for (const Derived& derived : recipe_.derive) SEAMOUNT_TRY(AddDerived(derived));
+  for (const Requested& named : recipe_.variables) SEAMOUNT_TRY(AddVariable(named));
   if (plan_.arrays.empty()) return At(1, "'variables' names nothing but coordinates");
   SEAMOUNT_TRY(CheckStandardize());
   plan_.notes.insert(plan_.notes.begin(), plan_.selection.notes.begin(), plan_.selection.notes.end());

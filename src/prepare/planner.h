@@ -19,7 +19,6 @@
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
 #include "prepare/record.h"
-#include "prepare/step.h"
 
 namespace seamount::prepare {
 
@@ -46,10 +45,10 @@ class Planner {
   void AddRemarks(const source::Variable& variable, const cf::Packing& packing);
   Result<size_t> Variable(const std::string& name, int line) const;
   Result<void> CheckExtents(const std::vector<Extent>& extents, const char* key) const;
-  Result<void> AddVariable(const NamedLine& named);
-  Result<void> AddDerived(const Derived& derived);
-  Result<void> Add(DataArray array, nd::DataType type, const std::string& attributes, int line);
-  Result<std::vector<zarr::CodecSpec>> Codecs(nd::DataType type) const;
+  Result<void> AddVariable(const Requested& named);
+  Result<void> Add(DataArray array, nd::DataType type, const std::string& codec, const std::string& attributes,
+                   int line);
+  Result<std::vector<zarr::CodecSpec>> Codecs(nd::DataType type, std::string_view name) const;
   Result<void> CheckStandardize() const;
   // A sample of the minibatch fits into the data, between its gaps.
   Result<void> CheckMinibatch();
@@ -69,7 +68,6 @@ class Planner {
   const source::Variable* SourceOf(const SmallArray& coordinate) const;
   void AddSmall(const std::string& name, nd::DataType type, std::vector<std::string> dimensions, nd::Index shape,
                 std::vector<std::byte> values, const std::string& attributes);
-  void SetUnits(DataArray& array, const std::vector<std::unique_ptr<Step>>& steps) const;
   Result<void> AddTasks();
 
   const Recipe& recipe_;

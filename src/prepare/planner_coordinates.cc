@@ -147,7 +147,7 @@ std::vector<std::string> Planner::References() const {
     }
   };
   for (const DataArray& array : plan_.arrays) {
-    if (array.expression.empty()) add(facts_.variables[array.inputs[0]]);
+    add(facts_.variables[array.input]);
   }
   for (const SmallArray& small : plan_.coordinates) {
     const source::Variable* variable = SourceOf(small);
@@ -188,7 +188,7 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
   }
   DataArray array;
   array.name = OutputName(name);
-  array.inputs = {static_cast<size_t>(found - facts_.variables.begin())};
+  array.input = static_cast<size_t>(found - facts_.variables.begin());
   array.auxiliary = true;
   const auto packing = facts_.PackingOf(*found);
   if (!packing) {
@@ -197,7 +197,7 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
   }
   const bool identity = packing->identity(found->type);
   array.as_stored = identity;
-  return Add(std::move(array), identity ? found->type : cf::DecodedType(found->type),
+  return Add(std::move(array), identity ? found->type : cf::DecodedType(found->type), recipe_.codec,
              ArrayAttributesJson(found->attributes), 1);
 }
 
@@ -268,7 +268,7 @@ void Planner::CleanReferences() {
     if (!changed.empty()) attributes = WithText(attributes, changed);
   };
   for (DataArray& array : plan_.arrays) {
-    if (array.expression.empty()) clean(array.metadata.attributes_json, facts_.variables[array.inputs[0]]);
+    clean(array.metadata.attributes_json, facts_.variables[array.input]);
     NamePlaces(array, there);
   }
   for (SmallArray& small : plan_.coordinates) {

@@ -14,6 +14,7 @@
 
 #include "base/result.h"
 #include "cf/packing.h"
+#include "prepare/step_spec.h"
 
 namespace seamount::prepare {
 
@@ -47,12 +48,20 @@ struct DateRange {
   int line = 0;
 };
 
-struct Derived {
+// A variable of the output: one of the source, or an expression over others, and what is done to it.
+struct Requested {
   std::string name;
-  std::string expression;
-  std::string units;
-  std::string long_name;
   int line = 0;
+  std::string from;        // the source's name; empty: the same
+  std::string expression;  // not empty: derived
+  std::string units;       // as the recipe names them; empty: what comes out of the steps
+  std::string long_name;
+  std::string dtype;            // empty: the recipe's
+  std::string codec;            // likewise
+  std::vector<StepSpec> steps;  // in order
+
+  // Whether it is the source's own, under another name at most.
+  bool plain() const { return expression.empty() && steps.empty() && units.empty() && long_name.empty(); }
 };
 
 struct Anomaly {
@@ -89,13 +98,13 @@ struct Recipe {
   std::string name;                  // stands in messages
   std::string text;                  // as written
   std::vector<std::string> sources;  // paths or glob patterns
-  std::vector<NamedLine> variables;
+  std::vector<Requested> variables;  // those that are derived at the end
+  std::vector<StepSpec> steps;       // of all variables, after their own
   std::vector<Selection> select;
   std::vector<BoxRange> box;
   std::optional<DateRange> time;
   bool gaps_allowed = false;      // steps may be missing
   bool disorder_allowed = false;  // times may repeat or go back
-  std::vector<Derived> derive;
   std::vector<DateRange> split;
   std::optional<Anomaly> anomaly;
   std::optional<Standardize> standardize;

@@ -8,7 +8,8 @@
 #include "cf/packing.h"
 #include "nd/copy.h"
 #include "nd/data_type.h"
-#include "prepare/pipeline.h"
+#include "prepare/node.h"
+#include "prepare/source_text.h"
 
 namespace seamount::prepare {
 
@@ -25,99 +26,50 @@ Result<RegionReader> RegionReader::Make(const Plan& plan, const SourceFacts& fac
                                         size_t array, const Climatology* climatology) {
   RegionReader reader(plan, facts, dataset, array);
   const DataArray& planned = plan.arrays[array];
-  for (const size_t input : planned.inputs) {
-    SEAMOUNT_TRY_ASSIGN(cf::Packing packing, facts.PackingOf(facts.variables[input]));
-    reader.packing_.push_back(std::move(packing));
+  SEAMOUNT_TRY_ASSIGN(reader.packing_, facts.PackingOf(facts.variables[planned.input]));
+  if (planned.anomaly && climatology != nullptr) {
+    reader.anomaly_ = std::make_unique<AnomalyStep>(plan, planned, climatology);
   }
-  SEAMOUNT_TRY_ASSIGN(reader.steps_, MakeSteps(plan, array, climatology, climatology == nullptr));
   return reader;
 }
 
 // The output region is, in the source, one box for every combination of runs that it touches: nearly always one.
-Result<void> RegionReader::ReadStored(size_t variable, const nd::Box& region, std::span<std::byte> into) {
+Result<void> RegionReader::ReadStored(const nd::Box& region, std::span<std::byte> into) {
   const DataArray& array = plan_->arrays[array_];
-  const size_t rank = array.source_dimensions.size();
-  struct Piece {
-    uint64_t from;  // in the source
-    uint64_t count;
-    uint64_t at;  // in the region
-  };
-  std::vector<std::vector<Piece>> pieces(rank);
-  nd::Index region_shape(rank, 1);  // with the dropped dimensions
+  nd::Index shape;  // with the dropped dimensions
   size_t kept = 0;
-  for (size_t d = 0; d < rank; ++d) {
-    const PlannedDimension& dimension = plan_->selection.Find(array.source_dimensions[d]);
-    const uint64_t origin = dimension.dropped ? 0 : region.origin[kept];
-    const uint64_t extent = dimension.dropped ? 1 : region.shape[kept];
-    if (!dimension.dropped) ++kept;
-    region_shape[d] = extent;
-    uint64_t start = 0;
-    for (const IndexRun& run : dimension.runs) {
-      const uint64_t from = std::max(origin, start);
-      const uint64_t to = std::min(origin + extent, start + run.count);
-      if (from < to) pieces[d].push_back({run.start + from - start, to - from, from - origin});
-      start += run.count;
-    }
+  for (const std::string& name : array.source_dimensions) {
+    shape.push_back(plan_->selection.Find(name).dropped ? 1 : region.shape[kept++]);
   }
-  const size_t element = nd::SizeOf(facts_->variables[variable].type);
-  std::vector<size_t> choice(rank, 0);
-  for (;;) {
-    nd::Box box{nd::Index(rank), nd::Index(rank)};
-    nd::Index at(rank);
-    for (size_t d = 0; d < rank; ++d) {
-      const Piece& piece = pieces[d][choice[d]];
-      box.origin[d] = piece.from;
-      box.shape[d] = piece.count;
-      at[d] = piece.at;
+  const size_t element = nd::SizeOf(facts_->variables[array.input].type);
+  Result<void> done;
+  ForEachBox(RunsOf(plan_->selection, array.source_dimensions, region), [&](const nd::Box& box, const nd::Index& at) {
+    if (!done) return;
+    if (box.shape == shape) {
+      done = dataset_->ReadBox(array.input, box, into);
+      return;
     }
-    if (box.shape == region_shape) return dataset_->ReadBox(variable, box, into);
     box_.resize(Elements(box.shape) * element);
-    SEAMOUNT_TRY(dataset_->ReadBox(variable, box, box_));
+    done = dataset_->ReadBox(array.input, box, box_);
     const nd::Box part{at, box.shape};
-    nd::CopyBox(part, part, box_, nd::Whole(region_shape), into, element);
-    size_t d = rank;
-    while (d > 0) {
-      --d;
-      if (++choice[d] < pieces[d].size()) break;
-      choice[d] = 0;
-      if (d == 0) return {};
-    }
-  }
-}
-
-Result<void> RegionReader::ReadInput(size_t input, const nd::Box& region, std::vector<double>& into) {
-  const size_t variable = plan_->arrays[array_].inputs[input];
-  const nd::DataType type = facts_->variables[variable].type;
-  const uint64_t count = Elements(region.shape);
-  stored_.resize(count * nd::SizeOf(type));
-  SEAMOUNT_TRY(ReadStored(variable, region, stored_));
-  into.resize(count);
-  cf::Decode(stored_, packing_[input], std::span<double>(into));
-  return {};
+    if (done) nd::CopyBox(part, part, box_, nd::Whole(shape), into, element);
+  });
+  return done;
 }
 
 Result<void> RegionReader::ReadValues(const nd::Box& region, std::vector<double>& into) {
-  if (steps_.empty()) return ReadInput(0, region, into);
-  std::vector<nd::Box> regions(steps_.size());  // what each step makes
-  regions.back() = region;
-  for (size_t i = steps_.size() - 1; i > 0; --i) regions[i - 1] = steps_[i]->InputRegion(regions[i]);
-  const nd::Box first = steps_[0]->InputRegion(regions[0]);
-  inputs_.resize(plan_->arrays[array_].inputs.size());
-  for (size_t i = 0; i < inputs_.size(); ++i) SEAMOUNT_TRY(ReadInput(i, first, inputs_[i]));
-  for (size_t i = 0; i < steps_.size(); ++i) {
-    into.resize(Elements(regions[i].shape));
-    const std::vector<std::span<const double>> inputs(inputs_.begin(), inputs_.end());
-    SEAMOUNT_TRY(steps_[i]->Apply(regions[i], inputs, into));
-    if (i + 1 == steps_.size()) break;
-    inputs_.resize(1);
-    std::swap(inputs_[0], into);
-  }
-  return {};
+  const nd::DataType type = facts_->variables[plan_->arrays[array_].input].type;
+  const uint64_t count = Elements(region.shape);
+  stored_.resize(count * nd::SizeOf(type));
+  SEAMOUNT_TRY(ReadStored(region, stored_));
+  into.resize(count);
+  cf::Decode(stored_, packing_, std::span<double>(into));
+  return anomaly_ == nullptr ? Result<void>() : anomaly_->Change(region, into, into);
 }
 
 Result<void> RegionReader::Read(const nd::Box& region, std::span<std::byte> into) {
   const DataArray& array = plan_->arrays[array_];
-  if (array.as_stored) return ReadStored(array.inputs[0], region, into);
+  if (array.as_stored) return ReadStored(region, into);
   const size_t element = nd::SizeOf(array.metadata.data_type);
   return pieces_.ForEach(region, [&](const nd::Box& piece) -> Result<void> {
     if (piece.shape == region.shape) return ReadPiece(piece, into);
@@ -133,14 +85,14 @@ Result<void> RegionReader::ReadPiece(const nd::Box& piece, std::span<std::byte> 
   const bool narrow = array.metadata.data_type == nd::DataType::kFloat32;
   const uint64_t count = Elements(piece.shape);
   auto* floats = reinterpret_cast<float*>(into.data());
-  if (steps_.empty()) {  // one pass from stored to written
-    const nd::DataType type = facts_->variables[array.inputs[0]].type;
+  if (anomaly_ == nullptr) {  // one pass from stored to written
+    const nd::DataType type = facts_->variables[array.input].type;
     stored_.resize(count * nd::SizeOf(type));
-    SEAMOUNT_TRY(ReadStored(array.inputs[0], piece, stored_));
+    SEAMOUNT_TRY(ReadStored(piece, stored_));
     if (narrow) {
-      cf::Decode(stored_, packing_[0], std::span(floats, count));
+      cf::Decode(stored_, packing_, std::span(floats, count));
     } else {
-      cf::Decode(stored_, packing_[0], std::span(reinterpret_cast<double*>(into.data()), count));
+      cf::Decode(stored_, packing_, std::span(reinterpret_cast<double*>(into.data()), count));
     }
     return {};
   }
@@ -153,26 +105,35 @@ Result<void> RegionReader::ReadPiece(const nd::Box& piece, std::span<std::byte> 
   return {};
 }
 
-uint64_t RegionReader::ReadValuesBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements) {
+uint64_t RegionReader::ReadValuesBytes(const Plan& plan, const SourceFacts& facts, size_t array,
+                                       const nd::Index& shape) {
   const DataArray& planned = plan.arrays[array];
-  uint64_t chunk = 0;
-  for (const size_t input : planned.inputs) {
-    const source::Variable& variable = facts.variables[input];
-    // A chunk as stored, and up to two stages of its decoding.
-    if (!variable.chunk_shape.empty()) {
-      chunk = std::max(chunk, 3 * Elements(variable.chunk_shape) * nd::SizeOf(variable.type));
+  const auto made = facts.MadeOf(planned.input);
+  const uint64_t elements = Elements(shape);
+  // As stored, and a part of it where the region is of several runs of the source.
+  const uint64_t own = elements * sizeof(double) * 2;
+  if (made == nullptr) return DecodingBytes(facts.variables[planned.input]) + own;
+  // How much lies behind a box differs from place to place (months have 28 days or 31): some are tried.
+  uint64_t behind = 0;
+  for (const uint64_t part : {0, 1, 2}) {
+    nd::Box box;
+    size_t kept = 0;
+    for (const std::string& name : planned.source_dimensions) {
+      const PlannedDimension& dimension = plan.selection.Find(name);
+      const uint64_t all = facts.variables[planned.input].shape[box.shape.size()];
+      const uint64_t extent = dimension.dropped ? 1 : shape[kept++];
+      box.origin.push_back((all - std::min(all, extent)) * part / 2);
+      box.shape.push_back(std::min(all, extent));
     }
+    behind = std::max(behind, nd::IsEmpty(box) ? 0 : made->Bytes(box));
   }
-  // As stored, a part of it where a longitude range crosses the seam, and the inputs of the steps.
-  const bool steps = planned.anomaly || !planned.expression.empty();
-  const uint64_t inputs = steps ? planned.inputs.size() : 0;
-  return chunk + elements * sizeof(double) * (2 + inputs);
+  return behind + own;
 }
 
 uint64_t RegionReader::ReadBytes(const Plan& plan, const SourceFacts& facts, size_t array) {
-  if (plan.arrays[array].as_stored) return ReadValuesBytes(plan, facts, array, 0);
-  const uint64_t piece = SlabGrid(plan, array, kPieceElements).LargestElements();
-  return ReadValuesBytes(plan, facts, array, piece) + 2 * piece * sizeof(double);  // and the values, and the elements
+  if (plan.arrays[array].as_stored) return DecodingBytes(facts.variables[plan.arrays[array].input]);
+  const nd::Index piece = SlabGrid(plan, array, kPieceElements).LargestShape();
+  return ReadValuesBytes(plan, facts, array, piece) + 2 * Elements(piece) * sizeof(double);  // values and elements
 }
 
 }  // namespace seamount::prepare

@@ -8,15 +8,15 @@
 
 #include "cf/packing.h"
 #include "nd/box.h"
+#include "prepare/anomaly_step.h"
 #include "prepare/climatology.h"
 #include "prepare/plan.h"
 #include "prepare/slabs.h"
-#include "prepare/step.h"
 #include "source/dataset.h"
 
 namespace seamount::prepare {
 
-// Reads regions of one array of the plan. One per thread and array: it keeps its buffers and its steps.
+// Reads regions of one array of the plan. One per thread and array: it keeps its buffers.
 class RegionReader {
  public:
   // `climatology` may be null, and then no anomaly is taken. All must outlive the reader.
@@ -29,28 +29,26 @@ class RegionReader {
   // Physical values in float64, less the climatology where there is one: what statistics are taken of. All at once.
   Result<void> ReadValues(const nd::Box& region, std::vector<double>& into);
 
-  // What Read, or ReadValues of so many elements, needs beyond `into`, for the memory ledger.
+  // What Read, or ReadValues of a box of such a shape, needs beyond `into`, for the memory ledger.
   static uint64_t ReadBytes(const Plan& plan, const SourceFacts& facts, size_t array);
-  static uint64_t ReadValuesBytes(const Plan& plan, const SourceFacts& facts, size_t array, uint64_t elements);
+  static uint64_t ReadValuesBytes(const Plan& plan, const SourceFacts& facts, size_t array, const nd::Index& shape);
 
  private:
   RegionReader(const Plan& plan, const SourceFacts& facts, const source::Dataset& dataset, size_t array);
   Result<void> ReadPiece(const nd::Box& piece, std::span<std::byte> into);
-  Result<void> ReadStored(size_t variable, const nd::Box& region, std::span<std::byte> into);
-  Result<void> ReadInput(size_t input, const nd::Box& region, std::vector<double>& into);
+  Result<void> ReadStored(const nd::Box& region, std::span<std::byte> into);
 
   const Plan* plan_;
   const SourceFacts* facts_;
   const source::Dataset* dataset_;
   size_t array_;
   SlabGrid pieces_;
-  std::vector<cf::Packing> packing_;  // of each input
-  std::vector<std::unique_ptr<Step>> steps_;
+  cf::Packing packing_;
+  std::unique_ptr<AnomalyStep> anomaly_;  // null: none is taken
   std::vector<std::byte> stored_;
   std::vector<std::byte> box_;
   std::vector<std::byte> elements_;
   std::vector<double> values_;
-  std::vector<std::vector<double>> inputs_;  // of the first step; later on what one step hands to the next
 };
 
 }  // namespace seamount::prepare

@@ -167,7 +167,7 @@ Result<void> RegionWriter::SpillSlabs(const Spill& spill, const std::vector<Spil
     }
     return {};
   }));
-  const uint64_t largest = slabs.LargestElements() * element;
+  const uint64_t largest = nd::Elements(slabs.LargestShape()) * element;
   const uint64_t bytes = 2 * largest + RegionReader::ReadBytes(in_.plan, in_.facts, array);
   SEAMOUNT_TRY_ASSIGN(const Crew crew,
                       Hire(in_.pool, in_.budget, list.size(), bytes, "one part of '" + planned.name + "'"));
@@ -199,7 +199,7 @@ Result<void> RegionWriter::WriteSpilled(const Spill& spill, const std::vector<Sp
   const size_t element = nd::SizeOf(planned.metadata.data_type);
   uint64_t largest = 0;
   for (const Spilled& spilled : group) largest = std::max(largest, in_.plan.tasks[spilled.task].bytes);
-  const uint64_t piece_bytes = std::min(largest, slabs.LargestElements() * element);
+  const uint64_t piece_bytes = std::min(largest, nd::Elements(slabs.LargestShape()) * element);
   const uint64_t bytes = largest + std::max(piece_bytes, UnitBytes(array)) + EncodingBytes(array);
   SEAMOUNT_TRY_ASSIGN(const Crew crew,
                       Hire(in_.pool, in_.budget, group.size(), bytes, "one region of '" + planned.name + "'"));

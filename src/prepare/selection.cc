@@ -254,7 +254,7 @@ Result<void> Planner::FindTime() {
     const IndexRun run = dimension->runs.front();
     const auto begin = axis.moments.begin() + static_cast<std::ptrdiff_t>(run.start);
     axis.moments = {begin, begin + static_cast<std::ptrdiff_t>(run.count)};
-    if (used) SEAMOUNT_TRY(FindSegments(recipe_, facts_, run.start, axis));
+    if (used) SEAMOUNT_TRY(FindSegments(recipe_, facts_, run.start, coordinate.gaps, axis));
     plan_.time = std::move(axis);
     return {};
   }
@@ -268,8 +268,7 @@ Result<void> Planner::FindTime() {
 
 // Whether what the recipe asks for has the dimension, as far as can be seen here.
 bool Planner::Uses(const std::string& dimension) const {
-  if (!recipe_.derive.empty()) return true;
-  return std::any_of(recipe_.variables.begin(), recipe_.variables.end(), [&](const NamedLine& named) {
+  return std::any_of(recipe_.variables.begin(), recipe_.variables.end(), [&](const Requested& named) {
     return std::any_of(facts_.variables.begin(), facts_.variables.end(), [&](const source::Variable& variable) {
       return variable.name == named.name && variable.DimensionIndex(dimension);
     });
@@ -330,12 +329,56 @@ Result<SelectionPlan> Planner::Run() {
 
 }  // namespace
 
+std::string PlainNumber(double value) { return Plain(value); }
+
+double CoordinateTolerance(const std::vector<double>& values, double bound) { return Tolerance(values, bound); }
+
 const PlannedDimension& SelectionPlan::Find(const std::string& dimension) const {
   return *std::find_if(dimensions.begin(), dimensions.end(), [&](const auto& d) { return d.name == dimension; });
 }
 
 Result<SelectionPlan> PlanSelection(const Recipe& recipe, const SourceFacts& facts) {
   return Planner(recipe, facts).Run();
+}
+
+PlacedRuns RunsOf(const SelectionPlan& plan, const std::vector<std::string>& dimensions, const nd::Box& region) {
+  PlacedRuns out(dimensions.size());
+  size_t kept = 0;
+  for (size_t d = 0; d < dimensions.size(); ++d) {
+    const PlannedDimension& dimension = plan.Find(dimensions[d]);
+    const uint64_t origin = dimension.dropped ? 0 : region.origin[kept];
+    const uint64_t extent = dimension.dropped ? 1 : region.shape[kept];
+    if (!dimension.dropped) ++kept;
+    uint64_t start = 0;
+    for (const IndexRun& run : dimension.runs) {
+      const uint64_t from = std::max(origin, start);
+      const uint64_t to = std::min(origin + extent, start + run.count);
+      if (from < to) out[d].push_back({run.start + from - start, to - from, from - origin});
+      start += run.count;
+    }
+  }
+  return out;
+}
+
+void ForEachBox(const PlacedRuns& runs, const std::function<void(const nd::Box&, const nd::Index&)>& each) {
+  const size_t rank = runs.size();
+  std::vector<size_t> choice(rank, 0);
+  for (bool more = true; more;) {
+    nd::Box box{nd::Index(rank), nd::Index(rank)};
+    nd::Index at(rank);
+    for (size_t d = 0; d < rank; ++d) {
+      const PlacedRun& run = runs[d][choice[d]];
+      box.origin[d] = run.from;
+      box.shape[d] = run.count;
+      at[d] = run.at;
+    }
+    each(box, at);
+    more = false;
+    for (size_t d = rank; d-- > 0 && !more;) {
+      more = ++choice[d] < runs[d].size();
+      if (!more) choice[d] = 0;
+    }
+  }
 }
 
 Result<SplitRange> FindSplit(const Recipe& recipe, const SelectionPlan& plan, const std::string& name, int line) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <optional>
 #include <string>
 #include <vector>
@@ -9,6 +10,7 @@
 #include "base/result.h"
 #include "prepare/facts.h"
 #include "prepare/recipe.h"
+#include "prepare/source_text.h"
 #include "prepare/time_axis.h"
 
 namespace seamount::prepare {
@@ -44,8 +46,20 @@ struct SelectionPlan {
   const PlannedDimension& Find(const std::string& dimension) const;
 };
 
+// "850", "0.25": without zeros that say nothing.
+std::string PlainNumber(double value);
+
+// How far a coordinate value may lie from the one that a recipe names.
+double CoordinateTolerance(const std::vector<double>& values, double bound);
+
 // Pure. InvalidArgument names recipe, line, and what there is instead.
 Result<SelectionPlan> PlanSelection(const Recipe& recipe, const SourceFacts& facts);
+
+// What a region of the output is in the source: for each of the dimensions the runs that it touches. A dropped
+// dimension has one place.
+PlacedRuns RunsOf(const SelectionPlan& plan, const std::vector<std::string>& dimensions, const nd::Box& region);
+// One box of the source for every combination of runs, and where it begins in the region.
+void ForEachBox(const PlacedRuns& runs, const std::function<void(const nd::Box&, const nd::Index&)>& each);
 
 // The steps of a split, or of everything for "all".
 Result<SplitRange> FindSplit(const Recipe& recipe, const SelectionPlan& plan, const std::string& name, int line);

@@ -108,21 +108,21 @@ Result<void> SlabGrid::ForEach(const nd::Box& region, const std::function<Result
   return {};
 }
 
-uint64_t SlabGrid::LargestElements() const {
-  uint64_t elements = 1;
+Index SlabGrid::LargestShape() const {
+  Index shape;
   for (const Index& edges : edges_) {
     uint64_t largest = 0;
     for (size_t i = 1; i < edges.size(); ++i) largest = std::max(largest, edges[i] - edges[i - 1]);
-    elements *= largest;
+    shape.push_back(largest);
   }
-  return elements;
+  return shape;
 }
 
 double Decodings(const Plan& plan, const SourceFacts& facts, const std::vector<size_t>& tasks) {
   if (tasks.empty()) return 0;
   const size_t array = plan.tasks[tasks[0]].array;
   const DataArray& planned = plan.arrays[array];
-  if (facts.variables[planned.inputs[0]].chunk_shape.empty()) return 1;  // any part of it can be read by itself
+  if (facts.variables[planned.input].chunk_shape.empty()) return 1;  // any part of it can be read by itself
   const SlabGrid chunks(plan, array, 1);
   double touched = 0;
   for (const size_t t : tasks) touched += static_cast<double>(chunks.Count(plan.tasks[t].region));

@@ -21,8 +21,8 @@ class SlabGrid {
   uint64_t Count(const nd::Box& region) const;
   // Every slab that the region touches, cut to it, in C order; stops at the first error.
   Result<void> ForEach(const nd::Box& region, const std::function<Result<void>(const nd::Box&)>& each) const;
-  // The largest slab.
-  uint64_t LargestElements() const;
+  // What every slab fits into.
+  nd::Index LargestShape() const;
 
  private:
   std::vector<nd::Index> edges_;

@@ -134,10 +134,9 @@ class SpilledRunTest : public SpillTest {
   Result<Report> Run(const source::Dataset& dataset, const std::shared_ptr<Store>& store) const {
     const std::string yaml =
         "variables: [u]\ncodec: none\ndtype: float64\nchunks: {time: 5000, lat: 1, lon: 1}\nshards: {time: 1000000}\n";
-    SEAMOUNT_TRY_ASSIGN(const SourceFacts facts, Describe(dataset));
-    SEAMOUNT_TRY_ASSIGN(const Plan plan, PlanOf(yaml, dataset));
+    SEAMOUNT_TRY_ASSIGN(const Planned planned, PlannedOf(yaml, dataset));
     const ExecuteOptions options{.overwrite = true, .spill_directory = folder_, .show_progress = false};
-    return Execute(plan, facts, dataset, store, options, {});
+    return Execute(planned.plan, planned.made.facts, planned.made.of(dataset), store, options, {});
   }
   // Ends when 60 % of the slabs' values are read.
   void Interrupt(const std::shared_ptr<Store>& store) const {

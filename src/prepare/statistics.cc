@@ -75,6 +75,7 @@ class Accumulator {
   Index blocks_;                // first steps of the blocks, and pass_.stop
   uint64_t segments_ = 1;
   uint64_t most_points_ = 0;  // of a tile
+  Index largest_tile_;
 };
 
 Accumulator::Accumulator(const StatisticsInputs& in, size_t array, const Pass& pass, const Climatology* subtract)
@@ -93,6 +94,7 @@ void Accumulator::MakeTiles() {
   nd::Box field{Index(planned_.metadata.shape.size(), 0), planned_.metadata.shape};
   if (planned_.time) field.shape[*planned_.time] = std::min<uint64_t>(1, field.shape[*planned_.time]);
   [[maybe_unused]] const auto listed = grid.ForEach(field, [&](const nd::Box& tile) -> Result<void> {
+    if (Elements(tile.shape) > most_points_) largest_tile_ = tile.shape;
     most_points_ = std::max(most_points_, Elements(tile.shape));
     tiles_.push_back(tile);
     return {};
@@ -236,8 +238,10 @@ Result<Totals> Accumulator::Run(Climatology* fit, const CallContext& context) {
     fit->coefficients.assign(pass_.terms * fit->points, std::numeric_limits<double>::quiet_NaN());
   }
   const size_t parts = tiles_.size() * segments_;
-  const uint64_t bytes =
-      sums_bytes + elements * sizeof(double) + RegionReader::ReadValuesBytes(in_.plan, in_.facts, array_, elements);
+  Index block = largest_tile_;
+  if (planned_.time && !block.empty()) block[*planned_.time] = longest;
+  const uint64_t reading = elements == 0 ? 0 : RegionReader::ReadValuesBytes(in_.plan, in_.facts, array_, block);
+  const uint64_t bytes = sums_bytes + elements * sizeof(double) + reading;
   SEAMOUNT_TRY_ASSIGN(const Crew crew, Hire(in_.pool, in_.budget, parts, bytes, Name()));
   Totals totals;
   Sums merged;

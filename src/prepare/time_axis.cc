@@ -99,28 +99,42 @@ Result<void> CheckOrder(const Recipe& recipe, const SourceFacts& facts, const st
   return {};
 }
 
-Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64_t first, TimeAxis& axis) {
-  const std::vector<Moment>& moments = axis.moments;
-  std::set<uint64_t> seams;  // first steps of files, in the output
-  for (const source::FileIdentity& file : facts.files) {
-    if (file.join_start > first) seams.insert(file.join_start - first);
-  }
+std::vector<uint64_t> GapsIn(const std::vector<Moment>& moments, const std::set<uint64_t>& seams) {
   const Steps steps = Measure(moments, seams);
-  axis.segments.clear();
-  uint64_t start = 0;
+  std::vector<uint64_t> gaps;
   for (uint64_t i = 1; i < moments.size(); ++i) {
     const Moment step = moments[i] - moments[i - 1];
     const bool seam = seams.contains(i);
     const Moment usual = steps.regular ? steps.usual : steps.at_seams;
     const bool gap = (steps.regular || seam) && static_cast<double>(step) > kGap * static_cast<double>(usual);
-    if (!gap && step > 0) continue;
+    if (gap || step <= 0) gaps.push_back(i);
+  }
+  return gaps;
+}
+
+Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64_t first,
+                          const std::optional<std::vector<uint64_t>>& known, TimeAxis& axis) {
+  const std::vector<Moment>& moments = axis.moments;
+  std::set<uint64_t> seams;  // first steps of files, in the output
+  for (const source::FileIdentity& file : facts.files) {
+    if (file.join_dimension == axis.dimension && file.join_start > first) seams.insert(file.join_start - first);
+  }
+  std::vector<uint64_t> gaps;
+  if (!known) gaps = GapsIn(moments, seams);
+  for (size_t k = 0; known && k < known->size(); ++k) {
+    const uint64_t gap = (*known)[k];
+    if (gap > first && gap < first + moments.size()) gaps.push_back(gap - first);
+  }
+  axis.segments.clear();
+  uint64_t start = 0;
+  for (const uint64_t i : gaps) {
     axis.segments.push_back({start, i});
     start = i;
-    if (!gap || recipe.gaps_allowed) continue;
+    if (moments[i] <= moments[i - 1] || recipe.gaps_allowed || known) continue;
     const std::string missing = "steps are missing between " + FormatMoment(axis.calendar, moments[i - 1]) + " and " +
                                 FormatMoment(axis.calendar, moments[i]);
     const std::string here = FileOf(facts, first + i);
-    if (!seam) {
+    if (!seams.contains(i)) {
       return base::InvalidArgument("the times of '" + axis.dimension + "' of " + here + ": " + missing +
                                    ": take a part without with 'time', or write 'gaps: allow' in the recipe");
     }
@@ -130,6 +144,23 @@ Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64
   }
   if (!moments.empty()) axis.segments.push_back({start, moments.size()});
   return {};
+}
+
+Result<void> CheckSteps(const Recipe& recipe, const SourceFacts& facts, const std::string& dimension,
+                        cf::Calendar calendar, const std::vector<Moment>& moments) {
+  if (recipe.disorder_allowed) {
+    return base::InvalidArgument(recipe.name + ": steps that change '" + dimension +
+                                 "' need times in order, and 'disorder: allow' gives that up");
+  }
+  SEAMOUNT_TRY(CheckOrder(recipe, facts, dimension, calendar, moments));
+  Stretch reach{0, moments.size()};
+  if (recipe.time) {
+    SEAMOUNT_TRY_ASSIGN(reach, StepsOf(recipe, *recipe.time, calendar, moments));
+  }
+  TimeAxis axis{dimension, calendar, {}, {}};
+  axis.moments.assign(moments.begin() + static_cast<std::ptrdiff_t>(reach.start),
+                      moments.begin() + static_cast<std::ptrdiff_t>(reach.stop));
+  return FindSegments(recipe, facts, reach.start, std::nullopt, axis);
 }
 
 }  // namespace seamount::prepare

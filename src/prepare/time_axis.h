@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cstdint>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -34,9 +36,20 @@ Result<Stretch> StepsOf(const Recipe& recipe, const DateRange& range, cf::Calend
 Result<void> CheckOrder(const Recipe& recipe, const SourceFacts& facts, const std::string& dimension,
                         cf::Calendar calendar, const std::vector<cf::Moment>& moments);
 
+// That the source's times are in order, and that no step is missing where the recipe's 'time' reaches: for a dimension
+// whose places steps change, so that nobody can look later.
+Result<void> CheckSteps(const Recipe& recipe, const SourceFacts& facts, const std::string& dimension,
+                        cf::Calendar calendar, const std::vector<cf::Moment>& moments);
+
+// Places before which steps are missing, by the rule of FindSegments, or times do not go on. `seams`: where files
+// begin.
+std::vector<uint64_t> GapsIn(const std::vector<cf::Moment>& moments, const std::set<uint64_t>& seams);
+
 // Fills in the segments; `first` is the source's index of the axis's first step. A gap is a step of more than one and a
 // half times the usual one. Where times are irregular there is no usual step, and only gaps between joined files are
-// seen. InvalidArgument where there is a gap and the recipe does not allow it.
-Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64_t first, TimeAxis& axis);
+// seen. `known`: gaps, by the source's index, that take the
+// place of that rule. InvalidArgument where there is another and the recipe does not allow it.
+Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64_t first,
+                          const std::optional<std::vector<uint64_t>>& known, TimeAxis& axis);
 
 }  // namespace seamount::prepare

@@ -34,7 +34,7 @@ Result<std::vector<Stretch>> Segments(const std::vector<int>& days, const std::v
   TimeAxis axis{.dimension = "time"};
   for (const int day : days) axis.moments.push_back(day * kDay);
   SEAMOUNT_TRY(CheckOrder(*recipe, facts, "time", axis.calendar, axis.moments));
-  SEAMOUNT_TRY(FindSegments(*recipe, facts, 0, axis));
+  SEAMOUNT_TRY(FindSegments(*recipe, facts, 0, std::nullopt, axis));
   return axis.segments;
 }
 

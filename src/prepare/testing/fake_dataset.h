@@ -13,6 +13,7 @@
 #include "nd/box.h"
 #include "nd/data_type.h"
 #include "prepare/facts.h"
+#include "prepare/make_variables.h"
 #include "prepare/planner.h"
 #include "prepare/recipe.h"
 #include "source/dataset.h"
@@ -91,10 +92,24 @@ inline float Season(uint64_t t, uint64_t y, uint64_t x) {
                             0.1 * static_cast<double>(x) + 0.01 * static_cast<double>(t * t % 17));
 }
 
-inline Result<Plan> PlanOf(const std::string& yaml, const source::Dataset& dataset) {
+// A plan with what it is of.
+struct Planned {
+  MadeVariables made;
+  Plan plan;
+};
+
+inline Result<Planned> PlannedOf(const std::string& yaml, const source::Dataset& dataset) {
   SEAMOUNT_TRY_ASSIGN(const Recipe recipe, ParseRecipe("source: fake.nc\n" + yaml, "r.yaml"));
   SEAMOUNT_TRY_ASSIGN(const SourceFacts facts, Describe(dataset));
-  return MakePlan(recipe, facts);
+  Planned out;
+  SEAMOUNT_TRY_ASSIGN(out.made, MakeVariables(recipe, dataset, facts));
+  SEAMOUNT_TRY_ASSIGN(out.plan, MakePlan(recipe, out.made.facts));
+  return out;
+}
+
+inline Result<Plan> PlanOf(const std::string& yaml, const source::Dataset& dataset) {
+  SEAMOUNT_TRY_ASSIGN(Planned planned, PlannedOf(yaml, dataset));
+  return std::move(planned.plan);
 }
 
 }  // namespace seamount::prepare

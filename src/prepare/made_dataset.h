@@ -1,0 +1,41 @@
+// Variables in the making as a data set.
+#pragma once
+
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/result.h"
+#include "prepare/make_variables.h"
+#include "prepare/node.h"
+
+namespace seamount::prepare {
+
+class MadeDatasetBuilder {
+ public:
+  MadeDatasetBuilder(const source::Dataset& dataset, std::shared_ptr<const SourceFacts> facts)
+      : dataset_(dataset), facts_(std::move(facts)) {}
+
+  // Both are InvalidArgument where another variable has other places along a dimension of the same name.
+  Result<void> AddStored(const std::string& name, size_t variable, const Grid& grid);
+  Result<void> AddMade(const std::string& name, NodePtr node);
+  // With the coordinates of all dimensions, and those other variables of the source that still fit.
+  MadeVariables Finish();
+
+ private:
+  Result<void> Unite(const std::string& name, const Grid& grid);
+  bool Has(const std::string& name) const;
+  void Add(source::Variable variable, NodePtr made, size_t of_source);
+  void AddCoordinate(const GridAxis& axis);
+  void AddOthers();
+
+  const source::Dataset& dataset_;
+  const std::shared_ptr<const SourceFacts> facts_;
+  std::vector<AxisPtr> axes_;                 // of all together
+  std::map<std::string, std::string> first_;  // the variable that brought the axis
+  SourceFacts out_;
+  std::vector<size_t> of_source_;  // by variable: its number in the source, where it is stored
+};
+
+}  // namespace seamount::prepare

@@ -1,0 +1,81 @@
+#include "prepare/source_text.h"
+
+#include <algorithm>
+#include <cstdio>
+#include <filesystem>
+
+#include "nd/data_type.h"
+#include "prepare/attributes.h"
+
+namespace seamount::prepare {
+namespace {
+
+std::string FileText(const source::FileIdentity& file) {
+  return std::filesystem::path(file.path).filename().string() + "|" + std::to_string(file.size_bytes) + "|" +
+         std::to_string(file.modified_ns) + file.generation + "\n";
+}
+
+}  // namespace
+
+std::string NumberText(double value) {
+  char text[32];
+  std::snprintf(text, sizeof text, "%.17g", value);
+  return text;
+}
+
+std::string MeaningText(const SourceFacts& facts, size_t index) {
+  const source::Variable& variable = facts.variables[index];
+  std::vector<cf::Attribute> meaning;
+  for (const cf::Attribute& attribute : variable.attributes) {
+    if (IsPacking(attribute.name)) meaning.push_back(attribute);
+  }
+  std::string text = variable.name + " " + std::string(nd::NameOf(variable.type)) + AttributesJson(meaning) + "\n";
+  // Joined files may have been decoded already, each by attributes of its own.
+  const bool limited = !facts.files.front().join_dimension.empty() ||
+                       std::any_of(meaning.begin(), meaning.end(),
+                                   [](const auto& attribute) { return attribute.name.starts_with("valid_"); });
+  if (limited && facts.reading.valid_range == cf::ValidRange::kIgnore) text += "valid_range is ignored\n";
+  return text;
+}
+
+std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const PlacedRuns& runs) {
+  std::string text;
+  bool along = false;
+  for (size_t d = 0; d < dimensions.size(); ++d) {
+    const std::string& name = dimensions[d];
+    const bool joined = std::any_of(facts.files.begin(), facts.files.end(),
+                                    [&](const source::FileIdentity& file) { return file.join_dimension == name; });
+    along = along || joined;
+    text += name + ":";
+    for (const PlacedRun& run : runs[d]) {
+      const uint64_t stop = run.from + run.count;
+      if (!joined) text += std::to_string(run.from) + "+" + std::to_string(run.count) + ",";
+      for (const source::FileIdentity& file : facts.files) {
+        const uint64_t file_stop = file.join_start + file.join_count;
+        if (file.join_dimension != name || run.from >= file_stop || stop <= file.join_start) continue;
+        const uint64_t first = std::max(run.from, file.join_start) - file.join_start;
+        const uint64_t last = std::min(stop, file_stop) - file.join_start;
+        text += FileText(file) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
+      }
+    }
+    text += "\n";
+  }
+  // What does not lie along the joined dimension may come from any of the files.
+  for (const source::FileIdentity& file : facts.files) {
+    if (!along) text += FileText(file);
+  }
+  return text;
+}
+
+std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const nd::Box& box) {
+  PlacedRuns runs;
+  for (size_t d = 0; d < dimensions.size(); ++d) runs.push_back({{box.origin[d], box.shape[d], 0}});
+  return PartsText(facts, dimensions, runs);
+}
+
+uint64_t DecodingBytes(const source::Variable& variable) {
+  if (variable.chunk_shape.empty()) return 0;
+  return 3 * nd::Elements(variable.chunk_shape) * nd::SizeOf(variable.type);
+}
+
+}  // namespace seamount::prepare
