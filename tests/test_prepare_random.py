@@ -96,12 +96,15 @@ def test_random_recipes_agree_with_the_model(seamount_binary, tmp_path):
 def whole_recipe():
     """Every key with a value that is right; none of it need exist."""
     return {
-        "source": ["nowhere.nc", "elsewhere.nc"], "variables": ["u", "v"], "select": {"level": 850, "member": {"index": 0}, "z": {"value": 2.5, "method": "nearest"}},
+        "source": ["nowhere.nc", "elsewhere.nc"], "variables": ["u", {"v": {"from": "w", "select": {"level": [500, 850]}, "levels": "variables", "time": {"months": [12, 1], "hours": 0},
+                                                                    "steps": [{"rolling": 3}, {"coarsen": {"by": {"lat": 2}, "how": "max"}}], "units": "m", "dtype": "float32", "codec": "zstd"}}, {"xx": {"derive": "2 * v"}}], "select": {"level": 850, "member": {"index": 0}, "z": {"value": 2.5, "method": "nearest"}},
         "box": {"lat": [-60, 60], "lon": [-30.5, 40]}, "time": ["1990-12", 1992], "gaps": "allow", "disorder": "allow",
         "derive": {"speed": "sqrt(u^2)", "w": {"expression": "u + v", "units": "m/s", "long_name": "sum"}},
         "split": {"train": [1982, "1990-12-31"]}, "anomaly": {"harmonics": 2, "over": "train"}, "standardize": {"over": "all", "except": ["mask"]},
         "minibatch": {"inputs": [-2, -1, 0], "targets": 1, "batch": 16, "shuffle": True}, "chunks": {"time": 5}, "shards": {"time": 10},
         "codec": "zstd:3", "dtype": "float32", "format": 3, "valid_range": "ignore",
+        "steps": [{"clip": [0, 1]}, "log1p", {"fill": {"along": "time", "method": "linear", "reach": 3}}, {"mask": {"box": {"lat": [-30, 30]}}},
+                  {"regrid": {"to": {"lat": [-90, 90, 1.5]}, "method": "nearest"}}, {"resample": {"to": "day", "how": "sum"}}, {"round": 10}],
     }
 
 

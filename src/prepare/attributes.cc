@@ -101,29 +101,4 @@ ArrayRemarks ParseRemarks(const std::string& attributes) {
   return out;
 }
 
-std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection,
-                            const std::string& id) {
-  Json out = AttributesObject(facts.attributes);
-  Json files = Json::array();
-  for (const source::FileIdentity& file : facts.files) {
-    files.push_back({{"name", std::filesystem::path(file.path).filename().string()},
-                     {"size", file.size_bytes},
-                     {"modified_ns", file.modified_ns}});
-  }
-  Json own = {{"version", SEAMOUNT_VERSION}, {"id", id}, {"recipe", recipe.text}, {"sources", std::move(files)}};
-  if (!selection.splits.empty()) {
-    Json splits = Json::object();
-    for (const SplitRange& split : selection.splits) splits[split.name] = {split.start, split.stop};
-    own["splits"] = std::move(splits);
-  }
-  if (selection.time) {
-    own["sample_dim"] = OutputName(selection.time->dimension);
-    Json segments = Json::array();
-    for (const Stretch& segment : selection.time->segments) segments.push_back({segment.start, segment.stop});
-    own["segments"] = std::move(segments);
-  }
-  out["seamount"] = std::move(own);
-  return Dump(out);
-}
-
 }  // namespace seamount::prepare

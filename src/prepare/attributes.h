@@ -9,10 +9,6 @@
 
 #include "base/result.h"
 #include "cf/attribute.h"
-#include "prepare/facts.h"
-#include "prepare/recipe.h"
-#include "prepare/selection.h"
-#include "source/dataset.h"
 
 namespace seamount::prepare {
 
@@ -41,9 +37,5 @@ struct ArrayRemarks {
 std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks);
 // Mean and std, where the attributes have them.
 ArrayRemarks ParseRemarks(const std::string& attributes);
-
-// The group's attributes: those of the source, and where it all came from. `id` names the content (zarr/whole_group.h).
-std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, const SelectionPlan& selection,
-                            const std::string& id);
 
 }  // namespace seamount::prepare

@@ -7,10 +7,17 @@
 #include <vector>
 
 #include "base/result.h"
-#include "prepare/make_variables.h"
 #include "prepare/node.h"
 
 namespace seamount::prepare {
+
+struct MadeVariables {
+  std::unique_ptr<const source::Dataset> dataset;  // null: the recipe makes nothing, and the source is taken as it is
+  SourceFacts facts;
+  std::vector<std::string> notes;  // what a person should know
+
+  const source::Dataset& of(const source::Dataset& source) const { return dataset == nullptr ? source : *dataset; }
+};
 
 class MadeDatasetBuilder {
  public:

@@ -10,6 +10,7 @@
 #include "prepare/attributes.h"
 #include "prepare/climatology.h"
 #include "prepare/fingerprints.h"
+#include "prepare/group_attributes.h"
 #include "prepare/layout.h"
 #include "prepare/node.h"
 

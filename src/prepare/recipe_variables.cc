@@ -5,7 +5,7 @@
 
 #include "base/text.h"
 #include "prepare/recipe_reader.h"
-#include "prepare/selection.h"
+#include "prepare/source_text.h"
 #include "prepare/steps.h"
 
 namespace seamount::prepare {

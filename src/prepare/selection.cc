@@ -18,17 +18,10 @@ Error At(const Recipe& recipe, int line, const std::string& what) {
   return base::InvalidArgument(recipe.name + " line " + std::to_string(line) + ": " + what);
 }
 
-std::string Plain(double value) {
-  std::string text = std::to_string(value);
-  text.erase(text.find_last_not_of('0') + 1);
-  if (text.ends_with('.')) text.pop_back();
-  return text;
-}
-
 std::string ValueRange(const std::vector<double>& values) {
   if (values.empty()) return "it is empty";
   const auto [low, high] = std::minmax_element(values.begin(), values.end());
-  return "its values go from " + Plain(*low) + " to " + Plain(*high);
+  return "its values go from " + PlainNumber(*low) + " to " + PlainNumber(*high);
 }
 
 // All of a few, else how far they reach.
@@ -36,7 +29,7 @@ std::string ValueList(const std::vector<double>& values) {
   constexpr size_t kFew = 12;
   if (values.size() > kFew) return ValueRange(values);
   std::string out = "it has ";
-  for (size_t i = 0; i < values.size(); ++i) out += (i > 0 ? ", " : "") + Plain(values[i]);
+  for (size_t i = 0; i < values.size(); ++i) out += (i > 0 ? ", " : "") + PlainNumber(values[i]);
   return out;
 }
 
@@ -114,16 +107,17 @@ Result<void> Planner::Select(const Selection& selection) {
     const double tolerance = Tolerance(values, *selection.value);
     if (!(distance(*nearest) <= std::max(step, tolerance))) {
       return At(recipe_, selection.line,
-                name + " has nothing near " + Plain(*selection.value) + ": " + ValueRange(values));
+                name + " has nothing near " + PlainNumber(*selection.value) + ": " + ValueRange(values));
     }
     if (!(distance(*nearest) <= tolerance)) {
       if (!selection.nearest) {
         return At(recipe_, selection.line,
-                  name + " has no " + Plain(*selection.value) + ": " + ValueList(values) + " (to have the nearest: {" +
-                      dimension->name + ": {value: " + Plain(*selection.value) + ", method: nearest}})");
+                  name + " has no " + PlainNumber(*selection.value) + ": " + ValueList(values) +
+                      " (to have the nearest: {" + dimension->name + ": {value: " + PlainNumber(*selection.value) +
+                      ", method: nearest}})");
       }
-      plan_.notes.push_back("of '" + dimension->name + "' the value " + Plain(*nearest) + " is taken, the nearest to " +
-                            Plain(*selection.value));
+      plan_.notes.push_back("of '" + dimension->name + "' the value " + PlainNumber(*nearest) +
+                            " is taken, the nearest to " + PlainNumber(*selection.value));
     }
     index = static_cast<uint64_t>(nearest - values.begin());
   }
@@ -156,8 +150,8 @@ Result<void> Planner::Cut(const BoxRange& range) {
   }
   if (runs.empty()) {
     return At(recipe_, range.line,
-              "nothing of '" + dimension->name + "' lies in [" + Plain(range.from) + ", " + Plain(range.to) +
-                  "]: " + ValueRange(values));
+              "nothing of '" + dimension->name + "' lies in [" + PlainNumber(range.from) + ", " +
+                  PlainNumber(range.to) + "]: " + ValueRange(values));
   }
   if (runs.size() > 1) return At(recipe_, range.line, "the values of '" + dimension->name + "' are not in order");
   dimension->runs = runs;
@@ -195,7 +189,7 @@ Result<void> Planner::CutLongitude(const BoxRange& range, const std::vector<doub
   }
   if (runs.empty()) {
     return At(recipe_, range.line,
-              "nothing of '" + out.name + "' lies in [" + Plain(range.from) + ", " + Plain(range.to) +
+              "nothing of '" + out.name + "' lies in [" + PlainNumber(range.from) + ", " + PlainNumber(range.to) +
                   "]: " + ValueRange(values));
   }
   if (runs.size() > 2) return At(recipe_, range.line, "the values of '" + out.name + "' are not in order");
@@ -328,8 +322,6 @@ Result<SelectionPlan> Planner::Run() {
 }
 
 }  // namespace
-
-std::string PlainNumber(double value) { return Plain(value); }
 
 double CoordinateTolerance(const std::vector<double>& values, double bound) { return Tolerance(values, bound); }
 

@@ -46,9 +46,6 @@ struct SelectionPlan {
   const PlannedDimension& Find(const std::string& dimension) const;
 };
 
-// "850", "0.25": without zeros that say nothing.
-std::string PlainNumber(double value);
-
 // How far a coordinate value may lie from the one that a recipe names.
 double CoordinateTolerance(const std::vector<double>& values, double bound);
 

@@ -17,6 +17,13 @@ std::string FileText(const source::FileIdentity& file) {
 
 }  // namespace
 
+std::string PlainNumber(double value) {
+  std::string text = std::to_string(value);
+  text.erase(text.find_last_not_of('0') + 1);
+  if (text.ends_with('.')) text.pop_back();
+  return text;
+}
+
 std::string NumberText(double value) {
   char text[32];
   std::snprintf(text, sizeof text, "%.17g", value);

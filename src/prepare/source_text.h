@@ -24,6 +24,8 @@ std::string MeaningText(const SourceFacts& facts, size_t variable);
 // change nothing.
 std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const PlacedRuns& runs);
 std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const nd::Box& box);
+// "850", "0.25": without zeros that say nothing, for people.
+std::string PlainNumber(double value);
 // So that equal texts are equal numbers.
 std::string NumberText(double value);
 // What reading any box of it takes beside the box: a chunk as stored, and up to two stages of its decoding.

@@ -1,4 +1,5 @@
 // One value for each period of time. A period with no step at all is left out, so that gaps stay gaps.
+#include <algorithm>
 #include <cctype>
 #include <cmath>
 
@@ -128,6 +129,15 @@ StepResult MakeResample(const StepSpec& spec, const Grid& input, const StepScope
   if (!time) return std::optional<MadeStep>();
   const GridAxis& axis = *input.axes[*time];
   SEAMOUNT_TRY_ASSIGN(const Period period, ParsePeriod(spec.Text("to", "")));
+  cf::Moment shortest = 0;
+  for (uint64_t t = 1; t < axis.size; ++t) {
+    const cf::Moment step = axis.moments[t] - axis.moments[t - 1];
+    shortest = t == 1 ? step : std::min(shortest, step);
+  }
+  if (period.length > 0 && shortest > period.length) {
+    return base::InvalidArgument("the periods are shorter than the steps of '" + axis.name +
+                                 "': most would have none, and 'resample' makes no steps");
+  }
   std::vector<uint64_t> bounds;
   std::vector<cf::Moment> moments;
   std::vector<uint64_t> gaps;
