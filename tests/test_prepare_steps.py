@@ -1,6 +1,6 @@
 """The steps of recipes, compared with xarray: random ones, and regridding with CDO where it is there.
 
-SEAMOUNT_RANDOM_CASES sets how many (40), SEAMOUNT_RANDOM_SEED which; both stand in every failure's message.
+SEAMOUNT_RANDOM_CASES sets how many (20), SEAMOUNT_RANDOM_SEED which; both stand in every failure's message.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ import yaml
 
 from test_prepare_random import SCHEMA
 
-CASES = int(os.environ.get("SEAMOUNT_RANDOM_CASES", "40"))
+CASES = int(os.environ.get("SEAMOUNT_RANDOM_CASES", "20"))
 SEED = int(os.environ.get("SEAMOUNT_RANDOM_SEED", str(random.randrange(2**31))))
 
 
