@@ -17,6 +17,8 @@ class Base64Codec final : public ByteCodec {
     return text.size();
   }
   Result<std::span<const std::byte>> Decode(std::span<const std::byte> from, std::span<std::byte> into) const override {
+    // What is cut short ends within a group, since encoders pad the last one.
+    if (from.size() % 4 != 0) return base::DataLoss("base64 that is cut short");
     const auto bytes = base::Base64Decode({reinterpret_cast<const char*>(from.data()), from.size()});
     if (!bytes) return base::DataLoss("malformed base64");
     if (bytes->size() > into.size()) return base::DataLoss("base64 that holds more than the chunk");
