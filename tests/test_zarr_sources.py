@@ -48,6 +48,16 @@ def test_what_xarray_writes(prepare, tmp_path, format, consolidated, sharded):
     assert out.t2m.dims == ("time", "lat", "lon")
 
 
+def test_a_chunk_lost_from_what_prepare_wrote_is_no_missing_value(prepare, tmp_path):
+    era().to_zarr(tmp_path / "in.zarr", encoding={"t2m": {"chunks": (10, 6, 8)}})
+    first = {"source": "in.zarr", "variables": ["t2m"], "chunks": {"time": 10}}
+    prepare(first)
+    (tmp_path / "out.zarr").rename(tmp_path / "first.zarr")
+    (tmp_path / "first.zarr/t2m/c/2/0/0").unlink()
+    said = prepare({"source": "first.zarr", "variables": ["t2m"], "chunks": {"time": 40}}, fails=9)
+    assert "the object 't2m/c/2/0/0' is gone" in said
+
+
 def test_a_changed_chunk_is_a_changed_source(prepare, tmp_path):
     era().to_zarr(tmp_path / "in.zarr", encoding={"t2m": {"chunks": (10, 6, 8)}})
     recipe = {"source": "in.zarr/", "variables": ["t2m"]}

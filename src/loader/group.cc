@@ -8,7 +8,7 @@
 #include "base/text.h"
 #include "exec/for_each.h"
 #include "exec/thread_pool.h"
-#include "loader/required_objects.h"
+#include "zarr/required_objects.h"
 
 namespace seamount::loader {
 namespace {
@@ -75,7 +75,8 @@ Result<Group> Group::Open(std::shared_ptr<Store> store, const std::vector<std::s
 
 Result<std::unique_ptr<zarr::Array>> Group::OpenArray(const std::string& name, MissingChunks missing,
                                                       const CallContext& context) const {
-  const auto required = std::make_shared<RequiredObjects>(early_);
+  const auto required =
+      std::make_shared<zarr::RequiredObjects>(early_, "; missing_chunks='fill' takes its values for missing");
   auto array = zarr::Array::Open(required, name, context);
   if (!array && array.error().code() == ErrorCode::kNotFound) {
     SEAMOUNT_TRY_ASSIGN(const std::vector<std::string> names, Arrays(context));

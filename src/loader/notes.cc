@@ -3,6 +3,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_depth.h"
+#include "zarr/whole_group.h"
 
 namespace seamount::loader {
 namespace {
@@ -53,7 +54,7 @@ Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json) {
 
 Result<ArrayNotes> ParseArrayNotes(const std::string& attributes_json) {
   const json own = OwnNotes(attributes_json);
-  ArrayNotes notes{.every_object = own.value("every_object", json()) == json(true)};
+  ArrayNotes notes{.every_object = zarr::HasEveryObject(attributes_json)};
   const auto normalize = own.find("normalize");
   if (normalize == own.end()) return notes;
   const json mean = normalize->is_object() ? normalize->value("mean", json()) : json();

@@ -1,5 +1,8 @@
 #include "zarr/whole_group.h"
 
+#include <nlohmann/json.hpp>
+
+#include "base/json_depth.h"
 #include "zarr/documents.h"
 
 namespace seamount::zarr {
@@ -25,6 +28,14 @@ Result<std::optional<GroupMetadata>> OpenWholeGroup(Store& store, const std::str
   return base::PreconditionFailed("the Zarr group" + (path.empty() ? "" : " '" + path + "'") +
                                   " is half-written: 'seamount prepare' is at work there, or was interrupted; wait for "
                                   "it, or give the same command again to finish it");
+}
+
+bool HasEveryObject(const std::string& attributes_json) {
+  if (base::NestsDeeper(attributes_json)) return false;
+  const auto attributes = nlohmann::json::parse(attributes_json, nullptr, false);
+  if (!attributes.is_object()) return false;
+  const auto own = attributes.find("seamount");
+  return own != attributes.end() && own->is_object() && own->value("every_object", nlohmann::json()) == true;
 }
 
 }  // namespace seamount::zarr

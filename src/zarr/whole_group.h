@@ -27,4 +27,7 @@ Result<std::optional<GroupMetadata>> OpenWholeGroup(Store& store, const std::str
 Result<std::optional<store::Generation>> GroupGeneration(Store& store, const std::string& path, int format,
                                                          const CallContext& context);
 
+// Whether an array's attributes say so. Any text is safe input.
+bool HasEveryObject(const std::string& attributes_json);
+
 }  // namespace seamount::zarr

@@ -9,7 +9,9 @@
 #include "cf/attribute.h"
 #include "cf/decode.h"
 #include "zarr/array.h"
+#include "zarr/required_objects.h"
 #include "zarr/tree.h"
+#include "zarr/whole_group.h"
 
 namespace seamount::source::zarr_group {
 namespace {
@@ -173,7 +175,9 @@ class ZarrDataset final : public Dataset {
     if (arrays_[index] != nullptr) return arrays_[index];
     std::string path = place_.path;
     if (!paths_[index].empty()) path += (path.empty() ? "" : "/") + paths_[index];
-    SEAMOUNT_TRY_ASSIGN(auto array, zarr::Array::Open(place_.store, path, {.stop = place_.stop}));
+    const auto objects = std::make_shared<zarr::RequiredObjects>(place_.store);
+    SEAMOUNT_TRY_ASSIGN(auto array, zarr::Array::Open(objects, path, {.stop = place_.stop}));
+    if (zarr::HasEveryObject(array->metadata().attributes_json)) objects->Require();
     const zarr::ArrayMetadata& now = array->metadata();
     const bool same = now.shape == variables_[index].shape && now.data_type == variables_[index].type;
     if (!same)

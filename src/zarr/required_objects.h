@@ -7,13 +7,15 @@
 
 #include "store/decorated_store.h"
 
-namespace seamount::loader {
+namespace seamount::zarr {
 
 // Reading or asking for an absent object is DataLoss that names it, once Require was called. Before, while metadata are
 // read, absence is a value as in every store. For reading only.
 class RequiredObjects final : public store::DecoratedStore<RequiredObjects> {
  public:
-  explicit RequiredObjects(std::shared_ptr<Store> inner) : DecoratedStore(std::move(inner)) {}
+  // hint: ends the message, with what else may be done.
+  explicit RequiredObjects(std::shared_ptr<Store> inner, std::string hint = "")
+      : DecoratedStore(std::move(inner)), hint_(std::move(hint)) {}
   void Require() { required_ = true; }
 
   Result<std::optional<store::ReadResult>> Read(const std::string& key, const store::ReadOptions& options,
@@ -21,7 +23,11 @@ class RequiredObjects final : public store::DecoratedStore<RequiredObjects> {
   Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override;
 
  private:
+  template <class T>
+  Result<std::optional<T>> Present(const std::string& key, Result<std::optional<T>> found) const;
+
+  const std::string hint_;
   std::atomic<bool> required_ = false;
 };
 
-}  // namespace seamount::loader
+}  // namespace seamount::zarr
