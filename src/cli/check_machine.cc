@@ -13,6 +13,8 @@
 #include "base/text.h"
 #include "cli/checks.h"
 #include "cli/python.h"
+#include "source/geotiff/library.h"
+#include "source/grib/library.h"
 
 namespace seamount::cli {
 namespace {
@@ -142,6 +144,18 @@ Check CheckPython() {
           .advice = "pip install seamount, or name another Python with SEAMOUNT_PYTHON; only the loader needs it"};
 }
 
+// What is loaded where the machine has it, and asked for by few.
+Check CheckFormats() {
+  const auto grib = source::grib::EcCodes();
+  const auto geotiff = source::geotiff::Gdal();
+  Check check{.name = "formats", .detail = "prepare reads NetCDF and Zarr"};
+  if (grib) check.detail += ", GRIB";
+  if (geotiff) check.detail += ", GeoTIFF";
+  if (!grib) check.detail += "; " + grib.error().message();
+  if (!geotiff) check.detail += "; " + geotiff.error().message();
+  return check;
+}
+
 }  // namespace
 
 void CheckMachine(const std::string& cache_dir, const Hear& hear) {
@@ -150,6 +164,7 @@ void CheckMachine(const std::string& cache_dir, const Hear& hear) {
   hear(CheckMachines());
   hear(CheckCacheSpace(cache_dir));
   hear(CheckPython());
+  hear(CheckFormats());
 }
 
 }  // namespace seamount::cli
