@@ -8,7 +8,7 @@
 namespace seamount::loader {
 namespace {
 
-constexpr int kLookers = 2;  // LookIsDue says when the second is needed
+constexpr int kLookers = 4;  // looks at once, where a round trip takes longer than a batch
 
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
@@ -182,7 +182,6 @@ void Pipeline::Fetch(const FetchPolicy::Issue& issue, Lock& lock) {
     tasks_.push({schedule_.cache.residencies[issue[i]].first_use, true});
     work_wake_.notify_one();
   }
-  look_wake_.notify_one();
 }
 
 // --- decoding and copying ---
@@ -256,10 +255,10 @@ void Pipeline::Copy(uint32_t use, Lock& lock) {
 
 // --- looking whether the data are still the same ---
 
+// For each batch that becomes complete, unless a look that began after its last chunk had come is under way: so each
+// waits for one round trip at most, and none is made that no batch needs.
 bool Pipeline::LookIsDue() const {
-  if (replaced_ || fetched_ <= look_begun_) return false;
-  // One look after the other; but a batch that is complete does not wait for the end of a look that began too early.
-  return looking_ == 0 || (assembly_.HeadComplete() && assembly_.HeadFetched() > look_begun_);
+  return !replaced_ && looking_ < kLookers && assembly_.CompleteFetched() > look_begun_;
 }
 
 void Pipeline::LookLoop() {

@@ -4,10 +4,10 @@
 // bytes with the residents (residents.h). A worker decodes a chunk and copies it to its places in the batches that are
 // being filled (assembly.h); batches that begin later find it decoded. What a worker does next is always the earliest
 // thing in the order of use, so that the batch waited for is finished first. A chunk goes when its last planned use is
-// done. Data that are replaced while they are read must not mix: a thread looks again and again whether they are still
-// those that were opened, and a batch may go only when a look that began after its last chunk had come has said so. One
-// mutex guards everything; it is never held during a fetch, a look, a decode or a copy. There are as many workers as
-// cores.
+// done. Data that are replaced while they are read must not mix: a thread looks, when a batch is complete, whether they
+// are still those that were opened, and a batch may go only when a look that began after its last chunk had come has
+// said so. One mutex guards everything; it is never held during a fetch, a look, a decode or a copy. There are as many
+// workers as cores.
 #pragma once
 
 #include <condition_variable>

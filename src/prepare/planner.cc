@@ -22,7 +22,7 @@ constexpr double kMaxTasks = 4'000'000;  // each takes some 250 bytes here and i
 }  // namespace
 
 Result<size_t> Planner::Variable(const std::string& name, int line) const {
-  const auto index = FindReadable(facts_, name);
+  auto index = FindReadable(facts_, name);
   if (!index) return At(line, index.error().message());
   return index;
 }

@@ -27,7 +27,7 @@ class DeriveStep final : public Step {
       values[i] = Spread(values[i], region, dimensions_[i], spread[i]);
     }
     SEAMOUNT_TRY_ASSIGN(std::unique_ptr<Expression> expression, Take());
-    const auto done = expression->Evaluate(values, into);
+    auto done = expression->Evaluate(values, into);
     const std::lock_guard lock(mutex_);
     idle_.push_back(std::move(expression));
     return done;

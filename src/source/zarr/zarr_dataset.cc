@@ -125,7 +125,7 @@ class Tables {
   // The dimension's name with that of the group it belongs to.
   std::string Belonging(const std::string& array, const std::string& name) const {
     std::string group = GroupOf(array);
-    const std::string own = group + name;
+    std::string own = group + name;
     for (;;) {
       if (coordinates_.contains(group + name)) return group + name;
       if (group.empty()) return own;

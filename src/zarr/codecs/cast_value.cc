@@ -63,7 +63,7 @@ class CastValueCodec final : public ByteCodec {
         const From number = LoadNumber<From>(from + i * sizeof(From));
         Wide whole = 0;
         if constexpr (std::is_integral_v<From>) {
-          whole = number;
+          whole = Wide{number};  // NOLINT(bugprone-signed-char-misuse): an int8 is a number here
         } else {
           SEAMOUNT_TRY_ASSIGN(whole, Whole(AsDouble(number)));
         }
@@ -86,7 +86,7 @@ class CastValueCodec final : public ByteCodec {
 
   template <class To>
   Result<To> Placed(Wide whole) const {
-    constexpr Wide kMin = std::numeric_limits<To>::min();
+    constexpr Wide kMin = std::numeric_limits<To>::min();  // NOLINT(bugprone-signed-char-misuse)
     constexpr Wide kMax = std::numeric_limits<To>::max();
     if (whole >= kMin && whole <= kMax) return static_cast<To>(whole);
     if (out_of_range_ == OutOfRange::kError) return base::DataLoss("a number is out of the range of the type");

@@ -43,7 +43,7 @@ void CastBlock(nd::DataType from_type, const std::byte* from, nd::DataType to_ty
       if constexpr (std::is_same_v<From, Half>) {
         wide[i] = static_cast<Wide>(AsDouble(value));
       } else {
-        wide[i] = static_cast<Wide>(value);
+        wide[i] = static_cast<Wide>(value);  // NOLINT(bugprone-signed-char-misuse): an int8 is a number here
       }
     }
   });
