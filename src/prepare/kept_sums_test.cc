@@ -40,31 +40,62 @@ TEST_F(KeptSumsTest, GivesBackWhatItWasGivenAndNothingThatIsDamaged) {
   std::vector<double> out[5];
   const KeptSums::Vectors from = {&in[0], &in[1], &in[2], &in[3], &in[4]};
   const KeptSums::Vectors into = {&out[0], &out[1], &out[2], &out[3], &out[4]};
-  const KeptSums kept(folder_, kName);
-  EXPECT_FALSE(kept.Read(7, 1, into));
-  kept.Write(7, 1, from);
-  ASSERT_TRUE(kept.Read(7, 1, into));
+  KeptSums kept(folder_, kName, 1);
+  const auto write = [&] {
+    kept.Add(7, from);
+    kept.Write();
+  };
+  EXPECT_FALSE(kept.Read(7, into));
+  write();
+  ASSERT_TRUE(kept.Read(7, into));
   EXPECT_EQ(out[0], in[0]);
   EXPECT_TRUE(std::isnan(out[2][0]));
   EXPECT_EQ(out[4], in[4]);
-  EXPECT_FALSE(kept.Read(7, 2, into)) << "cut in another way";
-  EXPECT_FALSE(KeptSums(folder_, std::string(32, 'b')).Read(7, 1, into));
+  EXPECT_TRUE(KeptSums(folder_, kName, 1).Read(7, into));
+  EXPECT_FALSE(KeptSums(folder_, kName, 2).Read(7, into)) << "cut in another way";
+  EXPECT_FALSE(KeptSums(folder_, std::string(32, 'b'), 1).Read(7, into));
   for (const int at : {0, 9, 20, 70, 100}) {
-    kept.Write(7, 1, from);
+    write();
     std::fstream file(PathOf(7), std::ios::in | std::ios::out | std::ios::binary);
     file.seekg(at);
     const int byte = file.get();
     file.seekp(at);
     file.put(static_cast<char>(byte ^ 1));
     file.close();
-    EXPECT_FALSE(kept.Read(7, 1, into)) << at;
+    EXPECT_FALSE(kept.Read(7, into)) << at;
+    EXPECT_FALSE(KeptSums(folder_, kName, 1).Read(7, into)) << at;
   }
-  kept.Write(7, 1, from);
+  write();
   fs::resize_file(PathOf(7), fs::file_size(PathOf(7)) - 8);
-  EXPECT_FALSE(kept.Read(7, 1, into));
+  EXPECT_FALSE(kept.Read(7, into));
   std::ofstream(fs::path(PathOf(7)).parent_path() / "notes.txt") << "mine";
   kept.Remove();
   EXPECT_EQ(Files(), 1) << "what is not ours stays";
+}
+
+TEST_F(KeptSumsTest, SmallPartsGoTogetherAndALargeOneByItself) {
+  std::vector<double> small = {1}, large(KeptSums::kGatheredBytes / sizeof(double), 2), out[5];
+  const KeptSums::Vectors into = {&out[0], &out[1], &out[2], &out[3], &out[4]};
+  KeptSums kept(folder_, kName, 1);
+  for (uint64_t part = 0; part < 1000; ++part) {
+    small[0] = static_cast<double>(part);
+    kept.Add(part, {&small, &small, &small, &small, &small});
+  }
+  EXPECT_EQ(Files(), 0);
+  kept.Add(1000, {&large, &small, &small, &small, &small});
+  EXPECT_EQ(Files(), 2);
+  const KeptSums again(folder_, kName, 1);
+  for (uint64_t part = 0; part < 1000; ++part) {
+    ASSERT_TRUE(again.Read(part, into));
+    EXPECT_EQ(out[4], std::vector<double>{static_cast<double>(part)});
+  }
+  ASSERT_TRUE(again.Read(1000, into));
+  EXPECT_EQ(out[0], large);
+  // Of a file that was cut only what is cut is lost.
+  fs::resize_file(PathOf(0), fs::file_size(PathOf(0)) - 1);
+  const KeptSums cut(folder_, kName, 1);
+  EXPECT_TRUE(cut.Read(998, into));
+  EXPECT_FALSE(cut.Read(999, into));
 }
 
 TEST_F(KeptSumsTest, AFolderThatOthersMayWriteIsNotUsed) {
@@ -72,7 +103,9 @@ TEST_F(KeptSumsTest, AFolderThatOthersMayWriteIsNotUsed) {
   ASSERT_EQ(::mkdir(sums.c_str(), 0700), 0);
   ASSERT_EQ(::chmod(sums.c_str(), 0777), 0);
   std::vector<double> v = {1};
-  KeptSums(folder_, kName).Write(1, 1, {&v, &v, &v, &v, &v});
+  KeptSums kept(folder_, kName, 1);
+  kept.Add(1, {&v, &v, &v, &v, &v});
+  kept.Write();
   EXPECT_EQ(Files(), 0);
 }
 

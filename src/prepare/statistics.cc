@@ -53,9 +53,13 @@ class Accumulator {
   Result<void> AddPart(size_t part, Sums& sums, const CallContext& context) const;
   Result<void> ReadPart(size_t part, Sums& sums, const CallContext& context) const;
   Result<bool> FindPart(size_t part, Sums& sums) const;
+  struct Keeping {
+    std::chrono::steady_clock::time_point begun = std::chrono::steady_clock::now();
+    std::chrono::steady_clock::time_point written = begun;
+  };
+  void Keep(size_t first, std::vector<Sums>& round, Keeping& keeping);
   uint64_t PartBytes(size_t part) const;
   uint64_t KeptPart(size_t part) const { return (pass_.number << 40) + part; }
-  uint64_t Layout() const { return (segments_ << 32) + tiles_.size(); }
   static KeptSums::Vectors VectorsOf(Sums& sums) {
     return {&sums.projected, &sums.squares, &sums.count, &sums.gram, &sums.missing};
   }
@@ -70,7 +74,7 @@ class Accumulator {
   const Pass pass_;
   const Gram gram_;
   const Climatology* subtract_;
-  const KeptSums kept_;
+  KeptSums kept_;
   std::vector<nd::Box> tiles_;  // extent 1 and origin 0 along time
   Index blocks_;                // first steps of the blocks, and pass_.stop
   uint64_t segments_ = 1;
@@ -84,9 +88,9 @@ Accumulator::Accumulator(const StatisticsInputs& in, size_t array, const Pass& p
       planned_(in.plan.arrays[array]),
       pass_(pass),
       gram_{pass.terms, pass.exclusive},
-      subtract_(subtract),
-      kept_(in.spill_directory, planned_.statistics_fingerprint) {
+      subtract_(subtract) {
   MakeTiles();
+  kept_ = KeptSums(in.spill_directory, planned_.statistics_fingerprint, (segments_ << 32) + tiles_.size());
 }
 
 void Accumulator::MakeTiles() {
@@ -161,16 +165,24 @@ Result<void> Accumulator::AddBlock(const nd::Box& region, const std::vector<doub
 
 Result<void> Accumulator::AddPart(size_t part, Sums& sums, const CallContext& context) const {
   SEAMOUNT_TRY_ASSIGN(const bool found, FindPart(part, sums));
-  if (found) {
-    in_.progress.Add(PartBytes(part));
-    return {};
-  }
-  const auto start = std::chrono::steady_clock::now();
-  SEAMOUNT_TRY(ReadPart(part, sums, context));
-  if (std::chrono::steady_clock::now() - start >= in_.keep_after) {
-    kept_.Write(KeptPart(part), Layout(), VectorsOf(sums));
-  }
+  if (!found) return ReadPart(part, sums, context);
+  sums.kept = true;
+  in_.progress.Add(PartBytes(part));
   return {};
+}
+
+// What a round has taken, for a run that goes on after this one was killed.
+void Accumulator::Keep(size_t first, std::vector<Sums>& round, Keeping& keeping) {
+  const auto now = std::chrono::steady_clock::now();
+  for (size_t i = 0; i < round.size(); ++i) {
+    // A short run keeps nothing; what it gathers costs little.
+    const bool large = KeptSums::BytesOf(VectorsOf(round[i])) > KeptSums::kGatheredBytes;
+    if (round[i].kept || (large && now - keeping.begun < in_.keep_after)) continue;
+    kept_.Add(KeptPart(first + i), VectorsOf(round[i]));
+  }
+  if (now - keeping.written < in_.keep_after && kept_.gathered_bytes() <= KeptSums::kGatheredBytes) return;
+  kept_.Write();
+  keeping.written = now;
 }
 
 // What reading the part counts for in the progress.
@@ -186,7 +198,7 @@ uint64_t Accumulator::PartBytes(size_t part) const {
 Result<bool> Accumulator::FindPart(size_t part, Sums& sums) const {
   const uint64_t points = Elements(tiles_[part / segments_].shape);
   Sums found;
-  if (!kept_.Read(KeptPart(part), Layout(), VectorsOf(found))) return false;
+  if (!kept_.Read(KeptPart(part), VectorsOf(found))) return false;
   const bool fits = found.projected.size() == pass_.terms * points && found.squares.size() == points &&
                     found.count.size() == points && found.gram.size() == gram_.size() &&
                     (found.missing.empty() || found.missing.size() == gram_.size() * points);
@@ -245,11 +257,17 @@ Result<Totals> Accumulator::Run(Climatology* fit, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const Crew crew, Hire(in_.pool, in_.budget, parts, bytes, Name()));
   Totals totals;
   Sums merged;
+  Keeping keeping;
   for (size_t first = 0; first < parts; first += crew.workers) {
     std::vector<Sums> round(std::min(crew.workers, parts - first));
-    SEAMOUNT_TRY(exec::ForEachItem(
+    const auto taken = exec::ForEachItem(
         in_.pool, crew.workers, round.size(), context,
-        [&](size_t i, size_t, const CallContext& inner) { return AddPart(first + i, round[i], inner); }));
+        [&](size_t i, size_t, const CallContext& inner) { return AddPart(first + i, round[i], inner); });
+    if (!taken) {
+      if (std::chrono::steady_clock::now() - keeping.begun >= in_.keep_after) kept_.Write();
+      return taken.error();
+    }
+    Keep(first, round, keeping);
     for (size_t i = 0; i < round.size(); ++i) {
       merged.Merge(std::move(round[i]));
       if ((first + i + 1) % segments_ != 0) continue;
@@ -258,6 +276,7 @@ Result<Totals> Accumulator::Run(Climatology* fit, const CallContext& context) {
       merged = Sums();
     }
   }
+  if (std::chrono::steady_clock::now() - keeping.begun >= in_.keep_after) kept_.Write();
   return totals;
 }
 
@@ -362,7 +381,7 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
 }
 
 void ForgetSums(const StatisticsInputs& in, size_t array) {
-  KeptSums(in.spill_directory, in.plan.arrays[array].statistics_fingerprint).Remove();
+  KeptSums(in.spill_directory, in.plan.arrays[array].statistics_fingerprint, 0).Remove();
 }
 
 uint64_t StatisticsBytes(const Plan& plan, size_t array) {

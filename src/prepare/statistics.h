@@ -40,7 +40,7 @@ struct StatisticsInputs {
   exec::ByteBudget& budget;
   exec::Progress& progress;  // counts decoded bytes
   std::string spill_directory;
-  std::chrono::nanoseconds keep_after = std::chrono::seconds(1);  // a part that took so long is kept (kept_sums.h)
+  std::chrono::nanoseconds keep_after = std::chrono::seconds(1);  // what took longer is kept meanwhile (kept_sums.h)
 };
 
 // What the plan asks for of one array; nothing is read when it asks for nothing. InvalidArgument where there is nothing

@@ -65,6 +65,7 @@ struct Sums {
   std::vector<double> gram;       // of all steps
   std::vector<double> missing;    // gram × points, of the steps where a point had no value; empty while none had
   exec::ByteLease missing_lease;
+  bool kept = false;  // taken by a run before
 
   void Merge(Sums&& other) {
     if (count.empty()) {
