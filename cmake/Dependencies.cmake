@@ -10,6 +10,9 @@ find_package(Threads REQUIRED)
 find_package(CURL REQUIRED)
 find_package(OpenSSL REQUIRED)
 find_package(ZLIB REQUIRED)
+if(SEAMOUNT_STATIC)
+  find_library(BZIP2_LIBRARY_RELEASE NAMES libbz2.so REQUIRED)  # the static one cannot go into a shared object
+endif()
 find_package(BZip2 REQUIRED)    # Zarr's codec bz2
 find_package(LibLZMA REQUIRED)  # and lzma
 find_package(SQLite3 REQUIRED)
