@@ -21,8 +21,7 @@ NEWEST = {"GLIBC": (2, 35), "GLIBCXX": (3, 4, 30), "CXXABI": (1, 3, 13), "GCC": 
 PRESENT = {"libc.so.6", "libm.so.6", "libpthread.so.0", "libdl.so.2", "librt.so.1", "libresolv.so.2",
            "ld-linux-x86-64.so.2", "libstdc++.so.6", "libgcc_s.so.1", "libz.so.1"}
 # What the wheel may bring along: Debian's blosc and bzip2, whose static libraries are not position-independent, with
-# blosc's codecs; what
-# Debian has as shared libraries only; and muParser's OpenMP.
+# blosc's codecs; what Debian has as shared libraries only; and muParser's OpenMP.
 BUNDLED = {"libblosc", "liblz4", "libzstd", "libsnappy", "libbz2", "libfmt", "libspdlog", "libmuparser", "libgomp"}
 VERSION = re.compile(r"\b(GLIBCXX|GLIBC|CXXABI|GCC)_([0-9.]+)\b")
 
