@@ -3,7 +3,9 @@
 
 #include <algorithm>
 #include <array>
-#include <ctime>
+#include <chrono>
+#include <optional>
+#include <thread>
 #include <utility>
 
 #include "base/encoding.h"
@@ -16,8 +18,9 @@ namespace seamount::server {
 namespace {
 
 // Between reading an object's row and opening its blob, an overwrite may remove the blob. Looking again finds the new
-// row; more than a few times in a row means that something else is wrong.
-constexpr int kMaxLooks = 5;
+// row, and others may be faster again and again. The same row without its content, for this many milliseconds, is loss.
+constexpr int kSameLooks = 20;
+constexpr int kMaxLooks = 1000;
 
 // Metadata can hold what a header cannot; such entries are only in the JSON.
 bool FitsHeader(const std::string& name, const std::string& value) {
@@ -130,13 +133,20 @@ Result<std::shared_ptr<const ObjectRow>> LookUp(Call& call) {
 }
 
 Result<ServerResponse> GetContent(Call& call) {
-  for (int look = 0; look < kMaxLooks; ++look) {
+  std::optional<decltype(ObjectRow::generation)> before;
+  for (int look = 0, same = 0; look < kMaxLooks; ++look) {
     SEAMOUNT_TRY_ASSIGN(const auto row, LookUp(call));
     if (!row) return ServerResponse{.status = 304};
     SEAMOUNT_TRY_ASSIGN(auto content, call.backend->Open(*row));
     if (content) return ContentResponse(call, *row, std::move(*content));
+    same = before == row->generation ? same + 1 : 0;
+    before = row->generation;
+    if (same == kSameLooks) {
+      return base::DataLoss("object '" + call.route.object + "': its content is missing on the server's disk");
+    }
+    if (same > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }
-  return base::DataLoss("object '" + call.route.object + "': its content is missing on the server's disk");
+  return base::Unavailable("object '" + call.route.object + "' changes too often: try again");
 }
 
 }  // namespace

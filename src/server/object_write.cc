@@ -12,12 +12,15 @@ namespace {
 // As in object_read.cc: a source may be overwritten between reading its row and opening its blob.
 constexpr int kMaxLooks = 5;
 
-// After the last look: a source whose content cannot be opened still is one without it.
+// After the last look: a source that is as it was then, and whose content cannot be opened, is one without it.
 Error WhyNotComposed(BucketBackend& backend, const std::vector<SourceObject>& sources) {
   for (const SourceObject& source : sources) {
     const auto content = backend.Open(*source.row);
     if (!content) return content.error();
-    if (!*content) {
+    if (*content) continue;
+    const auto now = backend.Find(source.row->name);
+    if (!now) return now.error();
+    if (*now && (*now)->generation == source.row->generation) {
       return base::DataLoss("object '" + source.row->name + "': its content is missing on the server's disk");
     }
   }
