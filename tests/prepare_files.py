@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import filecmp
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -41,6 +42,19 @@ class Prepare:
 @pytest.fixture
 def prepare(seamount_binary, tmp_path):
     return Prepare(seamount_binary, tmp_path)
+
+
+def check_each(check, binary: str, folder: Path, seeds) -> None:
+    """check(binary, case's folder, seed) for each; a failure says how to have it again, and the recipe."""
+    for seed in seeds:
+        case = folder / "case"
+        case.mkdir()
+        try:
+            check(binary, case, seed)
+        except Exception as error:
+            recipe = (case / "recipe.yaml").read_text() if (case / "recipe.yaml").exists() else "none was made"
+            raise AssertionError(f"SEAMOUNT_RANDOM_SEED={seed} SEAMOUNT_RANDOM_CASES=1:\n{error}\n{recipe}") from error
+        shutil.rmtree(case)
 
 
 def field(shape, dtype="f4", seed=0):

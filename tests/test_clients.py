@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import contextlib
 import json
 import os
 import random
@@ -10,6 +11,7 @@ from pathlib import Path
 
 import pytest
 import requests
+from conftest import start_server
 from google.api_core import exceptions
 from google.auth.exceptions import RefreshError
 from google.auth.transport.requests import AuthorizedSession
@@ -23,6 +25,17 @@ import gcsfs  # noqa: E402
 
 SCOPES = ["https://www.googleapis.com/auth/cloud-platform"]
 PROJECT = "lab"
+
+
+@contextlib.contextmanager
+def lab_with_winds(binary: str, folder: Path):
+    """A server of its own, with the bucket winds, for as long as the block lasts."""
+    running = start_server(binary, folder / "served", 0)
+    lab = Lab(running)
+    lab.client.create_bucket("winds")
+    yield lab
+    running.process.terminate()
+    running.process.wait(timeout=20)
 
 
 class Lab:

@@ -7,20 +7,15 @@ import pickle
 
 import fsspec.tests.abstract as abstract
 import pytest
-from conftest import start_server
-from test_clients import Lab
+from test_clients import lab_with_winds
 
 from seamount.filesystem import SeamountFileSystem
 
 
 @pytest.fixture(scope="module")
 def lab(seamount_binary, tmp_path_factory):
-    running = start_server(seamount_binary, tmp_path_factory.mktemp("lab") / "served", 0)
-    lab = Lab(running)
-    lab.client.create_bucket("winds")
-    yield lab
-    running.process.terminate()
-    running.process.wait(timeout=20)
+    with lab_with_winds(seamount_binary, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 @pytest.fixture

@@ -7,8 +7,7 @@ import os
 
 import fsspec.tests.abstract as abstract
 import pytest
-from conftest import start_server
-from test_clients import Lab
+from test_clients import lab_with_winds
 
 os.environ["GCSFS_EXPERIMENTAL_ZB_HNS_SUPPORT"] = "false"
 import gcsfs  # noqa: E402
@@ -16,12 +15,8 @@ import gcsfs  # noqa: E402
 
 @pytest.fixture(scope="module")
 def lab(seamount_binary, tmp_path_factory):
-    running = start_server(seamount_binary, tmp_path_factory.mktemp("lab") / "served", 0)
-    lab = Lab(running)
-    lab.client.create_bucket("winds")
-    yield lab
-    running.process.terminate()
-    running.process.wait(timeout=20)
+    with lab_with_winds(seamount_binary, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 class Fixtures(abstract.AbstractFixtures):

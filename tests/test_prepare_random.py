@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import random
-import shutil
 import subprocess
 import warnings
 from pathlib import Path
@@ -19,6 +18,7 @@ import pytest
 import xarray as xr
 import yaml
 
+from prepare_files import check_each
 from prepare_model import expected, random_case
 
 SCHEMA = json.loads((Path(__file__).resolve().parent.parent / "docs/recipe.schema.json").read_text())
@@ -82,15 +82,7 @@ def check(binary, folder, seed):
 
 
 def test_random_recipes_agree_with_the_model(seamount_binary, tmp_path):
-    for seed in range(SEED, SEED + CASES):
-        folder = tmp_path / "case"
-        folder.mkdir()
-        try:
-            check(seamount_binary, folder, seed)
-        except Exception as error:
-            recipe = (folder / "recipe.yaml").read_text() if (folder / "recipe.yaml").exists() else "none was made"
-            raise AssertionError(f"SEAMOUNT_RANDOM_SEED={seed} SEAMOUNT_RANDOM_CASES=1:\n{error}\n{recipe}") from error
-        shutil.rmtree(folder)
+    check_each(check, seamount_binary, tmp_path, range(SEED, SEED + CASES))
 
 
 def whole_recipe():

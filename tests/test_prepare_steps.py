@@ -18,6 +18,7 @@ import pytest
 import xarray as xr
 import yaml
 
+from prepare_files import check_each
 from test_prepare_random import SCHEMA
 
 CASES = int(os.environ.get("SEAMOUNT_RANDOM_CASES", "20"))
@@ -181,15 +182,7 @@ def check(binary, folder, seed):
 
 
 def test_random_steps_agree_with_xarray(seamount_binary, tmp_path):
-    for seed in range(SEED, SEED + CASES):
-        folder = tmp_path / "case"
-        folder.mkdir()
-        try:
-            check(seamount_binary, folder, seed)
-        except Exception as error:
-            recipe = (folder / "recipe.yaml").read_text() if (folder / "recipe.yaml").exists() else "none was made"
-            raise AssertionError(f"SEAMOUNT_RANDOM_SEED={seed} SEAMOUNT_RANDOM_CASES=1:\n{error}\n{recipe}") from error
-        shutil.rmtree(folder)
+    check_each(check, seamount_binary, tmp_path, range(SEED, SEED + CASES))
 
 
 def test_derived_from_derived_and_coordinates(seamount_binary, tmp_path):

@@ -10,8 +10,7 @@ import numpy as np
 import pytest
 import xarray
 import zarr
-from conftest import start_server
-from test_clients import Lab
+from test_clients import lab_with_winds
 from zarr.core.buffer import Buffer, cpu
 from zarr.testing.store import StoreTests
 
@@ -20,12 +19,8 @@ from seamount.zarr_store import ZarrStore
 
 @pytest.fixture(scope="module")
 def lab(seamount_binary, tmp_path_factory):
-    running = start_server(seamount_binary, tmp_path_factory.mktemp("lab") / "served", 0)
-    lab = Lab(running)
-    lab.client.create_bucket("winds")
-    yield lab
-    running.process.terminate()
-    running.process.wait(timeout=20)
+    with lab_with_winds(seamount_binary, tmp_path_factory.mktemp("lab")) as lab:
+        yield lab
 
 
 class TestZarrStore(StoreTests[ZarrStore, cpu.Buffer]):

@@ -6,12 +6,28 @@ import json
 import os
 import urllib.parse
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
 from . import _core
 from .errors import InvalidArgumentError
 
 Key = str | os.PathLike[str] | Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Place:
+    """What :func:`open_store` takes beside the URL, kept for later and for other processes. Its repr has no key."""
+
+    key: Key | None = field(default=None, repr=False)
+    endpoint: str | None = None
+    anonymous: bool = False
+    cache_dir: str | os.PathLike[str] | None = None
+    cache_size: int | str = "4GiB"
+
+    def open(self, url: str) -> _core.Store:
+        """The store at ``url``."""
+        return open_store(url, **vars(self))
 
 
 def open_store(

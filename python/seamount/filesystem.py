@@ -23,7 +23,7 @@ from fsspec.callbacks import DEFAULT_CALLBACK
 from fsspec.spec import AbstractBufferedFile, AbstractFileSystem
 
 from . import _core
-from .connection import Key, open_store
+from .connection import Key, Place
 from .errors import InvalidArgumentError, PreconditionFailedError
 
 # As many requests at once as a link of some length needs; they wait, and take no processor.
@@ -58,9 +58,7 @@ class SeamountFileSystem(AbstractFileSystem):
         **options: Any,
     ) -> None:
         super().__init__(**options)
-        self._place: dict[str, Any] = {
-            "key": key, "endpoint": endpoint, "anonymous": anonymous, "cache_dir": cache_dir, "cache_size": cache_size,
-        }  # fmt: skip
+        self._place = Place(key, endpoint, anonymous, cache_dir, cache_size)
         self._stores: dict[str, _core.Store] = {}
         self._lock = threading.Lock()
 
@@ -79,7 +77,7 @@ class SeamountFileSystem(AbstractFileSystem):
     def _store(self, bucket: str) -> _core.Store:
         with self._lock:
             if bucket not in self._stores:
-                self._stores[bucket] = open_store(f"gs://{bucket}", **self._place)
+                self._stores[bucket] = self._place.open(f"gs://{bucket}")
             return self._stores[bucket]
 
     def _at(self, path: str) -> tuple[_core.Store, str, str]:

@@ -19,7 +19,7 @@ from xarray.backends import ZarrStore as XarrayStore
 from xarray.core import indexing
 
 from . import _core
-from .connection import Key, open_store
+from .connection import Key, Place
 from .errors import InvalidArgumentError
 from .zarr_store import ZarrStore
 
@@ -27,7 +27,7 @@ from .zarr_store import ZarrStore
 class _Group:
     """The engine's view of one group, opened where it is needed: here, or in a process that it travelled to."""
 
-    def __init__(self, url: str, place: dict[str, Any]) -> None:
+    def __init__(self, url: str, place: Place) -> None:
         self.url, self.place = url, place
         self._lock = threading.Lock()
         self._core: _core.Group | None = None
@@ -35,13 +35,13 @@ class _Group:
     def open(self) -> _core.Group:
         with self._lock:
             if self._core is None:
-                self._core = _core.open_group(open_store(self.url, **self.place))
+                self._core = _core.open_group(self.place.open(self.url))
             return self._core
 
-    def __getstate__(self) -> tuple[str, dict[str, Any]]:
+    def __getstate__(self) -> tuple[str, Place]:
         return self.url, self.place
 
-    def __setstate__(self, state: tuple[str, dict[str, Any]]) -> None:
+    def __setstate__(self, state: tuple[str, Place]) -> None:
         self.__init__(*state)  # type: ignore[misc]
 
 
@@ -148,13 +148,11 @@ class SeamountBackend(BackendEntrypoint):
         cache_dir: str | os.PathLike[str] | None = None,
         cache_size: int | str = "4GiB",
     ) -> xarray.Dataset:
-        place: dict[str, Any] = {
-            "key": key, "endpoint": endpoint, "anonymous": anonymous, "cache_dir": cache_dir, "cache_size": cache_size,
-        }  # fmt: skip
+        place = Place(key, endpoint, anonymous, cache_dir, cache_size)
         url = _url_of(filename_or_obj)
         engine = _Group("/".join(filter(None, [url.rstrip("/"), (group or "").strip("/")])), place)
         engine.open()  # refuses what is half-written
-        store = _Store.open_group(ZarrStore(url, read_only=True, **place), group=group, consolidated=consolidated)
+        store = _Store.open_group(ZarrStore(url, read_only=True, **vars(place)), group=group, consolidated=consolidated)
         store.seamount_group = engine
         return StoreBackendEntrypoint().open_dataset(
             store,

@@ -19,7 +19,7 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import default_buffer_prototype
 
 from . import _core
-from .connection import Key, open_store
+from .connection import Key, Place
 from .errors import PreconditionFailedError
 
 if TYPE_CHECKING:
@@ -74,9 +74,7 @@ class ZarrStore(Store):
     ) -> None:
         super().__init__(read_only=read_only)
         self._url = os.fspath(url).rstrip("/")
-        self._place: dict[str, Any] = {
-            "key": key, "endpoint": endpoint, "anonymous": anonymous, "cache_dir": cache_dir, "cache_size": cache_size,
-        }  # fmt: skip
+        self._place = Place(key, endpoint, anonymous, cache_dir, cache_size)
         self._core: _core.Store | None = None
 
     @property
@@ -85,13 +83,13 @@ class ZarrStore(Store):
         return self._url
 
     def with_read_only(self, read_only: bool = False) -> ZarrStore:
-        other = type(self)(self._url, read_only=read_only, **self._place)
+        other = type(self)(self._url, read_only=read_only, **vars(self._place))
         other._core = self._core
         return other
 
     def _opened(self) -> _core.Store:
         if self._core is None:
-            self._core = open_store(self._url, **self._place)
+            self._core = self._place.open(self._url)
             self._is_open = True
         return self._core
 

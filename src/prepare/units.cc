@@ -1,10 +1,10 @@
 #include "prepare/units.h"
 
-#include <dlfcn.h>
-
 #include <cmath>
 #include <cstdarg>
 #include <mutex>
+
+#include "source/shared_library.h"
 
 namespace seamount::prepare {
 namespace {
@@ -22,25 +22,21 @@ struct Udunits {
 
 constexpr int kUtf8 = 2;  // UT_UTF8
 
-template <class Function>
-bool Load(void* library, const char* name, Function& into) {
-  into = reinterpret_cast<Function>(::dlsym(library, name));
-  return into != nullptr;
-}
-
 const Udunits* Loaded() {
   static const Udunits* const loaded = []() -> const Udunits* {
-    void* library = ::dlopen("libudunits2.so.0", RTLD_NOW | RTLD_LOCAL);
-    if (library == nullptr) return nullptr;
+    auto library = source::SharedLibrary::Load({"libudunits2.so.0"}, "");
+    if (!library) return nullptr;
     static Udunits units;
     using Handler = int (*)(const char*, va_list);
     Handler (*set_handler)(Handler) = nullptr;
-    const bool whole = Load(library, "ut_read_xml", units.read_xml) && Load(library, "ut_parse", units.parse) &&
-                       Load(library, "ut_get_converter", units.get_converter) &&
-                       Load(library, "cv_convert_double", units.convert) &&
-                       Load(library, "cv_free", units.free_converter) && Load(library, "ut_free", units.free_unit) &&
-                       Load(library, "ut_set_error_message_handler", set_handler);
-    if (!whole) return nullptr;
+    library->Find(units.read_xml, "ut_read_xml");
+    library->Find(units.parse, "ut_parse");
+    library->Find(units.get_converter, "ut_get_converter");
+    library->Find(units.convert, "cv_convert_double");
+    library->Find(units.free_converter, "cv_free");
+    library->Find(units.free_unit, "ut_free");
+    library->Find(set_handler, "ut_set_error_message_handler");
+    if (library->missing() != nullptr) return nullptr;
     set_handler([](const char*, va_list) { return 0; });  // it writes to stderr otherwise
     units.system = units.read_xml(nullptr);
     return units.system == nullptr ? nullptr : &units;

@@ -142,7 +142,7 @@ Result<ServerResponse> GetContent(Call& call) {
     same = before == row->generation ? same + 1 : 0;
     before = row->generation;
     if (same == kSameLooks) {
-      return base::DataLoss("object '" + call.route.object + "': its content is missing on the server's disk");
+      return ContentIsMissing(call.route.object);
     }
     if (same > 0) std::this_thread::sleep_for(std::chrono::milliseconds(1));
   }

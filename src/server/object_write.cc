@@ -21,7 +21,7 @@ Error WhyNotComposed(BucketBackend& backend, const std::vector<SourceObject>& so
     const auto now = backend.Find(source.row->name);
     if (!now) return now.error();
     if (*now && (*now)->generation == source.row->generation) {
-      return base::DataLoss("object '" + source.row->name + "': its content is missing on the server's disk");
+      return ContentIsMissing(source.row->name);
     }
   }
   return base::Unavailable("the sources change too often: try again");

@@ -12,6 +12,10 @@ Error NoSuchObject(const std::string& bucket, const std::string& object) {
   return base::NotFound("No such object: " + bucket + "/" + object);
 }
 
+Error ContentIsMissing(const std::string& object) {
+  return base::DataLoss("object '" + object + "': its content is missing on the server's disk");
+}
+
 gcs::ObjectResource ResourceOf(const Call& call, const BucketRow& bucket, const ObjectRow& row) {
   gcs::ObjectResource resource;
   resource.info.key = row.name;

@@ -59,6 +59,8 @@ Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& ca
 void AddGenerationHeaders(const ObjectRow& row, net::Headers& headers);
 
 Error NoSuchObject(const std::string& bucket, const std::string& object);
+// DataLoss: its row is there.
+Error ContentIsMissing(const std::string& object);
 
 // Reads a body of any size into a new blob.
 Result<BlobInfo> ReadIntoBlob(Service& service, const std::function<Result<size_t>(std::span<std::byte>)>& read,

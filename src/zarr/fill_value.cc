@@ -9,21 +9,10 @@
 #include "base/encoding.h"
 #include "nd/data_type.h"
 #include "zarr/codecs/half.h"
+#include "zarr/fill_element.h"
 
 namespace seamount::zarr {
 namespace {
-
-template <class T>
-Bytes ElementOf(const T& value) {
-  return Bytes::Copy(std::as_bytes(std::span(&value, 1)));
-}
-
-template <class T>
-T ValueOf(const Bytes& element) {
-  T value{};
-  if (element.size() == sizeof(T)) std::memcpy(&value, element.data(), sizeof(T));
-  return value;
-}
 
 Error BadFill(const ElementType& type, const Json& value) {
   return base::DataLoss("fill_value " + DumpJson(value).substr(0, 64) + " is not a value of " + NameOf(type));

@@ -6,22 +6,11 @@
 #include <nlohmann/json.hpp>
 
 #include "base/encoding.h"
+#include "zarr/fill_element.h"
 #include "zarr/fill_value.h"
 
 namespace seamount::zarr {
 namespace {
-
-template <class T>
-Bytes ElementOf(const T& value) {
-  return Bytes::Copy(std::as_bytes(std::span(&value, 1)));
-}
-
-template <class T>
-T ValueOf(const Bytes& element) {
-  T value{};
-  if (element.size() == sizeof(T)) std::memcpy(&value, element.data(), sizeof(T));
-  return value;
-}
 
 constexpr char32_t kMostCodePoint = 0x10ffff;
 

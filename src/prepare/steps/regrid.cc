@@ -260,6 +260,23 @@ void Scale(nd::Index& chunk, size_t dimension, uint64_t before, uint64_t after) 
   chunk[dimension] = std::clamp<uint64_t>(chunk[dimension] * after / std::max<uint64_t>(1, before), 1, after);
 }
 
+// The step that applies these weights, each along a dimension of its own. `key` has them in the recipe.
+StepResult WeightsAlong(std::vector<std::pair<size_t, Weights>> along, const Grid& input, Grid grid, const char* key,
+                        Reduction how, Missing missing, std::string name) {
+  std::sort(along.begin(), along.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
+  std::vector<size_t> dimensions;
+  std::vector<Weights> weights;
+  for (auto& [dimension, own] : along) {
+    if (!dimensions.empty() && dimensions.back() == dimension) {
+      return base::InvalidArgument("'" + std::string(key) + "' names '" + input.axes[dimension]->name + "' twice");
+    }
+    dimensions.push_back(dimension);
+    weights.push_back(std::move(own));
+  }
+  auto step = std::make_unique<WeightsStep>(std::move(dimensions), std::move(weights), how, missing, std::move(name));
+  return std::optional(MadeStep{std::move(step), std::move(grid)});
+}
+
 }  // namespace
 
 StepResult MakeRegrid(const StepSpec& spec, const Grid& input, const StepScope& scope) {
@@ -295,20 +312,8 @@ StepResult MakeRegrid(const StepSpec& spec, const Grid& input, const StepScope& 
     Scale(grid.chunk, *dimension, axis.size, to.size());
     along.emplace_back(*dimension, std::move(weights));
   }
-  std::sort(along.begin(), along.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<size_t> dimensions;
-  std::vector<Weights> weights;
-  for (auto& [dimension, own] : along) {
-    if (!dimensions.empty() && dimensions.back() == dimension) {
-      return base::InvalidArgument("'to' names '" + input.axes[dimension]->name + "' twice");
-    }
-    dimensions.push_back(dimension);
-    weights.push_back(std::move(own));
-  }
   const Missing missing = method == "bilinear" ? Missing::kSpreads : Missing::kIsLeftOut;
-  auto step = std::make_unique<WeightsStep>(std::move(dimensions), std::move(weights), Reduction::kMean, missing,
-                                            "regrid " + method);
-  return std::optional(MadeStep{std::move(step), std::move(grid)});
+  return WeightsAlong(std::move(along), input, std::move(grid), "to", Reduction::kMean, missing, "regrid " + method);
 }
 
 // What is left of a dimension at its end, fewer than a block, is left out, and said.
@@ -355,19 +360,7 @@ StepResult MakeCoarsen(const StepSpec& spec, const Grid& input, const StepScope&
     Scale(grid.chunk, *dimension, axis.size, size);
     along.emplace_back(*dimension, std::move(weights));
   }
-  std::sort(along.begin(), along.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
-  std::vector<size_t> dimensions;
-  std::vector<Weights> weights;
-  for (auto& [dimension, own] : along) {
-    if (!dimensions.empty() && dimensions.back() == dimension) {
-      return base::InvalidArgument("'by' names '" + input.axes[dimension]->name + "' twice");
-    }
-    dimensions.push_back(dimension);
-    weights.push_back(std::move(own));
-  }
-  auto step =
-      std::make_unique<WeightsStep>(std::move(dimensions), std::move(weights), how, Missing::kIsLeftOut, "coarsen");
-  return std::optional(MadeStep{std::move(step), std::move(grid)});
+  return WeightsAlong(std::move(along), input, std::move(grid), "by", how, Missing::kIsLeftOut, "coarsen");
 }
 
 }  // namespace seamount::prepare

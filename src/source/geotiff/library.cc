@@ -1,9 +1,9 @@
 #include "source/geotiff/library.h"
 
-#include <dlfcn.h>
-
 #include <string>
-#include <type_traits>
+#include <vector>
+
+#include "source/shared_library.h"
 
 namespace seamount::source::geotiff {
 namespace {
@@ -16,47 +16,39 @@ constexpr const char* kHowToGet =
 constexpr int kNewest = 40;
 constexpr int kOldest = 28;  // 3.2
 
-void* OpenNewest() {
-  for (int version = kNewest; version >= kOldest; --version) {
-    void* handle = ::dlopen(("libgdal.so." + std::to_string(version)).c_str(), RTLD_NOW | RTLD_LOCAL);
-    if (handle != nullptr) return handle;
-  }
-  return ::dlopen("libgdal.so", RTLD_NOW | RTLD_LOCAL);
+std::vector<std::string> NewestFirst() {
+  std::vector<std::string> names;
+  for (int version = kNewest; version >= kOldest; --version) names.push_back("libgdal.so." + std::to_string(version));
+  names.push_back("libgdal.so");
+  return names;
 }
 
 Result<Library> Load() {
-  void* handle = OpenNewest();
-  if (handle == nullptr) return base::InvalidArgument(std::string(kHowToGet) + " (" + ::dlerror() + ")");
+  SEAMOUNT_TRY_ASSIGN(SharedLibrary loaded, SharedLibrary::Load(NewestFirst(), kHowToGet));
   Library library;
-  const char* missing = nullptr;
-  const auto find = [&](auto& function, const char* name) {
-    void* symbol = ::dlsym(handle, name);
-    if (symbol == nullptr) missing = name;
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol);
-  };
-  find(library.register_geotiff, "GDALRegister_GTiff");
-  find(library.set_option, "CPLSetConfigOption");
-  find(library.open, "GDALOpenEx");
-  find(library.close, "GDALClose");
-  find(library.width, "GDALGetRasterXSize");
-  find(library.height, "GDALGetRasterYSize");
-  find(library.band_count, "GDALGetRasterCount");
-  find(library.transform, "GDALGetGeoTransform");
-  find(library.projection, "GDALGetProjectionRef");
-  find(library.band, "GDALGetRasterBand");
-  find(library.type, "GDALGetRasterDataType");
-  find(library.no_data, "GDALGetRasterNoDataValue");
-  find(library.scale, "GDALGetRasterScale");
-  find(library.offset, "GDALGetRasterOffset");
-  find(library.units, "GDALGetRasterUnitType");
-  find(library.description, "GDALGetDescription");
-  find(library.block_size, "GDALGetBlockSize");
-  find(library.read, "GDALRasterIO");
-  find(library.last_error, "CPLGetLastErrorMsg");
-  find(library.reset_error, "CPLErrorReset");
-  if (missing != nullptr) {
+  loaded.Find(library.register_geotiff, "GDALRegister_GTiff");
+  loaded.Find(library.set_option, "CPLSetConfigOption");
+  loaded.Find(library.open, "GDALOpenEx");
+  loaded.Find(library.close, "GDALClose");
+  loaded.Find(library.width, "GDALGetRasterXSize");
+  loaded.Find(library.height, "GDALGetRasterYSize");
+  loaded.Find(library.band_count, "GDALGetRasterCount");
+  loaded.Find(library.transform, "GDALGetGeoTransform");
+  loaded.Find(library.projection, "GDALGetProjectionRef");
+  loaded.Find(library.band, "GDALGetRasterBand");
+  loaded.Find(library.type, "GDALGetRasterDataType");
+  loaded.Find(library.no_data, "GDALGetRasterNoDataValue");
+  loaded.Find(library.scale, "GDALGetRasterScale");
+  loaded.Find(library.offset, "GDALGetRasterOffset");
+  loaded.Find(library.units, "GDALGetRasterUnitType");
+  loaded.Find(library.description, "GDALGetDescription");
+  loaded.Find(library.block_size, "GDALGetBlockSize");
+  loaded.Find(library.read, "GDALRasterIO");
+  loaded.Find(library.last_error, "CPLGetLastErrorMsg");
+  loaded.Find(library.reset_error, "CPLErrorReset");
+  if (loaded.missing() != nullptr) {
     return base::InvalidArgument(std::string(kHowToGet) + ": what is installed is no GDAL known here, it lacks " +
-                                 missing);
+                                 loaded.missing());
   }
   return library;
 }

@@ -1,9 +1,8 @@
 #include "source/grib/library.h"
 
-#include <dlfcn.h>
-
 #include <string>
-#include <type_traits>
+
+#include "source/shared_library.h"
 
 namespace seamount::source::grib {
 namespace {
@@ -13,30 +12,22 @@ constexpr const char* kHowToGet =
     "conda-forge eccodes)";
 
 Result<Library> Load() {
-  void* handle = ::dlopen("libeccodes.so.0", RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) handle = ::dlopen("libeccodes.so", RTLD_NOW | RTLD_LOCAL);
-  if (handle == nullptr) return base::InvalidArgument(std::string(kHowToGet) + " (" + ::dlerror() + ")");
+  SEAMOUNT_TRY_ASSIGN(SharedLibrary loaded, SharedLibrary::Load({"libeccodes.so.0", "libeccodes.so"}, kHowToGet));
   Library library;
-  const char* missing = nullptr;
-  const auto find = [&](auto& function, const char* name) {
-    void* symbol = ::dlsym(handle, name);
-    if (symbol == nullptr) missing = name;
-    function = reinterpret_cast<std::remove_reference_t<decltype(function)>>(symbol);
-  };
-  find(library.from_message, "codes_handle_new_from_message_copy");
-  find(library.from_multi_message, "codes_grib_handle_new_from_multi_message");
-  find(library.multi_support_on, "codes_grib_multi_support_on");
-  find(library.free_handle, "codes_handle_delete");
-  find(library.get_long, "codes_get_long");
-  find(library.get_double, "codes_get_double");
-  find(library.get_string, "codes_get_string");
-  find(library.get_size, "codes_get_size");
-  find(library.get_doubles, "codes_get_double_array");
-  find(library.set_double, "codes_set_double");
-  find(library.error_message, "codes_get_error_message");
-  if (missing != nullptr) {
+  loaded.Find(library.from_message, "codes_handle_new_from_message_copy");
+  loaded.Find(library.from_multi_message, "codes_grib_handle_new_from_multi_message");
+  loaded.Find(library.multi_support_on, "codes_grib_multi_support_on");
+  loaded.Find(library.free_handle, "codes_handle_delete");
+  loaded.Find(library.get_long, "codes_get_long");
+  loaded.Find(library.get_double, "codes_get_double");
+  loaded.Find(library.get_string, "codes_get_string");
+  loaded.Find(library.get_size, "codes_get_size");
+  loaded.Find(library.get_doubles, "codes_get_double_array");
+  loaded.Find(library.set_double, "codes_set_double");
+  loaded.Find(library.error_message, "codes_get_error_message");
+  if (loaded.missing() != nullptr) {
     return base::InvalidArgument(std::string(kHowToGet) + ": what is installed is no ecCodes known here, it lacks " +
-                                 missing);
+                                 loaded.missing());
   }
   return library;
 }
