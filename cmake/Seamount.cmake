@@ -19,7 +19,8 @@ target_compile_options(seamount_flags INTERFACE -Wall -Wextra -Werror -Wshadow -
   $<$<CXX_COMPILER_ID:GNU>:-Wno-restrict>)                   # g++ 12 warns falsely on "literal" + std::string (GCC PR 105651)
 if(SEAMOUNT_SANITIZE)
   target_compile_options(seamount_flags INTERFACE -fsanitize=${SEAMOUNT_SANITIZE} -fno-omit-frame-pointer
-    -fno-sanitize-recover=all)
+    -fno-sanitize-recover=all
+    $<$<CXX_COMPILER_ID:GNU>:-Wno-maybe-uninitialized>)      # warns falsely on instrumented code, as GCC's manual says
   target_link_options(seamount_flags INTERFACE -fsanitize=${SEAMOUNT_SANITIZE})
 endif()
 
