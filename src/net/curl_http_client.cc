@@ -5,6 +5,7 @@
 // connecting only. Bodies go from libcurl's receive buffer into one allocation. A forked child begins with connections,
 // locks and certificates of its own: its parent's may be in the middle of another thread's work, for ever.
 #include <curl/curl.h>
+#include <pthread.h>
 #include <signal.h>
 #include <unistd.h>
 
@@ -198,9 +199,31 @@ class HeaderList {
   curl_slist* list_ = nullptr;
 };
 
+// libcurl makes handles under a spin lock of the whole process. A child that was forked while another thread held it
+// would spin for ever: so who forks waits until nobody does.
+class MakingHandles {
+ public:
+  MakingHandles() {
+    static const int registered =
+        pthread_atfork([] { mutex_.lock(); }, [] { mutex_.unlock(); }, [] { mutex_.unlock(); });
+    static_cast<void>(registered);  // fails without memory alone
+    mutex_.lock();
+  }
+  ~MakingHandles() { mutex_.unlock(); }
+  MakingHandles(const MakingHandles&) = delete;
+  MakingHandles& operator=(const MakingHandles&) = delete;
+
+ private:
+  static inline std::mutex mutex_;
+};
+
 class Connection {
  public:
-  Connection() : multi_(curl_multi_init()), easy_(curl_easy_init()) {}
+  Connection() {
+    const MakingHandles making;
+    multi_ = curl_multi_init();
+    easy_ = curl_easy_init();
+  }
   ~Connection() {
     curl_easy_cleanup(easy_);
     curl_multi_cleanup(multi_);
@@ -227,8 +250,8 @@ class Connection {
                        const CallContext& context);
   Result<void> Outcome(Transfer& transfer);
 
-  CURLM* multi_;
-  CURL* easy_;
+  CURLM* multi_ = nullptr;
+  CURL* easy_ = nullptr;
   std::string origin_;
   std::array<char, CURL_ERROR_SIZE> message_{};
 };
