@@ -1,0 +1,1 @@
+"""Google's services as the product sees them, small and strict: what they refuse is refused here."""

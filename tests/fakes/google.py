@@ -1,0 +1,130 @@
+"""One server that is Google: compute and storage, the token endpoint and IAM behind them, on one address.
+
+    with FakeGoogle() as google:
+        key = google.iam.make_key("me@lab.iam.gserviceaccount.com", "lab")
+        google.iam.grant(key["client_email"], "projects/lab", *compute.USER)
+        google.on_request = lambda request: …      # a fault at a request: kill the client, close, answer a status
+"""
+
+from __future__ import annotations
+
+import json
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from email.utils import formatdate
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from urllib.parse import parse_qs, urlsplit
+
+from . import compute, storage
+from .clock import Clock
+from .discovery import Refused
+from .iam import Iam
+
+
+@dataclass
+class Request:
+    """A request as it came; `number` counts from 0. A test that raises Closed at it answers nothing."""
+
+    number: int
+    method: str
+    path: str
+    query: dict[str, list[str]]
+    headers: dict[str, str]
+    body: bytes
+    done: bool = False  # on_request is called before (False) and after (True) it took effect
+
+
+class Closed(Exception):
+    """The connection is closed without an answer."""
+
+
+class FakeGoogle:
+    def __init__(self):
+        self.clock = Clock()
+        self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler(self))
+        self._server.daemon_threads = True
+        self.url = f"http://127.0.0.1:{self._server.server_address[1]}"
+        self.iam = Iam(self.clock, self.url)
+        self.compute = compute.Compute(self.clock, self.iam)
+        self.storage = storage.Storage(self.clock, self.iam)
+        self.requests: list[Request] = []
+        self.on_request: Callable[[Request], None] = lambda request: None
+        self._lock = threading.RLock()
+
+    def __enter__(self) -> FakeGoogle:
+        threading.Thread(target=self._server.serve_forever, args=(0.01,), daemon=True).start()
+        return self
+
+    def __exit__(self, *_) -> None:
+        self._server.shutdown()
+        self._server.server_close()
+
+    def answer(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        try:
+            with self._lock:
+                status, headers, body = self._serve(request)
+        except Refused as refused:
+            status, headers, body = refused.status, {}, _error_body(request, refused)
+        headers.setdefault("Content-Type", "application/json; charset=UTF-8")
+        return status, headers, body
+
+    def _serve(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        if request.path == "/token":
+            form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
+            return 200, {}, json.dumps(self.iam.exchange(form)).encode()
+        member = self.iam.member_of(request.headers.get("authorization", ""))
+        for service in (self.compute, self.storage):
+            answer = service.serve(member, request)
+            if answer is not None:
+                return answer
+        raise Refused(404, "notFound", f"there is no {request.method} {request.path}")
+
+
+def _error_body(request: Request, refused: Refused) -> bytes:
+    if request.path == "/token":  # RFC 6749
+        return json.dumps({"error": refused.reason, "error_description": refused.message}).encode()
+    error = {"code": refused.status, "message": refused.message,
+             "errors": [{"message": refused.message, "domain": "global", "reason": refused.reason}]}  # fmt: skip
+    if refused.details:
+        error["details"] = refused.details
+    return json.dumps({"error": error}).encode()
+
+
+def _handler(google: FakeGoogle) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm, wbufsize = True, -1
+
+        def handle_one_request(self) -> None:
+            try:
+                super().handle_one_request()
+            except (OSError, Closed):  # who asked has gone, or shall think that we have
+                self.close_connection = True
+
+        def exchange(self) -> None:
+            body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
+            target = urlsplit(self.path)
+            with google._lock:
+                request = Request(len(google.requests), self.command, target.path, parse_qs(target.query),
+                                  {name.lower(): value for name, value in self.headers.items()}, body)  # fmt: skip
+                google.requests.append(request)
+            google.on_request(request)
+            status, headers, content = google.answer(request)
+            request.done = True
+            google.on_request(request)
+            self.send_response_only(status)
+            self.send_header("Date", formatdate(google.clock.now(), usegmt=True))
+            for name, value in headers.items():
+                self.send_header(name, value)
+            self.send_header("Content-Length", str(len(content)))
+            self.end_headers()
+            if self.command != "HEAD":
+                self.wfile.write(content)
+
+        do_GET = do_HEAD = do_POST = do_PUT = do_PATCH = do_DELETE = exchange
+
+        def log_message(self, *_) -> None:
+            pass
+
+    return Handler
