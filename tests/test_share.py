@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 import subprocess
+import time
 
 import numpy
 import pytest
@@ -119,3 +121,34 @@ def test_the_start_names_what_cannot_be_shared(seamount_binary, tmp_path):
     assert str(tmp_path / "absent") in refused(lab, "--share", f"winds={tmp_path / 'absent'}")
     assert f"--share NAME={tmp_path / 'data'}" in refused(str(tmp_path / "data"))
     assert not (tmp_path / "lab").exists()
+
+
+@needs_fuse
+def test_the_names_of_a_long_walk_do_not_stay(seamount_binary, tmp_path):
+    count, limit = 9_000, (16 << 20) // 2 // 1300
+    data, folder, stats = tmp_path / "many", tmp_path / "mount", tmp_path / "stats.json"
+    folder.mkdir()
+    for i in range(count):
+        data.joinpath(f"{i % 7}").mkdir(parents=True, exist_ok=True)
+        data.joinpath(f"{i % 7}/{i:05}").write_text(f"{i}")
+    server = start_server(seamount_binary, tmp_path / "lab", 0, "--share", f"many={data}")
+    words = ["gs://many", str(folder), "--endpoint", server.endpoint, "--key", str(server.admin_key), "--memory", "16MiB"]
+    mount = subprocess.Popen([seamount_binary, "mount", *words, "--foreground", "--stats-file", str(stats)],
+                             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    try:
+        assert any("Ctrl-C unmounts" in line for line in mount.stdout)
+        first = open(folder / "0/00000")
+        for _ in range(2):
+            seen = sorted(int(entry.name) for i in range(7) for entry in os.scandir(folder / str(i)) if entry.stat().st_size)
+            assert seen == list(range(count))
+        while not limit // 2 < json.loads(stats.read_text())["known_names"] <= limit:  # until the kernel has forgotten
+            time.sleep(0.1)
+        assert first.read() == "0"
+        assert folder.joinpath("0/00000").stat().st_ino == os.fstat(first.fileno()).st_ino
+        for i in (0, 1, 5_000, count - 1):
+            assert folder.joinpath(f"{i % 7}/{i:05}").read_text() == f"{i}"
+        first.close()
+    finally:
+        subprocess.run([seamount_binary, "umount", str(folder)], check=True, capture_output=True)
+        mount.communicate(timeout=60)
+        server.kill()

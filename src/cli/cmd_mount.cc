@@ -58,6 +58,9 @@ struct MountOptions {
   double ttl_s = 1;
 };
 
+// What a name takes that the kernel knows, about: it, what the store said of it, and its places in the tables.
+constexpr uint64_t kBytesOfAName = 1300;
+
 uint64_t ProcessPeakBytes() {
   std::ifstream status("/proc/self/status");
   for (std::string line; std::getline(status, line);) {
@@ -97,6 +100,7 @@ std::string StatsJson(vfs::FileSystem& fs, const stores::OpenedStore& store) {
   put("uploads", stats.uploads);
   put("uploaded_bytes", stats.uploaded_bytes);
   put("failed_uploads", stats.failed_uploads);
+  put("known_names", fs.known_names());
   put("read_ahead_peak_bytes", fs.memory_peak_bytes());
   put("peak_memory_bytes", ProcessPeakBytes(), "\n}\n");
   return json;
@@ -221,7 +225,8 @@ Result<int> Serve(MountOptions options, const std::function<void()>& ready) {
                                                                          .gid = options.gid.value_or(getgid()),
                                                                          .file_permissions = file_mode,
                                                                          .directory_permissions = dir_mode,
-                                                                         .attribute_ttl = ttl}));
+                                                                         .attribute_ttl = ttl,
+                                                                         .most_names = memory / 2 / kBytesOfAName}));
   SEAMOUNT_TRY_ASSIGN(const auto record, fuse::MountRecord::Create(path));
   SEAMOUNT_TRY_ASSIGN(const auto session,
                       fuse::Session::Start(*fs, path, {.mount_point = point, .attribute_ttl = ttl}));
@@ -339,7 +344,8 @@ void AddMountCommand(CLI::App& app, Chosen& chosen) {
   command.add_flag("--read-only", options->read_only, "Refuse every change");
   command.add_option("--cache-dir", options->cache_dir, "Keep blocks of files on this disk; survives the mount");
   command.add_option("--cache-size", options->cache_size, "Most that the cache may take")->capture_default_str();
-  command.add_option("--memory", options->memory, "Most that reading ahead may take")->capture_default_str();
+  command.add_option("--memory", options->memory, "Most that reading ahead may take; half as much again is for names")
+      ->capture_default_str();
   command.add_option("--staging-dir", options->staging_dir,
                      "Where written bytes wait for their upload (default: in the cache folder, else in $TMPDIR)");
   command.add_option("--retry-deadline", options->retry_deadline_s, "Seconds to retry a failing request before EIO")

@@ -2,6 +2,7 @@
 // calls that nobody waits for any more, and threads for those that wait long.
 #pragma once
 
+#include "fuse/forgetter.h"
 #include "fuse/interrupts.h"
 #include "fuse/waiters.h"
 #include "vfs/file_system.h"
@@ -16,6 +17,7 @@ struct OperationsContext {
   Interrupts* interrupts = nullptr;
   Waiters* waiters = nullptr;
   fuse_session* session = nullptr;  // the one that serves
+  Forgetter* forgetter = nullptr;
 };
 
 }  // namespace seamount::fuse

@@ -104,6 +104,7 @@ fuse_entry_param ToEntry(fuse_req_t req, const Attributes& attributes) {
   entry.ino = attributes.inode;
   entry.attr = ToStat(attributes);
   entry.attr_timeout = entry.entry_timeout = Context(req).ttl_seconds;
+  Context(req).forgetter->Notice();
   return entry;
 }
 

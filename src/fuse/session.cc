@@ -47,6 +47,7 @@ struct Session::State {
   bool stopped = false;
   std::atomic<size_t> idle = 0;
   Interrupts interrupts;
+  std::optional<Forgetter> forgetter;
   std::optional<Waiters> waiters;  // last: what they run uses the rest
 
   // Under mutex.
@@ -126,6 +127,8 @@ Result<std::unique_ptr<Session>> Session::Start(vfs::FileSystem& file_system, co
     fuse_session_destroy(state->session);
     return std::move(attached).error();
   }
+  state->forgetter.emplace(file_system, state->session);
+  state->context.forgetter = &*state->forgetter;
   {
     std::scoped_lock lock(state->mutex);
     state->kept = static_cast<size_t>(options.threads);
@@ -148,6 +151,7 @@ bool Session::Wait(const CallContext& context) {
 void Session::Stop() {
   if (state_->stopped) return;
   state_->stopped = true;
+  state_->forgetter->Stop();
   if (IsMounted(state_->path) && !Detach(state_->path, false)) (void)Detach(state_->path, true);
   fuse_session_exit(state_->session);
   {

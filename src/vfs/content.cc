@@ -62,7 +62,7 @@ Outcome<void> Content::Refresh(const InodePtr& inode, bool reads_only, const Cal
 bool Content::ToldByListing(const Inode& inode) const {
   const auto listing = inode.gone ? nullptr : names_.FreshListing(inode.parent);
   const DirectoryEntry* entry = listing != nullptr ? listing->Find(inode.name) : nullptr;
-  return entry != nullptr && entry->info.generation == inode.info.generation;
+  return entry != nullptr && entry->info().generation == inode.info.generation;
 }
 
 bool Content::Unchanged(const InodePtr& inode, WalkAhead& walk) {
@@ -119,9 +119,9 @@ void Content::FetchAhead(const InodePtr& inode, WalkAhead& walk) {
     // From there to the end and on from the beginning: an import opens in no order.
     for (size_t seen = 0; seen < std::min<size_t>(entries.size(), 512) && wanted > 0; ++seen, ++it) {
       if (it == entries.end()) it = entries.begin();
-      if (it->kind != Kind::kFile || it->info.size_bytes == 0 || it->info.size_bytes > kSmallFile) continue;
+      if (it->kind != Kind::kFile || it->info().size_bytes == 0 || it->info().size_bytes > kSmallFile) continue;
       const InodePtr known = names_.tree().Child(folder, it->name);
-      if (known != nullptr && (known->opened || !(known->info.generation == it->info.generation))) continue;
+      if (known != nullptr && (known->opened || !(known->info.generation == it->info().generation))) continue;
       next.push_back(*it);
       --wanted;
     }

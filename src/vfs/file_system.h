@@ -33,6 +33,9 @@ class FileSystem {
     return names_.Lookup(parent, name, context);
   }
   void Forget(uint64_t inode, uint64_t lookups) { names_.Forget(inode, lookups); }
+  std::vector<Namespace::Name> SurplusNames(size_t at_once) { return names_.SurplusNames(at_once); }
+  bool HasSurplusNames() const { return names_.HasSurplusNames(); }
+  size_t known_names() const { return names_.known_names(); }
   Outcome<Attributes> MakeDirectory(uint64_t parent, std::string_view name, const Ownership& owner,
                                     const CallContext& context = {}) {
     return publisher_.Make(parent, name, Kind::kDirectory, {}, owner, context);

@@ -373,6 +373,35 @@ TEST_F(FileSystemTest, ForgottenInodesAreReleased) {
   for (const uint64_t inode : inodes) EXPECT_EQ(ErrorOf(fs_->Stat(inode)), ESTALE);
 }
 
+TEST_F(FileSystemTest, NamesBeyondTheLimitAreGivenUpOldestFirst) {
+  fs_ = FileSystem::Open(store_, {.staging_dir = staging_, .threads = 4, .most_names = 6, .clock = &clock_}).value();
+  for (const char* name : {"d/0", "d/1", "d/2", "d/3", "d/4", "d/5", "e/0"}) store_->Put(name, "x");
+  const auto open = OpenAs("d/1", {});
+  Look("d/0").value();
+  EXPECT_FALSE(fs_->HasSurplusNames());
+  Look("e/0").value();
+  for (const char* name : {"d/2", "d/3", "d/4", "d/5"}) Look(name).value();
+  ASSERT_EQ(fs_->known_names(), 10U);  // with the root and two folders
+  EXPECT_TRUE(fs_->HasSurplusNames());
+  const auto keys = [&] {
+    std::vector<std::string> found;
+    for (const auto& name : fs_->SurplusNames(3))
+      found.push_back((name.folder == Inode("d") ? "d/" : "e/") + name.name);
+    return found;
+  };
+  EXPECT_EQ(keys(), (std::vector<std::string>{"d/0", "e/0", "d/2"}));  // at most three; d/1 is open
+  EXPECT_EQ(keys(), (std::vector<std::string>{"d/3", "d/4", "d/5"}));  // others, if the kernel kept the first
+  EXPECT_EQ(keys(), (std::vector<std::string>{"d/0", "e/0", "d/2"}));  // and all around
+  for (const char* name : {"d/0", "d/2", "d/3", "d/4"}) {
+    const uint64_t inode = Inode(name);
+    fs_->Forget(inode, 100);
+    EXPECT_EQ(ErrorOf(fs_->Stat(inode)), ESTALE);
+  }
+  EXPECT_EQ(fs_->known_names(), 6U);
+  EXPECT_TRUE(fs_->SurplusNames(3).empty());
+  EXPECT_EQ(Get(open), "x");
+}
+
 TEST_F(FileSystemTest, EveryErrorCodeHasAnErrno) {
   EXPECT_EQ(ToFault(base::Unavailable("x")).error, EIO);
   EXPECT_EQ(ToFault(base::PermissionDenied("x")).error, EACCES);

@@ -32,7 +32,13 @@ InodePtr InodeTree::Add(const InodePtr& parent, std::string name, Kind kind) {
   inode->name = std::move(name);
   inode->parent = parent;
   inodes_.emplace(inode->number, inode);
+  size_ = inodes_.size();
   parent->children.insert_or_assign(inode->name, inode);
+  constexpr size_t kFew = 1024;
+  if (turns_.size() > 2 * inodes_.size() + kFew) {
+    std::erase_if(turns_, [this](uint64_t number) { return !inodes_.contains(number); });
+  }
+  turns_.push_back(inode->number);
   return inode;
 }
 
@@ -65,6 +71,7 @@ void InodeTree::ReleaseIfUnused(const InodePtr& inode) {
   const InodePtr parent = std::move(held->parent);
   held->parent = nullptr;
   inodes_.erase(held->number);
+  size_ = inodes_.size();
   if (parent == nullptr) return;
   const auto it = parent->children.find(held->name);
   if (it != parent->children.end() && it->second == held) parent->children.erase(it);
@@ -85,6 +92,20 @@ std::vector<InodePtr> InodeTree::All() const {
   all.reserve(inodes_.size());
   for (const auto& [number, inode] : inodes_) all.push_back(inode);
   return all;
+}
+
+std::vector<InodePtr> InodeTree::Surplus(size_t most, size_t at_once) {
+  std::vector<InodePtr> surplus;
+  for (size_t left = turns_.size(); left > 0; --left) {
+    if (inodes_.size() - surplus.size() <= most || surplus.size() >= at_once) break;
+    const InodePtr inode = Find(turns_.front());
+    turns_.pop_front();
+    if (inode == nullptr) continue;
+    turns_.push_back(inode->number);
+    const bool idle = inode->handles == 0 && !inode->dirty() && !inode->moving && !inode->gone;
+    if (idle && inode->kind != Kind::kDirectory) surplus.push_back(inode);
+  }
+  return surplus;
 }
 
 std::string InodeTree::KeyOf(const Inode& inode) {

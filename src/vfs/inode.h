@@ -8,6 +8,8 @@
 // The tree has no lock of its own: the namespace's mutex guards all of it, and every field of an inode but `commit`.
 #pragma once
 
+#include <atomic>
+#include <deque>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -109,12 +111,19 @@ class InodeTree {
   // The inode and all below it.
   std::vector<InodePtr> Subtree(const InodePtr& inode) const;
   std::vector<InodePtr> All() const;
+  // As many files as are too many, at most `at_once`: those known longest first, none that is open, being changed or
+  // without a name. Each call goes on where the last one ended, all around.
+  std::vector<InodePtr> Surplus(size_t most, size_t at_once);
+  // Any thread may ask, without the namespace's mutex.
+  size_t size() const { return size_; }
 
   // "" for the root, "a/b" for a file or link, "a/b/" for a folder. Only for what is in the tree.
   static std::string KeyOf(const Inode& inode);
 
  private:
   std::unordered_map<uint64_t, InodePtr> inodes_;
+  std::atomic<size_t> size_ = 1;
+  std::deque<uint64_t> turns_;  // the numbers in the order of Surplus; forgotten ones are in it for a while
   InodePtr root_;
   uint64_t next_number_ = kRootInode + 1;
 };

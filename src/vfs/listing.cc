@@ -16,7 +16,7 @@ bool Listing::SpeaksOf(std::string_view name) const {
 void Listing::Hold(std::vector<DirectoryEntry> found) {
   entries = std::move(found);
   newest = base::SystemTime::min();
-  for (const DirectoryEntry& entry : entries) newest = std::max(newest, entry.info.updated);
+  for (const DirectoryEntry& entry : entries) newest = std::max(newest, entry.info().updated);
 }
 
 const DirectoryEntry* Listing::Find(std::string_view name) const {
@@ -27,24 +27,26 @@ const DirectoryEntry* Listing::Find(std::string_view name) const {
 
 std::vector<DirectoryEntry> EntriesOf(const std::string& folder_key, store::ListPage&& page) {
   std::map<std::string, DirectoryEntry, std::less<>> by_name;
-  const auto add = [&](std::string name, Kind kind, store::ObjectInfo info) {
+  const auto nothing = std::make_shared<const store::ObjectInfo>();
+  const auto add = [&](std::string name, Kind kind, std::shared_ptr<const store::ObjectInfo> told) {
     if (!IsShowable(WithoutMark(name)) || (folder_key.empty() && WithoutMark(name) == kReservedName)) return;
-    DirectoryEntry entry{.name = name, .kind = kind, .info = std::move(info)};
+    DirectoryEntry entry{.name = name, .kind = kind, .told = std::move(told)};
     by_name.insert_or_assign(std::move(name), std::move(entry));
   };
   for (const std::string& prefix : page.prefixes) {
-    add(prefix.substr(folder_key.size(), prefix.size() - folder_key.size() - 1), Kind::kDirectory, {});
+    add(prefix.substr(folder_key.size(), prefix.size() - folder_key.size() - 1), Kind::kDirectory, nothing);
   }
   for (store::ObjectInfo& info : page.objects) {
     std::string name = info.key.substr(folder_key.size());
     if (name.ends_with('/')) {  // the marker of a folder that is there already
       name.pop_back();
-      if (const auto entry = by_name.find(name); entry != by_name.end()) entry->second.info = std::move(info);
+      const auto entry = by_name.find(name);
+      if (entry != by_name.end()) entry->second.told = std::make_shared<const store::ObjectInfo>(std::move(info));
       continue;
     }
     if (by_name.contains(name)) name += kHiddenObjectMark;
     const Kind kind = KindOf(ParseMetadata(info.metadata));
-    add(std::move(name), kind, std::move(info));
+    add(std::move(name), kind, std::make_shared<const store::ObjectInfo>(std::move(info)));
   }
   std::vector<DirectoryEntry> entries;
   entries.reserve(by_name.size());

@@ -16,7 +16,9 @@ namespace seamount::vfs {
 struct DirectoryEntry {
   std::string name;
   Kind kind = Kind::kFile;
-  store::ObjectInfo info;  // of a folder: its marker, if it has one
+  std::shared_ptr<const store::ObjectInfo> told;  // held by everybody who has the entry; never null
+
+  const store::ObjectInfo& info() const { return *told; }  // of a folder: its marker, if it has one
 };
 
 // A stretch of a folder's names, whole: what is not in it is not there. Never changed once made.

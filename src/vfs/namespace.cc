@@ -204,7 +204,7 @@ std::optional<InodePtr> Namespace::FromListing(const InodePtr& folder, std::stri
   const auto change = folder->changes.find(name);
   if (change != folder->changes.end() && change->second > listing->asked.order) return std::nullopt;
   if (const DirectoryEntry* entry = listing->Find(name)) {
-    InodePtr child = Attach(folder, name, {.kind = entry->kind, .info = entry->info}, listing->asked);
+    InodePtr child = Attach(folder, name, {.kind = entry->kind, .info = entry->info()}, listing->asked);
     if (child == nullptr) return std::nullopt;
     return child;
   }
@@ -337,6 +337,15 @@ void Namespace::Forget(uint64_t number, uint64_t lookups) {
   if (inode == nullptr) return;
   inode->lookups -= std::min(inode->lookups, lookups);
   tree_.ReleaseIfUnused(inode);
+}
+
+std::vector<Namespace::Name> Namespace::SurplusNames(size_t at_once) {
+  std::scoped_lock lock(mutex_);
+  std::vector<Name> names;
+  for (const InodePtr& inode : tree_.Surplus(options_.most_names, at_once)) {
+    if (inode->parent != nullptr) names.push_back({inode->parent->number, inode->name});
+  }
+  return names;
 }
 
 Outcome<void> Namespace::Revalidate(const InodePtr& inode, const CallContext& context) {

@@ -60,6 +60,16 @@ class Namespace {
   // changed since the folder was opened, so that the kernel must look it up.
   std::optional<Attributes> EntryAttributes(const OpenDirectory& folder, const DirectoryEntry& entry);
 
+  // Names of files beyond `most_names`, at most so many: the kernel need not know them any longer. None are
+  // folders: to make the kernel forget one ends mounts below it.
+  struct Name {
+    uint64_t folder = 0;
+    std::string name;
+  };
+  std::vector<Name> SurplusNames(size_t at_once);
+  bool HasSurplusNames() const { return tree_.size() > options_.most_names; }
+  size_t known_names() const { return tree_.size(); }
+
   // The child as the tree or the store knows it; null if there is none. `lookups` are counted before anybody can forget
   // it. Without, the kernel may forget it at any time: callers then check IsAt before they use its key.
   Outcome<InodePtr> Resolve(const InodePtr& parent, std::string_view name, const CallContext& context,

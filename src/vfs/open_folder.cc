@@ -95,7 +95,10 @@ Outcome<OpenDirectory> Namespace::List(const InodePtr& folder, const CallContext
     if (change != folder->changes.end() && change->second > listing->asked.order) continue;
     open.entries.push_back(entry);
   }
-  for (const auto& [name, child] : made) open.entries.push_back({std::string(name), (*child)->kind, (*child)->info});
+  for (const auto& [name, child] : made) {
+    auto told = std::make_shared<const store::ObjectInfo>((*child)->info);
+    open.entries.push_back({std::string(name), (*child)->kind, std::move(told)});
+  }
   std::sort(open.entries.begin(), open.entries.end(), [](const auto& a, const auto& b) { return a.name < b.name; });
   return open;
 }
@@ -134,10 +137,10 @@ std::optional<Attributes> Namespace::EntryAttributes(const OpenDirectory& folder
   if (parent->gone || InodeTree::KeyOf(*parent) != folder.listing->key) return std::nullopt;
   if (parent->listing == folder.listing) parent->listing_read = clock_.Now();
   InodePtr child = tree_.Child(parent, entry.name);
-  const bool created_since = entry.kind != Kind::kDirectory && entry.info.generation == store::kAbsent;
+  const bool created_since = entry.kind != Kind::kDirectory && entry.info().generation == store::kAbsent;
   if (child == nullptr && created_since) return std::nullopt;
   if (child == nullptr || !child->dirty()) {
-    child = Attach(parent, entry.name, {.kind = entry.kind, .info = entry.info}, folder.listing->asked);
+    child = Attach(parent, entry.name, {.kind = entry.kind, .info = entry.info()}, folder.listing->asked);
   }
   if (child == nullptr) return std::nullopt;
   ++child->lookups;

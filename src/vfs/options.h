@@ -21,6 +21,8 @@ struct FileSystemOptions {
   uint32_t directory_permissions = 0755;
   // How long what the store said of a name is believed by lookup and stat. open never believes it.
   base::Duration attribute_ttl = std::chrono::seconds(1);
+  // From how many names on the kernel is asked to forget some that are not in use.
+  size_t most_names = 100'000;
   base::Clock* clock = nullptr;  // the machine's if null
   // How long something may have been written and not uploaded, about, until it is recorded so that a kill of the mount
   // does not lose it without a word. In real time.

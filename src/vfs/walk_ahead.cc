@@ -65,15 +65,15 @@ void WalkAhead::DropOld() {
 void WalkAhead::Opened(const std::vector<DirectoryEntry>& candidates) {
   for (const DirectoryEntry& entry : candidates) {
     auto item = std::make_shared<Item>();
-    item->lease = fetcher_.budget().TryAcquire(entry.info.size_bytes);
+    item->lease = fetcher_.budget().TryAcquire(entry.info().size_bytes);
     if (item->lease.bytes() == 0) return;
-    item->generation = entry.info.generation;
+    item->generation = entry.info().generation;
     item->asked = clock_.Now();
     {
       std::scoped_lock lock(mutex_);
       if (!items_.emplace(entry.name, item).second) continue;
     }
-    fetcher_.pool().Run([self = shared_from_this(), info = entry.info, item] { self->Fetch(info, item); });
+    fetcher_.pool().Run([self = shared_from_this(), told = entry.told, item] { self->Fetch(*told, item); });
   }
 }
 
