@@ -19,7 +19,6 @@
 #include "prepare/planner.h"
 #include "prepare/recipe.h"
 #include "prepare/recipe_files.h"
-#include "source/concat.h"
 
 namespace seamount::cli {
 namespace {
@@ -166,10 +165,10 @@ Result<int> RunPrepare(PrepareFlags flags) {
       {.open_store = [&](const std::string& url) { return stores::OpenStore(url, ConfigFromFlags(flags.store)); },
        .kept_bytes = kept_bytes,
        .stop = Interruptible().stop});
-  SEAMOUNT_TRY_ASSIGN(const auto files, prepare::ResolveSources(recipe, directory, remote));
-  SEAMOUNT_TRY_ASSIGN(const auto dataset, source::OpenMany(files, "", recipe.reading, &remote));
-  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts stored, prepare::Describe(*dataset, recipe.reading));
-  SEAMOUNT_TRY_ASSIGN(const prepare::MadeVariables made, prepare::MakeVariables(recipe, *dataset, stored));
+  SEAMOUNT_TRY_ASSIGN(const prepare::Sources sources, prepare::OpenSources(recipe, directory, remote));
+  const source::Dataset& dataset = *sources.dataset;
+  SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts stored, prepare::Describe(dataset, recipe.reading));
+  SEAMOUNT_TRY_ASSIGN(const prepare::MadeVariables made, prepare::MakeVariables(recipe, dataset, stored));
   const prepare::SourceFacts& facts = made.facts;
   SEAMOUNT_TRY_ASSIGN(const auto before, ArraysThere(flags));
   SEAMOUNT_TRY_ASSIGN(prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
@@ -184,9 +183,8 @@ Result<int> RunPrepare(PrepareFlags flags) {
   for (const std::string& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
   options.memory_bytes = MemoryToWorkWith(memory);
-  const bool far = !std::all_of(files.begin(), files.end(), source::IsLocal);
-  if (far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);
-  auto report = prepare::Execute(plan, facts, made.of(*dataset), store, options, Interruptible());
+  if (sources.far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);
+  auto report = prepare::Execute(plan, facts, made.of(dataset), store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
   PrintReport(*report, plan, flags);
   return kExitOk;

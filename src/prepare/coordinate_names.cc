@@ -5,6 +5,7 @@
 #include <numbers>
 
 #include "cf/calendar.h"
+#include "source/united.h"
 
 namespace seamount::prepare {
 namespace {
@@ -43,9 +44,10 @@ Result<std::vector<double>> AreaWeights(const GridAxis& axis) {
 }  // namespace
 
 bool IsCoordinateName(const std::string& name, const SourceFacts& facts) {
-  if (facts.FindCoordinate(name) != nullptr) return true;
-  const bool taken = std::any_of(facts.variables.begin(), facts.variables.end(),
-                                 [&](const source::Variable& variable) { return variable.name == name; });
+  if (facts.IsCoordinate(name)) return true;
+  const bool taken = std::any_of(facts.variables.begin(), facts.variables.end(), [&](const source::Variable& variable) {
+    return variable.name == name || source::ShortName(variable.name, variable.source) == name;
+  });
   return !taken && (IsOfTime(name) || name == "area_weight");
 }
 

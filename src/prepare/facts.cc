@@ -7,6 +7,7 @@
 #include "cf/decode.h"
 #include "cf/packing.h"
 #include "nd/data_type.h"
+#include "source/united.h"
 
 namespace seamount::prepare {
 namespace {
@@ -34,21 +35,73 @@ std::string SourceFacts::WhyNoCoordinate(std::string_view dimension) const {
   return {};
 }
 
-Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name) {
-  const auto unreadable = [&](const std::string& why) {
-    return base::InvalidArgument("the variable '" + name + "' cannot be read: " + why);
-  };
-  std::vector<std::string> names;
+bool SourceFacts::IsCoordinate(std::string_view name) const {
+  return std::any_of(coordinates.begin(), coordinates.end(), [&](const Coordinate& coordinate) {
+    const source::Variable& variable = variables[coordinate.variable];
+    return variable.name == name || source::ShortName(variable.name, variable.source) == name;
+  });
+}
+
+namespace {
+
+// What a name without its source may stand for.
+std::vector<size_t> CalledSo(const SourceFacts& facts, const std::string& name) {
+  std::vector<size_t> found;
   for (size_t i = 0; i < facts.variables.size(); ++i) {
     const source::Variable& variable = facts.variables[i];
-    names.push_back(variable.name);
-    if (variable.name != name) continue;
-    if (!variable.unreadable.empty()) return unreadable(variable.unreadable);
-    if (variable.type == nd::DataType::kChar) return unreadable("it holds text");
-    return i;
+    if (!variable.source.empty() && source::ShortName(variable.name, variable.source) == name) found.push_back(i);
   }
-  return base::InvalidArgument(facts.files.front().path + " has no variable '" + name + "'" +
-                               base::NameHint(name, names));
+  return found;
+}
+
+Error NoVariable(const SourceFacts& facts, const std::string& name) {
+  std::vector<std::string> names;
+  std::vector<std::string> sources;
+  for (const source::Variable& variable : facts.variables) {
+    names.push_back(source::ShortName(variable.name, variable.source));
+    if (!variable.source.empty()) names.push_back(variable.name);
+    if (std::find(sources.begin(), sources.end(), variable.source) == sources.end()) sources.push_back(variable.source);
+  }
+  const bool named = std::any_of(sources.begin(), sources.end(), [](const std::string& one) { return !one.empty(); });
+  if (!named) {
+    return base::InvalidArgument(facts.files.front().path + " has no variable '" + name + "'" +
+                                 base::NameHint(name, names));
+  }
+  const std::string before = name.substr(0, name.find('/'));
+  const bool known = std::find(sources.begin(), sources.end(), before) != sources.end();
+  if (name.find('/') != std::string::npos && !known) {
+    return base::InvalidArgument("'" + name + "': there is no source '" + before + "' (there are " +
+                                 base::Join(sources, ", ") + ")" + base::NameHint(before, sources));
+  }
+  return base::InvalidArgument(
+      (known ? "the source '" + before + "' has no variable '" : "no source has a variable '") +
+      (known ? name.substr(name.find('/') + 1) : name) + "'" + base::NameHint(name, names));
+}
+
+}  // namespace
+
+Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name) {
+  std::optional<size_t> found;
+  for (size_t i = 0; i < facts.variables.size() && !found; ++i) {
+    if (facts.variables[i].name == name) found = i;
+  }
+  if (!found) {
+    const std::vector<size_t> candidates = CalledSo(facts, name);
+    if (candidates.size() > 1) {
+      const source::Variable& first = facts.variables[candidates[0]];
+      return base::InvalidArgument("the sources '" + first.source + "' and '" + facts.variables[candidates[1]].source +
+                                   "' both have a variable '" + name + "': say which one, by 'from: " + first.name +
+                                   "'");
+    }
+    if (candidates.empty()) return NoVariable(facts, name);
+    found = candidates[0];
+  }
+  const source::Variable& variable = facts.variables[*found];
+  const std::string why = !variable.unreadable.empty()           ? variable.unreadable
+                          : variable.type == nd::DataType::kChar ? "it holds text"
+                                                                 : "";
+  if (!why.empty()) return base::InvalidArgument("the variable '" + name + "' cannot be read: " + why);
+  return *found;
 }
 
 Result<SourceFacts> Describe(const source::Dataset& dataset, const cf::Options& reading) {

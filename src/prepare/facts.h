@@ -44,13 +44,16 @@ struct SourceFacts {
     return variable < made.size() ? made[variable] : nullptr;
   }
   const Coordinate* FindCoordinate(std::string_view dimension) const;
+  // Whether a coordinate is called so, in any of several named sources.
+  bool IsCoordinate(std::string_view name) const;
   // ": why not" where the variable named like the dimension cannot be read; empty where nothing is to be said.
   std::string WhyNoCoordinate(std::string_view dimension) const;
   // How the variable's numbers become values, as the recipe wants them read.
   Result<cf::Packing> PackingOf(const source::Variable& variable) const { return source::PackingOf(variable, reading); }
 };
 
-// A variable that can be asked for, by name; InvalidArgument says why it cannot, or which is near.
+// A variable that can be asked for, by name: of several named sources "rain/tp", or "tp" where only one has it.
+// InvalidArgument says why it cannot, or which is near.
 Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name);
 
 // A coordinate that is no coordinate (too long, packed in a way that means nothing) is left out, and its variable says

@@ -51,7 +51,7 @@ std::string Fingerprints::InputText(const DataArray& array) const {
 std::string Fingerprints::SourceText(const DataArray& array, const nd::Box& region) const {
   const PlacedRuns runs = RunsOf(plan_.selection, array.source_dimensions, region);
   const auto made = facts_.MadeOf(array.input);
-  if (made == nullptr) return PartsText(facts_, array.source_dimensions, runs);
+  if (made == nullptr) return PartsText(facts_, array.input, runs);
   std::string text;
   ForEachBox(runs, [&](const nd::Box& box, const nd::Index&) { text += made->Fingerprint(box); });
   return text;

@@ -24,6 +24,8 @@ struct GridAxis {
   std::vector<double> values;             // of the coordinate; empty: it has none
   std::vector<cf::Attribute> attributes;  // of the coordinate
   bool of_source = false;                 // as the source has it
+  std::string origin;                     // the source's dimension that it was at first; empty: made by a step
+  std::string source;                     // of several named ones: whose that is
   // Of a time whose units are understood, in order:
   std::vector<cf::Moment> moments;
   cf::Calendar calendar = cf::Calendar::kStandard;

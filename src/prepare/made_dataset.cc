@@ -4,7 +4,9 @@
 #include <cstring>
 
 #include "nd/data_type.h"
+#include "prepare/common_axes.h"
 #include "prepare/selection.h"
+#include "source/united.h"
 
 namespace seamount::prepare {
 namespace {
@@ -83,10 +85,26 @@ void MadeDatasetBuilder::Add(source::Variable variable, NodePtr made, size_t of_
   of_source_.push_back(of_source);
 }
 
+const GridAxis* MadeDatasetBuilder::Find(const std::string& name) const {
+  const auto found = std::find_if(axes_.begin(), axes_.end(), [&](const AxisPtr& one) { return one->name == name; });
+  return found == axes_.end() ? nullptr : found->get();
+}
+
+std::string MadeDatasetBuilder::Placed(const std::string& dimension) const {
+  const GridAxis& axis = *source_axes_.at(dimension);
+  const GridAxis* there = Find(axis.name);
+  if (there != nullptr) return there->of_source && SamePlaces(*there, axis) ? axis.name : "";
+  const auto found = free_.find(dimension);
+  return found == free_.end() ? "" : found->second;
+}
+
 Result<void> MadeDatasetBuilder::AddStored(const std::string& name, size_t variable, const Grid& grid) {
   SEAMOUNT_TRY(Unite(name, grid));
   source::Variable stored = facts_->variables[variable];
+  named_.emplace(stored.name, name);
   stored.name = name;
+  stored.source.clear();
+  for (size_t d = 0; d < grid.axes.size(); ++d) stored.dimensions[d] = grid.axes[d]->name;
   Add(std::move(stored), nullptr, variable);
   return {};
 }
@@ -109,10 +127,15 @@ void MadeDatasetBuilder::AddCoordinate(const GridAxis& axis) {
   if (axis.values.empty()) return;
   Coordinate coordinate;
   if (axis.of_source) {
-    coordinate = *facts_->FindCoordinate(axis.name);
-    const size_t variable = coordinate.variable;
+    coordinate = *facts_->FindCoordinate(axis.origin);
+    const size_t of_source = coordinate.variable;
     coordinate.variable = out_.variables.size();
-    Add(facts_->variables[variable], nullptr, variable);
+    source::Variable variable = facts_->variables[of_source];
+    named_.emplace(variable.name, axis.name);
+    variable.name = axis.name;
+    variable.source.clear();
+    variable.dimensions = {axis.name};
+    Add(std::move(variable), nullptr, of_source);
     out_.coordinates.push_back(std::move(coordinate));
     return;
   }
@@ -134,22 +157,61 @@ void MadeDatasetBuilder::AddCoordinate(const GridAxis& axis) {
   out_.coordinates.push_back(std::move(coordinate));
 }
 
-// They may come along as coordinates of what is written.
-void MadeDatasetBuilder::AddOthers() {
-  for (size_t i = 0; i < facts_->variables.size(); ++i) {
-    const source::Variable& variable = facts_->variables[i];
-    const bool coordinate = facts_->FindCoordinate(variable.name) != nullptr;
-    const bool fits = std::all_of(variable.dimensions.begin(), variable.dimensions.end(), [&](const std::string& name) {
-      const auto axis = std::find_if(axes_.begin(), axes_.end(), [&](const AxisPtr& one) { return one->name == name; });
-      return axis == axes_.end() || (*axis)->of_source;
-    });
-    if (Has(variable.name) || !fits) continue;
-    if (coordinate) {
-      Coordinate kept = *facts_->FindCoordinate(variable.name);
-      kept.variable = out_.variables.size();
-      out_.coordinates.push_back(std::move(kept));
+// Those of the variables, then the source's other ones, each name once.
+void MadeDatasetBuilder::AddDimensions() {
+  for (const AxisPtr& axis : axes_) {
+    const auto source = std::find_if(facts_->dimensions.begin(), facts_->dimensions.end(),
+                                     [&](const source::Dimension& one) { return one.name == axis->origin; });
+    const bool unlimited = source != facts_->dimensions.end() && source->unlimited;
+    out_.dimensions.push_back({axis->name, axis->size, unlimited});
+  }
+  for (const source::Dimension& dimension : facts_->dimensions) {
+    const std::string name = source_axes_.at(dimension.name)->name;
+    const bool taken = std::any_of(out_.dimensions.begin(), out_.dimensions.end(),
+                                   [&](const source::Dimension& one) { return one.name == name; });
+    if (taken) continue;
+    free_.emplace(dimension.name, name);
+    out_.dimensions.push_back({name, dimension.size, dimension.unlimited});
+  }
+  // Where files begin is known of the source's own places only.
+  for (source::FileIdentity& file : out_.files) {
+    if (!file.join_dimension.empty()) file.join_dimension = Placed(file.join_dimension);
+  }
+}
+
+// They may come along as coordinates of what is written. Of several sources the first keeps a name for itself, where
+// another has something else under it.
+void MadeDatasetBuilder::AddOther(size_t index) {
+  source::Variable variable = facts_->variables[index];
+  const bool fits = std::all_of(variable.dimensions.begin(), variable.dimensions.end(),
+                                [&](const std::string& name) { return !Placed(name).empty(); });
+  const std::string brief = source::ShortName(variable.name, variable.source);
+  const Coordinate* coordinate = facts_->FindCoordinate(variable.name);
+  if (!fits || named_.contains(variable.name) || (Has(brief) && (coordinate != nullptr || variable.source.empty()))) {
+    return;
+  }
+  named_.emplace(variable.name, Has(brief) ? variable.name : brief);
+  if (!Has(brief)) variable.name = brief;
+  variable.source.clear();
+  for (std::string& dimension : variable.dimensions) dimension = Placed(dimension);
+  if (coordinate != nullptr) {
+    Coordinate kept = *coordinate;
+    kept.variable = out_.variables.size();
+    out_.coordinates.push_back(std::move(kept));
+  }
+  Add(std::move(variable), nullptr, index);
+}
+
+// What attributes refer to is called as it is here.
+void MadeDatasetBuilder::NameReferences() {
+  for (source::Variable& variable : out_.variables) {
+    for (cf::Attribute& attribute : variable.attributes) {
+      if (!source::IsReference(attribute.name)) continue;
+      attribute.text = source::WithNames(attribute.text, [&](const std::string& name) {
+        const auto found = named_.find(name);
+        return found == named_.end() ? name : found->second;
+      });
     }
-    Add(variable, nullptr, i);
   }
 }
 
@@ -157,23 +219,12 @@ MadeVariables MadeDatasetBuilder::Finish() {
   out_.files = facts_->files;
   out_.attributes = facts_->attributes;
   out_.reading = facts_->reading;
-  for (const AxisPtr& axis : axes_) {
-    const auto source = std::find_if(facts_->dimensions.begin(), facts_->dimensions.end(),
-                                     [&](const source::Dimension& one) { return one.name == axis->name; });
-    const bool unlimited = source != facts_->dimensions.end() && source->unlimited;
-    out_.dimensions.push_back({axis->name, axis->size, unlimited});
-    // Where files begin is known of the source's own places only.
-    for (source::FileIdentity& file : out_.files) {
-      if (file.join_dimension == axis->name && !axis->of_source) file.join_dimension.clear();
-    }
-    AddCoordinate(*axis);
-  }
-  for (const source::Dimension& dimension : facts_->dimensions) {
-    const bool there =
-        std::any_of(axes_.begin(), axes_.end(), [&](const AxisPtr& one) { return one->name == dimension.name; });
-    if (!there) out_.dimensions.push_back(dimension);
-  }
-  AddOthers();
+  AddDimensions();
+  for (const AxisPtr& axis : axes_) AddCoordinate(*axis);
+  for (size_t i = 0; i < facts_->variables.size(); ++i) AddOther(i);
+  const bool several = std::any_of(facts_->variables.begin(), facts_->variables.end(),
+                                   [](const source::Variable& variable) { return !variable.source.empty(); });
+  if (several) NameReferences();
   MadeVariables made;
   made.dataset = std::make_unique<const MadeDataset>(dataset_, out_, of_source_);
   made.facts = std::move(out_);

@@ -5,6 +5,7 @@
 #include <set>
 
 #include "cf/decode.h"
+#include "prepare/common_axes.h"
 #include "prepare/coordinate_names.h"
 #include "prepare/expression.h"
 #include "prepare/made_dataset.h"
@@ -12,12 +13,14 @@
 #include "prepare/steps.h"
 #include "prepare/steps/derive.h"
 #include "prepare/time_axis.h"
+#include "source/united.h"
 
 namespace seamount::prepare {
 namespace {
 
+// Several named sources are put together even where all is taken as it is.
 bool MakesNothing(const Recipe& recipe) {
-  return recipe.steps.empty() &&
+  return recipe.steps.empty() && recipe.named_sources.empty() &&
          std::all_of(recipe.variables.begin(), recipe.variables.end(),
                      [](const Requested& one) { return one.plain() && (one.from.empty() || one.from == one.name); });
 }
@@ -33,6 +36,7 @@ class Builder {
   Error At(int line, const std::string& what) const {
     return base::InvalidArgument(recipe_.name + " line " + std::to_string(line) + ": " + what);
   }
+  std::string NameOf(const source::Dimension& dimension) const;
   Result<void> AddAxes();
   Result<NodePtr> Source(const std::string& name);
   // What the name means in an expression or a step of `user`: a variable of the recipe, else one of the source.
@@ -40,8 +44,16 @@ class Builder {
   // A variable of the recipe after its own steps.
   Result<NodePtr> Own(const Requested& one);
   Result<NodePtr> Derived(const Requested& one);
+  Result<NodePtr> Beside(const Node& node, NodePtr other, const std::string& name) const;
   Result<NodePtr> Through(NodePtr node, const Requested& one, const std::vector<StepSpec>& steps, bool for_all);
-  Result<NodePtr> Whole(const Requested& one);
+  Result<void> CheckTimes(const Grid& own, const Grid& last);
+
+  // A variable after all its steps.
+  struct Whole {
+    const Requested& requested;
+    NodePtr node;
+    bool as_it_is = false;
+  };
 
   const Recipe& recipe_;
   const source::Dataset& dataset_;
@@ -52,11 +64,39 @@ class Builder {
   std::vector<std::string> notes_;
 };
 
+// Of several sources, one calls latitude "lat" and another "latitude": the first that has one names it, unless a source
+// has two.
+std::string Builder::NameOf(const source::Dimension& dimension) const {
+  const auto kind_of = [&](const source::Dimension& one) {
+    const Coordinate* coordinate = facts_->FindCoordinate(one.name);
+    return coordinate == nullptr ? cf::Axis::kOther : coordinate->axis;
+  };
+  const std::string own = source::ShortName(dimension.name, dimension.source);
+  const cf::Axis kind = kind_of(dimension);
+  const bool map = kind == cf::Axis::kLatitude || kind == cf::Axis::kLongitude || kind == cf::Axis::kTime;
+  if (dimension.source.empty() || !map) return own;
+  std::map<std::string, size_t> count;
+  const source::Dimension* first = nullptr;
+  for (const source::Dimension& one : facts_->dimensions) {
+    if (kind_of(one) != kind) continue;
+    if (first == nullptr) first = &one;
+    ++count[one.source];
+  }
+  const std::string name = source::ShortName(first->name, first->source);
+  const bool taken =
+      name != own && std::any_of(facts_->dimensions.begin(), facts_->dimensions.end(), [&](const auto& one) {
+        return one.source == dimension.source && source::ShortName(one.name, one.source) == name;
+      });
+  return count[dimension.source] == 1 && count[first->source] == 1 && !taken ? name : own;
+}
+
 // Order and gaps of time are looked at here, since steps may change them: as far as the recipe's 'time' reaches.
 Result<void> Builder::AddAxes() {
   for (const source::Dimension& dimension : facts_->dimensions) {
     GridAxis axis;
-    axis.name = dimension.name;
+    axis.name = NameOf(dimension);
+    axis.origin = dimension.name;
+    axis.source = dimension.source;
     axis.size = dimension.size;
     axis.of_source = true;
     if (const Coordinate* coordinate = facts_->FindCoordinate(dimension.name)) {
@@ -123,6 +163,12 @@ Result<NodePtr> Builder::Derived(const Requested& one) {
       for (const AxisPtr& axis : inputs[i]->grid().axes) axes.push_back(axis);
     }
   }
+  CommonAxes common;
+  for (size_t i = 0; i < inputs.size(); ++i) {
+    for (const AxisPtr& axis : inputs[i]->grid().axes) SEAMOUNT_TRY(common.Add(expression.names()[i], axis));
+  }
+  for (NodePtr& input : inputs) input = common.On(std::move(input));
+  for (std::string& note : common.Notes()) notes_.push_back("'" + one.name + "': " + std::move(note));
   SEAMOUNT_TRY_ASSIGN(NodePtr made, MakeDerived(one.expression, expression.names(), inputs));
   Grid grid = made->grid();
   SetText(grid.attributes, "long_name", one.long_name.empty() ? one.expression : one.long_name);
@@ -130,8 +176,20 @@ Result<NodePtr> Builder::Derived(const Requested& one) {
   return WithGrid(std::move(made), std::move(grid));
 }
 
+// Another source's variable at the places of `node`, where it has them.
+Result<NodePtr> Builder::Beside(const Node& node, NodePtr other, const std::string& name) const {
+  CommonAxes common;
+  for (const AxisPtr& axis : node.grid().axes) SEAMOUNT_TRY(common.Add("the variable itself", axis));
+  for (const AxisPtr& axis : other->grid().axes) SEAMOUNT_TRY(common.Add(name, axis));
+  return common.On(std::move(other));
+}
+
 Result<NodePtr> Builder::Through(NodePtr node, const Requested& one, const std::vector<StepSpec>& steps, bool for_all) {
-  const StepScope scope{for_all, [&](const std::string& name) { return Named(name, one.name); }, notes_};
+  const auto find = [&](const std::string& name) -> Result<NodePtr> {
+    SEAMOUNT_TRY_ASSIGN(NodePtr found, Named(name, one.name));
+    return Beside(*node, std::move(found), name);
+  };
+  const StepScope scope{for_all, find, notes_};
   for (const StepSpec& spec : steps) {
     // Of several dimensions each is selected for itself.
     std::vector<StepSpec> parts = {spec};
@@ -180,23 +238,42 @@ Result<NodePtr> Builder::Own(const Requested& one) {
   return node;
 }
 
+// One that is changed was looked at by nobody yet.
+Result<void> Builder::CheckTimes(const Grid& own, const Grid& last) {
+  for (size_t d = 0; d < own.axes.size(); ++d) {
+    const AxisPtr& axis = own.axes[d];
+    const auto source = axes_.find(axis->origin);
+    const bool as_it_is = axis->of_source && axis == last.axes[d];
+    if (as_it_is || source == axes_.end() || !source->second->dated()) continue;
+    SEAMOUNT_TRY(CheckSteps(recipe_, *facts_, axis->origin, source->second->calendar, source->second->moments));
+  }
+  return {};
+}
+
 Result<MadeVariables> Builder::Run() {
   SEAMOUNT_TRY(AddAxes());
-  MadeDatasetBuilder out(dataset_, facts_);
+  std::vector<Whole> all;
+  CommonAxes common;
   for (const Requested& one : recipe_.variables) {
     const std::string& from = one.from.empty() ? one.name : one.from;
-    if (one.expression.empty() && facts_->FindCoordinate(from) != nullptr && one.plain()) continue;
-    SEAMOUNT_TRY_ASSIGN(NodePtr node, Own(one));
+    if (one.expression.empty() && facts_->IsCoordinate(from) && one.plain()) continue;
+    SEAMOUNT_TRY_ASSIGN(const NodePtr node, Own(one));
     SEAMOUNT_TRY_ASSIGN(const NodePtr last, Through(node, one, recipe_.steps, true));
-    const bool as_it_is = one.plain() && last == node;
+    all.push_back({one, last, one.plain() && last == node});
     for (const AxisPtr& axis : last->grid().axes) {
-      const auto source = axes_.find(axis->name);
-      // One that is changed was looked at by nobody yet.
-      if (axis->of_source || source == axes_.end() || !source->second->dated()) continue;
-      SEAMOUNT_TRY(CheckSteps(recipe_, *facts_, axis->name, source->second->calendar, source->second->moments));
+      if (auto added = common.Add(one.name, axis); !added) return At(one.line, added.error().message());
     }
-    const auto added =
-        as_it_is ? out.AddStored(one.name, *FindReadable(*facts_, from), last->grid()) : out.AddMade(one.name, last);
+  }
+  for (std::string& note : common.Notes()) notes_.push_back(std::move(note));
+  MadeDatasetBuilder out(dataset_, facts_, axes_);
+  for (const Whole& whole : all) {
+    const Requested& one = whole.requested;
+    const NodePtr last = common.On(whole.node);
+    SEAMOUNT_TRY(CheckTimes(whole.node->grid(), last->grid()));
+    const bool moved = last->From() != whole.node->From();
+    const std::string& from = one.from.empty() ? one.name : one.from;
+    const auto added = whole.as_it_is && !moved ? out.AddStored(one.name, *FindReadable(*facts_, from), last->grid())
+                                                : out.AddMade(one.name, last);
     if (!added) return At(one.line, added.error().message());
   }
   MadeVariables made = out.Finish();

@@ -65,7 +65,7 @@ Result<void> SourceNode::Read(const nd::Box& box, std::span<double> into) const 
 }
 
 std::string SourceNode::Fingerprint(const nd::Box& box) const {
-  return MeaningText(*facts_, variable_) + PartsText(*facts_, facts_->variables[variable_].dimensions, box);
+  return MeaningText(*facts_, variable_) + PartsText(*facts_, variable_, box);
 }
 
 uint64_t SourceNode::Bytes(const nd::Box& box) const {

@@ -11,6 +11,7 @@
 #include "nd/data_type.h"
 #include "prepare/attributes.h"
 #include "prepare/planner.h"
+#include "source/united.h"
 
 namespace seamount::prepare {
 namespace {
@@ -263,7 +264,12 @@ void Planner::CleanReferences() {
         ++found;
       }
       // A list of coordinates is as good with one less; bounds and mappings are whole or nothing.
-      if (found < names.size()) changed[attribute] = std::string(attribute) == "coordinates" ? kept : "";
+      if (found < names.size()) {
+        changed[attribute] = std::string(attribute) == "coordinates" ? kept : "";
+        continue;
+      }
+      const std::string before = variable.Text(attribute).value_or("");
+      if (const std::string text = source::WithNames(before, OutputName); text != before) changed[attribute] = text;
     }
     if (!changed.empty()) attributes = WithText(attributes, changed);
   };

@@ -188,6 +188,23 @@ Result<Minibatch> ReadMinibatch(const RecipeReader& in, const YAML::Node& node) 
   return out;
 }
 
+Result<std::vector<NamedSource>> ReadSources(const RecipeReader& in, const YAML::Node& node) {
+  std::vector<NamedSource> out;
+  SEAMOUNT_TRY(in.EachKey(node, "'sources'",
+                          [&](const std::string& name, const YAML::Node& at, const YAML::Node& value) -> Result<void> {
+                            if (name.find('/') != std::string::npos) {
+                              return in.Bad(at, "the name of a source has no '/' in it: '" + name + "'");
+                            }
+                            NamedSource source{name, {}, LineOf(at)};
+                            SEAMOUNT_TRY_ASSIGN(const auto files, in.Names(value, name));
+                            for (const NamedLine& file : files) source.sources.push_back(file.name);
+                            out.push_back(std::move(source));
+                            return {};
+                          }));
+  if (out.empty()) return in.Bad(node, "'sources' is empty");
+  return out;
+}
+
 // Every top-level key with what reads it.
 Result<void> ReadDocument(const RecipeReader& in, const YAML::Node& root, Recipe& out) {
   const auto list = [](auto& into, auto read) {
@@ -205,6 +222,7 @@ Result<void> ReadDocument(const RecipeReader& in, const YAML::Node& root, Recipe
          for (const NamedLine& name : names) out.sources.push_back(name.name);
          return {};
        }},
+      {"sources", list(out.named_sources, [&](const YAML::Node& n) { return ReadSources(in, n); })},
       {"variables", list(out.variables, [&](const YAML::Node& n) { return in.Variables(n); })},
       {"select", list(out.select, [&](const YAML::Node& n) { return ReadSelect(in, n, chosen); })},
       {"box", list(out.box, [&](const YAML::Node& n) { return ReadBox(in, n); })},
@@ -264,7 +282,13 @@ Result<void> ReadDocument(const RecipeReader& in, const YAML::Node& root, Recipe
          return {};
        }}};
   SEAMOUNT_TRY(in.Map(root, "the recipe", fields));
-  if (out.sources.empty()) return in.Bad(root, "there is no 'source': a file, a pattern or a list of them");
+  if (!out.sources.empty() && !out.named_sources.empty()) {
+    return base::InvalidArgument(out.name + " line " + std::to_string(out.named_sources[0].line) +
+                                 ": there is a 'source' already: give it a name under 'sources'");
+  }
+  if (out.sources.empty() && out.named_sources.empty()) {
+    return in.Bad(root, "there is no 'source': a file, a pattern or a list of them");
+  }
   for (Requested& one : derived) {
     for (const Requested& other : out.variables) {
       if (one.name != other.name) continue;

@@ -94,12 +94,20 @@ struct Extent {
   int line = 0;
 };
 
-struct Recipe {
-  std::string name;                  // stands in messages
-  std::string text;                  // as written
+// One of several sources, each with a name and a time step of its own.
+struct NamedSource {
+  std::string name;
   std::vector<std::string> sources;  // paths or glob patterns
-  std::vector<Requested> variables;  // those that are derived at the end
-  std::vector<StepSpec> steps;       // of all variables, after their own
+  int line = 0;
+};
+
+struct Recipe {
+  std::string name;                        // stands in messages
+  std::string text;                        // as written
+  std::vector<std::string> sources;        // paths or glob patterns
+  std::vector<NamedSource> named_sources;  // instead of `sources`
+  std::vector<Requested> variables;        // those that are derived at the end
+  std::vector<StepSpec> steps;             // of all variables, after their own
   std::vector<Selection> select;
   std::vector<BoxRange> box;
   std::optional<DateRange> time;

@@ -2,12 +2,16 @@
 
 #include <glob.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <vector>
 
+#include "source/concat.h"
 #include "source/remote.h"
+#include "source/united.h"
 
 namespace seamount::prepare {
 namespace {
@@ -35,6 +39,27 @@ Result<void> ExpandFar(const std::string& source, source::Remote& remote, std::v
   return {};
 }
 
+// Paths and addresses, in order.
+Result<std::vector<std::string>> Resolve(const std::vector<std::string>& sources, const std::string& directory,
+                                         source::Remote& remote) {
+  std::vector<std::string> files;
+  for (const std::string& source : sources) {
+    if (!source::IsLocal(source)) {
+      SEAMOUNT_TRY(ExpandFar(source, remote, files));
+      continue;
+    }
+    // An absolute source stays itself.
+    const std::string path = (std::filesystem::path(directory) / source::LocalPath(source)).string();
+    // A name with brackets may be a file as it stands.
+    if (std::filesystem::exists(path) || source.find_first_of("*?[") == std::string::npos) {
+      files.push_back(path);
+    } else {
+      SEAMOUNT_TRY(Expand(path, files));
+    }
+  }
+  return files;
+}
+
 }  // namespace
 
 Result<Recipe> ReadRecipe(const std::string& path) {
@@ -52,24 +77,25 @@ Result<Recipe> ReadRecipe(const std::string& path) {
   return ParseRecipe(text, path);
 }
 
-Result<std::vector<std::string>> ResolveSources(const Recipe& recipe, const std::string& directory,
-                                                source::Remote& remote) {
-  std::vector<std::string> files;
-  for (const std::string& source : recipe.sources) {
-    if (!source::IsLocal(source)) {
-      SEAMOUNT_TRY(ExpandFar(source, remote, files));
-      continue;
-    }
-    // An absolute source stays itself.
-    const std::string path = (std::filesystem::path(directory) / source::LocalPath(source)).string();
-    // A name with brackets may be a file as it stands.
-    if (std::filesystem::exists(path) || source.find_first_of("*?[") == std::string::npos) {
-      files.push_back(path);
-    } else {
-      SEAMOUNT_TRY(Expand(path, files));
-    }
+Result<Sources> OpenSources(const Recipe& recipe, const std::string& directory, source::Remote& remote) {
+  Sources out;
+  const auto open = [&](const std::vector<std::string>& sources) -> Result<std::unique_ptr<source::Dataset>> {
+    SEAMOUNT_TRY_ASSIGN(const auto files, Resolve(sources, directory, remote));
+    out.far = out.far || !std::all_of(files.begin(), files.end(), source::IsLocal);
+    return source::OpenMany(files, "", recipe.reading, &remote);
+  };
+  if (recipe.named_sources.empty()) {
+    SEAMOUNT_TRY_ASSIGN(out.dataset, open(recipe.sources));
+    return out;
   }
-  return files;
+  std::vector<source::NamedDataset> named;
+  for (const NamedSource& source : recipe.named_sources) {
+    auto dataset = open(source.sources);
+    if (!dataset) return dataset.error().Wrap("the source '" + source.name + "'");
+    named.push_back({source.name, *std::move(dataset)});
+  }
+  out.dataset = source::Unite(std::move(named));
+  return out;
 }
 
 }  // namespace seamount::prepare

@@ -15,6 +15,14 @@ std::string FileText(const source::FileIdentity& file) {
          std::to_string(file.modified_ns) + file.generation + "\n";
 }
 
+std::vector<const source::FileIdentity*> FilesOf(const SourceFacts& facts, size_t variable) {
+  std::vector<const source::FileIdentity*> files;
+  for (const uint32_t file : facts.variables[variable].files) files.push_back(&facts.files[file]);
+  if (!files.empty()) return files;
+  for (const source::FileIdentity& file : facts.files) files.push_back(&file);
+  return files;
+}
+
 }  // namespace
 
 std::string PlainNumber(double value) {
@@ -45,39 +53,41 @@ std::string MeaningText(const SourceFacts& facts, size_t index) {
   return text;
 }
 
-std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const PlacedRuns& runs) {
+std::string PartsText(const SourceFacts& facts, size_t variable, const PlacedRuns& runs) {
+  const std::vector<std::string>& dimensions = facts.variables[variable].dimensions;
+  const std::vector<const source::FileIdentity*> files = FilesOf(facts, variable);
   std::string text;
   bool along = false;
   for (size_t d = 0; d < dimensions.size(); ++d) {
     const std::string& name = dimensions[d];
-    const bool joined = std::any_of(facts.files.begin(), facts.files.end(),
-                                    [&](const source::FileIdentity& file) { return file.join_dimension == name; });
+    const bool joined = std::any_of(files.begin(), files.end(),
+                                    [&](const source::FileIdentity* file) { return file->join_dimension == name; });
     along = along || joined;
     text += name + ":";
     for (const PlacedRun& run : runs[d]) {
       const uint64_t stop = run.from + run.count;
       if (!joined) text += std::to_string(run.from) + "+" + std::to_string(run.count) + ",";
-      for (const source::FileIdentity& file : facts.files) {
-        const uint64_t file_stop = file.join_start + file.join_count;
-        if (file.join_dimension != name || run.from >= file_stop || stop <= file.join_start) continue;
-        const uint64_t first = std::max(run.from, file.join_start) - file.join_start;
-        const uint64_t last = std::min(stop, file_stop) - file.join_start;
-        text += FileText(file) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
+      for (const source::FileIdentity* file : files) {
+        const uint64_t file_stop = file->join_start + file->join_count;
+        if (file->join_dimension != name || run.from >= file_stop || stop <= file->join_start) continue;
+        const uint64_t first = std::max(run.from, file->join_start) - file->join_start;
+        const uint64_t last = std::min(stop, file_stop) - file->join_start;
+        text += FileText(*file) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
       }
     }
     text += "\n";
   }
-  // What does not lie along the joined dimension may come from any of the files.
-  for (const source::FileIdentity& file : facts.files) {
-    if (!along) text += FileText(file);
+  // What does not lie along the joined dimension may come from any of them.
+  for (const source::FileIdentity* file : files) {
+    if (!along) text += FileText(*file);
   }
   return text;
 }
 
-std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const nd::Box& box) {
+std::string PartsText(const SourceFacts& facts, size_t variable, const nd::Box& box) {
   PlacedRuns runs;
-  for (size_t d = 0; d < dimensions.size(); ++d) runs.push_back({{box.origin[d], box.shape[d], 0}});
-  return PartsText(facts, dimensions, runs);
+  for (size_t d = 0; d < box.shape.size(); ++d) runs.push_back({{box.origin[d], box.shape[d], 0}});
+  return PartsText(facts, variable, runs);
 }
 
 uint64_t DecodingBytes(const source::Variable& variable) {

@@ -21,9 +21,9 @@ using PlacedRuns = std::vector<std::vector<PlacedRun>>;  // for each dimension
 // The attributes that decide what the variable's stored numbers mean; units, names and histories change no value.
 std::string MeaningText(const SourceFacts& facts, size_t variable);
 // Which elements of which files these are, counted from each file's own start, so that files joined before or after
-// change nothing.
-std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const PlacedRuns& runs);
-std::string PartsText(const SourceFacts& facts, const std::vector<std::string>& dimensions, const nd::Box& box);
+// change nothing, nor do those that hold other variables.
+std::string PartsText(const SourceFacts& facts, size_t variable, const PlacedRuns& runs);
+std::string PartsText(const SourceFacts& facts, size_t variable, const nd::Box& box);
 // "850", "0.25": without zeros that say nothing, for people.
 std::string PlainNumber(double value);
 // So that equal texts are equal numbers.

@@ -19,9 +19,13 @@ Error At(const Recipe& recipe, int line, const std::string& what) {
 }
 
 // The file that holds a step of the source.
-std::string FileOf(const SourceFacts& facts, uint64_t step) {
+std::string FileOf(const SourceFacts& facts, const std::string& dimension, uint64_t step) {
   for (const source::FileIdentity& file : facts.files) {
+    if (file.join_dimension != dimension) continue;
     if (step >= file.join_start && step < file.join_start + file.join_count) return file.path;
+  }
+  for (const source::Variable& variable : facts.variables) {
+    if (variable.name == dimension && !variable.files.empty()) return facts.files[variable.files.front()].path;
   }
   return facts.files.front().path;
 }
@@ -85,8 +89,8 @@ Result<void> CheckOrder(const Recipe& recipe, const SourceFacts& facts, const st
   if (recipe.disorder_allowed) return {};
   for (uint64_t i = 1; i < moments.size(); ++i) {
     if (moments[i] > moments[i - 1]) continue;
-    const std::string before = FileOf(facts, i - 1);
-    const std::string here = FileOf(facts, i);
+    const std::string before = FileOf(facts, dimension, i - 1);
+    const std::string here = FileOf(facts, dimension, i);
     const std::string steps =
         FormatMoment(calendar, moments[i]) + " comes after " + FormatMoment(calendar, moments[i - 1]);
     if (before == here) {
@@ -133,13 +137,13 @@ Result<void> FindSegments(const Recipe& recipe, const SourceFacts& facts, uint64
     if (moments[i] <= moments[i - 1] || recipe.gaps_allowed || known) continue;
     const std::string missing = "steps are missing between " + FormatMoment(axis.calendar, moments[i - 1]) + " and " +
                                 FormatMoment(axis.calendar, moments[i]);
-    const std::string here = FileOf(facts, first + i);
+    const std::string here = FileOf(facts, axis.dimension, first + i);
     if (!seams.contains(i)) {
       return base::InvalidArgument("the times of '" + axis.dimension + "' of " + here + ": " + missing +
                                    ": take a part without with 'time', or write 'gaps: allow' in the recipe");
     }
-    return base::InvalidArgument("joining " + here + " to " + FileOf(facts, first + i - 1) + " along '" +
-                                 axis.dimension + "': " + missing +
+    return base::InvalidArgument("joining " + here + " to " + FileOf(facts, axis.dimension, first + i - 1) +
+                                 " along '" + axis.dimension + "': " + missing +
                                  ": add the files that hold them, or write 'gaps: allow' in the recipe");
   }
   if (!moments.empty()) axis.segments.push_back({start, moments.size()});

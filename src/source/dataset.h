@@ -27,6 +27,7 @@ struct Dimension {
   std::string name;
   uint64_t size = 0;
   bool unlimited = false;
+  std::string source = {};  // of several named ones (united.h): this one's, which the name begins with
 };
 
 struct Variable {
@@ -40,6 +41,8 @@ struct Variable {
   std::vector<cf::Attribute> attributes;
   std::optional<double> fill;        // stored where nothing was ever written, if that can be told from data
   std::vector<std::string> remarks;  // what was supposed in reading it: for people
+  std::vector<uint32_t> files;       // of Dataset::files(), those that hold it, in their order; empty: any of them may
+  std::string source;                // of several named ones (united.h): this one's, which the name begins with
 
   const cf::Attribute* FindAttribute(std::string_view attribute) const;
   std::optional<std::string> Text(std::string_view attribute) const;

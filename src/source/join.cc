@@ -119,11 +119,15 @@ class Joiner {
   Result<Joined> Run() {
     SEAMOUNT_TRY(FindSteps());
     FindDimensions();
+    std::vector<uint32_t> places(files_.size());
+    for (uint32_t i = 0; i < order_.size(); ++i) places[order_[i]] = i;
     std::set<std::string> seen;
     for (size_t f = 0; f < files_.size(); ++f) {
       for (const Variable& v : files_[f]->variables()) {
         if (!seen.insert(v.name).second) continue;
         joined_.variables.push_back(Put(v.name, f));
+        JoinedVariable& put = joined_.variables.back();
+        for (const Piece& piece : put.pieces) put.variable.files.push_back(places[piece.file]);
         const std::string& trouble = joined_.variables.back().variable.unreadable;
         // All that is asked for depends on it.
         if (v.name == joined_.along && !trouble.empty()) {
@@ -204,8 +208,13 @@ class Joiner {
       }
     }
     joined_.steps = std::move(steps);
-    std::stable_sort(joined_.files.begin(), joined_.files.end(),
-                     [](const FileIdentity& a, const FileIdentity& b) { return a.join_start < b.join_start; });
+    order_.resize(files_.size());
+    std::iota(order_.begin(), order_.end(), 0);
+    std::stable_sort(order_.begin(), order_.end(),
+                     [&](size_t a, size_t b) { return joined_.files[a].join_start < joined_.files[b].join_start; });
+    std::vector<FileIdentity> sorted;
+    for (const size_t f : order_) sorted.push_back(std::move(joined_.files[f]));
+    joined_.files = std::move(sorted);
   }
 
   void FindDimensions() {
@@ -357,6 +366,7 @@ class Joiner {
   const std::vector<std::unique_ptr<Dataset>>& files_;
   const cf::Options options_;
   Joined joined_;
+  std::vector<size_t> order_;                                   // the files as joined_.files has them
   std::vector<std::unordered_map<std::string, size_t>> names_;  // of each file's variables
   std::unordered_map<std::string, size_t> first_with_;          // the file that has a dimension first
   std::map<std::pair<size_t, std::string>, std::string> trouble_;

@@ -1,4 +1,6 @@
 // Some places of a dimension, by coordinate value or by date.
+#include "prepare/steps/select.h"
+
 #include <algorithm>
 #include <cmath>
 
@@ -97,6 +99,10 @@ Result<uint64_t> PlaceOf(const GridAxis& axis, double wanted) {
 }
 
 }  // namespace
+
+std::unique_ptr<Step> PickPlaces(size_t dimension, std::vector<uint64_t> places) {
+  return std::make_unique<PickStep>(dimension, std::move(places), false);
+}
 
 // One dimension after another: each is a step of its own to the next, so they are chained by name.
 StepResult MakeSelect(const StepSpec& spec, const Grid& input, const StepScope& scope) {
