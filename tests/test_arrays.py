@@ -28,9 +28,10 @@ def test_indexing_is_numpys(url, values):
     for key in [
         0, -1, 59, slice(None), slice(7, 23), slice(3, 50, 7), slice(40, 10, -3), slice(10, 10), ..., (3, 2, 1),
         (slice(2, 9), -2), (..., 3), (..., slice(1, 9, 4)), (5, ..., slice(None, None, -1)), np.int64(4), (slice(5, 3), 1),
+        None, [1, 2],
     ]:
         np.testing.assert_array_equal(array[key], truth[key], err_msg=repr(key))
-    for key in [60, -61, (0, 0, 0, 0), (..., ...), "u", 1.5, None, [1, 2]]:
+    for key in [60, -61, (0, 0, 0, 0), (..., ...), "u", 1.5, [1.5], [60], True]:
         with pytest.raises(IndexError):
             array[key]
     np.testing.assert_array_equal(np.asarray(array), truth)

@@ -133,7 +133,7 @@ def test_types_of_format_2_that_are_not_supported_are_named(tmp_path, dtype):
     assert "not supported" in message and (f'"{dtype}"' if isinstance(dtype, str) else "field") in message
 
 
-@pytest.mark.parametrize("dtype", ["string", "variable_length_bytes", "complex_bfloat16", "r12", "int4"])
+@pytest.mark.parametrize("dtype", ["strings", "complex_bfloat16", "r12", "int4"])
 def test_types_of_format_3_that_are_not_supported_are_named(tmp_path, dtype):
     (tmp_path / "z").mkdir()
     (tmp_path / "z" / "zarr.json").write_text(json.dumps(v3_document(data_type={"name": dtype, "configuration": {}})))

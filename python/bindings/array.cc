@@ -11,6 +11,8 @@
 #include <memory>
 
 #include "base/text.h"
+#include "bindings/array_strings.h"
+#include "bindings/array_writing.h"
 #include "bindings/bindings.h"
 #include "bindings/errors.h"
 #include "bindings/interruptible.h"
@@ -69,6 +71,11 @@ nb::object NumpyTypeOf(const zarr::ElementType& type) {
   if (type.kind == zarr::ElementKind::kBFloat16) {
     return nb::module_::import_("numpy").attr("dtype")(nb::module_::import_("ml_dtypes").attr("bfloat16"));
   }
+  if (type.kind == zarr::ElementKind::kString) {  // NumPy 2 has a type for it
+    const nb::module_ types = nb::module_::import_("numpy").attr("dtypes");
+    if (nb::hasattr(types, "StringDType")) return types.attr("StringDType")();
+  }
+  if (type.variable()) return nb::module_::import_("numpy").attr("dtype")("O");
   nb::object code = nb::module_::import_("json").attr("loads")(zarr::NameOf(type));
   if (!type.fields.empty()) {
     nb::list fields;
@@ -85,10 +92,24 @@ nb::object TypeOfElements(const zarr::Array& array) {
   return nb::str(name.c_str(), name.size());
 }
 
+nb::object ReadStrings(zarr::Array& array, const nd::Box& box) {
+  const auto strings = ValueOrRaise(Interruptibly([&](const CallContext& context) {
+    exec::ThreadPool pool(kReadThreads);
+    return array.ReadStrings(box, &pool, context);
+  }));
+  const zarr::ElementType type = zarr::ElementTypeOf(array.metadata());
+  nb::list extents;
+  for (const uint64_t extent : box.shape) extents.append(extent);
+  return nb::module_::import_("numpy")
+      .attr("array")(ListOf(strings, type.kind == zarr::ElementKind::kString), NumpyTypeOf(type))
+      .attr("reshape")(nb::tuple(extents));
+}
+
 // The box of elements at `origin`; the caller has checked that it lies inside.
 nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw) {
   const zarr::ArrayMetadata& metadata = array.metadata();
   const nd::Box box{std::move(origin), std::move(shape)};
+  if (zarr::ElementTypeOf(metadata).variable()) return ReadStrings(array, box);
   uint64_t bytes = zarr::ElementTypeOf(metadata).size;
   for (const uint64_t extent : box.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes) || bytes > (uint64_t{1} << 46)) {
@@ -184,16 +205,16 @@ nb::list SegmentsOf(const loader::Group& group) {
 }  // namespace
 
 void AddArray(nb::module_& module) {
-  nb::class_<zarr::Array>(module, "Array")
-      .def("read", &Read, nb::arg("origin"), nb::arg("shape"), nb::arg("raw"))
+  nb::class_<zarr::Array> arrays(module, "Array");
+  arrays.def("read", &Read, nb::arg("origin"), nb::arg("shape"), nb::arg("raw"))
       .def_prop_ro("path", &zarr::Array::path)
       .def_prop_ro("shape", [](const zarr::Array& array) { return array.metadata().shape; })
       .def_prop_ro("chunks", [](const zarr::Array& array) { return array.metadata().chunk_shape; })
       .def_prop_ro("dtype", &TypeOfElements)
       .def_prop_ro("dims", [](const zarr::Array& array) { return array.metadata().dimension_names; })
       .def_prop_ro("attributes_json", [](const zarr::Array& array) { return array.metadata().attributes_json; });
-  nb::class_<loader::Group>(module, "Group")
-      .def("arrays", &ArraysOf)
+  nb::class_<loader::Group> groups(module, "Group");
+  groups.def("arrays", &ArraysOf)
       .def("open_array", &OpenArray, nb::arg("name"), nb::arg("missing_chunks"))
       .def("time_axis", &TimeAxisOf, nb::arg("dimension"))
       .def("check_same",
@@ -204,6 +225,7 @@ void AddArray(nb::module_& module) {
       .def_prop_ro("sample_dim", [](const loader::Group& group) { return group.notes().sample_dim; })
       .def_prop_ro("splits", &SplitsOf)
       .def_prop_ro("segments", &SegmentsOf);
+  AddWriting(arrays, groups);
   nb::class_<loader::TimeAxis>(module, "TimeAxis")
       .def("find", &Find, nb::arg("first"), nb::arg("last"))
       .def("step_microseconds", &StepOf, nb::arg("group"))

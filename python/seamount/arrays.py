@@ -1,29 +1,36 @@
-"""Reading Zarr groups and arrays into NumPy, for prediction and statistics; training reads with the loader."""
+"""Zarr groups and arrays as NumPy has arrays, for prediction and statistics; training reads with the loader."""
 
 from __future__ import annotations
 
 import json
-import operator
 import os
 from collections.abc import Mapping
 from typing import Any, Literal
 
 import numpy as np
 
-from . import _core
+from . import _core, indexing
 from .connection import Key, open_store
 from .errors import InvalidArgumentError
-from .selection import range_of
+from .selection import natural, range_of
 from .times import Times
 
 MissingChunks = Literal["error", "fill"]
+Mode = Literal["r", "r+"]
 
 
 class Array:
-    """A Zarr array (format 2 or 3), open for reading: ``array[3, ..., 10:20]``, ``np.asarray(array)``. Thread-safe."""
+    """A Zarr array (format 2 or 3): ``array[3, ..., 10:20]``, ``np.asarray(array)``; opened with ``mode="r+"`` also
+    ``array[:10] = values``, ``array.append(values)``. Reading and writing are thread-safe, changing the shape is not.
 
-    def __init__(self, core: Any) -> None:
-        self._core = core
+    Text and bytes of variable length come as ``StringDType`` (before NumPy 2 as objects) and as objects.
+    """
+
+    def __init__(self, group: Any, name: str, missing: str, mode: Mode) -> None:
+        self._group = group
+        self._missing = missing
+        self._mode = mode
+        self._core = group.open_array(name, missing)
 
     @property
     def name(self) -> str:
@@ -104,22 +111,91 @@ class Array:
         return repr(self.dims[axis]) if self.dims else str(axis)
 
     def __getitem__(self, key: Any) -> np.ndarray:
-        """The values at integers, slices and ``...``, decoded as :meth:`read` does; only what is needed is read."""
-        parts = list(key) if isinstance(key, tuple) else [key]
-        ellipses = sum(part is Ellipsis for part in parts)
-        if ellipses > 1 or len(parts) - ellipses > self.ndim:
-            raise IndexError(f"{self.name!r} has {self.ndim} dimensions, and the index is {key!r}")
-        if not ellipses:
-            parts.append(Ellipsis)
-        at = next(i for i, part in enumerate(parts) if part is Ellipsis)
-        parts[at : at + 1] = [slice(None)] * (self.ndim - len(parts) + 1)
-        origin, shape, rest = [], [], []
-        for axis, (part, extent) in enumerate(zip(parts, self.shape)):
-            start, count, after = _part(part, extent, f"dimension {self._said(axis)} of {self.name!r}")
-            origin.append(start)
-            shape.append(count)
-            rest.append(after)
-        return self._core.read(origin, shape, False)[tuple(rest)]
+        """As NumPy: integers, slices, ``...``, ``None``, arrays of integers and of booleans. Decoded as :meth:`read` does.
+        Only what is needed is read; of points (two arrays of integers or more) the block that spans them."""
+        picked = indexing.pick(key, self.shape, repr(self.name))
+        return self._gather(picked.axes)[picked.key]
+
+    def __setitem__(self, key: Any, values: Any) -> None:
+        """Writes, as NumPy: ``array[10:20, ..., [3, 5]] = values``. Needs ``mode="r+"``.
+
+        Chunks and shards that are written only partly are read first, and written only if nobody else has meanwhile. With
+        steps and arrays of integers, and across chunks, two writers at a time can still undo each other.
+        """
+        picked = indexing.pick(key, self.shape, repr(self.name))
+        writer = self._writable()
+        block = self._gather_stored(picked.axes) if picked.pointwise else np.empty(picked.shape, self.dtype)
+        block[picked.key] = values
+        self._scatter(writer, picked.axes, block)
+
+    @property
+    def oindex(self) -> OuterIndex:
+        """Indexing of each dimension by itself: ``array.oindex[[0, 5], :, [1, 2]]`` has shape (2, …, 2)."""
+        return OuterIndex(self)
+
+    def resize(self, *shape: Any) -> None:
+        """Another shape, in place: ``array.resize(20, 73, 144)``. What a smaller one cuts off is deleted, and a larger one
+        begins with the fill value. Needs ``mode="r+"``; one writer at a time.
+
+        Other objects of the array keep the old shape; open them again.
+        """
+        wanted = shape[0] if len(shape) == 1 and not hasattr(shape[0], "__index__") else shape
+        sizes = [natural("shape", size) for size in wanted]
+        self._writable().resize(sizes)
+        self._reopen()
+
+    def append(self, values: Any, axis: int = 0) -> tuple[int, ...]:
+        """Makes the array longer by ``values``, which have its other dimensions; returns the new shape. Readers see all of
+        it or nothing. Needs ``mode="r+"``; one writer at a time."""
+        writer = self._writable()
+        values = np.asarray(values, self.dtype)
+        if not -self.ndim <= axis < self.ndim:
+            raise InvalidArgumentError(f"append to {self.name!r}: it has no axis {axis}")
+        axis %= self.ndim
+        expected = self.shape[:axis] + values.shape[axis : axis + 1] + self.shape[axis + 1 :]
+        if values.shape != expected:
+            raise InvalidArgumentError(
+                f"append to {self.name!r} along axis {axis}: values of shape {values.shape}, expected "
+                f"{self.shape[:axis] + ('any',) + self.shape[axis + 1 :]}"
+            )
+        if values.size:
+            append = writer.append_strings if self._strings else writer.append
+            append(axis, _flat(values, self._strings))
+            self._reopen()
+        return self.shape
+
+    def _writable(self) -> Any:
+        if self._mode == "r":
+            raise InvalidArgumentError(f"{self.name!r} is open for reading: open it with mode='r+' to write to it")
+        if self._core.packed:
+            raise InvalidArgumentError(
+                f"{self.name!r} holds packed numbers (scale_factor, add_offset, _Unsigned), which are not written from here"
+            )
+        return self._core
+
+    def _reopen(self) -> None:
+        self._group.refresh_consolidated()
+        self._core = self._group.open_array(self.name, self._missing)
+
+    @property
+    def _strings(self) -> bool:
+        return self.dtype.kind in "OT"
+
+    def _gather(self, axes: list[indexing.Axis]) -> np.ndarray:
+        return indexing.gather(axes, self.chunks, lambda origin, shape: self._core.read(origin, shape, False))
+
+    def _gather_stored(self, axes: list[indexing.Axis]) -> np.ndarray:
+        return indexing.gather(axes, self.chunks, lambda origin, shape: self._core.read(origin, shape, True))
+
+    def _scatter(self, writer: Any, axes: list[indexing.Axis], block: np.ndarray) -> None:
+        put = writer.write_strings if self._strings else writer.write
+        indexing.scatter(
+            axes,
+            self.chunks,
+            block,
+            lambda origin, shape: writer.read(origin, shape, True),
+            lambda origin, shape, values: put(origin, shape, _flat(values, self._strings)),
+        )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
         """The whole array, decoded: what ``np.asarray`` takes."""
@@ -143,32 +219,52 @@ class Array:
         return f"<seamount.Array {self.name!r} {self.dtype} {dict(zip(self.dims, self.shape)) or self.shape}>"
 
 
-def _part(part: Any, extent: int, what: str) -> tuple[int, int, Any]:
-    """(start, count) to read along one dimension, and the index of it that is left then."""
-    if isinstance(part, slice):
-        chosen = range(extent)[part]
-        if not chosen:
-            return 0, 0, slice(None)
-        low = min(chosen[0], chosen[-1])
-        return low, max(chosen[0], chosen[-1]) - low + 1, slice(None, None, chosen.step)
-    try:
-        number = operator.index(part)
-    except TypeError:
-        raise IndexError(f"index {part!r} along {what}: expected an integer, a slice or ...") from None
-    if not -extent <= number < extent:
-        raise IndexError(f"index {number} along {what}: it has positions 0..{extent}")
-    return number % extent, 1, 0
+class OuterIndex:
+    """What :attr:`Array.oindex` is."""
+
+    def __init__(self, array: Array) -> None:
+        self._array = array
+
+    def __getitem__(self, key: Any) -> np.ndarray:
+        """The values at every combination of what is given for each dimension: an integer, a slice, or an array of
+        integers or booleans of one dimension."""
+        axes = indexing.outer(key, self._array.shape, repr(self._array.name))
+        values = self._array._gather(axes)
+        for axis in reversed(range(len(axes))):  # an integer takes its dimension away
+            values = values[(slice(None),) * axis + (axes[axis].index,)]
+        return values
+
+    def __setitem__(self, key: Any, values: Any) -> None:
+        """Writes there; see :meth:`Array.__setitem__`."""
+        array = self._array
+        axes = indexing.outer(key, array.shape, repr(array.name))
+        writer = array._writable()
+        block = np.empty([len(axis.positions) for axis in axes], array.dtype)
+        indices = [np.atleast_1d(np.arange(len(axis.positions))[axis.index]) for axis in axes]
+        given = [len(index) for index, axis in zip(indices, axes) if not isinstance(axis.index, int)]
+        block[np.ix_(*indices)] = np.broadcast_to(values, given).reshape([len(index) for index in indices])
+        array._scatter(writer, axes, block)
+
+
+def _flat(values: np.ndarray, strings: bool) -> Any:
+    """As the engine takes them: a list, or the bytes."""
+    if strings:
+        return values.ravel().tolist()
+    return np.ascontiguousarray(values).reshape(-1).view(np.uint8)
 
 
 class Group:
-    """A Zarr group, open for reading: ``group["u"]`` is its array, ``list(group)`` their names. Thread-safe.
+    """A Zarr group: ``group["u"]`` is its array, ``list(group)`` their names. Thread-safe.
 
     One that ``seamount prepare`` has not finished yet is refused when it is opened.
     """
 
-    def __init__(self, core: Any, url: str) -> None:
+    def __init__(self, core: Any, url: str, mode: Mode = "r") -> None:
+        if mode not in ("r", "r+"):
+            raise InvalidArgumentError(f"mode is {mode!r}: expected 'r' to read, or 'r+' to write too")
         self._core = core
         self._url = url
+        self._mode = mode
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -201,7 +297,7 @@ class Group:
 
     def open_array(self, variable: str, *, missing_chunks: MissingChunks | None = None) -> Array:
         """One array; see :func:`seamount.open_array`."""
-        return Array(self._core.open_array(variable, missing_chunks or ""))
+        return Array(self._core, variable, missing_chunks or "", self._mode)
 
     def __getitem__(self, variable: str) -> Array:
         return self.open_array(variable)
@@ -223,11 +319,13 @@ class Group:
 def open_group(
     url: str | os.PathLike[str],
     *,
+    mode: Mode = "r",
     endpoint: str | None = None,
     key: Key | None = None,
     anonymous: bool = False,
 ) -> Group:
-    """Opens the Zarr group at ``url`` (``gs://bucket/prefix`` or ``file:///directory``).
+    """Opens the Zarr group at ``url`` (``gs://bucket/prefix`` or ``file:///directory``). With ``mode="r+"`` its arrays can
+    be written to.
 
     Raises:
         PreconditionFailedError (RuntimeError): it is half-written: ``seamount prepare`` is at work there, or was
@@ -240,7 +338,8 @@ def open_group(
         >>> group.variables(), group.splits
         (['lat', 'lon', 'time', 'uwnd', 'vwnd'], {'train': (0, 108), 'test': (108, 132)})
     """
-    return Group(_core.open_group(open_store(url, endpoint=endpoint, key=key, anonymous=anonymous)), os.fspath(url))
+    store = open_store(url, endpoint=endpoint, key=key, anonymous=anonymous)
+    return Group(_core.open_group(store), os.fspath(url), mode)
 
 
 def ls(
@@ -258,6 +357,7 @@ def open_array(
     url: str | os.PathLike[str],
     variable: str,
     *,
+    mode: Mode = "r",
     missing_chunks: MissingChunks | None = None,
     endpoint: str | None = None,
     key: Key | None = None,
@@ -265,7 +365,7 @@ def open_array(
 ) -> Array:
     """Opens one array of the Zarr group at ``url`` (``gs://bucket/prefix`` or ``file:///directory``).
 
-    Only metadata are read. ``missing_chunks``, ``endpoint``, ``key`` and ``anonymous`` are as for
+    Only metadata are read. With ``mode="r+"`` it can be written to, too. ``missing_chunks``, ``endpoint``, ``key`` and ``anonymous`` are as for
     :class:`seamount.Loader`.
 
     Raises:
@@ -281,7 +381,7 @@ def open_array(
         (('time', 'lat', 'lon'), (132, 73, 144))
         >>> january = wind[0]  # (73, 144), in the units of wind.attributes["units"]
     """
-    group = open_group(url, endpoint=endpoint, key=key, anonymous=anonymous)
+    group = open_group(url, mode=mode, endpoint=endpoint, key=key, anonymous=anonymous)
     return group.open_array(variable, missing_chunks=missing_chunks)
 
 

@@ -76,11 +76,17 @@ std::string Array::State::Describe(std::span<const uint64_t> chunk) const {
   return "chunk " + std::to_string(PlaceInUnit(chunk)) + " of shard '" + key + "'";
 }
 
-Result<void> Array::State::DecodeChunk(std::span<const uint64_t> chunk, const Bytes& encoded,
-                                       std::span<std::byte> into) const {
-  auto decoded = chain->Decode(encoded.span(), into);
+Result<void> Array::State::DecodeChunk(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into,
+                                       StringArena* arena) const {
+  if (arena == nullptr) SEAMOUNT_TRY(CheckFixedSize());
+  auto decoded = variable ? variable->Decode(encoded.span(), into, *arena) : chain->Decode(encoded.span(), into);
   if (!decoded) return decoded.error().Wrap(Describe(chunk));
   return {};
+}
+
+Result<Bytes> Array::State::EncodeUnit(std::span<const std::byte> elements) const {
+  if (variable) return shard ? EncodeStringShard(elements) : variable->Encode(elements);
+  return shard_codec ? shard_codec->Encode(elements) : chain->Encode(elements);
 }
 
 Result<ShardIndexCache::IndexPtr> Array::State::ReadIndex(const std::string& key, const CallContext& context) const {
@@ -112,13 +118,20 @@ Array::~Array() = default;
 Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> store, std::string path,
                                                        ArrayMetadata metadata) {
   auto state = std::make_unique<State>();
-  state->fill = FillElementOf(metadata);
-  SEAMOUNT_TRY_ASSIGN(CodecChain chain,
-                      CodecChain::Make(metadata.codecs, ElementTypeOf(metadata), metadata.chunk_shape, state->fill));
-  state->chain = std::make_shared<const CodecChain>(std::move(chain));
+  const ElementType type = ElementTypeOf(metadata);
+  if (type.variable()) {
+    const std::string_view fill = metadata.fill_value.view();
+    state->fill = Bytes::Copy(std::as_bytes(std::span(&fill, 1)));
+    SEAMOUNT_TRY_ASSIGN(state->variable,
+                        VariableChain::Make(WithBytesCodec(metadata.codecs, type), type, metadata.chunk_shape));
+  } else {
+    state->fill = FillElementOf(metadata);
+    SEAMOUNT_TRY_ASSIGN(CodecChain chain, CodecChain::Make(metadata.codecs, type, metadata.chunk_shape, state->fill));
+    state->chain = std::make_shared<const CodecChain>(std::move(chain));
+  }
   state->store = std::move(store);
   state->path = std::move(path);
-  state->element_bytes = ElementTypeOf(metadata).size;
+  state->element_bytes = type.size;
   state->grid_shape = nd::GridShape(metadata.shape, metadata.chunk_shape);
   state->unit_shape = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   state->unit_grid_shape = nd::GridShape(metadata.shape, state->unit_shape);
@@ -127,7 +140,9 @@ Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> st
     const ShardingSpec spec{metadata.chunk_shape, metadata.codecs, metadata.shard_index_codecs,
                             metadata.shard_index_at_start};
     SEAMOUNT_TRY_ASSIGN(state->shard, ShardLayoutOf(*metadata.shard_shape, spec));
-    state->shard_codec.emplace(*state->shard, *metadata.shard_shape, metadata.chunk_shape, state->chain, state->fill);
+    if (state->chain) {
+      state->shard_codec.emplace(*state->shard, *metadata.shard_shape, metadata.chunk_shape, state->chain, state->fill);
+    }
     // One is kept even where it alone is larger.
     const uint64_t most = std::max<uint64_t>(1, kIndexCacheBytes / state->shard->index_bytes());
     state->indices = std::make_unique<ShardIndexCache>(most);
@@ -160,23 +175,26 @@ Result<std::unique_ptr<Array>> Array::Create(std::shared_ptr<Store> store, std::
 const ArrayMetadata& Array::metadata() const { return state_->metadata; }
 const std::string& Array::path() const { return state_->path; }
 const nd::Index& Array::grid_shape() const { return state_->grid_shape; }
-size_t Array::chunk_bytes() const { return state_->chain->decoded_bytes(); }
+size_t Array::chunk_bytes() const {
+  return state_->variable ? state_->variable->decoded_bytes() : state_->chain->decoded_bytes();
+}
 const nd::Index& Array::unit_shape() const { return state_->unit_shape; }
 std::string Array::UnitKey(std::span<const uint64_t> unit) const { return state_->UnitKey(unit); }
 
 Result<void> Array::Decode(std::span<const uint64_t> chunk, const Bytes& encoded, std::span<std::byte> into) const {
-  return state_->DecodeChunk(chunk, encoded, into);
+  return state_->DecodeChunk(chunk, encoded, into, nullptr);
 }
 
 void Array::Fill(std::span<std::byte> into) const { nd::FillElements(state_->fill.span(), into); }
 
 Result<Bytes> Array::EncodeUnit(std::span<const std::byte> elements) const {
   const State& s = *state_;
+  SEAMOUNT_TRY(s.CheckFixedSize());
   if (elements.size() != nd::Elements(s.unit_shape) * s.element_bytes) {
     return base::InvalidArgument("array '" + s.path + "': " + std::to_string(elements.size()) +
                                  " bytes are not one chunk or shard");
   }
-  return s.shard_codec ? s.shard_codec->Encode(elements) : s.chain->Encode(elements);
+  return s.EncodeUnit(elements);
 }
 
 Result<void> Array::WriteUnit(std::span<const uint64_t> unit, std::span<const std::byte> elements,

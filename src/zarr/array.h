@@ -11,6 +11,7 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <string_view>
 #include <vector>
 
 #include "base/bytes.h"
@@ -20,6 +21,8 @@
 #include "zarr/metadata.h"
 
 namespace seamount::zarr {
+
+class StringArena;
 
 // Where a chunk's encoded bytes lie. Absent chunks (never written, or empty in a shard) hold fill values.
 struct ChunkLocation {
@@ -81,6 +84,15 @@ class Array {
   Result<void> WriteRegion(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                            const CallContext& context);
 
+  // The same for text and bytes of variable length, which the others refuse (and these refuse what is not).
+  struct Strings {
+    std::vector<std::string_view> elements;  // in C order
+    std::shared_ptr<StringArena> arena;      // what they point into
+  };
+  Result<Strings> ReadStrings(const nd::Box& box, exec::ThreadPool* pool, const CallContext& context);
+  Result<void> WriteStrings(const nd::Box& box, std::span<const std::string_view> from, exec::ThreadPool* pool,
+                            const CallContext& context);
+
   // The same array with another shape; this object keeps the old one and is then of no more use for writing. The
   // document changes from one shape to the other by one conditional write. What a smaller shape cuts off is deleted
   // after it, or set to the fill value in chunks and shards at the edge; what an interrupted append left beyond the
@@ -92,6 +104,8 @@ class Array {
   // overwritten what the first appended.
   Result<std::unique_ptr<Array>> Appended(size_t axis, std::span<const std::byte> from, exec::ThreadPool* pool,
                                           const CallContext& context);
+  Result<std::unique_ptr<Array>> AppendedStrings(size_t axis, std::span<const std::string_view> from,
+                                                 exec::ThreadPool* pool, const CallContext& context);
 
  private:
   struct State;
@@ -99,9 +113,16 @@ class Array {
                                                   ArrayMetadata metadata);
   explicit Array(std::unique_ptr<State> state);
   Result<void> PlaceChunk(const nd::Index& chunk, const std::optional<Bytes>& encoded, const nd::Box& box,
-                          std::span<std::byte> into) const;
+                          std::span<std::byte> into, StringArena* arena) const;
   Result<void> PlaceUnit(const nd::Index& unit, const std::optional<store::ReadResult>& object, const nd::Box& box,
-                         std::span<std::byte> into) const;
+                         std::span<std::byte> into, StringArena* arena) const;
+  // Of elements as they are in memory, of variable length too.
+  Result<void> ReadElements(const nd::Box& box, std::span<std::byte> into, StringArena* arena, exec::ThreadPool* pool,
+                            const CallContext& context);
+  Result<void> WriteElements(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
+                             const CallContext& context);
+  Result<std::unique_ptr<Array>> AppendElements(size_t axis, std::span<const std::byte> from, exec::ThreadPool* pool,
+                                                const CallContext& context);
   Result<std::optional<store::ReadResult>> ReadUnit(const nd::Index& unit, const CallContext& context) const;
   Result<void> UpdateUnit(const nd::Index& unit, const nd::Box& box, std::span<const std::byte> from,
                           const CallContext& context);

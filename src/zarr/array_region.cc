@@ -49,7 +49,7 @@ bool IsContiguous(const nd::Box& part, const nd::Box& box) {
 
 // Puts one chunk's part of the box in place. encoded: nullopt where absent.
 Result<void> Array::PlaceChunk(const nd::Index& chunk, const std::optional<Bytes>& encoded, const nd::Box& box,
-                               std::span<std::byte> into) const {
+                               std::span<std::byte> into, StringArena* arena) const {
   const State& s = *state_;
   const nd::Box chunk_box = nd::CellBox(chunk, s.metadata.chunk_shape);
   const nd::Box part = nd::Intersection(chunk_box, box);
@@ -61,23 +61,23 @@ Result<void> Array::PlaceChunk(const nd::Index& chunk, const std::optional<Bytes
     nd::Index relative = part.origin;
     for (size_t d = 0; d < relative.size(); ++d) relative[d] -= box.origin[d];
     const uint64_t offset = nd::LinearIndex(relative, box.shape) * s.element_bytes;
-    return s.DecodeChunk(chunk, *encoded, into.subspan(offset, chunk_bytes()));
+    return s.DecodeChunk(chunk, *encoded, into.subspan(offset, chunk_bytes()), arena);
   }
   Scratch decoded(chunk_bytes());
-  SEAMOUNT_TRY(s.DecodeChunk(chunk, *encoded, decoded.span()));
+  SEAMOUNT_TRY(s.DecodeChunk(chunk, *encoded, decoded.span(), arena));
   nd::CopyBox(part, chunk_box, decoded.span(), box, into, s.element_bytes);
   return {};
 }
 
 // Puts the unit's part of the box in place, from the unit's whole object (nullopt where absent).
 Result<void> Array::PlaceUnit(const nd::Index& unit, const std::optional<store::ReadResult>& object, const nd::Box& box,
-                              std::span<std::byte> into) const {
+                              std::span<std::byte> into, StringArena* arena) const {
   const State& s = *state_;
   if (!object) {
     nd::FillBox(nd::Intersection(nd::CellBox(unit, s.unit_shape), box), s.fill.span(), box, into);
     return {};
   }
-  if (!s.shard) return PlaceChunk(unit, object->data, box, into);
+  if (!s.shard) return PlaceChunk(unit, object->data, box, into, arena);
   auto index = ShardIndexOf(*s.shard, object->data, object->info.generation);
   if (!index) return index.error().Wrap("shard '" + s.UnitKey(unit) + "'");
   for (const nd::Index& chunk : nd::IndicesOf(
@@ -86,7 +86,7 @@ Result<void> Array::PlaceUnit(const nd::Index& unit, const std::optional<store::
     if (!range) return range.error().Wrap("shard '" + s.UnitKey(unit) + "'");
     std::optional<Bytes> encoded;
     if (*range) encoded = object->data.Slice((*range)->offset, *(*range)->length);
-    SEAMOUNT_TRY(PlaceChunk(chunk, encoded, box, into));
+    SEAMOUNT_TRY(PlaceChunk(chunk, encoded, box, into, arena));
   }
   return {};
 }
@@ -100,19 +100,25 @@ Result<std::optional<store::ReadResult>> Array::ReadUnit(const nd::Index& unit, 
 
 Result<void> Array::ReadRegion(const nd::Box& box, std::span<std::byte> into, exec::ThreadPool* pool,
                                const CallContext& context) {
+  SEAMOUNT_TRY(state_->CheckFixedSize());
+  return ReadElements(box, into, nullptr, pool, context);
+}
+
+Result<void> Array::ReadElements(const nd::Box& box, std::span<std::byte> into, StringArena* arena,
+                                 exec::ThreadPool* pool, const CallContext& context) {
   const State& s = *state_;
   SEAMOUNT_TRY(CheckBox(s.metadata, box, into.size(), s.path));
   const auto units = nd::IndicesOf(nd::CellsTouched(box, s.unit_shape));
   const auto read_chunk = [&](const nd::Index& chunk) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const auto encoded, Fetch(chunk, context));
-    return PlaceChunk(chunk, encoded, box, into);
+    return PlaceChunk(chunk, encoded, box, into, arena);
   };
   const auto read_unit = [&](size_t i, exec::ThreadPool* inner) -> Result<void> {
     const auto chunks = nd::IndicesOf(
         nd::CellsTouched(nd::Intersection(nd::CellBox(units[i], s.unit_shape), box), s.metadata.chunk_shape));
     if (2 * chunks.size() > nd::Elements(s.unit_chunks)) {
       SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(units[i], context));
-      return PlaceUnit(units[i], object, box, into);
+      return PlaceUnit(units[i], object, box, into, arena);
     }
     return exec::ForEach(inner, chunks.size(), [&](size_t c) { return read_chunk(chunks[c]); });
   };
@@ -136,18 +142,19 @@ Result<void> Array::UpdateUnit(const nd::Index& unit, const nd::Box& box, std::s
                                  "': a shard of more than 16 GiB is not supported (make it smaller)");
   }
   Buffer elements(nd::Elements(s.unit_shape) * s.element_bytes);
+  StringArena arena;
   constexpr int kTries = 16;  // each lost to another writer of the same unit
   for (int left = kTries;; --left) {
     store::WriteOptions options;
     if (partial) {
       SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(unit, context));
       options.if_generation = object ? object->info.generation : store::kAbsent;
-      SEAMOUNT_TRY(PlaceUnit(unit, object, unit_box, elements.span()));
+      SEAMOUNT_TRY(PlaceUnit(unit, object, unit_box, elements.span(), &arena));
     } else if (inside != unit_box) {
       Fill(elements.span());
     }
     nd::CopyBox(part, box, from, unit_box, elements.span(), s.element_bytes);
-    auto encoded = EncodeUnit(elements.span());
+    auto encoded = s.EncodeUnit(elements.span());
     if (!encoded) return encoded.error().Wrap("encoding '" + key + "'");
     auto written = s.store->Write(key, store::BytesSource(*std::move(encoded)), options, context);
     const bool lost = !written && partial && written.error().code() == ErrorCode::kPreconditionFailed;
@@ -160,6 +167,12 @@ Result<void> Array::UpdateUnit(const nd::Index& unit, const nd::Box& box, std::s
 
 Result<void> Array::WriteRegion(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                                 const CallContext& context) {
+  SEAMOUNT_TRY(state_->CheckFixedSize());
+  return WriteElements(box, from, pool, context);
+}
+
+Result<void> Array::WriteElements(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
+                                  const CallContext& context) {
   SEAMOUNT_TRY(CheckBox(state_->metadata, box, from.size(), state_->path));
   const auto units = nd::IndicesOf(nd::CellsTouched(box, state_->unit_shape));
   return exec::ForEach(pool, units.size(), [&](size_t i) { return UpdateUnit(units[i], box, from, context); });

@@ -18,9 +18,24 @@ namespace {
 
 std::string TextOf(const nd::Index& shape) { return DumpJson(Json(shape)); }
 
-// Replaces the shape in the document, and nothing else.
+// Who wrote the array may have noted that each of its objects was written (whole_group.h). True no more.
+bool DropEveryObject(Json& attributes) {
+  if (!attributes.is_object() || !attributes.contains("seamount") || !attributes["seamount"].is_object()) return false;
+  return attributes["seamount"].erase("every_object") > 0;
+}
+
+Result<void> DropEveryObjectV2(Store& store, const std::string& path, const CallContext& context) {
+  const std::string key = JoinPath(path, ".zattrs");
+  SEAMOUNT_TRY_ASSIGN(const auto document, ReadDocument(store, key, context));
+  if (!document) return {};
+  SEAMOUNT_TRY_ASSIGN(Json attributes, ParseJsonObject(document->text()));
+  if (!DropEveryObject(attributes)) return {};
+  return WriteDocument(store, key, DumpPrettyJson(attributes), /*overwrite=*/true, context);
+}
+
+// Replaces the shape in the document, and nothing else. sparse: there may be objects now that were never written.
 Result<void> SwitchShape(Store& store, const std::string& path, const ArrayMetadata& metadata, const nd::Index& shape,
-                         const CallContext& context) {
+                         bool sparse, const CallContext& context) {
   const std::string key = JoinPath(path, metadata.format == 3 ? "zarr.json" : ".zarray");
   SEAMOUNT_TRY_ASSIGN(const auto document, ReadDocument(store, key, context));
   if (!document) return base::NotFound("'" + key + "' is gone");
@@ -32,6 +47,8 @@ Result<void> SwitchShape(Store& store, const std::string& path, const ArrayMetad
                                     "may have to be written anew)");
   }
   json["shape"] = shape;
+  if (sparse && metadata.format == 2) SEAMOUNT_TRY(DropEveryObjectV2(store, path, context));
+  if (sparse && metadata.format == 3 && json.contains("attributes")) DropEveryObject(json["attributes"]);
   store::WriteOptions options{.content_type = "application/json", .headers = {.cache_control = "no-cache"}};
   options.if_generation = document->generation;
   SEAMOUNT_TRY(store.Write(key, store::BytesSource(DumpPrettyJson(json)), options, context));
@@ -67,15 +84,16 @@ Result<void> Array::TrimUnit(const nd::Index& unit, const CallContext& context) 
   const nd::Box inside = nd::Intersection(unit_box, nd::Whole(s.metadata.shape));
   Buffer stored(nd::Elements(s.unit_shape) * s.element_bytes);
   Buffer trimmed(stored.size());
+  StringArena arena;
   constexpr int kTries = 16;  // each lost to another writer of the same unit
   for (int left = kTries;; --left) {
     SEAMOUNT_TRY_ASSIGN(const auto object, ReadUnit(unit, context));
     if (!object) return {};
-    SEAMOUNT_TRY(PlaceUnit(unit, object, unit_box, stored.span()));
+    SEAMOUNT_TRY(PlaceUnit(unit, object, unit_box, stored.span(), &arena));
     Fill(trimmed.span());
     nd::CopyBox(inside, unit_box, stored.span(), unit_box, trimmed.span(), s.element_bytes);
-    if (std::memcmp(stored.data(), trimmed.data(), stored.size()) == 0) return {};
-    auto encoded = EncodeUnit(trimmed.span());
+    if (s.SameElements(stored.span(), trimmed.span())) return {};
+    auto encoded = s.EncodeUnit(trimmed.span());
     if (!encoded) return encoded.error().Wrap("encoding '" + key + "'");
     const store::WriteOptions options{.if_generation = object->info.generation};
     auto written = s.store->Write(key, store::BytesSource(*std::move(encoded)), options, context);
@@ -135,7 +153,7 @@ Result<std::unique_ptr<Array>> Array::Resized(const nd::Index& shape, exec::Thre
       if (shape[d] < state_->metadata.shape[d]) shorter.push_back(d);
     }
     if (!longer.empty()) SEAMOUNT_TRY(ClearBeyond(longer, pool, context));
-    SEAMOUNT_TRY(SwitchShape(*state_->store, state_->path, state_->metadata, shape, context));
+    SEAMOUNT_TRY(SwitchShape(*state_->store, state_->path, state_->metadata, shape, !longer.empty(), context));
     if (!shorter.empty()) SEAMOUNT_TRY(resized->ClearBeyond(shorter, pool, context));
     return resized;
   };
@@ -146,6 +164,12 @@ Result<std::unique_ptr<Array>> Array::Resized(const nd::Index& shape, exec::Thre
 
 Result<std::unique_ptr<Array>> Array::Appended(size_t axis, std::span<const std::byte> from, exec::ThreadPool* pool,
                                                const CallContext& context) {
+  SEAMOUNT_TRY(state_->CheckFixedSize());
+  return AppendElements(axis, from, pool, context);
+}
+
+Result<std::unique_ptr<Array>> Array::AppendElements(size_t axis, std::span<const std::byte> from,
+                                                     exec::ThreadPool* pool, const CallContext& context) {
   const auto append = [&]() -> Result<std::unique_ptr<Array>> {
     nd::Box box = nd::Whole(state_->metadata.shape);
     if (axis >= box.shape.size()) return base::InvalidArgument("there is no axis " + std::to_string(axis));
@@ -160,8 +184,8 @@ Result<std::unique_ptr<Array>> Array::Appended(size_t axis, std::span<const std:
     nd::Index shape = state_->metadata.shape;
     shape[axis] += box.shape[axis];
     SEAMOUNT_TRY_ASSIGN(auto appended, WithShape(shape));
-    SEAMOUNT_TRY(appended->WriteRegion(box, from, pool, context));
-    SEAMOUNT_TRY(SwitchShape(*state_->store, state_->path, state_->metadata, shape, context));
+    SEAMOUNT_TRY(appended->WriteElements(box, from, pool, context));
+    SEAMOUNT_TRY(SwitchShape(*state_->store, state_->path, state_->metadata, shape, /*sparse=*/false, context));
     return appended;
   };
   auto appended = append();

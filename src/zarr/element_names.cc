@@ -30,6 +30,8 @@ constexpr const char* kTimedeltaName = "numpy.timedelta64";
 constexpr const char* kTextName = "fixed_length_utf32";
 constexpr const char* kBytesName = "null_terminated_bytes";
 constexpr const char* kRawName = "raw_bytes";
+constexpr const char* kStringName = "string";
+constexpr const char* kByteStringName = "variable_length_bytes";  // as zarr-python; "bytes" is read too
 constexpr const char* kStructName = "structured";
 constexpr size_t kMostFields = 1024;
 
@@ -87,7 +89,8 @@ Result<ScalarType> ScalarFromV2(const std::string& text, bool& big_endian) {
   } else if (length && (code[0] == 'S' || code[0] == 'V')) {
     SEAMOUNT_TRY_ASSIGN(type, Sized(code[0] == 'S' ? ElementKind::kBytes : ElementKind::kRaw, *length, text));
   } else if (code == "O") {
-    return Unsupported(text, ": objects, as strings of variable length");
+    return Unsupported(text,
+                       " without \"vlen-utf8\" or \"vlen-bytes\" as its first filter (objects of other kinds are not)");
   } else {
     return Unsupported(text, " (booleans, numbers, times, U, S and V are)");
   }
@@ -97,6 +100,7 @@ Result<ScalarType> ScalarFromV2(const std::string& text, bool& big_endian) {
 }
 
 Result<void> AddField(ElementType& whole, std::string name, ScalarType type) {
+  if (type.variable()) return base::InvalidArgument("fields of variable length are not supported");
   if (whole.fields.size() == kMostFields) return base::InvalidArgument("more than 1,024 fields are not supported");
   whole.fields.push_back({std::move(name), whole.size, std::move(type)});
   whole.size += whole.fields.back().type.size;
@@ -117,6 +121,7 @@ Result<ElementType> Finished(ElementType whole) {
 
 std::string CodeOf(const ScalarType& type, bool big_endian) {
   if (type.kind == ElementKind::kBFloat16) return kBFloat16;
+  if (type.variable()) return "|O";
   const std::string order(1, type.word() == 1 ? '|' : big_endian ? '>' : '<');
   const std::string times = type.unit == "generic" ? ""
                             : type.per == 1        ? "[" + type.unit + "]"
@@ -144,6 +149,8 @@ Json ScalarToV3(const ScalarType& type) {
     case ElementKind::kTimedelta: return NamedType(kTimedeltaName, {{"unit", type.unit}, {"scale_factor", type.per}});
     case ElementKind::kText: return NamedType(kTextName, length);
     case ElementKind::kBytes: return NamedType(kBytesName, length);
+    case ElementKind::kString: return kStringName;
+    case ElementKind::kByteString: return kByteStringName;
     case ElementKind::kRaw: break;
   }
   return NamedType(kRawName, length);
@@ -161,6 +168,8 @@ Result<ScalarType> TimeFromV3(const std::string& name, const Json& configuration
 Result<ScalarType> ScalarFromV3(const std::string& name, const Json& configuration) {
   if (name == kBFloat16) return ScalarType{.kind = ElementKind::kBFloat16, .size = 2};
   if (name == kDatetimeName || name == kTimedeltaName) return TimeFromV3(name, configuration);
+  if (name == kStringName) return VariableElement(ElementKind::kString);
+  if (name == kByteStringName || name == "bytes") return VariableElement(ElementKind::kByteString);
   if (name.starts_with('r') && name.find_first_not_of("0123456789", 1) == std::string::npos) {
     const auto bits = NumberFrom(std::string_view(name).substr(1), 8 * kMaxElementBytes);
     if (!bits || *bits % 8 != 0) return Unsupported(name);
@@ -175,7 +184,8 @@ Result<ScalarType> ScalarFromV3(const std::string& name, const Json& configurati
     if (kind == ElementKind::kText && length % 4 != 0) return base::DataLoss("\"length_bytes\" is no multiple of 4");
     return Sized(kind, static_cast<uint64_t>(length), name);
   }
-  std::vector<std::string> names = {kBFloat16, kDatetimeName, kTimedeltaName, kTextName, kBytesName, kRawName};
+  std::vector<std::string> names = {kBFloat16,  kDatetimeName, kTimedeltaName, kTextName,
+                                    kBytesName, kRawName,      kStringName,    kByteStringName};
   for (const NumberRow& row : kNumbers) {
     if (name == nd::NameOf(row.type)) return ElementType(row.type);
     names.emplace_back(nd::NameOf(row.type));
@@ -286,6 +296,8 @@ Json ElementToV3(const ElementType& type) {
 }
 
 std::string NameOf(const ElementType& type) {
+  if (type.kind == ElementKind::kString) return "text of variable length";
+  if (type.kind == ElementKind::kByteString) return "bytes of variable length";
   if (type.kind == ElementKind::kNumber) return std::string(nd::NameOf(type.number));
   return DumpJson(ElementToV2(type, /*big_endian=*/false));
 }

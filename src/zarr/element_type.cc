@@ -14,7 +14,9 @@ size_t ScalarType::word() const {
     case ElementKind::kTimedelta: return 8;
     case ElementKind::kText: return 4;
     case ElementKind::kBytes:
-    case ElementKind::kRaw: break;
+    case ElementKind::kRaw:
+    case ElementKind::kString:
+    case ElementKind::kByteString: break;
   }
   return 1;
 }
@@ -22,7 +24,15 @@ size_t ScalarType::word() const {
 ElementType::ElementType(nd::DataType type)
     : ScalarType{.kind = ElementKind::kNumber, .number = type, .size = nd::SizeOf(type)} {}
 
+ElementType VariableElement(ElementKind kind) {
+  ElementType type;
+  type.kind = kind;
+  type.size = sizeof(std::string_view);
+  return type;
+}
+
 Bytes ZeroElement(const ElementType& type) {
+  if (type.variable()) return {};
   Buffer zero(type.size);
   std::fill(zero.span().begin(), zero.span().end(), std::byte{0});
   return zero;

@@ -25,6 +25,9 @@ enum class ElementKind {
   kText,       // UTF-32 code points, padded with zeros: NumPy's "U"
   kBytes,      // bytes padded with zeros: NumPy's "S"
   kRaw,        // bytes: NumPy's "V"
+  // Of variable length; in memory a std::string_view (codecs/variable_length.h).
+  kString,  // UTF-8
+  kByteString,
 };
 
 // An element, or one field of it.
@@ -35,6 +38,7 @@ struct ScalarType {
   std::string unit{};                          // of times: "ns"; "generic" for none
   int per = 1;
 
+  bool variable() const { return kind == ElementKind::kString || kind == ElementKind::kByteString; }
   size_t word() const;  // what a byte swap swaps; 1 where there is no byte order
   bool operator==(const ScalarType&) const = default;
 };
@@ -56,6 +60,7 @@ struct ElementType : ScalarType {
 
 inline constexpr uint64_t kMaxElementBytes = uint64_t{1} << 20;
 
+// Empty where elements are of variable length, whose fill value is its bytes.
 Bytes ZeroElement(const ElementType& type);
 bool HasByteOrder(const ElementType& type);
 // Reverses the bytes of every word of the dense elements, in place.
@@ -64,8 +69,11 @@ void SwapElements(const ElementType& type, std::span<std::byte> elements);
 // NumPy's codes without byte order: "f4". Real and complex numbers and booleans.
 std::optional<nd::DataType> NumberFromCode(std::string_view code);
 
-// Format 2: a code as "<M8[ns]", or a list of fields. InvalidArgument for what is not supported. big_endian: of all of
-// it.
+// Text or bytes of variable length.
+ElementType VariableElement(ElementKind kind);
+
+// Format 2: a code as "<M8[ns]", or a list of fields. Objects ("|O") are what their filter makes them: not here.
+// InvalidArgument for what is not supported. big_endian: of all of it.
 Result<ElementType> ElementFromV2(const Json& dtype, bool& big_endian);
 Json ElementToV2(const ElementType& type, bool big_endian);  // also what numpy.dtype takes
 // Format 3: a name, or one with a configuration.

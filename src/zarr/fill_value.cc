@@ -178,9 +178,8 @@ Result<Bytes> ParseFillValueV2(const ElementType& type, const Json& value, bool 
 }
 
 Json FormatFillValue(const ElementType& type, const Bytes& element, int format, bool big_endian) {
-  Bytes zero;
-  if (element.size() != type.size) zero = ZeroElement(type);
-  const Bytes& fill = element.size() == type.size ? element : zero;
+  const bool given = type.variable() || element.size() == type.size;
+  const Bytes fill = given ? element : ZeroElement(type);
   if (type.kind != ElementKind::kNumber) return FormatOtherFill(type, fill, big_endian);
   switch (type.number) {
     case nd::DataType::kBool: return ValueOf<uint8_t>(fill) != 0;

@@ -127,6 +127,21 @@ std::string FormatBytes(const ElementType& type, const Bytes& element, bool big_
   return base::Base64Encode(bytes);
 }
 
+// As base64, or as a list of numbers (zarrs).
+std::optional<Bytes> ParseByteString(const Json& value) {
+  if (value.is_string()) {
+    const auto decoded = base::Base64Decode(value.get<std::string>());
+    return decoded ? std::optional(Bytes::Copy(std::span(*decoded))) : std::nullopt;
+  }
+  if (!value.is_array()) return std::nullopt;
+  std::string bytes;
+  for (const Json& byte : value) {
+    if (!byte.is_number_unsigned() || byte.get<uint64_t>() > UINT8_MAX) return std::nullopt;
+    bytes += static_cast<char>(byte.get<uint8_t>());
+  }
+  return Bytes::Copy(bytes);
+}
+
 }  // namespace
 
 std::optional<Bytes> ParseOtherFill(const ElementType& type, const Json& value, bool big_endian) {
@@ -140,6 +155,12 @@ std::optional<Bytes> ParseOtherFill(const ElementType& type, const Json& value, 
     case ElementKind::kBytes:
     case ElementKind::kRaw:
       if (auto bytes = ParseBytes(type, value, big_endian)) return bytes;
+      break;
+    case ElementKind::kString:
+      if (value.is_string()) return Bytes::Copy(value.get<std::string>());
+      break;
+    case ElementKind::kByteString:
+      if (auto bytes = ParseByteString(value)) return bytes;
       break;
     case ElementKind::kNumber: break;
   }
@@ -155,6 +176,8 @@ Json FormatOtherFill(const ElementType& type, const Bytes& element, bool big_end
     case ElementKind::kText: return FormatText(element);
     case ElementKind::kBytes:
     case ElementKind::kRaw: return FormatBytes(type, element, big_endian);
+    case ElementKind::kString: return std::string(element.view());
+    case ElementKind::kByteString: return base::Base64Encode(element.span());
     case ElementKind::kNumber: break;
   }
   return nullptr;

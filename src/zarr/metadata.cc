@@ -13,6 +13,7 @@
 #include "zarr/codecs/codec_config.h"
 #include "zarr/codecs/json.h"
 #include "zarr/codecs/sharding.h"
+#include "zarr/codecs/variable_length.h"
 
 namespace seamount::zarr {
 namespace {
@@ -90,13 +91,17 @@ Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
     return base::InvalidArgument("the data type is not one that a Zarr array can have");
   }
   const ElementType type = ElementTypeOf(metadata);
-  if (!metadata.fill_value.empty() && metadata.fill_value.size() != type.size) {
+  if (!type.variable() && !metadata.fill_value.empty() && metadata.fill_value.size() != type.size) {
     return base::InvalidArgument("the fill value is not one element of " + NameOf(type));
   }
   if (metadata.separator != '/' && metadata.separator != '.') {
     return base::InvalidArgument("the chunk key separator must be '/' or '.'");
   }
-  SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, type, metadata.chunk_shape, FillElementOf(metadata)));
+  if (type.variable()) {
+    SEAMOUNT_TRY(VariableChain::Make(WithBytesCodec(metadata.codecs, type), type, metadata.chunk_shape));
+  } else {
+    SEAMOUNT_TRY(CodecChain::Make(metadata.codecs, type, metadata.chunk_shape, FillElementOf(metadata)));
+  }
   SEAMOUNT_TRY(CheckGrid(metadata));
   if (metadata.shard_shape && metadata.format != 3) return base::InvalidArgument("shards need Zarr v3");
   if (metadata.shard_shape) SEAMOUNT_TRY(CheckShardShape(*metadata.shard_shape, metadata.chunk_shape));

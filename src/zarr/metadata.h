@@ -25,7 +25,7 @@ struct ArrayMetadata {
   // Of the chunk, array→bytes→bytes; empty: plain bytes. sharding_indexed is among them only where shards lie within
   // shards, or other codecs surround it: then the outer shard is the chunk here, which is read whole.
   std::vector<CodecSpec> codecs;
-  Bytes fill_value;                          // one element, native byte order
+  Bytes fill_value;                          // one element, native byte order; of variable length: its bytes
   std::vector<std::string> dimension_names;  // empty, or one per dimension. v2: _ARRAY_DIMENSIONS
   std::string attributes_json = "{}";        // an object, dimension names left out
   char separator = '/';

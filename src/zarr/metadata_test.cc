@@ -76,7 +76,7 @@ TEST(MetadataV3Test, RefusesWithTheFieldsName) {
   EXPECT_THAT(Message(ParseArrayMetadataV3("[]")), HasSubstr("not a JSON object"));
   EXPECT_THAT(Message(ParseArrayMetadataV3("{}")), HasSubstr("zarr_format"));
   EXPECT_THAT(Message(ParseArrayMetadataV3(std::string(100'000, '['))), HasSubstr("deeper than 64"));
-  EXPECT_THAT(Message(ParseArrayMetadataV3(V3("\"string\"", "\"\""))), HasSubstr("data type \"string\""));
+  EXPECT_THAT(Message(ParseArrayMetadataV3(V3("\"strings\"", "\"\""))), HasSubstr("data type \"strings\""));
   EXPECT_THAT(Message(ParseArrayMetadataV3(V3("\"int8\"", "128"))), HasSubstr("fill_value 128"));
   EXPECT_THAT(Message(ParseArrayMetadataV3(V3("\"uint8\"", "-1"))), HasSubstr("fill_value -1"));
   EXPECT_THAT(Message(ParseArrayMetadataV3(V3("\"int32\"", "0.5"))), HasSubstr("fill_value 0.5"));

@@ -38,6 +38,8 @@ Result<void> ParseV2Codecs(const Json& json, bool big_endian, ArrayMetadata& met
   if (filters != json.end() && !filters->is_null()) {
     if (!filters->is_array()) return base::DataLoss("\"filters\" is not a list");
     for (const Json& filter : *filters) {
+      // What made bytes of objects stands first, and has been added.
+      if (ElementTypeOf(metadata).variable() && &filter == &filters->front()) continue;
       auto added = AddCodec(filter, metadata);
       if (!added) return added.error().Wrap("\"filters\"");
     }
@@ -65,6 +67,19 @@ Result<void> ParseV2Shape(const Json& json, ArrayMetadata& metadata) {
   if (separator != "/" && separator != ".") return base::DataLoss("\"dimension_separator\" is neither \"/\" nor \".\"");
   metadata.separator = separator[0];
   return {};
+}
+
+// Objects are what the first filter makes bytes of.
+Result<ElementType> ParseV2Type(const Json& json, bool& big_endian) {
+  SEAMOUNT_TRY_ASSIGN(const Json* dtype, Member(json, "dtype"));
+  const Json filters = json.value("filters", Json());
+  if (*dtype == Json("|O") && filters.is_array() && !filters.empty()) {
+    SEAMOUNT_TRY_ASSIGN(const std::string id, StringMember(filters.front(), "id"));
+    if (id == "vlen-utf8") return VariableElement(ElementKind::kString);
+    if (id == "vlen-bytes") return VariableElement(ElementKind::kByteString);
+    if (FindCodecOfV2(id) == nullptr) return UnsupportedCodec(id).Wrap("\"filters\"");
+  }
+  return ElementFromV2(*dtype, big_endian);
 }
 
 // Takes the dimension names out of the attributes, if they fit.
@@ -100,7 +115,7 @@ Result<char> OrderOf(const std::vector<CodecSpec>& codecs, size_t rank) {
 
 bool IsFilterByNature(const std::string& id) {
   const CodecRow* row = FindCodecOfV2(id);
-  return id == "shuffle" || (row != nullptr && row->kind == CodecKind::kFilter);
+  return id == "shuffle" || (row != nullptr && row->kind != CodecKind::kBytesToBytes);
 }
 
 // Returns whether the elements are stored as big endian.
@@ -109,7 +124,7 @@ Result<bool> WriteCodecs(const ArrayMetadata& metadata, Json& json) {
   json["order"] = std::string(1, order);
   bool big_endian = false;
   std::vector<Json> stages;
-  for (const CodecSpec& codec : metadata.codecs) {
+  for (const CodecSpec& codec : WithBytesCodec(metadata.codecs, ElementTypeOf(metadata))) {
     if (codec.name == "transpose") continue;
     if (codec.name == "bytes") {
       SEAMOUNT_TRY_ASSIGN(big_endian, ParseBytesConfiguration(codec.configuration_json));
@@ -139,8 +154,7 @@ Result<ArrayMetadata> ParseArrayMetadataV2(std::string_view zarray, std::string_
   ArrayMetadata metadata;
   metadata.format = 2;
   bool big_endian = false;
-  SEAMOUNT_TRY_ASSIGN(const Json* dtype, Member(json, "dtype"));
-  SEAMOUNT_TRY_ASSIGN(const ElementType type, ElementFromV2(*dtype, big_endian));
+  SEAMOUNT_TRY_ASSIGN(const ElementType type, ParseV2Type(json, big_endian));
   SetElementType(type, metadata);
   SEAMOUNT_TRY(ParseV2Shape(json, metadata));
   SEAMOUNT_TRY(ParseV2Codecs(json, big_endian, metadata));

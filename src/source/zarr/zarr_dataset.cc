@@ -80,7 +80,7 @@ class Tables {
       if (codec.name != "bytes") v.filters += (v.filters.empty() ? "" : ", ") + codec.name;
     }
     if (!nd::IsInteger(v.type) && v.type != nd::DataType::kFloat32 && v.type != nd::DataType::kFloat64) {
-      v.unreadable = "its type " + std::string(nd::NameOf(v.type)) + " is not a plain number";
+      v.unreadable = "its type, " + NameOf(zarr::ElementTypeOf(metadata)) + ", is not a plain number";
       v.type = nd::DataType::kOther;
     } else {
       v.fill = FillOf(metadata);

@@ -98,6 +98,8 @@ Result<ShardingSpec> ParseShardingConfiguration(const std::string& json, const E
 }
 
 CodecSpec BytesSpec(const ElementType& type, bool big_endian) {
+  if (type.kind == ElementKind::kString) return {"vlen-utf8", "{}"};
+  if (type.kind == ElementKind::kByteString) return {"vlen-bytes", "{}"};
   if (!HasByteOrder(type)) return {"bytes", "{}"};
   return {"bytes", big_endian ? R"({"endian":"big"})" : R"({"endian":"little"})"};
 }
@@ -112,7 +114,7 @@ Result<CodecSpec> CanonicalCodec(CodecSpec spec, const ElementType& type) {
   }
   if (spec.name != "blosc") return spec;
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
-  auto options = ParseBloscOptions(configuration, type.size);
+  auto options = ParseBloscOptions(configuration, type.variable() ? 1 : type.size);
   if (!options) return options.error().Wrap("codec \"blosc\"");
   spec.configuration_json = DumpJson(BloscOptionsJson(*options));
   return spec;

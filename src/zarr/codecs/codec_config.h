@@ -31,6 +31,7 @@ Result<CodecSpec> ParseNamed(const Json& json, const char* what);
 // The member of `object` that is a list of codecs, in canonical form.
 Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* member, const ElementType& type);
 
+// What turns such elements into bytes.
 CodecSpec BytesSpec(const ElementType& type, bool big_endian);
 CodecSpec TransposeSpec(const std::vector<size_t>& order);
 

@@ -7,7 +7,7 @@ namespace seamount::zarr {
 // One file each, except for small relatives.
 CodecMaker MakeAdler32, MakeAsType, MakeBase64, MakeBitRound, MakeBlosc, MakeBytes, MakeBzip2, MakeCastValue, MakeCrc32,
     MakeCrc32c, MakeDelta, MakeFixedScaleOffset, MakeFletcher32, MakeGzip, MakeJenkins, MakeLz4, MakeLzma, MakePackBits,
-    MakeQuantize, MakeScaleOffset, MakeShards, MakeShuffle, MakeTranspose, MakeZlib, MakeZstd;
+    MakeQuantize, MakeScaleOffset, MakeShards, MakeShuffle, MakeTranspose, MakeVariable, MakeZlib, MakeZstd;
 
 namespace {
 
@@ -24,6 +24,8 @@ constexpr CodecRow kCodecs[] = {
     {"numcodecs.quantize", "quantize", CodecKind::kFilter, MakeQuantize},
     {"bytes", "", CodecKind::kArrayToBytes, MakeBytes},
     {"sharding_indexed", "", CodecKind::kArrayToBytes, MakeShards},
+    {"vlen-bytes", "vlen-bytes", CodecKind::kArrayToBytes, MakeVariable},
+    {"vlen-utf8", "vlen-utf8", CodecKind::kArrayToBytes, MakeVariable},
     {"blosc", "blosc", CodecKind::kBytesToBytes, MakeBlosc},
     {"crc32c", "", CodecKind::kBytesToBytes, MakeCrc32c},
     {"gzip", "gzip", CodecKind::kBytesToBytes, MakeGzip},
