@@ -210,6 +210,8 @@ def test_a_dataset_for_torch_dataloaders(world, monkeypatch):
     torch.utils = types.ModuleType("torch.utils")
     torch.utils.data = types.ModuleType("torch.utils.data")
     torch.utils.data.IterableDataset = IterableDataset
+    torch.utils.data.get_worker_info = lambda: None
+    monkeypatch.delitem(sys.modules, "seamount.torch", raising=False)
     for module in (torch, torch.utils, torch.utils.data):
         monkeypatch.setitem(sys.modules, module.__name__, module)
     slots = {"inputs": {"x": Slot(["a"])}, "targets": {"y": Slot(["rain"], group="fine", fill=0.0)}}
@@ -224,6 +226,10 @@ def test_a_dataset_for_torch_dataloaders(world, monkeypatch):
     assert loader.epoch == 2
     alone = next(iter(seamount.Loader(url, inputs=slots["inputs"]).to_torch()))
     assert set(alone) == {"x"}
+    torch.utils.data.get_worker_info = lambda: types.SimpleNamespace(num_workers=3)
+    with pytest.raises(ValueError, match="num_workers=3: expected 0"):
+        next(iter(dataset))
+    monkeypatch.delitem(sys.modules, "seamount.torch")  # that of the stand-in
 
 
 def test_what_slots_cannot_be_is_said(world):

@@ -23,8 +23,10 @@ from .slots import Groups, Missing, Resolved, Slot, missing_of, names, resolve, 
 from .times import Times
 
 if TYPE_CHECKING:
-    import torch.utils.data
+    import torch
     import xarray
+
+    from . import torch as seamount_torch
 
 Range = tuple[int, int] | tuple[str, str]
 
@@ -211,27 +213,20 @@ class Loader:
             "give a torch DataLoader loader.to_torch(), with batch_size=None and num_workers=0"
         )
 
-    def to_torch(self) -> torch.utils.data.IterableDataset:
-        """This loader as an IterableDataset whose items are whole batches, (inputs, targets) as tensors.
+    def to_torch(
+        self, device: torch.device | str | None = None, *, ahead: int = 2, as_dict: bool = False
+    ) -> seamount_torch.Batches:
+        """This loader as an IterableDataset whose items are whole batches, (inputs, targets) as tensors; with ``device``
+        on that, copied while the step before computes. See :class:`seamount.torch.Batches`.
 
         Example:
+            >>> for inputs, targets in loader.to_torch("cuda"):
+            ...     loss = step(model, inputs, targets)
             >>> batches = torch.utils.data.DataLoader(loader.to_torch(), batch_size=None)
         """
-        from torch.utils.data import IterableDataset
+        from .torch import Batches
 
-        class Batches(IterableDataset):
-            def __init__(self, loader: Loader) -> None:
-                self.loader = loader
-
-            def __iter__(self) -> Iterator[Any]:
-                for batch in self.loader:
-                    pair = batch.to_torch()
-                    yield pair if pair[1] is not None else pair[0]
-
-            def __len__(self) -> int:
-                return len(self.loader)
-
-        return Batches(self)
+        return Batches(self, device, ahead=ahead, as_dict=as_dict)
 
     def __repr__(self) -> str:
         seed, epoch, position = self._core.state()
