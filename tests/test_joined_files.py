@@ -223,3 +223,39 @@ def test_more_files_than_descriptors(prepare, tmp_path, format):
 
     ours = prepare({"source": str(tmp_path / "f*.nc"), "variables": ["u"]}, preexec_fn=few)
     np.testing.assert_array_equal(ours.u[1:, 0], np.arange(1, 120))
+
+
+def era5(path, time, versions, missing, packed=True, seed=0):
+    """As the Copernicus store delivers it: expver 1 to the last final step, 5 behind; versions None: without the dimension."""
+    values = np.random.default_rng(seed).integers(-1000, 1000, (len(time), 2, 3)).astype("i2" if packed else "f4")
+    packing = {"scale_factor": 0.5, "add_offset": 270.0, "_FillValue": np.int16(-32767)} if packed else {}
+    nothing = -32767 if packed else np.nan
+    dims = ("time", "lat", "lon")
+    if versions is not None:
+        parts = [values.copy() for _ in versions]
+        for part, gone in zip(parts, missing):
+            part[gone] = nothing
+        values, dims = np.stack(parts, 1), ("time", "expver", "lat", "lon")
+    coords = {"time": ("time", time, {"units": "hours since 1900-01-01"}), "lat": [1.0, 0], "lon": [0.0, 1, 2]}
+    if versions is not None:
+        coords["expver"] = ("expver", np.array(versions, "i4"))
+    xr.Dataset({"t2m": (dims, values, packing), "z": (("lat", "lon"), np.ones((2, 3), "f4"))}, coords).to_netcdf(
+        path, unlimited_dims=["time"], encoding={"t2m": {"chunksizes": (2, *(2,) * (len(dims) - 3), 2, 2)}} if versions and len(versions) > 1 else {})
+
+
+@pytest.mark.parametrize("packed", [True, False])
+def test_final_and_preliminary_months_are_one(prepare, tmp_path, packed):
+    hours = np.arange(1_000_000, 1_000_006)
+    era5(tmp_path / "a.nc", hours, None, [], packed)
+    era5(tmp_path / "b.nc", hours + 6, [1], [[]], packed, seed=1)
+    era5(tmp_path / "c.nc", hours + 12, [1, 5], [[3, 4, 5], [0, 1, 5]], packed, seed=2)
+    out = prepare({"source": str(tmp_path / "?.nc"), "variables": ["t2m", "z"], "first_valid": "expver", "chunks": {"time": 4}})
+    parts = [xr.open_dataset(tmp_path / f"{name}.nc") for name in "abc"]
+    parts[1] = parts[1].isel(expver=0)
+    parts[2] = parts[2].sel(expver=1, drop=True).combine_first(parts[2].sel(expver=5, drop=True))
+    expected = xr.concat([part.t2m.drop_vars("expver", errors="ignore") for part in parts], "time")
+    assert out.t2m.dims == ("time", "lat", "lon") and set(out.variables) == {"t2m", "z", "time", "lat", "lon"}
+    np.testing.assert_array_equal(out.t2m, expected.transpose(*out.t2m.dims))
+    assert int(out.t2m.isnull().sum()) == 6 and out.sizes["time"] == 18
+    refused = prepare.fails({"source": str(tmp_path / "?.nc"), "variables": ["t2m"]})
+    assert "other dimensions: time, expver, lat, lon" in refused or "other dimensions: time, lat, lon" in refused

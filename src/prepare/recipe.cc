@@ -268,6 +268,7 @@ Result<void> ReadDocument(const RecipeReader& in, const YAML::Node& root, Recipe
          }
          return {};
        }},
+      {"first_valid", list(out.first_valid, [&](const YAML::Node& n) { return in.Text(n, "first_valid"); })},
       {"valid_range",
        [&](const YAML::Node& n) -> Result<void> {
          SEAMOUNT_TRY_ASSIGN(const std::string how, in.Text(n, "valid_range"));

@@ -106,6 +106,7 @@ struct Recipe {
   std::string text;                        // as written
   std::vector<std::string> sources;        // paths or glob patterns
   std::vector<NamedSource> named_sources;  // instead of `sources`
+  std::string first_valid;                 // a dimension of which the first valid value is taken; empty: none
   std::vector<Requested> variables;        // those that are derived at the end
   std::vector<StepSpec> steps;             // of all variables, after their own
   std::vector<Selection> select;

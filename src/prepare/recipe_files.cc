@@ -82,7 +82,7 @@ Result<Sources> OpenSources(const Recipe& recipe, const std::string& directory, 
   const auto open = [&](const std::vector<std::string>& sources) -> Result<std::unique_ptr<source::Dataset>> {
     SEAMOUNT_TRY_ASSIGN(const auto files, Resolve(sources, directory, remote));
     out.far = out.far || !std::all_of(files.begin(), files.end(), source::IsLocal);
-    return source::OpenMany(files, "", recipe.reading, &remote);
+    return source::OpenMany(files, "", recipe.reading, &remote, recipe.first_valid);
   };
   if (recipe.named_sources.empty()) {
     SEAMOUNT_TRY_ASSIGN(out.dataset, open(recipe.sources));

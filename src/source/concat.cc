@@ -6,6 +6,7 @@
 #include "cf/axis.h"
 #include "cf/decode.h"
 #include "nd/copy.h"
+#include "source/first_valid.h"
 #include "source/join.h"
 #include "source/open.h"
 
@@ -106,9 +107,10 @@ std::string JoinDimension(const Dataset& first) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
-                                          const cf::Options& options, Remote* remote) {
+                                          const cf::Options& options, Remote* remote, const std::string& first_valid) {
   if (paths.empty()) return base::InvalidArgument("no source file is named");
   SEAMOUNT_TRY_ASSIGN(auto parts, OpenEach(paths, remote));
+  for (auto& part : parts) part = FirstValid(std::move(part), first_valid, options);
   std::string dimension = along;
   for (const auto& part : parts) {
     if (dimension.empty()) dimension = JoinDimension(*part);

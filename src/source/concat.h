@@ -17,8 +17,10 @@ namespace seamount::source {
 // that hold other variables of the same steps are put side by side. Each is decoded by its own attributes: where
 // packing, type or time units differ, the joined variable holds values (NaN where missing; times in the first file's
 // units, months and years in days). What does not fit together makes a variable unreadable, not the whole: it is an
-// error only for who asks for it.
+// error only for who asks for it. `first_valid`: a dimension that goes before files are joined (first_valid.h); empty:
+// none.
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
-                                          const cf::Options& options = {}, Remote* remote = nullptr);
+                                          const cf::Options& options = {}, Remote* remote = nullptr,
+                                          const std::string& first_valid = {});
 
 }  // namespace seamount::source
