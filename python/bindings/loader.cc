@@ -6,12 +6,14 @@
 #include <nanobind/stl/optional.h>
 #include <nanobind/stl/pair.h>
 #include <nanobind/stl/string.h>
+#include <nanobind/stl/tuple.h>
 #include <nanobind/stl/unique_ptr.h>
 #include <nanobind/stl/vector.h>
 
 #include <atomic>
 #include <memory>
 #include <thread>
+#include <tuple>
 
 #include "base/text.h"
 #include "bindings/bindings.h"
@@ -52,9 +54,20 @@ loader::SlotOptions SlotOf(const nb::dict& given) {
           .leads = Get<std::vector<int64_t>>(given, "leads"),
           .group = Get<uint32_t>(given, "group"),
           .dtype = Get<bool>(given, "float64") ? nd::DataType::kFloat64 : nd::DataType::kFloat32,
+          .patch_scale = Get<uint64_t>(given, "patch_scale"),
           .missing = {.fill = Get<std::optional<double>>(given, "fill"), .sample = SampleOf(given)},
           .normalize = Get<bool>(given, "normalize"),
           .normalization = NormalizationOf(given)};
+}
+
+loader::PatchOptions PatchesOf(const nb::dict& given) {
+  loader::PatchOptions patches{.random = Get<uint64_t>(given, "random"),
+                               .at = Get<std::vector<std::vector<uint64_t>>>(given, "at")};
+  for (const auto& [name, size, stride, wrap] :
+       Get<std::vector<std::tuple<std::string, uint64_t, uint64_t, bool>>>(given, "dims")) {
+    patches.dims.push_back({name, size, stride, wrap});
+  }
+  return patches;
 }
 
 // What seamount.Loader passes on, by the names of its keywords.
@@ -65,6 +78,7 @@ loader::LoaderOptions OptionsOf(const nb::dict& given) {
       .drop_last = Get<bool>(given, "drop_last"),
       .shuffle = ValueOrRaise(loader::ShuffleFromName(Get<std::string>(given, "shuffle"))),
       .seed = Get<uint64_t>(given, "seed"),
+      .patches = PatchesOf(Get<nb::dict>(given, "patches")),
       .across_gaps = Get<bool>(given, "across_gaps"),
       .missing_chunks = ValueOrRaise(loader::MissingChunksFromName(Get<std::string>(given, "missing_chunks"))),
       .threads = Get<int>(given, "threads"),
@@ -107,13 +121,12 @@ nb::object DataOf(const loader::OutputSlot& slot, const Batch& batch, std::byte*
   return slot.dtype == nd::DataType::kFloat64 ? View<double>(slot, batch, data) : View<float>(slot, batch, data);
 }
 
-nb::object IndexOf(const Batch& batch) {
-  auto values = std::make_unique<std::vector<int64_t>>(batch.index.begin(), batch.index.end());
+nb::object NumbersOf(const std::vector<uint64_t>& numbers, const std::vector<size_t>& shape) {
+  auto values = std::make_unique<std::vector<int64_t>>(numbers.begin(), numbers.end());
   int64_t* data = values->data();
-  const size_t count = values->size();
   const nb::capsule owner(values.release(),
                           [](void* memory) noexcept { delete static_cast<std::vector<int64_t>*>(memory); });
-  return nb::ndarray<nb::numpy, int64_t>(data, {count}, owner).cast();
+  return nb::ndarray<nb::numpy, int64_t>(data, shape.size(), shape.data(), owner).cast();
 }
 
 // A daemon thread that comes back from a wait while Python goes away is ended by Python in a way that C++ answers with
@@ -150,7 +163,9 @@ nb::object Next(Loader& loader, uint64_t epoch) {
   }
   nb::dict parts;
   parts["slots"] = slots;
-  parts["index"] = IndexOf(*batch);
+  parts["index"] = NumbersOf(batch->index, {batch->index.size()});
+  const size_t dims = loader.patches().dims();
+  if (dims > 0) parts["patch"] = NumbersOf(batch->patch, {batch->index.size(), dims});
   parts["padding"] = batch->padding;
   parts["skipped"] = batch->skipped;
   parts["has_missing"] = batch->missing;
@@ -172,6 +187,16 @@ nb::list FieldsOf(const Loader& loader) {
     fields.append(nb::make_tuple(loader.field_dims(i), loader.slots()[i].field_shape));
   }
   return fields;
+}
+
+// Of each dimension of the patches: its name, a patch's size and the dimension's length.
+nb::list PatchDimsOf(const Loader& loader) {
+  const loader::Patches& patches = loader.patches();
+  nb::list dims;
+  for (size_t d = 0; d < patches.dims(); ++d) {
+    dims.append(nb::make_tuple(patches.name(d), patches.size(d), patches.length(d)));
+  }
+  return dims;
 }
 
 nb::tuple StateOf(const Loader& loader) {
@@ -212,7 +237,8 @@ void AddLoader(nb::module_& module) {
       .def_prop_ro("sample_dim", &Loader::sample_dim)
       .def_prop_ro("batches_per_epoch",
                    [](const Loader& loader) { return WithoutGil([&] { return loader.batches_per_epoch(); }); })
-      .def_prop_ro("fields", &FieldsOf);
+      .def_prop_ro("fields", &FieldsOf)
+      .def_prop_ro("patches", &PatchDimsOf);
   module.def("open_loader", &Open, nb::arg("groups"), nb::arg("options"));
 }
 

@@ -16,6 +16,7 @@ from .arrays import Array, Group, attributes, ls, open_array, open_group, read
 from .batch import Batch
 from .errors import SeamountError
 from .loader import Loader
+from .patches import Patches
 from .slots import Slot
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "Batch",
     "Group",
     "Loader",
+    "Patches",
     "SeamountError",
     "Slot",
     "attributes",

@@ -46,6 +46,8 @@ class Loader:
     batches_per_epoch: int
     fields: list[tuple[list[str], list[int]]]
     """Of each slot, its field's dimension names and shape."""
+    patches: list[tuple[str, int, int]]
+    """Of each dimension of the patches: its name, a patch's size, the dimension's length."""
     def next(self, epoch: int) -> dict[str, Any] | None:
         """slots (data and mask of each), other parts of a Batch, and has_missing; None at the end of that epoch."""
     def seek(self, seed: int, epoch: int, position: int) -> None: ...

@@ -37,6 +37,9 @@ class Batch:
     skipped: int = 0
     """How many samples were left out, as a value of theirs is missing (``missing="skip"``)."""
 
+    patch: np.ndarray | None = None
+    """int64, (batch, dimension): where each sample's patch begins, in the order of ``Patches.size``; None without patches."""
+
     _times: Any = field(default=None, repr=False)
 
     @property
@@ -53,7 +56,7 @@ class Batch:
         except SeamountError:
             time = None
         parts = (self.inputs, self.targets, self.index, self.inputs_missing, self.targets_missing)
-        return Batch, (*parts, self.padding, self.skipped, time)
+        return Batch, (*parts, self.padding, self.skipped, self.patch, time)
 
     def __getitem__(self, slot: str) -> np.ndarray:
         """The tensor of that name."""

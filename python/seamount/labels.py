@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from .errors import InvalidArgumentError, NotFoundError
+from .patches import Crops
 from .slots import Resolved
 
 if TYPE_CHECKING:
@@ -18,16 +19,20 @@ Coords = dict[str, np.ndarray]
 class Labels:
     """The coordinates of each slot; arrays of the field's dimensions are read when they are first asked for."""
 
-    def __init__(self, slots: list[Resolved], groups: list[Any], fields: list[tuple[list[str], list[int]]]) -> None:
-        self._slots, self._groups, self._fields = slots, groups, fields
+    def __init__(
+        self, slots: list[Resolved], groups: list[Any], fields: list[tuple[list[str], list[int]]], crops: list[Crops]
+    ) -> None:
+        self._slots, self._groups, self._fields, self._crops = slots, groups, fields, crops
         self._read: dict[tuple[int, str], np.ndarray | None] = {}
 
     def coords(self) -> dict[str, Coords]:
         """By slot and dimension, without the samples'; a dimension that has no coordinate is left out."""
         all_coords = {}
-        for slot, (dims, shape) in zip(self._slots, self._fields):
+        for slot, (dims, shape), crops in zip(self._slots, self._fields, self._crops):
             coords: Coords = {"lead": np.array(slot.leads), "variable": np.array(slot.variables)}
             for dim, size in zip(dims, shape):
+                if crops.cropped(dim):
+                    continue
                 values = self._coordinate(slot.group, dim)
                 if values is not None and values.shape == (size,):
                     coords[dim] = values
@@ -43,13 +48,23 @@ class Labels:
                 self._read[group, dim] = None
         return self._read[group, dim]
 
-    def dataset(self, tensors: dict[str, np.ndarray], masks: dict[str, np.ndarray], sample: Coords) -> xarray.Dataset:
-        """One variable for each tensor. A dimension that is not the same in all of them, or has a
-        name that is taken, gets the slot's name in front."""
+    def dataset(
+        self,
+        tensors: dict[str, np.ndarray],
+        masks: dict[str, np.ndarray],
+        sample: Coords,
+        places: np.ndarray | None = None,
+    ) -> xarray.Dataset:
+        """One variable for each tensor. A dimension that is not the same in all of them, or has a name that is taken,
+        gets the slot's name in front. One that patches crop is named ``patch_DIM``; its coordinate differs from sample
+        to sample."""
         import xarray
 
         coords = self.coords()
-        sizes = {slot.name: ["lead", "variable", *dims] for slot, (dims, _) in zip(self._slots, self._fields)}
+        sizes = {
+            slot.name: ["lead", "variable", *(f"patch_{dim}" if crops.cropped(dim) else dim for dim in dims)]
+            for slot, (dims, _), crops in zip(self._slots, self._fields, self._crops)
+        }
         taken = {"sample", "time", *tensors, *(f"{name}_missing" for name in masks)}
         names = {}
         for name in tensors:
@@ -64,6 +79,16 @@ class Labels:
             if name in masks:
                 variables[f"{name}_missing"] = (dims, masks[name])
             labels.update({names[name][dim]: (names[name][dim], values) for dim, values in coords[name].items()})
+        if places is not None:
+            used = {dim for dims, _ in variables.values() for dim in dims} | set(labels)
+            for slot, (dims, _), crops in zip(self._slots, self._fields, self._crops):
+                for dim in filter(crops.cropped, dims):
+                    whole = self._coordinate(slot.group, dim)
+                    patched = names[slot.name][f"patch_{dim}"]
+                    label = patched.replace("patch_", "", 1)
+                    label = f"{label}_of_patch" if label in used else label
+                    if whole is not None and whole.ndim == 1 and label not in labels:
+                        labels[label] = (("sample", patched), whole[crops.positions(dim, places)])
         return xarray.Dataset(variables, labels)
 
     @staticmethod

@@ -16,6 +16,7 @@ from .connection import Key, open_store
 from .errors import InvalidArgumentError
 from .html import table
 from .labels import Labels, sample_coords
+from .patches import NO_PATCHES, Crops, Patches
 from .physical import Physical
 from .selection import Lead, natural, ranges_of
 from .selection import leads as numbers_of
@@ -78,6 +79,8 @@ class Loader:
         missing_chunks: ``"error"``: a chunk that is not stored ends the iteration with DataLossError; ``"fill"``: its
             values are the array's fill value. None: an error in what ``seamount prepare`` wrote, which writes every
             chunk, and fill values elsewhere.
+        patches: samples are parts of the field: a :class:`seamount.Patches`. Only chunks that they touch are fetched;
+            :attr:`Batch.patch` says where each lies.
         across_gaps: let windows reach over the gaps of the data.
         rank, world: this process out of so many that share every epoch; by default torch.distributed's, where that is
             initialised, else 0 and 1. A step holds the same samples for any number of ranks; each gets those that lie
@@ -129,6 +132,7 @@ class Loader:
         missing: Missing | None = None,
         fill: float | None = None,
         missing_chunks: Literal["error", "fill"] | None = None,
+        patches: Patches | None = None,
         across_gaps: bool = False,
         rank: int | None = None,
         world: int | None = None,
@@ -152,6 +156,7 @@ class Loader:
             "shuffle": "none" if shuffle is None else shuffle,
             "seed": natural("seed", seed),
             "select": [],
+            "patches": _patch_options(patches),
             "across_gaps": bool(across_gaps),
             "missing_chunks": missing_chunks or "",
             "drop_last": bool(drop_last),
@@ -173,7 +178,9 @@ class Loader:
         elif select is not None:
             options["select"] = ranges_of(select, self._times.find)
         self._core = _core.open_loader(groups.groups, options)
-        self._labels = Labels(self._slots, groups.groups, self._core.fields)
+        fields = self._core.fields
+        self._crops = [Crops(self._core.patches, *pair) for pair in zip(fields, [s.patch_scale for s in self._slots])]
+        self._labels = Labels(self._slots, groups.groups, fields, self._crops)
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
 
     def __iter__(self) -> Iterator[Batch]:
@@ -299,14 +306,21 @@ class Loader:
         """
         tensors = {slot.name: batch[slot.name] for slot in self._slots}
         if denormalize:
-            tensors = {name: self.denormalize(tensor, batch.index, slot=name) for name, tensor in tensors.items()}
+            tensors = {
+                name: self.denormalize(tensor, batch.index, slot=name, patch=batch.patch) for name, tensor in tensors.items()
+            }
         masks: dict[str, np.ndarray] = {}
         for kind, given in (("inputs", batch.inputs_missing), ("targets", batch.targets_missing)):
             masks |= given if isinstance(given, dict) else {} if given is None else {kind: given}
-        return self._labels.dataset(tensors, masks, sample_coords(batch.index, self._times))
+        return self._labels.dataset(tensors, masks, sample_coords(batch.index, self._times), batch.patch)
 
     def denormalize(
-        self, values: Any, index: Any = None, leads: Sequence[Lead] | None = None, slot: str | None = None
+        self,
+        values: Any,
+        index: Any = None,
+        leads: Sequence[Lead] | None = None,
+        slot: str | None = None,
+        patch: Any = None,
     ) -> np.ndarray:
         """Undoes the normalisation, and adds back what ``anomaly`` subtracted: numbers in the units of the data.
 
@@ -315,6 +329,7 @@ class Loader:
             index: the samples' numbers, ``batch.index``: for anomalies, whose climatology depends on the time.
             leads: the leads of the values; those of the slot, where nothing is said.
             slot: whose variables these are; ``targets`` or else ``inputs``, or the only slot of a kind.
+            patch: the samples' patches, ``batch.patch``: for anomalies in patches.
 
         Example:
             >>> wind = loader.denormalize(model(batch.inputs), batch.index)  # m/s
@@ -322,7 +337,12 @@ class Loader:
         number = self._slot_number(slot)
         chosen = self._slots[number]
         leads_ = chosen.leads if leads is None else numbers_of("leads", leads, self._times.step)
-        return self._physical[number].undo(values, tuple(self._core.fields[number][1]), index, leads_)
+        crops = None
+        if self._crops[number].any() and index is not None:
+            if np.shape(patch) != (len(index), len(self._core.patches)):
+                raise InvalidArgumentError(f"patch is {patch!r}: expected batch.patch, as these samples are patches")
+            crops = [self._crops[number].index(place) for place in np.asarray(patch)]
+        return self._physical[number].undo(values, tuple(self._core.fields[number][1]), index, leads_, crops)
 
     def _slot_number(self, name: str | None) -> int:
         for kind in (True, False):
@@ -412,6 +432,14 @@ def _ranks(rank: int | None, world: int | None) -> tuple[int, int]:
     if rank is None or world is None:
         raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected both or neither")
     return natural("rank", rank), natural("world", world)
+
+
+def _patch_options(patches: Any) -> dict[str, Any]:
+    if patches is None:
+        return NO_PATCHES
+    if not isinstance(patches, Patches):
+        raise InvalidArgumentError(f"patches is {patches!r}: expected a seamount.Patches, as Patches({{'lat': 64, 'lon': 64}})")
+    return patches.options()
 
 
 def _check_normalize(normalize: Any, slots: list[Resolved]) -> None:

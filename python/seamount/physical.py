@@ -21,8 +21,14 @@ class Physical:
         self._climatologies: dict[str, np.ndarray] = {}
 
     def undo(
-        self, values: Any, field_shape: tuple[int, ...], index: Any, leads: Sequence[int]
+        self,
+        values: Any,
+        field_shape: tuple[int, ...],
+        index: Any,
+        leads: Sequence[int],
+        crops: Sequence[tuple[np.ndarray, ...]] | None = None,
     ) -> np.ndarray:
+        """``crops``: of each sample, what takes its patch out of a whole field; None where it is that."""
         given = np.asarray(values)
         axis = given.ndim - len(field_shape) - 1
         if axis < 0 or given.shape[axis:] != (len(self._variables), *field_shape):
@@ -36,7 +42,7 @@ class Physical:
             out[place] = out[place] * std + mean
             anomaly = self._of(v).get("anomaly")
             if anomaly:
-                out[place] += self._climatology(name, anomaly["climatology"], given.shape[:axis], index, leads)
+                out[place] += self._climatology(name, anomaly["climatology"], given.shape[:axis], index, leads, crops)
         return out if given.dtype == np.float64 else out.astype("f4")
 
     def _of(self, variable: int) -> dict[str, Any]:
@@ -58,7 +64,9 @@ class Physical:
         array = self._group.open_array(name, "")
         return array.read([0] * len(array.shape), array.shape, False)
 
-    def _climatology(self, name: str, climatology: str, shape: tuple[int, ...], index: Any, leads: Any) -> np.ndarray:
+    def _climatology(
+        self, name: str, climatology: str, shape: tuple[int, ...], index: Any, leads: Any, crops: Any
+    ) -> np.ndarray:
         """What was subtracted at each sample and lead."""
         if index is None or len(shape) != 2 or shape != (len(index), len(leads)):
             raise InvalidArgumentError(
@@ -76,4 +84,8 @@ class Physical:
                 f"position {positions.max()} lies outside the data, which have 0..{len(self._weights)}: the climatology is "
                 "known there only"
             )
-        return np.tensordot(self._weights[positions], self._climatologies[climatology].astype("f8"), 1)
+        parts = self._climatologies[climatology].astype("f8")
+        if crops is None:
+            return np.tensordot(self._weights[positions], parts, 1)
+        of_samples = zip(self._weights[positions], crops)
+        return np.stack([np.tensordot(w, np.stack([part[crop] for part in parts]), 1) for w, crop in of_samples])

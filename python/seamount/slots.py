@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from .errors import InvalidArgumentError
-from .selection import Lead, leads, normalization
+from .selection import Lead, leads, natural, normalization
 
 
 Missing = Literal["keep", "fill", "mask", "skip", "raise"]
@@ -26,6 +26,8 @@ class Slot:
         group: where the arrays are, if not at the loader's url: a path within that, or another url. Its positions must
             be the same times.
         dtype: of the tensor.
+        patch: False: the whole field beside the loader's patches. A number: the field's grid is so many times as fine as
+            the one that patches are positions of, and so is the patch.
         normalize, missing, fill: as the loader's, for this slot; None: the loader's.
 
     Example:
@@ -41,6 +43,7 @@ class Slot:
     normalize: bool | Mapping[str, tuple[float, float]] | None = None
     missing: Missing | None = None
     fill: float | None = None
+    patch: bool | int = True
 
 
 @dataclass(frozen=True)
@@ -56,6 +59,7 @@ class Resolved:
     normalize: bool | dict[str, tuple[float, float]]
     missing: Missing
     fill: float | None
+    patch_scale: int
 
     def options(self) -> dict[str, Any]:
         given = self.normalize if isinstance(self.normalize, dict) else {}
@@ -65,6 +69,7 @@ class Resolved:
             "leads": self.leads,
             "group": self.group,
             "float64": self.float64,
+            "patch_scale": self.patch_scale,
             "normalize": self.normalize is not False,
             "normalization": given,
             "fill": self.fill,
@@ -172,4 +177,5 @@ def resolve(
         normalize=normalization(given) if isinstance(given, Mapping) else bool(given),
         missing=missing[0],
         fill=missing[1],
+        patch_scale=natural(f"patch of {name!r}", int(slot.patch) if isinstance(slot.patch, bool) else slot.patch),
     )

@@ -21,7 +21,7 @@ std::pair<uint32_t, uint32_t> Assembly::Open() {
     batch.memory = pool_->Take();
     const std::vector<uint32_t> numbers = stretch_.NumbersOf(open_end_);
     batch.samples = numbers.size();
-    batch.placements = source_.PlacementsOf(numbers);
+    batch.placements = source_.PlacementsOf(numbers, stretch_.Seed());
     batch.uses_left = schedule.first_use[open_end_ + 1] - schedule.first_use[open_end_];
   }
   return {begin, schedule.first_use[open_end_]};
@@ -57,14 +57,18 @@ Assembly::Found Assembly::Copy(const Job& job, const std::byte* decoded, Missing
         .fill = slot.missing.fill,
         .written = written,
         .may_be_missing = may_be_missing};
-    const bool some = variable.CopyWindow(chunk, decoded, window, placement.position, target);
+    bool some = false;
+    for (const Window::Piece& piece : source_.PiecesOf(place.variable, placement, batch->placements)) {
+      some |= variable.CopyPiece(chunk, decoded, window, piece, target);
+    }
     if (some) {
       using Sample = MissingPolicy::Sample;
       found.missing |= !slot.missing.fill && slot.missing.sample == Sample::kKeep;
       if (slot.missing.sample == Sample::kSkip) found.skip.push_back(placement.sample);
       if (slot.missing.sample == Sample::kRefuse) found.refused = placement;
     }
-    if (may_be_missing && !some) rows.SetClean(row);  // every window takes the same of the row
+    // Every window takes the same of the row, unless it is a patch.
+    if (may_be_missing && !some && window.crops.empty()) rows.SetClean(row);
   }
   return found;
 }

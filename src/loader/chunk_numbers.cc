@@ -13,7 +13,7 @@ Result<ChunkNumbers> ChunkNumbers::Make(std::vector<ChunkGrid> grids) {
   for (const ChunkGrid& grid : grids) {
     // Each factor comes from a checked array shape; together they may still be too many.
     uint64_t count = 0;
-    if (__builtin_mul_overflow(grid.rows, grid.cells.size(), &count) || count > kMostPlanned - total) {
+    if (__builtin_mul_overflow(grid.rows, grid.cells, &count) || count > kMostPlanned - total) {
       return base::InvalidArgument("the variables have more than 2^27 chunks: rechunk them (seamount prepare)");
     }
     total += count;
@@ -24,7 +24,7 @@ Result<ChunkNumbers> ChunkNumbers::Make(std::vector<ChunkGrid> grids) {
 }
 
 uint32_t ChunkNumbers::RowBegin(uint32_t variable, uint64_t row) const {
-  return first_[variable] + static_cast<uint32_t>(row * grids_[variable].cells.size());
+  return first_[variable] + static_cast<uint32_t>(row * grids_[variable].cells);
 }
 
 uint32_t ChunkNumbers::VariableOf(uint32_t chunk) const {
@@ -34,8 +34,8 @@ uint32_t ChunkNumbers::VariableOf(uint32_t chunk) const {
 ChunkNumbers::Place ChunkNumbers::PlaceOf(uint32_t chunk) const {
   const uint32_t variable = VariableOf(chunk);
   const uint32_t within = chunk - first_[variable];
-  const auto& cells = grids_[variable].cells;
-  return {variable, within / cells.size(), cells[within % cells.size()]};
+  const uint64_t cells = grids_[variable].cells;
+  return {variable, within / cells, within % cells};
 }
 
 uint64_t ChunkNumbers::BytesOf(uint32_t chunk) const { return grids_[VariableOf(chunk)].chunk_bytes; }

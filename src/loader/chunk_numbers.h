@@ -9,18 +9,18 @@
 
 namespace seamount::loader {
 
-// Variable by variable, row by row, those that windows touch.
+// Variable by variable, row by row, cell by cell.
 class ChunkNumbers {
  public:
   struct Place {
     uint32_t variable;
     uint64_t row;
-    uint64_t cell;  // as ChunkGrid::cells has it
+    uint64_t cell;  // of the row
   };
   // InvalidArgument beyond kMostPlanned chunks.
   static Result<ChunkNumbers> Make(std::vector<ChunkGrid> grids);
   const std::vector<ChunkGrid>& grids() const { return grids_; }
-  // Of the first touched chunk in a row; the row's others follow.
+  // Of the first chunk in a row; the row's others follow.
   uint32_t RowBegin(uint32_t variable, uint64_t row) const;
   Place PlaceOf(uint32_t chunk) const;
   uint64_t BytesOf(uint32_t chunk) const;

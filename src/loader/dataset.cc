@@ -1,5 +1,10 @@
 #include "loader/dataset.h"
 
+#include <algorithm>
+#include <iterator>
+#include <optional>
+#include <utility>
+
 #include "base/text.h"
 
 namespace seamount::loader {
@@ -28,17 +33,73 @@ Result<void> CheckLengths(const std::vector<Variable>& variables, const std::str
                                base::NameHint(sample_dim, variables.front().field_dims()));
 }
 
-Result<void> CheckFields(const std::vector<Variable>& variables, const OutputSlot& slot) {
-  const Variable& first = variables[slot.variables.front()];
-  for (const uint32_t number : slot.variables) {
-    const Variable& other = variables[number];
-    if (first.field_shape() == other.field_shape()) continue;
-    return base::InvalidArgument("variables '" + first.name() + "' and '" + other.name() +
-                                 "' have fields of different shape, " + ShapeText(first.field_shape()) + " and " +
-                                 ShapeText(other.field_shape()) + ": '" + slot.name +
+Result<void> CheckFields(const Dataset& dataset, const OutputSlot& slot) {
+  const uint32_t first = slot.variables.front();
+  const nd::Index shape = dataset.windows[first].FieldShape();
+  for (const uint32_t other : slot.variables) {
+    const nd::Index other_shape = dataset.windows[other].FieldShape();
+    if (shape == other_shape) continue;
+    return base::InvalidArgument("variables '" + dataset.variables[first].name() + "' and '" +
+                                 dataset.variables[other].name() + "' have fields of different shape, " +
+                                 ShapeText(shape) + " and " + ShapeText(other_shape) + ": '" + slot.name +
                                  "' is one tensor; give each a slot of its own");
   }
   return {};
+}
+
+// Which dimension of the variable is the one that patches crop; nullopt: it has none, or is not cropped.
+std::optional<size_t> DimOf(const Variable& variable, const std::string& name) {
+  const auto& dims = variable.array().metadata().dimension_names;
+  const auto found = std::find(dims.begin(), dims.end(), name);
+  if (variable.patch_scale() == 0 || found == dims.end()) return std::nullopt;
+  return static_cast<size_t>(found - dims.begin());
+}
+
+Result<Patches> PatchesOf(const std::vector<Variable>& variables, const PatchOptions& options,
+                          const std::string& sample_dim) {
+  std::vector<uint64_t> lengths;
+  for (const PatchOptions::Dim& dim : options.dims) {
+    if (dim.name == sample_dim) {
+      return base::InvalidArgument("patches: '" + dim.name + "' is what samples run along: leads make windows there");
+    }
+    const Variable* first = nullptr;
+    uint64_t length = 0;
+    std::vector<std::string> names;
+    for (const Variable& variable : variables) {
+      const auto& dims = variable.field_dims();
+      std::copy_if(dims.begin(), dims.end(), std::back_inserter(names),
+                   [&](const std::string& name) { return std::find(names.begin(), names.end(), name) == names.end(); });
+      const auto d = DimOf(variable, dim.name);
+      if (!d) continue;
+      const uint64_t here = variable.array().metadata().shape[*d];
+      if (first == nullptr) length = here / variable.patch_scale();
+      if (first == nullptr) first = &variable;
+      if (here == length * variable.patch_scale()) continue;
+      return base::InvalidArgument(
+          "patches: '" + variable.name() + "' has " + std::to_string(here) + " positions along '" + dim.name +
+          "', and '" + first->name() + "' " + std::to_string(length * first->patch_scale()) +
+          ": a patch is at the same place in all; a slot on a finer grid says how many times, as patch=2, and "
+          "patch=False gives it the whole field");
+    }
+    if (first == nullptr) {
+      return base::InvalidArgument("patches: no variable has a dimension '" + dim.name + "'" +
+                                   base::NameHint(dim.name, names));
+    }
+    lengths.push_back(length);
+  }
+  return Patches::Make(options, lengths);
+}
+
+Window WindowOf(const Variable& variable, const Patches& patches) {
+  const nd::Index& shape = variable.array().metadata().shape;
+  Window window = Window::Whole(shape, variable.axis());
+  for (size_t p = 0; p < patches.dims(); ++p) {
+    const auto d = DimOf(variable, patches.name(p));
+    if (!d) continue;
+    window.extent[*d] = patches.size(p) * variable.patch_scale();
+    window.crops.push_back({*d, p, variable.patch_scale(), shape[*d]});
+  }
+  return window;
 }
 
 }  // namespace
@@ -73,26 +134,27 @@ std::vector<std::vector<int64_t>> Dataset::LeadsOfVariables() const {
 }
 
 Result<Dataset> MakeDataset(std::vector<Variable> variables, std::vector<OutputSlot> slots, uint64_t batch_size,
-                            const std::string& sample_dim) {
+                            const std::string& sample_dim, const PatchOptions& patches) {
   Dataset dataset;
   std::vector<ChunkGrid> grids;
   SEAMOUNT_TRY(CheckLengths(variables, sample_dim));
+  SEAMOUNT_TRY_ASSIGN(dataset.patches, PatchesOf(variables, patches, sample_dim));
   for (const Variable& variable : variables) {
     if (variable.field_elements() == 0) {
       return base::InvalidArgument("variable '" + variable.name() + "' has no elements: its shape without '" +
                                    sample_dim + "' is " + ShapeText(variable.field_shape()));
     }
-    dataset.windows.push_back(Window::Whole(variable.array().metadata().shape, variable.axis()));
+    dataset.windows.push_back(WindowOf(variable, dataset.patches));
     grids.push_back(GridOf(variable.array(), dataset.windows.back()));
   }
+  dataset.variables = std::move(variables);
   for (OutputSlot& slot : slots) {
-    SEAMOUNT_TRY(CheckFields(variables, slot));
-    slot.field_shape = variables[slot.variables.front()].field_shape();
+    SEAMOUNT_TRY(CheckFields(dataset, slot));
+    slot.field_shape = dataset.windows[slot.variables.front()].FieldShape();
   }
-  for (uint32_t v = 0; v < variables.size(); ++v) dataset.destinations.push_back(DestinationsOf(v, slots));
+  for (uint32_t v = 0; v < dataset.variables.size(); ++v) dataset.destinations.push_back(DestinationsOf(v, slots));
   SEAMOUNT_TRY_ASSIGN(dataset.layout, BatchLayout::Make(slots, batch_size));
   SEAMOUNT_TRY_ASSIGN(dataset.chunks, ChunkNumbers::Make(std::move(grids)));
-  dataset.variables = std::move(variables);
   dataset.slots = std::move(slots);
   return dataset;
 }

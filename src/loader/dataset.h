@@ -10,6 +10,7 @@
 #include "base/result.h"
 #include "loader/chunk_numbers.h"
 #include "loader/output.h"
+#include "loader/patches.h"
 #include "loader/variable.h"
 #include "loader/window.h"
 
@@ -17,6 +18,7 @@ namespace seamount::loader {
 
 struct Dataset {
   std::vector<Variable> variables;
+  Patches patches;
   std::vector<Window> windows;  // of each variable
   ChunkNumbers chunks;
   std::vector<OutputSlot> slots;
@@ -31,8 +33,8 @@ struct Dataset {
 
 // Each slot names its variables by their numbers; its field_shape is filled in. InvalidArgument unless all variables
 // but the static ones, of which there must be one, have as many positions along the sample dimension, and those of a
-// slot the same field.
+// slot the same field; and unless all have as many positions along a dimension of the patches, times their patch_scale.
 Result<Dataset> MakeDataset(std::vector<Variable> variables, std::vector<OutputSlot> slots, uint64_t batch_size,
-                            const std::string& sample_dim);
+                            const std::string& sample_dim, const PatchOptions& patches = {});
 
 }  // namespace seamount::loader

@@ -34,6 +34,7 @@ MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source) {
 void LeaveOut(const Dataset& dataset, const std::vector<bool>& skip, Batch& batch) {
   size_t kept = 0;
   const size_t own = skip.size() - batch.padding;
+  const size_t dims = dataset.patches.dims();
   for (size_t sample = 0; sample < skip.size(); ++sample) {
     if (skip[sample]) {
       ++batch.skipped;
@@ -47,9 +48,12 @@ void LeaveOut(const Dataset& dataset, const std::vector<bool>& skip, Batch& batc
       std::memcpy(slot.data + kept * bytes, slot.data + sample * bytes, bytes);
       if (slot.mask != nullptr) std::memcpy(slot.mask + kept * elements, slot.mask + sample * elements, elements);
     }
+    std::copy_n(batch.patch.begin() + static_cast<std::ptrdiff_t>(sample * dims), dims,
+                batch.patch.begin() + static_cast<std::ptrdiff_t>(kept * dims));
     batch.index[kept++] = batch.index[sample];
   }
   batch.index.resize(kept);
+  batch.patch.resize(kept * dims);
 }
 
 int Workers(int threads) {
@@ -190,9 +194,11 @@ Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
     return filled.error();
   }
   const BatchRange range = pipeline_->stretch().RangeOf(head);
+  const std::vector<uint32_t> numbers = pipeline_->stretch().NumbersOf(head);
   const Dataset& dataset = source_->dataset();
   Batch batch{.memory = std::move(filled->memory),
-              .index = source_->PositionsOf(pipeline_->stretch().NumbersOf(head)),
+              .index = source_->PositionsOf(numbers),
+              .patch = source_->PlacesOf(numbers, pipeline_->stretch().Seed()),
               .padding = range.padding,
               .missing = filled->missing};
   for (uint32_t slot = 0; slot < dataset.slots.size(); ++slot) {

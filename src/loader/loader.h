@@ -51,6 +51,7 @@ struct Batch {
   std::shared_ptr<std::byte> memory;
   std::vector<BatchSlot> slots;  // as Loader::slots
   std::vector<uint64_t> index;   // sample numbers: positions along the sample dimension
+  std::vector<uint64_t> patch;   // where each sample's patch begins: a number for each of Loader::patches' dimensions
   uint64_t skipped = 0;  // samples left out, as a value of theirs is missing (MissingPolicy); it may be all of them
   uint64_t padding = 0;  // of them, the last ones that repeat another rank's sample
   bool missing = false;  // whether a value is missing in a slot without `fill`
@@ -92,6 +93,7 @@ class Loader {
   const std::string& sample_dim() const { return options_.sample_dim; }  // of the first group
   const std::vector<OutputSlot>& slots() const { return source_->dataset().slots; }
   const std::vector<std::string>& field_dims(size_t slot) const;
+  const Patches& patches() const { return source_->dataset().patches; }
   Stats stats() const;
 
  private:

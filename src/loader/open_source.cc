@@ -21,6 +21,7 @@ struct Wanted {
   std::string name;
   Variable::Normalize normalize = Variable::Normalize::kNo;
   std::optional<Normalization> given;
+  uint64_t patch_scale = 1;
   bool operator==(const Wanted&) const = default;
 };
 
@@ -41,7 +42,7 @@ std::vector<OutputSlot> Outputs(const std::vector<SlotOptions>& slots, std::vect
       const auto normalize = slot.normalize ? Variable::Normalize::kFromAttributes : Variable::Normalize::kNo;
       output.variables.push_back(
           NumberOf({slot.group, name, normalize,
-                    given == slot.normalization.end() ? std::nullopt : std::optional(given->second)},
+                    given == slot.normalization.end() ? std::nullopt : std::optional(given->second), slot.patch_scale},
                    wanted));
     }
     outputs.push_back(std::move(output));
@@ -61,7 +62,8 @@ Result<std::vector<Variable>> OpenVariables(const std::vector<Group>& groups, co
                                                       {.sample_dim = SampleDimOf(groups, options, wanted[i].group),
                                                        .normalize = wanted[i].normalize,
                                                        .given = wanted[i].given,
-                                                       .missing_chunks = options.missing_chunks},
+                                                       .missing_chunks = options.missing_chunks,
+                                                       .patch_scale = wanted[i].patch_scale},
                                                       inner));
         return {};
       }));
@@ -125,8 +127,9 @@ Result<SampleSet> SelectSamples(const std::vector<Group>& groups, const LoaderOp
   const auto selected = options.select.empty() ? std::vector<Interval>{{0, length}} : options.select;
   SEAMOUNT_TRY_ASSIGN(const auto segments, SegmentsOf(groups, options, length));
   SEAMOUNT_TRY_ASSIGN(auto samples, SamplesWithin(selected, segments, dataset.Leads()));
-  if (samples.count() > kMostPlanned) {
-    return base::InvalidArgument(std::to_string(samples.count()) + " samples are more than one epoch can have (" +
+  const uint64_t count = samples.count() * dataset.patches.per_position();
+  if (samples.count() > kMostPlanned || count > kMostPlanned) {
+    return base::InvalidArgument(std::to_string(count) + " samples are more than one epoch can have (" +
                                  std::to_string(kMostPlanned) + "): select fewer");
   }
   return samples;
@@ -148,12 +151,13 @@ Result<std::shared_ptr<const SampleSource>> OpenSource(const std::vector<Group>&
   auto outputs = Outputs(slots, wanted);
   SEAMOUNT_TRY_ASSIGN(auto variables, OpenVariables(groups, wanted, options, context));
   SEAMOUNT_TRY_ASSIGN(auto dataset, MakeDataset(std::move(variables), std::move(outputs), options.batch_size,
-                                                SampleDimOf(groups, options, 0)));
+                                                SampleDimOf(groups, options, 0), options.patches));
   SEAMOUNT_TRY(CheckTimes(groups, options, context));
   SEAMOUNT_TRY_ASSIGN(auto samples, SelectSamples(groups, options, dataset));
   const uint64_t step = options.batch_size * options.world;
-  if (options.drop_last && samples.count() < step) {
-    return base::InvalidArgument("drop_last leaves no batch: an epoch has " + std::to_string(samples.count()) +
+  const uint64_t count = samples.count() * dataset.patches.per_position();
+  if (options.drop_last && count < step) {
+    return base::InvalidArgument("drop_last leaves no batch: an epoch has " + std::to_string(count) +
                                  " samples, and a step takes " + std::to_string(step) + " (batch_size " +
                                  std::to_string(options.batch_size) + ", world " + std::to_string(options.world) + ")");
   }

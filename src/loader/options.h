@@ -11,6 +11,7 @@
 #include "loader/notes.h"
 #include "loader/order.h"
 #include "loader/output.h"
+#include "loader/patches.h"
 #include "loader/samples.h"
 
 namespace seamount::loader {
@@ -22,6 +23,7 @@ struct SlotOptions {
   std::vector<int64_t> leads = {0};             // positions relative to the sample
   uint32_t group = 0;                           // number among the loader's
   nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64
+  uint64_t patch_scale = 1;  // positions for each of the patches', on a finer grid; 0: the whole field
   MissingPolicy missing;
   bool normalize = true;                               // by each variable's attribute; its absence is an error
   std::map<std::string, Normalization> normalization;  // instead of the attribute, for the variables named
@@ -41,6 +43,7 @@ struct LoaderOptions {
   uint64_t seed = 0;
   // Half-open, along the sample dimension, apart from each other. A window lies inside one of them wholly. Empty: all.
   std::vector<Interval> select = {};
+  PatchOptions patches = {};
   bool across_gaps = false;  // whether windows may reach over the gaps that groups note
   bool normalize = true;     // of inputs and targets, as the next two; slots have their own
   std::map<std::string, Normalization> normalization = {};

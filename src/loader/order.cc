@@ -33,10 +33,10 @@ struct Run {
 };
 
 // Runs of samples that share (position + first_lead) / length.
-std::vector<Run> CutRuns(const SampleSet& samples, const Run& part, uint64_t length, int64_t first_lead) {
+std::vector<Run> CutRuns(const SampleSet& samples, const Run& part, uint64_t length, const BlockShape& shape) {
   // Adding first_lead cannot go below zero for a sample whose leads all lie inside the array.
   const auto run_of = [&](uint32_t number) {
-    return (samples.PositionOf(number) + static_cast<uint64_t>(first_lead)) / length;
+    return (samples.PositionOf(number / shape.per_position) + static_cast<uint64_t>(shape.first_lead)) / length;
   };
   std::vector<Run> runs;
   uint64_t before = 0;
@@ -74,11 +74,11 @@ void AppendRounds(const std::vector<Run>& runs, Random& random, std::vector<uint
 
 std::vector<uint32_t> BlockOrder(const SampleSet& samples, const BlockShape& shape, Random& random,
                                  OrderVersion version, const std::stop_token& stop) {
-  const Run all{0, static_cast<uint32_t>(samples.count())};
-  std::vector<Run> blocks = CutRuns(samples, all, shape.block_samples, shape.first_lead);
+  const Run all{0, static_cast<uint32_t>(samples.count() * shape.per_position)};
+  std::vector<Run> blocks = CutRuns(samples, all, shape.block_samples, shape);
   ShuffleInPlace<Run>(blocks, random);
   std::vector<uint32_t> order;
-  order.reserve(samples.count());
+  order.reserve(all.count);
   for (size_t begin = 0; begin < blocks.size() && !stop.stop_requested(); begin += shape.window_blocks) {
     const size_t end = std::min<size_t>(blocks.size(), begin + shape.window_blocks);
     const size_t group = order.size();
@@ -87,7 +87,7 @@ std::vector<uint32_t> BlockOrder(const SampleSet& samples, const BlockShape& sha
       if (version == OrderVersion::kFirst) {
         Append(blocks[b], order);
       } else {
-        const auto cut = CutRuns(samples, blocks[b], shape.chunk_samples, shape.first_lead);
+        const auto cut = CutRuns(samples, blocks[b], shape.chunk_samples, shape);
         chunks.insert(chunks.end(), cut.begin(), cut.end());
       }
     }
@@ -131,12 +131,12 @@ uint64_t Random::Below(uint64_t n) {
   }
 }
 
-BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads) {
-  constexpr uint64_t kBlockSamples = 64;
-  constexpr uint64_t kWindowSamples = 128;
-  BlockShape shape;
+BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads, uint64_t per_position) {
+  const uint64_t block_samples = std::max<uint64_t>(1, 64 / per_position);
+  const uint64_t window_samples = std::max<uint64_t>(8, 128 / per_position);
+  BlockShape shape{.per_position = per_position};
   const uint64_t chunk = std::max<uint64_t>(1, chunk_samples);
-  uint64_t chunks = (kBlockSamples + chunk - 1) / chunk;
+  uint64_t chunks = (block_samples + chunk - 1) / chunk;
   if (!leads.empty()) {
     const auto [low, high] = std::minmax_element(leads.begin(), leads.end());
     shape.first_lead = *low;
@@ -144,7 +144,7 @@ BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads) 
   }
   shape.chunk_samples = chunk;
   shape.block_samples = chunks * chunk;
-  shape.window_blocks = std::max<uint64_t>(1, kWindowSamples / shape.block_samples);
+  shape.window_blocks = std::max<uint64_t>(1, window_samples / shape.block_samples);
   return shape;
 }
 
@@ -152,7 +152,7 @@ std::vector<uint32_t> EpochOrder(const SampleSet& samples, Shuffle shuffle, cons
                                  uint64_t epoch, OrderVersion version, const std::stop_token& stop) {
   Random random(seed, epoch);
   if (shuffle == Shuffle::kBlock) return BlockOrder(samples, blocks, random, version, stop);
-  std::vector<uint32_t> order(samples.count());
+  std::vector<uint32_t> order(samples.count() * blocks.per_position);
   std::iota(order.begin(), order.end(), 0);
   if (shuffle == Shuffle::kGlobal) ShuffleInPlace<uint32_t>(order, random, stop);
   return order;

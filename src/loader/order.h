@@ -48,14 +48,18 @@ struct BlockShape {
   uint64_t window_blocks = 2;
   int64_t first_lead = 0;  // the smallest lead: blocks are aligned to multiples of block_samples in sample + first_lead
   uint64_t chunk_samples = 1;  // of the longest chunk; divides block_samples
+  uint64_t per_position = 1;   // samples at each position: patches. They are numbered position by position
 };
 
 // Blocks for chunks of `chunk_samples` positions: whole chunks, at least 64 samples and, where windows overlap into the
 // next chunk, at least four chunks, so that the chunk shared by two blocks adds at most a quarter to the decoding.
-// Groups of blocks hold about 128 samples: eight batches of 16 drawn at random, and still small in memory.
-BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads);
+// Groups of blocks hold about 128 samples: eight batches of 16 drawn at random, and still small in memory. Where there
+// are several samples at each position, so many times fewer positions do, but eight at least: patches of one time are
+// much alike.
+BlockShape ChooseBlocks(uint64_t chunk_samples, std::span<const int64_t> leads, uint64_t per_position = 1);
 
-// The samples of one epoch in order, as numbers within the set. Cut short when `stop` is requested.
+// The samples of one epoch in order, as numbers within the set (times per_position). Cut short when `stop` is
+// requested.
 std::vector<uint32_t> EpochOrder(const SampleSet& samples, Shuffle shuffle, const BlockShape& blocks, uint64_t seed,
                                  uint64_t epoch, OrderVersion version, const std::stop_token& stop = {});
 

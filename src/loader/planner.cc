@@ -49,6 +49,7 @@ void Planner::Begin(const PlanStart& start, std::vector<uint32_t> held, const St
                        if (!epoch) epoch = PlanEpoch(options_, start, stop);
                        const ScheduleInput input{.source = options_.source.get(),
                                                  .order = epoch->order,
+                                                 .epoch = {start.seed, start.epoch},
                                                  .batches = epoch->batches,
                                                  .limits = options_.retain,
                                                  .most_uses = options_.stretch_uses};

@@ -35,6 +35,7 @@ struct Stretch {
   Schedule schedule;
 
   std::vector<uint32_t> NumbersOf(uint32_t batch) const;  // of the samples of a batch of this stretch
+  EpochSeed Seed() const { return {epoch->start.seed, epoch->start.epoch}; }
   BatchRange RangeOf(uint32_t batch) const { return epoch->batches[schedule.first_batch + batch]; }
 };
 

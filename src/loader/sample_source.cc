@@ -10,7 +10,7 @@ namespace {
 BlockShape BlocksOf(const Dataset& dataset) {
   uint64_t longest = 1;
   for (const ChunkGrid& grid : dataset.chunks.grids()) longest = std::max(longest, grid.chunk_samples);
-  return ChooseBlocks(longest, dataset.Leads());
+  return ChooseBlocks(longest, dataset.Leads(), dataset.patches.per_position());
 }
 
 // The positions that samples touch through some leads, ascending, each once.
@@ -69,6 +69,7 @@ std::vector<uint32_t> SampleSource::OrderOf(uint64_t seed, uint64_t epoch, Order
 std::string SampleSource::OrderId(OrderVersion version) const {
   std::string id = "v" + std::to_string(static_cast<int>(version)) + " samples " + samples_.Text() + " shuffle " +
                    std::string(NameOf(shuffle_));
+  if (dataset_->patches.dims() > 0) id += " patches " + dataset_->patches.Text();
   if (shuffle_ != Shuffle::kBlock) return id;
   id += " " + std::to_string(blocks_.block_samples) + "x" + std::to_string(blocks_.window_blocks) + " from " +
         std::to_string(blocks_.first_lead);
@@ -79,20 +80,58 @@ std::string SampleSource::OrderId(OrderVersion version) const {
 std::vector<uint64_t> SampleSource::PositionsOf(std::span<const uint32_t> numbers) const {
   std::vector<uint64_t> positions;
   positions.reserve(numbers.size());
-  for (const uint32_t number : numbers) positions.push_back(samples_.PositionOf(number));
+  const uint64_t patches = dataset_->patches.per_position();
+  for (const uint32_t number : numbers) positions.push_back(samples_.PositionOf(number / patches));
   return positions;
+}
+
+std::vector<uint64_t> SampleSource::PlacesOf(std::span<const uint32_t> numbers, const EpochSeed& epoch) const {
+  std::vector<uint64_t> places;
+  places.reserve(numbers.size() * dataset_->patches.dims());
+  for (const uint32_t number : numbers) dataset_->patches.AppendPlace(number, epoch, places);
+  return places;
 }
 
 bool SampleSource::PlacedAsBefore(size_t variable) const {
   return variable > 0 && leads_[variable] == leads_[variable - 1] && Static(variable) == Static(variable - 1);
 }
 
-void SampleSource::AppendChunks(std::span<const uint32_t> numbers, std::vector<uint32_t>& chunks) const {
+void SampleSource::AppendPatchChunks(uint32_t variable, std::span<const uint64_t> samples,
+                                     std::span<const uint64_t> places, std::vector<uint32_t>& chunks) const {
+  const ChunkGrid& grid = dataset_->chunks.grids()[variable];
+  const size_t begin = chunks.size();
+  std::vector<uint64_t> cells;
+  for (size_t i = 0; i < samples.size(); ++i) {
+    cells.clear();
+    const size_t dims = dataset_->patches.dims();
+    for (const auto& piece : dataset_->windows[variable].At(0, places.subspan(i * dims, dims))) {
+      grid.AppendCells(piece, cells);
+    }
+    for (const int64_t lead : leads_[variable]) {
+      const uint64_t position = Static(variable) ? 0 : samples[i] + static_cast<uint64_t>(lead);
+      const uint32_t row = dataset_->chunks.RowBegin(variable, position / grid.chunk_samples);
+      for (const uint64_t cell : cells) chunks.push_back(row + static_cast<uint32_t>(cell));
+    }
+  }
+  const auto added = chunks.begin() + static_cast<std::ptrdiff_t>(begin);
+  std::sort(added, chunks.end());
+  chunks.erase(std::unique(added, chunks.end()), chunks.end());
+}
+
+void SampleSource::AppendChunks(std::span<const uint32_t> numbers, const EpochSeed& epoch,
+                                std::vector<uint32_t>& chunks) const {
   const std::vector<uint64_t> samples = PositionsOf(numbers);
+  const std::vector<uint64_t> places = PlacesOf(numbers, epoch);
   const auto& grids = dataset_->chunks.grids();
   std::vector<uint64_t> positions;
   for (uint32_t v = 0; v < grids.size(); ++v) {
-    if (!PlacedAsBefore(v)) positions = Static(v) ? std::vector<uint64_t>{0} : Touched(samples, leads_[v]);
+    if (!dataset_->windows[v].crops.empty()) {
+      AppendPatchChunks(v, samples, places, chunks);
+      positions.clear();
+      continue;
+    }
+    if (!PlacedAsBefore(v) || positions.empty())
+      positions = Static(v) ? std::vector<uint64_t>{0} : Touched(samples, leads_[v]);
     const ChunkGrid& grid = grids[v];
     uint64_t before = UINT64_MAX;
     for (const uint64_t position : positions) {
@@ -100,14 +139,15 @@ void SampleSource::AppendChunks(std::span<const uint32_t> numbers, std::vector<u
       if (row == before) continue;
       before = row;
       const uint32_t begin = dataset_->chunks.RowBegin(v, row);
-      for (uint32_t c = 0; c < grid.cells.size(); ++c) chunks.push_back(begin + c);
+      for (uint32_t c = 0; c < grid.cells; ++c) chunks.push_back(begin + c);
     }
   }
 }
 
-Placements SampleSource::PlacementsOf(std::span<const uint32_t> numbers) const {
+Placements SampleSource::PlacementsOf(std::span<const uint32_t> numbers, const EpochSeed& epoch) const {
   const std::vector<uint64_t> samples = PositionsOf(numbers);
   Placements placements;
+  placements.places = PlacesOf(numbers, epoch);
   placements.of_variable.resize(leads_.size());
   for (size_t v = 0; v < leads_.size(); ++v) {
     if (PlacedAsBefore(v)) continue;
@@ -128,6 +168,13 @@ std::span<const Placement> SampleSource::In(const ChunkNumbers::Place& chunk, co
   return {begin, std::lower_bound(begin, all.end(), (chunk.row + 1) * samples, before)};
 }
 
+std::vector<Window::Piece> SampleSource::PiecesOf(uint32_t variable, const Placement& placement,
+                                                  const Placements& placements) const {
+  const size_t dims = dataset_->patches.dims();
+  return dataset_->windows[variable].At(placement.position,
+                                        std::span(placements.places).subspan(placement.sample * dims, dims));
+}
+
 uint64_t SampleSource::RowsOf(size_t variable) const {
   if (Static(variable)) return 1;
   const ChunkGrid& grid = dataset_->chunks.grids()[variable];
@@ -146,8 +193,9 @@ Footprint SampleSource::FootprintOf(uint64_t batch_size) const {
     const ChunkGrid& grid = dataset_->chunks.grids()[v];
     const uint64_t rows = RowsOf(v);
     footprint.largest_chunk_bytes = std::max(footprint.largest_chunk_bytes, grid.chunk_bytes);
-    footprint.all_chunks_bytes += rows * grid.cells.size() * grid.chunk_bytes;
-    footprint.batch_chunks += std::min(rows, std::min(batch_size, count()) * leads_[v].size()) * grid.cells.size();
+    footprint.all_chunks_bytes += rows * grid.cells * grid.chunk_bytes;
+    const uint64_t windows = std::min(batch_size, count()) * leads_[v].size();
+    footprint.batch_chunks += std::min(std::min(rows, windows) * grid.cells, windows * grid.window_cells);
   }
   return footprint;
 }

@@ -38,9 +38,9 @@ TEST_F(SampleSourceTest, EachFieldLiesInTheChunksThatItsSampleNeeds) {
     std::vector<uint32_t> numbers(1 + random() % 8);
     for (auto& number : numbers) number = static_cast<uint32_t>(random() % source.count());
     const std::vector<uint64_t> positions = source.PositionsOf(numbers);
-    const Placements placements = source.PlacementsOf(numbers);
+    const Placements placements = source.PlacementsOf(numbers, {});
     std::vector<uint32_t> chunks;
-    source.AppendChunks(numbers, chunks);
+    source.AppendChunks(numbers, {}, chunks);
     EXPECT_EQ(std::set<uint32_t>(chunks.begin(), chunks.end()).size(), chunks.size());
     std::map<std::pair<uint32_t, uint32_t>, uint64_t> cells;  // of a variable's sample: in how many chunks it lies
     for (const uint32_t chunk : chunks) {

@@ -37,7 +37,7 @@ Result<Schedule> MakeSchedule(const ScheduleInput& input, uint64_t first_batch, 
   uint64_t batch = first_batch;
   for (; batch < input.batches.size(); ++batch) {
     if (stop.stop_requested()) return cancelled();
-    input.source->AppendChunks(SamplesOf(input.batches[batch], input.order), uses);
+    input.source->AppendChunks(SamplesOf(input.batches[batch], input.order), input.epoch, uses);
     if (uses.size() > input.most_uses && batch > first_batch) {
       uses.resize(ends.back());
       break;

@@ -33,7 +33,8 @@ struct Schedule {
 struct ScheduleInput {
   const SampleSource* source = nullptr;
   std::span<const uint32_t> order;  // of the epoch: numbers of the source's samples
-  BatchSequence batches;            // from where the run stands
+  EpochSeed epoch;
+  BatchSequence batches;  // from where the run stands
   CacheLimits limits;
   uint64_t most_uses = 0;  // of a stretch and what it looks ahead to; a batch is planned anyhow
 };

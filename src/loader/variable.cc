@@ -48,6 +48,7 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
                                 const CallContext& context) {
   Variable variable;
   variable.name_ = name;
+  variable.patch_scale_ = options.patch_scale;
   SEAMOUNT_TRY_ASSIGN(variable.array_, group.OpenArray(name, options.missing_chunks, context));
   const zarr::ArrayMetadata& metadata = variable.array_->metadata();
   const std::string who = "variable '" + name + "'";
@@ -89,8 +90,8 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
   return variable;
 }
 
-bool Variable::CopyWindow(const nd::Index& chunk, const std::byte* decoded, const Window& window, uint64_t position,
-                          const Target& target) const {
+bool Variable::CopyPiece(const nd::Index& chunk, const std::byte* decoded, const Window& window,
+                         const Window::Piece& piece, const Target& target) const {
   const auto& chunk_shape = array_->metadata().chunk_shape;
   std::vector<CopyLoop> loops;  // innermost first while being built
   loops.reserve(chunk_shape.size());
@@ -100,11 +101,13 @@ bool Variable::CopyWindow(const nd::Index& chunk, const std::byte* decoded, cons
   uint64_t to_offset = 0;
   for (size_t d = chunk_shape.size(); d-- > 0;) {
     const uint64_t chunk_begin = chunk[d] * chunk_shape[d];
-    const uint64_t window_begin = window.offset[d] + (d == window.axis ? position : 0);
-    const uint64_t begin = std::max(chunk_begin, window_begin);
-    const uint64_t count = std::min(chunk_begin + chunk_shape[d], window_begin + window.extent[d]) - begin;
+    const uint64_t piece_begin = piece.box.origin[d];
+    const uint64_t begin = std::max(chunk_begin, piece_begin);
+    const uint64_t end = std::min(chunk_begin + chunk_shape[d], piece_begin + piece.box.shape[d]);
+    if (begin >= end) return false;
+    const uint64_t count = end - begin;
     from_offset += (begin - chunk_begin) * from_stride;
-    to_offset += (begin - window_begin) * to_stride;
+    to_offset += (piece.within[d] + begin - piece_begin) * to_stride;
     // A loop that goes on where the one inside it ends is the same run, longer.
     if (!loops.empty() && from_stride == loops.back().from_stride * loops.back().count &&
         to_stride == loops.back().to_stride * loops.back().count) {

@@ -35,6 +35,7 @@ class Variable {
     Normalize normalize = Normalize::kNo;
     std::optional<Normalization> given;
     MissingChunks missing_chunks = MissingChunks::kByRecord;
+    uint64_t patch_scale = 1;  // positions for each of the patches'; 0: patches do not crop it
   };
   // An array without the sample dimension is a static field.
   static Result<Variable> Open(const Group& group, const std::string& name, const Options& options,
@@ -49,19 +50,21 @@ class Variable {
   uint64_t field_elements() const { return field_elements_; }
   const Transform& transform() const { return transform_; }
   size_t axis() const { return axis_; }  // the sample dimension, or kNoAxis
+  uint64_t patch_scale() const { return patch_scale_; }
 
   bool CanBeMissing() const { return loader::CanBeMissing(stored_type_, transform_); }
 
-  // Copies what a decoded chunk holds of the window at `position` to its place in the dense tensor of that window at
-  // `target`. Returns whether a value was missing.
-  bool CopyWindow(const nd::Index& chunk, const std::byte* decoded, const Window& window, uint64_t position,
-                  const Target& target) const;
+  // Copies what a decoded chunk holds of a piece of a window, which may be nothing, to its place in the dense tensor of
+  // the window at `target`. Returns whether a value was missing.
+  bool CopyPiece(const nd::Index& chunk, const std::byte* decoded, const Window& window, const Window::Piece& piece,
+                 const Target& target) const;
 
  private:
   Variable() = default;
   std::string name_;
   std::shared_ptr<zarr::Array> array_;
   size_t axis_ = kNoAxis;
+  uint64_t patch_scale_ = 1;
   std::vector<uint64_t> field_shape_;
   std::vector<std::string> field_dims_;
   uint64_t field_elements_ = 1;

@@ -1,32 +1,77 @@
 #include "loader/window.h"
 
+#include <algorithm>
+#include <utility>
+
 #include "nd/box.h"
 
 namespace seamount::loader {
 
 Window Window::Whole(const nd::Index& shape, size_t axis) {
-  Window window{axis, nd::Index(shape.size(), 0), shape};
+  Window window{axis, shape, {}};
   if (axis != kNoAxis) window.extent[axis] = 1;
   return window;
 }
 
-nd::Box Window::At(uint64_t position) const {
-  nd::Box box{offset, extent};
-  if (axis != kNoAxis) box.origin[axis] += position;
-  return box;
+nd::Index Window::FieldShape() const {
+  nd::Index shape;
+  for (size_t d = 0; d < extent.size(); ++d) {
+    if (d != axis) shape.push_back(extent[d]);
+  }
+  return shape;
+}
+
+std::vector<Window::Piece> Window::At(uint64_t position, std::span<const uint64_t> place) const {
+  std::vector<Piece> pieces = {{{nd::Index(extent.size(), 0), extent}, nd::Index(extent.size(), 0)}};
+  if (axis != kNoAxis) pieces.front().box.origin[axis] += position;
+  for (const Crop& crop : crops) {
+    const uint64_t begin = place[crop.patch_dim] * crop.scale;
+    const uint64_t before_end = std::min(crop.length - begin, extent[crop.dim]);
+    const size_t before = pieces.size();
+    for (size_t i = 0; i < before; ++i) {
+      if (before_end < extent[crop.dim]) {
+        Piece rest = pieces[i];
+        rest.box.shape[crop.dim] = extent[crop.dim] - before_end;
+        rest.within[crop.dim] = before_end;
+        pieces.push_back(std::move(rest));
+      }
+      pieces[i].box.origin[crop.dim] = begin;
+      pieces[i].box.shape[crop.dim] = before_end;
+    }
+  }
+  return pieces;
+}
+
+void ChunkGrid::AppendCells(const Window::Piece& piece, std::vector<uint64_t>& to) const {
+  const nd::Box touched = nd::CellsTouched(piece.box, chunk_shape);
+  nd::Index cell = touched.origin;
+  // An odometer over the box; along the axis there is one.
+  for (bool more = true; more;) {
+    uint64_t number = 0;
+    for (size_t d = 0; d < cell.size(); ++d) number = number * row_shape[d] + (row_shape[d] == 1 ? 0 : cell[d]);
+    to.push_back(number);
+    more = false;
+    for (size_t d = cell.size(); d-- > 0 && !more;) {
+      more = row_shape[d] > 1 && ++cell[d] < touched.origin[d] + touched.shape[d];
+      if (!more) cell[d] = touched.origin[d];
+    }
+  }
 }
 
 ChunkGrid GridOf(const zarr::Array& array, const Window& window) {
-  const nd::Index& chunk_shape = array.metadata().chunk_shape;
-  ChunkGrid grid{.chunk_bytes = array.chunk_bytes()};
-  nd::Index row_shape = array.grid_shape();
+  ChunkGrid grid{
+      .chunk_bytes = array.chunk_bytes(), .chunk_shape = array.metadata().chunk_shape, .row_shape = array.grid_shape()};
   if (window.axis != kNoAxis) {
-    grid.chunk_samples = chunk_shape[window.axis];
-    grid.rows = row_shape[window.axis];
-    row_shape[window.axis] = 1;
+    grid.chunk_samples = grid.chunk_shape[window.axis];
+    grid.rows = std::exchange(grid.row_shape[window.axis], 1);
   }
-  for (const nd::Index& cell : nd::IndicesOf(nd::CellsTouched(window.At(0), chunk_shape))) {
-    grid.cells.push_back(nd::LinearIndex(cell, row_shape));
+  grid.cells = nd::Elements(grid.row_shape);
+  grid.window_cells = grid.cells;
+  for (const Window::Crop& crop : window.crops) {
+    const uint64_t all = grid.row_shape[crop.dim];
+    // One more at either end than it fills, and one where it goes on at the beginning.
+    const uint64_t most = (window.extent[crop.dim] + grid.chunk_shape[crop.dim] - 2) / grid.chunk_shape[crop.dim] + 2;
+    grid.window_cells = grid.window_cells / all * std::min(all, most);
   }
   return grid;
 }
