@@ -31,7 +31,8 @@ ALLOWED = {
     "source": ["store", "cf", "zarr"],
     "prepare": ["source", "zarr"],
     "loader": ["zarr", "cf"],
-    "cloud": ["auth"],
+    "cost": ["base"],
+    "cloud": ["gcs", "cost"],
     "cli": ["server", "stores", "fuse", "prepare", "loader", "cloud"],
 }
 # Third-party prefixes as they are written in includes; a header that needs one belongs behind an interface.

@@ -1,4 +1,4 @@
-// seamount vm: throw-away machines on this host.
+// seamount vm: throw-away machines, on this host or at Google.
 #include <arpa/inet.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -11,6 +11,7 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/vm_google.h"
 #include "cloud/local/local_cloud.h"
 
 namespace seamount::cli {
@@ -76,9 +77,14 @@ struct UpOptions {
   std::vector<std::string> shares;
   uint64_t lifetime_s = 24 * 3600;
   bool json = false;
+  GoogleFlags google;
+  GoogleUpFlags google_up;
 };
 
 Result<int> Up(const UpOptions& options) {
+  if (options.google.chosen()) {
+    return GoogleUp(options.google, options.google_up, options.name, options.lifetime_s, options.json);
+  }
   cloud::MachineSpec spec{.name = options.name, .server = options.server};
   SEAMOUNT_TRY_ASSIGN(spec.disk_bytes, base::ParseBytes(options.disk));
   if (!options.memory.empty()) {
@@ -109,7 +115,9 @@ Result<int> Up(const UpOptions& options) {
 void AddUp(CLI::App& vm, Chosen& chosen) {
   CLI::App& command = AddCommand(vm, "up", "Start a machine; what it writes is gone when it goes",
                                  "seamount serve lab --address $(seamount vm address) --port 8080 &\n"
-                                 "seamount vm up train --server 10.83.0.1:8080 --share .venv:/opt/seamount/venv");
+                                 "seamount vm up train --server 10.83.0.1:8080 --share .venv:/opt/seamount/venv\n"
+                                 "seamount vm up train --cloud gce --bucket gs://lab --gpu l4 --spot --max-price 0.5\n"
+                                 "seamount vm up train --cloud gce --bucket gs://lab --gpu a100 --wait 2h");
   const auto options = std::make_shared<UpOptions>();
   command.add_option("name", options->name, "Its name")->required();
   command
@@ -124,11 +132,9 @@ void AddUp(CLI::App& vm, Chosen& chosen) {
       ->capture_default_str();
   command.add_option("--memory", options->memory, "How much its processes and its disk may take (default: no limit)")
       ->type_name("SIZE");
-  command.add_option("--lifetime", options->lifetime_s, "After which it ends by itself: 90s, 30min, 12h, 7d")
-      ->type_name("TIME")
-      ->default_str("24h")
-      ->transform(
-          CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}));
+  AddTimeOption(command, "--lifetime", options->lifetime_s, "After which it ends by itself", "24h");
+  AddGoogleFlags(command, options->google);
+  AddGoogleUpFlags(command, options->google_up);
   AddJsonFlag(command, options->json);
   OnChosen(command, chosen, [options] { return Up(*options); });
 }
@@ -178,8 +184,11 @@ using EndCall = Result<void> (cloud::Cloud::*)(const std::string&, const CallCon
 void AddEnd(CLI::App& vm, Chosen& chosen, const char* name, const char* summary, EndCall end) {
   CLI::App& command = AddCommand(vm, name, summary, std::string("seamount vm ") + name + " train");
   const auto machine = std::make_shared<std::string>();
+  const auto google = std::make_shared<GoogleFlags>();
   command.add_option("name", *machine, "The machine")->required();
-  OnChosen(command, chosen, [machine, end]() -> Result<int> {
+  AddGoogleFlags(command, *google);
+  OnChosen(command, chosen, [machine, google, end]() -> Result<int> {
+    if (google->chosen()) return GoogleDown(*google, *machine);
     SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
     SEAMOUNT_TRY(((*cloud).*end)(*machine, {}));
     return kExitOk;
@@ -215,10 +224,19 @@ Result<int> List(bool as_json) {
 void AddList(CLI::App& vm, Chosen& chosen) {
   CLI::App& command =
       AddCommand(vm, "ls", "List machines; a dead one crashed, an expired one ended: `vm down` clears it away",
-                 "seamount vm ls --json");
-  const auto json = std::make_shared<bool>(false);
-  AddJsonFlag(command, *json);
-  OnChosen(command, chosen, [json] { return List(*json); });
+                 "seamount vm ls --json\nseamount vm ls --cloud gce --bucket gs://lab --orphans");
+  struct ListOptions {
+    GoogleFlags google;
+    bool orphans = false, json = false;
+  };
+  const auto options = std::make_shared<ListOptions>();
+  AddGoogleFlags(command, options->google);
+  command.add_flag("--orphans", options->orphans, "gce: only machines that nobody looks after");
+  AddJsonFlag(command, options->json);
+  OnChosen(command, chosen, [options] {
+    return options->google.chosen() ? GoogleList(options->google, options->orphans, options->json)
+                                    : List(options->json);
+  });
 }
 
 void AddAddress(CLI::App& vm, Chosen& chosen) {
@@ -241,17 +259,17 @@ void AddAddress(CLI::App& vm, Chosen& chosen) {
 }  // namespace
 
 void AddVmCommand(CLI::App& app, Chosen& chosen) {
-  CLI::App& vm =
-      AddCommand(app, "vm", "Throw-away machines on this host, which reach one server of it and nothing else",
-                 "seamount serve lab --address $(seamount vm address) --port 8080 &\n"
-                 "seamount vm up train --server $(seamount vm address):8080\nseamount vm run train -- "
-                 "hostname\nseamount vm down train");
+  CLI::App& vm = AddCommand(app, "vm", "Throw-away machines: on this host, or at Google with a GPU, a price and an end",
+                            "seamount serve lab --address $(seamount vm address) --port 8080 &\n"
+                            "seamount vm up train --server $(seamount vm address):8080\nseamount vm run train -- "
+                            "hostname\nseamount vm down train");
   vm.require_subcommand(1);
   AddUp(vm, chosen);
   AddRun(vm, chosen);
   AddEnd(vm, chosen, "down", "Let a machine's processes end, then take it away", &cloud::Cloud::Stop);
   AddEnd(vm, chosen, "kill", "SIGKILL everything in a machine at once, as a preemption does", &cloud::Cloud::Kill);
   AddList(vm, chosen);
+  AddGoogleCommands(vm, chosen);
   AddAddress(vm, chosen);
 }
 

@@ -1,7 +1,6 @@
 #include "gcs/admin.h"
 
 #include <algorithm>
-#include <cstring>
 #include <nlohmann/json.hpp>
 #include <utility>
 
@@ -18,14 +17,6 @@ using Json = nlohmann::json;
 // "invalid" or "does not exist". A policy changed meanwhile is read again.
 constexpr auto kPropagation = std::chrono::seconds(60);
 constexpr auto kPause = std::chrono::seconds(2);
-
-net::RequestBody BodyOf(std::string text) {
-  auto shared = std::make_shared<const std::string>(std::move(text));
-  return {shared->size(), [shared](uint64_t offset, std::span<std::byte> into) -> Result<void> {
-            std::memcpy(into.data(), shared->data() + offset, into.size());
-            return {};
-          }};
-}
 
 bool IsGoogle(const std::string& endpoint) {
   const auto url = net::ParseUrl(endpoint);
@@ -70,12 +61,7 @@ AdminClient::AdminClient(std::string project, std::unique_ptr<ServiceClient> sto
 Result<net::HttpResponse> AdminClient::Send(const ServiceClient& client, const std::string& method,
                                             const std::string& url, const std::string& body,
                                             const CallContext& context) const {
-  net::HttpRequest request{.method = method, .url = url};
-  if (!body.empty()) {
-    request.headers.Add("Content-Type", "application/json");
-    request.body = BodyOf(body);
-  }
-  return client.Send(std::move(request), context);
+  return client.Send(JsonRequest(method, url, body), context);
 }
 
 Result<bool> AdminClient::EnsureBucket(const std::string& bucket, const std::string& location,
@@ -98,6 +84,16 @@ Result<bool> AdminClient::EnsureBucket(const std::string& bucket, const std::str
   if (made.status == 409) return base::PreconditionFailed(what + ": the name is taken (choose another)");
   if (made.status != 200) return storage_->ErrorOf(made, what);
   return true;
+}
+
+Result<std::string> AdminClient::LocationOf(const std::string& bucket, const CallContext& context) {
+  const std::string what = "asking where bucket '" + bucket + "' lies";
+  const std::string path = "/storage/v1/b/" + base::PercentEncode(bucket);
+  SEAMOUNT_TRY_ASSIGN(const auto response,
+                      Send(*storage_, "GET", storage_->UrlOf(path, {{"fields", "location"}}), "", context));
+  if (response.status != 200) return storage_->ErrorOf(response, what);
+  SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
+  return TextOf(json, "location");
 }
 
 Result<bool> AdminClient::GrantBucketRole(const std::string& bucket, const std::string& email, const std::string& role,

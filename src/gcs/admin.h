@@ -28,6 +28,9 @@ class AdminClient {
   // False: it was there, and is ours to use.
   Result<bool> EnsureBucket(const std::string& bucket, const std::string& location, const CallContext& context);
 
+  // Where it lies: a region, or US, EU, ASIA, or a pair of regions.
+  Result<std::string> LocationOf(const std::string& bucket, const CallContext& context);
+
   // The names of the buckets of the project.
   Result<std::vector<std::string>> ListBuckets(const CallContext& context);
 

@@ -1,6 +1,10 @@
 #include "gcs/admin_json.h"
 
+#include <cstring>
+#include <memory>
 #include <nlohmann/json.hpp>
+#include <span>
+#include <utility>
 
 #include "base/json_depth.h"
 
@@ -19,6 +23,19 @@ Result<Json> ObjectOf(const net::HttpResponse& response, const std::string& what
 std::string TextOf(const Json& json, const char* name) {
   const auto found = json.is_object() ? json.find(name) : json.end();
   return found != json.end() && found->is_string() ? found->get<std::string>() : "";
+}
+
+net::HttpRequest JsonRequest(const std::string& method, const std::string& url, std::string text) {
+  net::HttpRequest request{.method = method, .url = url};
+  if (text.empty()) return request;
+  request.headers.Add("Content-Type", "application/json");
+  const auto shared = std::make_shared<const std::string>(std::move(text));
+  request.body = net::RequestBody{.size = shared->size(),
+                                  .read_at = [shared](uint64_t offset, std::span<std::byte> into) -> Result<void> {
+                                    std::memcpy(into.data(), shared->data() + offset, into.size());
+                                    return {};
+                                  }};
+  return request;
 }
 
 }  // namespace seamount::gcs

@@ -1,4 +1,4 @@
-// Reading the answers of the administrative calls.
+// The bodies of administrative calls, and reading their answers.
 #pragma once
 
 #include <nlohmann/json_fwd.hpp>
@@ -13,5 +13,7 @@ namespace seamount::gcs {
 Result<nlohmann::json> ObjectOf(const net::HttpResponse& response, const std::string& what);
 // A member's text; empty where there is none.
 std::string TextOf(const nlohmann::json& json, const char* name);
+// A request with this text as its body, JSON; without one where the text is empty.
+net::HttpRequest JsonRequest(const std::string& method, const std::string& url, std::string text);
 
 }  // namespace seamount::gcs

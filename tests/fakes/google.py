@@ -1,4 +1,4 @@
-"""One server that is Google: compute and storage, the token endpoint and IAM behind them, on one address.
+"""One server that is Google: compute and storage, the token endpoint, IAM and a metadata server, on one address.
 
     with FakeGoogle() as google:
         key = google.iam.make_key("me@lab.iam.gserviceaccount.com", "lab")
@@ -16,7 +16,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from . import compute, storage
+from . import compute, metadata, storage
 from .clock import Clock
 from .discovery import Refused
 from .iam import Iam
@@ -48,6 +48,7 @@ class FakeGoogle:
         self.iam = Iam(self.clock, self.url)
         self.compute = compute.Compute(self.clock, self.iam)
         self.storage = storage.Storage(self.clock, self.iam)
+        self.metadata = metadata.Metadata(self.compute, self.iam)
         self.requests: list[Request] = []
         self.on_request: Callable[[Request], None] = lambda request: None
         self._lock = threading.RLock()
@@ -73,6 +74,9 @@ class FakeGoogle:
         if request.path == "/token":
             form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
             return 200, {}, json.dumps(self.iam.exchange(form)).encode()
+        told = self.metadata.serve(request)
+        if told is not None:
+            return told
         member = self.iam.member_of(request.headers.get("authorization", ""))
         for service in (self.compute, self.storage):
             answer = service.serve(member, request)

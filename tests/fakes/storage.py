@@ -13,7 +13,8 @@ from .clock import Clock
 from .discovery import Call, Refused
 from .iam import Iam
 
-OBJECT_USER = ("storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete")
+OBJECT_USER = ("storage.objects.get", "storage.objects.list", "storage.objects.create", "storage.objects.delete",
+               "storage.objects.update")  # fmt: skip
 
 
 @dataclass
