@@ -8,6 +8,7 @@ import json
 import mmap
 import os
 import random
+import subprocess
 import stat
 import threading
 import time
@@ -207,3 +208,24 @@ def test_remount_reads_from_the_cache(seamount_binary, server, bucket, tmp_path)
         network.append(json.loads(stats.read_text())["network_read_bytes"])
     assert network[0] >= len(content)
     assert network[1] == 0
+
+
+def test_cp_within_the_mount_moves_no_bytes(seamount_binary, server, bucket, tmp_path):
+    content = random.Random(5).randbytes(20 << 20)
+    bucket.blob("model").upload_from_string(content)
+    bucket.blob("there").upload_from_string("short")
+    stats = tmp_path / "stats.json"
+    with mounted(seamount_binary, server, tmp_path, "--stats-file", str(stats)) as mount:
+        os.chmod(mount.folder / "model", 0o750)
+        for target in ("copy", "there"):
+            subprocess.run(["cp", "-p", mount.folder / "model", mount.folder / target], check=True)
+            assert bucket.blob(target).download_as_bytes() == content
+            assert (mount.folder / target).stat().st_size == len(content)
+            assert (mount.folder / target).stat().st_mode & 0o777 == 0o750
+            assert (mount.folder / target).stat().st_mtime_ns == (mount.folder / "model").stat().st_mtime_ns
+        assert mount.umount().returncode == 0
+        with mounted(seamount_binary, server, tmp_path) as again:
+            assert (again.folder / "copy").read_bytes() == content
+    told = json.loads(stats.read_text())
+    assert told["network_written_bytes"] == 0
+    assert told["network_read_bytes"] == 0

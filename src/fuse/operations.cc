@@ -328,6 +328,17 @@ void Commit(fuse_req_t req, const OpenFile& file) {
   });
 }
 
+// How cp copies: nothing is read, and close has the bucket copy. There are no flags yet.
+void CopyFileRange(fuse_req_t req, fuse_ino_t, off_t offset_in, fuse_file_info* in, fuse_ino_t, off_t offset_out,
+                   fuse_file_info* out, size_t length, int) {
+  const auto copied = Call(req, [&](auto& fs, const auto& context) {
+    return fs.CopyRange(*FileOf(in), static_cast<uint64_t>(offset_in), *FileOf(out), static_cast<uint64_t>(offset_out),
+                        length, context);
+  });
+  if (!copied) return ReplyFault(req, copied.error());
+  fuse_reply_write(req, *copied);
+}
+
 // Every close of a descriptor. Who only read need not wait for another's upload.
 void Flush(fuse_req_t req, fuse_ino_t, fuse_file_info* fi) {
   if (FileOf(fi)->options.write) return Commit(req, *FileOf(fi));
@@ -444,6 +455,7 @@ const fuse_lowlevel_ops& Operations() {
     ops.create = Create;
     ops.read = Read;
     ops.write = Write;
+    ops.copy_file_range = CopyFileRange;
     ops.flush = Flush;
     ops.fsync = Fsync;
     ops.release = Release;

@@ -5,7 +5,8 @@
 // staging folder, and the log says where.
 //
 // Where only a tail was added to an object of some size, the tail alone is uploaded under a reserved name and the store
-// composes the two on its side: appending to a log costs what was appended.
+// composes the two on its side: appending to a log costs what was appended. A file that is nothing but a copy of
+// another is copied there too.
 #include <cerrno>
 
 #include "base/log.h"
@@ -79,7 +80,11 @@ Outcome<void> Publisher::UploadContent(const InodePtr& inode, const std::string&
 
   const auto tail = staged.AppendedFrom();
   Result<store::ObjectInfo> result = base::Internal("not uploaded");
-  if (tail && *tail >= kComposeAbove && store_.capabilities().compose) {
+  const std::shared_ptr<ObjectReader> source = staged.CopyOf();
+  if (source != nullptr && store_.capabilities().copy) result = CopyContent(key, *source, options, context);
+  if (result || result.error().code() == ErrorCode::kCancelled) {
+    // The bucket has made it of another object, or nobody waits any more.
+  } else if (tail && *tail >= kComposeAbove && store_.capabilities().compose) {
     result = UploadTail(key, staged, *tail, options, before.generation, context);
   } else {
     SEAMOUNT_TRY(staged.FillGaps(context));
@@ -101,6 +106,16 @@ Outcome<void> Publisher::UploadContent(const InodePtr& inode, const std::string&
   if (old_reader != nullptr) old_reader->Close();
   if (staged.entry() != nullptr) staged.entry()->Uploaded();
   return {};
+}
+
+Result<store::ObjectInfo> Publisher::CopyContent(const std::string& key, const ObjectReader& source,
+                                                 const store::WriteOptions& options, const CallContext& context) {
+  const store::ComposeSource from = source.Where();
+  return store_.Copy(from.key, key,
+                     {.if_generation = options.if_generation,
+                      .if_source_generation = from.if_generation,
+                      .metadata = options.metadata},
+                     context);
 }
 
 Result<store::ObjectInfo> Publisher::UploadWhole(const std::string& key, StagedFile& staged,

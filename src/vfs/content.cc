@@ -233,6 +233,33 @@ Outcome<void> Content::Write(const OpenFile& file, uint64_t offset, std::span<co
   return {};
 }
 
+Outcome<uint64_t> Content::CopyRange(const OpenFile& from, uint64_t from_offset, const OpenFile& to, uint64_t to_offset,
+                                     uint64_t length, const CallContext& context) {
+  constexpr uint64_t kMostAtOnce = uint64_t{3} << 30;  // the kernel has 32 bits for the answer
+  if (!from.options.read || !to.options.write) return Fault{EBADF, "not open for that"};
+  const Fault not_here{EOPNOTSUPP, "not a copy of a file into an empty one"};
+  if (from.inode == to.inode || from_offset != to_offset) return not_here;
+  SEAMOUNT_TRY_ASSIGN(const auto commit, LockCommit(*to.inode, context));
+  {
+    std::scoped_lock lock(names_.mutex());
+    const Inode& source = *from.inode;
+    const Inode& target = *to.inode;
+    const uint64_t size = target.staged != nullptr ? target.staged->size() : target.info.size_bytes;
+    const bool in_bucket = !source.dirty() && !source.moving && source.info.generation != store::kAbsent;
+    if (size != to_offset || !in_bucket) return not_here;
+  }
+  const std::shared_ptr<ObjectReader> source = ReaderOf(from.inode);
+  if (from_offset >= source->size()) return uint64_t{0};
+  length = std::min({length, source->size() - from_offset, kMostAtOnce});
+  SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(to.inode, false));
+  if (!staged->TakeFrom(source, from_offset, length)) return not_here;
+  recorder_.Wrote(to.inode, *staged);
+  std::scoped_lock lock(names_.mutex());
+  names_.MarkChanged(*to.inode);
+  to.inode->kept.mtime = to.inode->changed;
+  return length;
+}
+
 Outcome<void> Content::Resize(const InodePtr& inode, uint64_t size_bytes) {
   if (size_bytes > kMaxObjectBytes) return Fault{EFBIG, "objects end at 5 TiB"};
   SEAMOUNT_TRY_ASSIGN(const auto staged, Stage(inode, size_bytes == 0));

@@ -49,6 +49,12 @@ class Content {
   Outcome<void> Write(const OpenFile& file, uint64_t offset, std::span<const std::byte> data, bool append,
                       const CallContext& context);
 
+  // copy_file_range, from the beginning of one file into an empty other one, and on from there: nothing is read. If the
+  // other is a copy of the whole when it is uploaded, the bucket makes it. EOPNOTSUPP for all else, whereupon the
+  // kernel reads and writes. Answers how much was taken.
+  Outcome<uint64_t> CopyRange(const OpenFile& from, uint64_t from_offset, const OpenFile& to, uint64_t to_offset,
+                              uint64_t length, const CallContext& context);
+
   // Called after each write, under the inode's commit lock, until the file system ends.
   void SetSendAhead(std::function<void(StagedFile&)> send) { send_ahead_ = std::move(send); }
   std::shared_ptr<ObjectReader> ReaderOf(const InodePtr& inode);

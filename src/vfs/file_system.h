@@ -99,6 +99,10 @@ class FileSystem {
   Outcome<void> Commit(const OpenFile& file, const CallContext& context = {}) {
     return publisher_.Commit(file, context);
   }
+  Outcome<uint64_t> CopyRange(const OpenFile& from, uint64_t from_offset, const OpenFile& to, uint64_t to_offset,
+                              uint64_t length, const CallContext& context = {}) {
+    return content_.CopyRange(from, from_offset, to, to_offset, length, context);
+  }
   // Nothing was written to the file that may not be in the bucket, so that Commit and Release have nothing to wait for.
   bool Settled(const OpenFile& file);
   void Release(std::unique_ptr<OpenFile> file) { publisher_.Release(std::move(file)); }

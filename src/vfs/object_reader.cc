@@ -250,6 +250,11 @@ void ObjectReader::BeginMove() {
   moving_ = true;
 }
 
+store::ComposeSource ObjectReader::Where() const {
+  std::scoped_lock lock(mutex_);
+  return {key_, generation_};
+}
+
 void ObjectReader::Retarget(std::string key, store::Generation generation) {
   std::scoped_lock lock(mutex_);
   key_ = std::move(key);

@@ -85,6 +85,8 @@ class ObjectReader : public std::enable_shared_from_this<ObjectReader> {
   void BeginMove();
   // The same bytes are now found under another key and generation (after a rename).
   void Retarget(std::string key, store::Generation generation);
+  // Where the bytes are found now.
+  store::ComposeSource Where() const;
   // Nobody will read on: gives up what is under way and what is held.
   void Close();
   // Drops what is held and nobody waits for.
@@ -115,7 +117,7 @@ class ObjectReader : public std::enable_shared_from_this<ObjectReader> {
 
   Fetcher* const fetcher_;
   const uint64_t size_;
-  std::mutex mutex_;
+  mutable std::mutex mutex_;
   std::condition_variable_any arrived_;
   std::string key_;
   store::Generation generation_;

@@ -121,6 +121,8 @@ class Publisher {
   Result<store::ObjectInfo> UploadTail(const std::string& key, const StagedFile& staged, uint64_t from,
                                        const store::WriteOptions& options, store::Generation generation,
                                        const CallContext& context);
+  Result<store::ObjectInfo> CopyContent(const std::string& key, const ObjectReader& source,
+                                        const store::WriteOptions& options, const CallContext& context);
   Result<store::ObjectInfo> UploadWhole(const std::string& key, StagedFile& staged, const store::WriteOptions& options,
                                         const CallContext& context);
   void Abandon(const InodePtr& inode, const Fault& why);

@@ -144,10 +144,29 @@ Outcome<void> StagedFile::Truncate(uint64_t size) {
   dirty_ = dirty_ || size != size_ || failed_.has_value();
   size_ = size;
   if (size == 0) {
+    if (std::exchange(copied_, false)) base_ = nullptr;
     failed_.reset();
     in_order_ = true;
   }
   return {};
+}
+
+bool StagedFile::TakeFrom(std::shared_ptr<ObjectReader> source, uint64_t offset, uint64_t length) {
+  std::scoped_lock lock(mutex_);
+  const bool goes_on = copied_ && base_ == source && base_kept_ == size_;
+  if (failed_ || offset != size_ || !present_.empty() || !(size_ == 0 || goes_on)) return false;
+  base_ = std::move(source);
+  base_kept_ = size_ = offset + length;
+  copied_ = dirty_ = true;
+  overwrote_ = true;  // no tail of what the name had before
+  in_order_ = false;
+  return true;
+}
+
+std::shared_ptr<ObjectReader> StagedFile::CopyOf() const {
+  std::scoped_lock lock(mutex_);
+  const bool whole = copied_ && present_.empty() && size_ == base_kept_ && size_ == base_->size();
+  return whole && !failed_ ? base_ : nullptr;
 }
 
 std::optional<uint64_t> StagedFile::AppendedFrom() const {
@@ -192,7 +211,7 @@ void StagedFile::Uploaded(std::shared_ptr<ObjectReader> base) {
   std::scoped_lock lock(mutex_);
   base_ = std::move(base);
   base_kept_ = base_->size();
-  dirty_ = false;
+  dirty_ = copied_ = false;
   unsaved_bytes_ = 0;
   overwrote_ = false;
 }

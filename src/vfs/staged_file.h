@@ -31,6 +31,12 @@ class StagedFile {
   Outcome<void> Write(uint64_t offset, std::span<const std::byte> data);
   Outcome<void> Truncate(uint64_t size);
 
+  // Has so much of another object's content follow what the file has of it, without reading it; false if the file has
+  // anything else.
+  bool TakeFrom(std::shared_ptr<ObjectReader> source, uint64_t offset, uint64_t length);
+  // Whose content all of this is, and nothing but it; null if there is none.
+  std::shared_ptr<ObjectReader> CopyOf() const;
+
   // Set by a write that found no room: the content is not what the program meant, and must never be uploaded. Only
   // emptying the file clears it.
   std::optional<Fault> failed() const;
@@ -77,6 +83,7 @@ class StagedFile {
   uint64_t unsaved_bytes_ = 0;
   bool dirty_ = false;
   bool overwrote_ = false;  // since the last upload, something below the base's end was changed
+  bool copied_ = false;     // the base is another file's, from which this one was copied
   bool in_order_ = true;    // nothing but appended since it was empty
   std::optional<Fault> failed_;
   std::unique_ptr<Journal::Entry> entry_;
