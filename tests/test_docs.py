@@ -80,6 +80,7 @@ def test_snippets_run(page, seamount_binary, tmp_path, free_port):
         "HOME": str(home),
         "PATH": f"{tools}:{ROOT}/.venv/bin:/usr/sbin:/usr/bin:/sbin:/bin",
         "PYTHONPATH": str(ROOT / "python"),
+        "SEAMOUNT_BINARY": seamount_binary,
         "LANG": "C.UTF-8",
     }
     text = script(page).replace("9000", str(free_port))

@@ -17,6 +17,7 @@ from .batch import Batch
 from .errors import SeamountError
 from .loader import Loader
 from .patches import Patches
+from .preparing import Prepared, prepare
 from .slots import Slot
 
 __all__ = [
@@ -25,6 +26,7 @@ __all__ = [
     "Group",
     "Loader",
     "Patches",
+    "Prepared",
     "SeamountError",
     "Slot",
     "attributes",
@@ -32,6 +34,7 @@ __all__ = [
     "ls",
     "open_array",
     "open_group",
+    "prepare",
     "read",
 ]
 

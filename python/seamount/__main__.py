@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import os
 import sys
-from pathlib import Path
+
+from .errors import NotFoundError
+from .program import program
 
 
 def main() -> None:
-    """Replaces this process by the program; SEAMOUNT_BINARY names another one, for a build tree."""
-    program = os.environ.get("SEAMOUNT_BINARY") or str(Path(__file__).parent / "bin" / "seamount")
-    if not os.access(program, os.X_OK):
-        sys.exit(f"seamount: there is no program at {program}: install the wheel, or build it and set SEAMOUNT_BINARY")
+    """Replaces this process by the program."""
+    try:
+        path = program()
+    except NotFoundError as error:
+        sys.exit(f"seamount: {error}")
     os.environ.setdefault("SEAMOUNT_PYTHON", sys.executable)  # the one that has this package, activated or not
-    os.execv(program, ["seamount", *sys.argv[1:]])
+    os.execv(path, ["seamount", *sys.argv[1:]])
 
 
 if __name__ == "__main__":

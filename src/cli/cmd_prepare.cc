@@ -12,6 +12,7 @@
 #include "base/text.h"
 #include "cf/calendar.h"
 #include "cli/command.h"
+#include "exec/progress.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
 #include "prepare/make_variables.h"
@@ -34,6 +35,7 @@ struct PrepareFlags {
   bool plan = false;
   bool schema = false;
   bool json = false;
+  bool progress_json = false;
 };
 
 std::string Percent(uint64_t part, uint64_t whole) {
@@ -152,6 +154,7 @@ Result<int> RunPrepare(PrepareFlags flags) {
   if (flags.to.empty() && !flags.plan)
     return base::InvalidArgument("--to says where to, for example gs://bucket/x.zarr");
   TuneAllocator();
+  if (flags.progress_json) exec::Progress::UseJsonLines();
   prepare::ExecuteOptions options;
   options.overwrite = flags.overwrite;
   SEAMOUNT_TRY_ASSIGN(const uint64_t memory, base::ParseBytes(flags.memory));
@@ -198,7 +201,8 @@ void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
                                  "seamount prepare winds.yaml --plan\n"
                                  "seamount prepare --schema > recipe.schema.json");
   const auto flags = std::make_shared<PrepareFlags>();
-  command.add_option("recipe", flags->recipe, "The recipe, a YAML file (docs/recipes.md)")->type_name("RECIPE");
+  command.add_option("recipe", flags->recipe, "The recipe, a YAML file (docs/recipes.md); - is standard input")
+      ->type_name("RECIPE");
   command.add_option("--to", flags->to, "Where to: gs://bucket/path, or a local folder")->type_name("URL");
   command.add_option("--memory", flags->memory, "Memory to stay within (default 1G)")->type_name("SIZE");
   command
@@ -210,6 +214,8 @@ void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
   command.add_flag("--plan,--dry-run", flags->plan,
                    "Only say what would be read and written, in which chunks and why, and about how long it takes");
   command.add_flag("--schema", flags->schema, "Print the JSON Schema of recipes, for editors");
+  command.add_flag("--progress-json", flags->progress_json,
+                   "Say the progress as lines of JSON on stderr, for programs");
   AddJsonFlag(command, flags->json);
   AddStoreFlags(command, flags->store);
   OnChosen(command, chosen, [flags] { return RunPrepare(*flags); });

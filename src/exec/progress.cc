@@ -21,7 +21,10 @@ using Clock = std::chrono::steady_clock;
 constexpr auto kQuiet = std::chrono::seconds(2);         // shorter work shows nothing
 constexpr auto kFrame = std::chrono::milliseconds(100);  // on a terminal
 constexpr auto kLogInterval = std::chrono::seconds(10);  // in a log file
+constexpr auto kJsonInterval = std::chrono::milliseconds(200);
 constexpr int kBarWidth = 30;
+
+std::atomic<bool> json_lines = false;
 
 // A terminal that takes a line back and draws it again.
 bool IsTerminal() {
@@ -41,6 +44,7 @@ struct Progress::State {
   uint64_t total = 0;
   bool unit_bytes = false;
   bool terminal = false;
+  bool json = false;
   bool shown = false;
   Clock::time_point start = Clock::now();
   std::atomic<uint64_t> done = 0;
@@ -73,7 +77,10 @@ struct Progress::State {
   }
 
   void Draw() {
-    if (terminal) {
+    if (json) {
+      std::fprintf(stderr, "{\"progress\": \"%s\", \"done\": %llu, \"total\": %llu}\n", label.c_str(),
+                   static_cast<unsigned long long>(done.load()), static_cast<unsigned long long>(total));
+    } else if (terminal) {
       std::fprintf(stderr, "\r\033[K%s", Line().substr(0, TerminalWidth() - 1).c_str());
     } else {
       std::fprintf(stderr, "%s\n", Line().c_str());
@@ -82,12 +89,17 @@ struct Progress::State {
     shown = true;
   }
 
+  Clock::duration Interval() const {
+    if (json) return kJsonInterval;
+    return terminal ? Clock::duration(kFrame) : Clock::duration(kLogInterval);
+  }
+
   void Loop() {
     std::unique_lock lock(mutex);
-    auto next = start + kQuiet;
+    auto next = start + (json ? Clock::duration(0) : Clock::duration(kQuiet));
     while (!wake.wait_until(lock, next, [&] { return closing; })) {
       Draw();
-      next = Clock::now() + (terminal ? Clock::duration(kFrame) : Clock::duration(kLogInterval));
+      next = Clock::now() + Interval();
     }
   }
 };
@@ -97,7 +109,8 @@ Progress::Progress(std::string label, uint64_t total, bool unit_bytes, bool enab
   state_->label = std::move(label);
   state_->total = total;
   state_->unit_bytes = unit_bytes;
-  state_->terminal = IsTerminal();
+  state_->json = json_lines;
+  state_->terminal = !state_->json && IsTerminal();
   if (enabled) state_->thread = std::thread([this] { state_->Loop(); });
 }
 
@@ -115,5 +128,7 @@ Progress::~Progress() {
 }
 
 void Progress::Add(uint64_t amount) { state_->done += amount; }
+
+void Progress::UseJsonLines() { json_lines = true; }
 
 }  // namespace seamount::exec

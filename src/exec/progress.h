@@ -1,4 +1,5 @@
 // Progress of long work: a bar on a terminal, a line every few seconds elsewhere, nothing for work under two seconds.
+// For programs that draw it themselves: lines of JSON, {"progress": LABEL, "done": N, "total": N}.
 #pragma once
 
 #include <cstdint>
@@ -16,6 +17,8 @@ class Progress {
   Progress(const Progress&) = delete;
   Progress& operator=(const Progress&) = delete;
   void Add(uint64_t amount);
+  // Of the whole process, from the next Progress on.
+  static void UseJsonLines();
 
  private:
   struct State;

@@ -130,6 +130,7 @@ inline constexpr size_t kMaxRecipeBytes = 1 << 20;  // longer is not a recipe
 
 // `name` stands in messages: "winds.yaml line 7: …". Any bytes are safe input.
 Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name);
+// A file, or "-" for standard input.
 Result<Recipe> ReadRecipe(const std::string& path);
 
 // The JSON Schema of recipes, as docs/recipe.schema.json.

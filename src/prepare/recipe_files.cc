@@ -63,7 +63,8 @@ Result<std::vector<std::string>> Resolve(const std::vector<std::string>& sources
 }  // namespace
 
 Result<Recipe> ReadRecipe(const std::string& path) {
-  std::ifstream in(path, std::ios::binary);
+  const bool given = path == "-";
+  std::ifstream in(given ? "/dev/stdin" : path, std::ios::binary);
   if (!in) {
     const std::string message = "reading the recipe " + path + ": " + std::strerror(errno);
     return errno == EACCES ? base::PermissionDenied(message) : base::NotFound(message);
@@ -74,7 +75,7 @@ Result<Recipe> ReadRecipe(const std::string& path) {
     return base::InvalidArgument("reading the recipe " + path + ": not a readable file");
   }
   text.resize(static_cast<size_t>(in.gcount()));
-  return ParseRecipe(text, path);
+  return ParseRecipe(text, given ? "recipe" : path);
 }
 
 Result<Sources> OpenSources(const Recipe& recipe, const std::string& directory, source::Remote& remote) {
