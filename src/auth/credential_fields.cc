@@ -34,6 +34,9 @@ Result<CredentialFields> CredentialFields::Parse(std::string_view json, const st
     if (value.is_array() && std::all_of(value.begin(), value.end(), is_text)) {
       fields.lists_.emplace(field, value.get<std::vector<std::string>>());
     }
+    if (value.is_object())
+      fields.objects_.emplace(field, Secret(value.dump(-1, ' ', false, nlohmann::json::error_handler_t::replace)));
+    if (value.is_number_integer()) fields.numbers_.emplace(field, value.get<int64_t>());
   }
   return fields;
 }
@@ -43,6 +46,30 @@ Result<std::vector<std::string>> CredentialFields::GetList(const std::string& fi
   const auto found = lists_.find(field);
   if (found == lists_.end()) return BadCredential(name_, "field '" + field + "' is not a list of strings");
   return found->second;
+}
+
+Result<Secret> CredentialFields::GetJson(const std::string& field) const {
+  if (!fields_.contains(field)) return BadCredential(name_, "field '" + field + "' is missing");
+  const auto found = objects_.find(field);
+  if (found == objects_.end()) return BadCredential(name_, "field '" + field + "' is not a JSON object");
+  return found->second;
+}
+
+Result<CredentialFields> CredentialFields::GetObject(const std::string& field) const {
+  SEAMOUNT_TRY_ASSIGN(const Secret json, GetJson(field));
+  return Parse(json.Reveal(), name_);
+}
+
+std::optional<int64_t> CredentialFields::GetNumber(const std::string& field) const {
+  const auto found = numbers_.find(field);
+  if (found == numbers_.end()) return std::nullopt;
+  return found->second;
+}
+
+std::vector<std::string> CredentialFields::Names() const {
+  std::vector<std::string> names;
+  for (const auto& [field, value] : fields_) names.push_back(field);
+  return names;
 }
 
 Result<std::string> CredentialFields::Find(const std::string& field, bool lines) const {

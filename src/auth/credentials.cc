@@ -3,11 +3,16 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <optional>
 #include <vector>
 
 #include "auth/caching_token_source.h"
+#include "auth/credential_fields.h"
+#include "auth/external_account.h"
 #include "auth/host_binding.h"
+#include "auth/impersonated.h"
 #include "auth/service_account_key.h"
+#include "auth/sts.h"
 #include "auth/token_sources.h"
 #include "base/text.h"
 
@@ -26,25 +31,82 @@ struct Credential {
   HostBinding binding;
 };
 
-// path: the file's, or what the text is called in messages.
 Result<Credential> ParseCredential(const Secret& text, const std::string& path, net::HttpClient& http,
-                                   base::Clock& clock) {
-  SEAMOUNT_TRY_ASSIGN(const std::string type, CredentialType(text.Reveal(), path));
-  if (type == "authorized_user") {
-    SEAMOUNT_TRY_ASSIGN(auto source, MakeUserTokenSource(text, path, http, clock));
-    return Credential{.source = std::move(source), .binding = HostBinding::Google()};
-  }
-  SEAMOUNT_TRY_ASSIGN(ServiceAccountKey key, ParseServiceAccountKey(text.Reveal(), path));
-  auto binding = HostBinding::OfTokenUri(key.token_uri, key.endpoints);
+                                   base::Clock& clock, int depth = 0);
+Result<Credential> FindByItself(net::HttpClient& http, base::Clock& clock, int depth);
+
+Result<HostBinding> BindingOf(const std::string& token_uri, const std::string& path,
+                              const std::vector<std::string>& endpoints = {}) {
+  auto binding = HostBinding::OfTokenUri(token_uri, endpoints);
   if (!binding) return binding.error().Wrap("key file '" + path + "'");
-  auto source = binding->is_google() ? MakeSelfSignedTokenSource(std::move(key), clock)
-                                     : MakeTokenExchangeSource(std::move(key), http, clock);
-  return Credential{.source = std::move(source), .binding = *std::move(binding)};
+  return binding;
 }
 
-Result<Credential> ReadCredential(const std::string& path, net::HttpClient& http, base::Clock& clock) {
+Result<Credential> ParseServiceAccount(const Secret& text, const std::string& path, net::HttpClient& http,
+                                       base::Clock& clock) {
+  SEAMOUNT_TRY_ASSIGN(ServiceAccountKey key, ParseServiceAccountKey(text.Reveal(), path));
+  SEAMOUNT_TRY_ASSIGN(HostBinding binding, BindingOf(key.token_uri, path, key.endpoints));
+  auto source = binding.is_google() ? MakeSelfSignedTokenSource(std::move(key), clock)
+                                    : MakeTokenExchangeSource(std::move(key), http, clock);
+  return Credential{.source = std::move(source), .binding = std::move(binding)};
+}
+
+Result<Credential> ParseUser(const Secret& text, const CredentialFields& fields, const std::string& path,
+                             net::HttpClient& http, base::Clock& clock) {
+  SEAMOUNT_TRY_ASSIGN(auto source, MakeUserTokenSource(text, path, http, clock));
+  if (!fields.Has("token_uri")) return Credential{.source = std::move(source), .binding = HostBinding::Google()};
+  SEAMOUNT_TRY_ASSIGN(const std::string token_uri, fields.Get("token_uri"));
+  SEAMOUNT_TRY_ASSIGN(HostBinding binding, BindingOf(token_uri, path));
+  return Credential{.source = std::move(source), .binding = std::move(binding)};
+}
+
+// What acts as a service account: the credential inside the file, or, where there is none, what is found on the
+// machine. With "access_boundary" (as `seamount setup` writes it) its tokens are narrowed to that.
+Result<Credential> ParseImpersonated(const CredentialFields& fields, const std::string& path, net::HttpClient& http,
+                                     base::Clock& clock, int depth) {
+  SEAMOUNT_TRY_ASSIGN(const std::string url, fields.Get("service_account_impersonation_url"));
+  SEAMOUNT_TRY_ASSIGN(HostBinding binding, BindingOf(url, path));
+  SEAMOUNT_TRY_ASSIGN(std::vector<std::string> delegates, fields.GetList("delegates"));
+  std::optional<Credential> inner;
+  if (fields.Has("source_credentials")) {
+    SEAMOUNT_TRY_ASSIGN(const Secret json, fields.GetJson("source_credentials"));
+    SEAMOUNT_TRY_ASSIGN(inner, ParseCredential(json, path, http, clock, depth + 1));
+  } else {
+    SEAMOUNT_TRY_ASSIGN(inner, FindByItself(http, clock, depth + 1));
+  }
+  auto bound = BindToHosts(MakeCachingTokenSource(std::move(inner->source), clock), std::move(inner->binding));
+  auto source = MakeImpersonatedTokenSource(std::move(bound), url, std::move(delegates), http, clock);
+  if (!source) return BadCredential(path, "field 'service_account_impersonation_url': " + source.error().message());
+  if (!fields.Has("access_boundary")) return Credential{.source = *std::move(source), .binding = std::move(binding)};
+  SEAMOUNT_TRY_ASSIGN(const Secret boundary, fields.GetJson("access_boundary"));
+  std::string sts = kGoogleSts;
+  if (fields.Has("token_url")) {
+    SEAMOUNT_TRY_ASSIGN(sts, fields.Get("token_url"));
+    if (!binding.Allows(sts)) return BadCredential(path, "field 'token_url' is of another server than the account");
+  }
+  return Credential{.source = MakeDownscopedTokenSource(*std::move(source), boundary.Reveal(), sts, http, clock),
+                    .binding = std::move(binding)};
+}
+
+// path: the file's, or what the text is called in messages. depth: how many credentials it lies in.
+Result<Credential> ParseCredential(const Secret& text, const std::string& path, net::HttpClient& http,
+                                   base::Clock& clock, int depth) {
+  constexpr int kMostInside = 4;
+  if (depth > kMostInside) return BadCredential(path, "holds credentials in credentials in credentials");
+  SEAMOUNT_TRY_ASSIGN(const CredentialFields fields, CredentialFields::Parse(text.Reveal(), path));
+  SEAMOUNT_TRY_ASSIGN(const std::string type, fields.Get("type"));
+  if (type == "authorized_user") return ParseUser(text, fields, path, http, clock);
+  if (type == "impersonated_service_account") return ParseImpersonated(fields, path, http, clock, depth);
+  if (type != "external_account") return ParseServiceAccount(text, path, http, clock);
+  SEAMOUNT_TRY_ASSIGN(const std::string token_url, fields.Get("token_url"));
+  SEAMOUNT_TRY_ASSIGN(HostBinding binding, BindingOf(token_url, path));
+  SEAMOUNT_TRY_ASSIGN(auto source, MakeExternalAccountSource(fields, path, http, clock));
+  return Credential{.source = std::move(source), .binding = std::move(binding)};
+}
+
+Result<Credential> ReadCredential(const std::string& path, net::HttpClient& http, base::Clock& clock, int depth = 0) {
   SEAMOUNT_TRY_ASSIGN(const Secret text, ReadCredentialFile(path));
-  return ParseCredential(text, path, http, clock);
+  return ParseCredential(text, path, http, clock, depth);
 }
 
 std::unique_ptr<TokenSource> Compose(Credential credential, base::Clock& clock) {
@@ -73,6 +135,27 @@ std::vector<Place> Places() {
     places.push_back({path, path, false});
   }
   return places;
+}
+
+std::string MetadataHost() {
+  const std::string named = Variable("GCE_METADATA_HOST");
+  return named.empty() ? "metadata.google.internal" : named;
+}
+
+// The identity of this machine or its user, for a file that names none: gcloud's login, else the metadata server. A key
+// file in its usual places is not looked at: that may be the very file.
+Result<Credential> FindByItself(net::HttpClient& http, base::Clock& clock, int depth) {
+  for (const Place& place : Places()) {
+    if (place.named || place.name.starts_with("~") || access(place.path.c_str(), F_OK) != 0) continue;
+    return ReadCredential(place.path, http, clock, depth);
+  }
+  const std::string host = MetadataHost();
+  if (MetadataServerAnswers(host, http)) {
+    return Credential{.source = MakeMetadataTokenSource(host, http, clock), .binding = HostBinding::Google()};
+  }
+  return base::Unauthenticated(
+      "there is no login that could act as the account: run 'gcloud auth application-default login', or attach a "
+      "service account to this machine");
 }
 
 Error NothingFound(const std::string& endpoint, const std::vector<std::string>& looked) {
@@ -119,8 +202,7 @@ Result<std::unique_ptr<TokenSource>> FindCredentials(const CredentialOptions& op
     looked.push_back(place.name + " (is for " + credential->binding.Describe() + ")");
   }
   if (HostBinding::Google().Allows(endpoint)) {
-    const std::string named = Variable("GCE_METADATA_HOST");
-    const std::string host = named.empty() ? "metadata.google.internal" : named;
+    const std::string host = MetadataHost();
     if (MetadataServerAnswers(host, http)) {
       return Compose({.source = MakeMetadataTokenSource(host, http, clock), .binding = HostBinding::Google()}, clock);
     }

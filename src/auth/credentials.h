@@ -22,7 +22,8 @@ struct CredentialOptions {
 // source caches and is bound to its hosts; `http` outlives it.
 Result<std::unique_ptr<TokenSource>> FindCredentials(const CredentialOptions& options, net::HttpClient& http);
 
-// The source of a credential file, service_account or authorized_user: cached and bound to its hosts.
+// The source of a credential file, of any type that google-auth knows but AWS's: service_account, authorized_user,
+// external_account (file, url, executable), impersonated_service_account. Cached, and bound to its hosts.
 Result<std::unique_ptr<TokenSource>> OpenCredentialFile(const std::string& path, net::HttpClient& http,
                                                         base::Clock& clock = base::RealClock());
 

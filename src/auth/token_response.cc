@@ -5,6 +5,7 @@
 #include <nlohmann/json.hpp>
 
 #include "base/json_depth.h"
+#include "base/time_text.h"
 
 namespace seamount::auth {
 namespace {
@@ -37,6 +38,10 @@ Error Refusal(const net::HttpResponse& response, const std::string& advice) {
   if (object.is_object()) {
     error = TextOf(object, "error");
     description = TextOf(object, "error_description");
+    if (const auto details = object.find("error"); details != object.end() && details->is_object()) {
+      error = TextOf(*details, "status");  // as Google's other services have it
+      description = TextOf(*details, "message");
+    }
   }
   std::string what = "the token endpoint answered " + std::to_string(response.status);
   if (!error.empty()) what += " " + error;
@@ -46,25 +51,42 @@ Error Refusal(const net::HttpResponse& response, const std::string& advice) {
   return base::Unauthenticated(what + ": " + advice);
 }
 
+// The token in an answer's field of that name.
+Result<Secret> TokenIn(const Json& object, const char* field) {
+  const std::string quoted = std::string("'") + field + "'";
+  if (!object.is_object()) return base::Internal("the token endpoint's answer is not a JSON object");
+  const auto token = object.find(field);
+  if (token == object.end() || !token->is_string()) {
+    return base::Internal("the token endpoint's answer has no " + quoted);
+  }
+  const auto& text = token->get_ref<const std::string&>();
+  if (text.empty() || !std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
+    return base::Internal("the token endpoint's " + quoted + " cannot be sent in a header");
+  }
+  return Secret(text);
+}
+
 }  // namespace
+
+Result<Token> ReadIamTokenResponse(const net::HttpResponse& response, const std::string& advice, base::Clock& clock) {
+  if (response.status != 200) return Refusal(response, advice);
+  const Json object = Parsed(response);
+  SEAMOUNT_TRY_ASSIGN(Secret token, TokenIn(object, "accessToken"));
+  const auto expires = base::ParseRfc3339(TextOf(object, "expireTime"));
+  if (!expires) return base::Internal("the token endpoint's answer has no 'expireTime'");
+  return Token{.value = std::move(token),
+               .expires = std::min(*expires, clock.WallNow() + std::chrono::seconds(kMaxLifetimeSeconds))};
+}
 
 Result<Token> ReadTokenResponse(const net::HttpResponse& response, const std::string& advice, base::Clock& clock) {
   if (response.status != 200) return Refusal(response, advice);
   const Json object = Parsed(response);
-  if (!object.is_object()) return base::Internal("the token endpoint's answer is not a JSON object");
-  const auto token = object.find("access_token");
-  if (token == object.end() || !token->is_string()) {
-    return base::Internal("the token endpoint's answer has no 'access_token'");
-  }
-  const auto& text = token->get_ref<const std::string&>();
-  if (text.empty() || !std::ranges::all_of(text, [](char c) { return c > ' ' && c < 0x7f; })) {
-    return base::Internal("the token endpoint's 'access_token' cannot be sent in a header");
-  }
+  SEAMOUNT_TRY_ASSIGN(Secret token, TokenIn(object, "access_token"));
   int64_t lifetime = kDefaultLifetimeSeconds;
   if (const auto given = object.find("expires_in"); given != object.end() && given->is_number_integer()) {
     lifetime = std::clamp<int64_t>(given->get<int64_t>(), 0, kMaxLifetimeSeconds);
   }
-  return Token{.value = Secret(text), .expires = clock.WallNow() + std::chrono::seconds(lifetime)};
+  return Token{.value = std::move(token), .expires = clock.WallNow() + std::chrono::seconds(lifetime)};
 }
 
 Result<Token> RequestToken(net::HttpClient& http, const std::string& url, const net::QueryParameters& form,

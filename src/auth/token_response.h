@@ -18,6 +18,9 @@ Result<Token> RequestToken(net::HttpClient& http, const std::string& url, const 
 // The token in a response; transient statuses are Unavailable, refusals Unauthenticated or PermissionDenied.
 Result<Token> ReadTokenResponse(const net::HttpResponse& response, const std::string& advice, base::Clock& clock);
 
+// The same of IAM's generateAccessToken ("accessToken", "expireTime").
+Result<Token> ReadIamTokenResponse(const net::HttpResponse& response, const std::string& advice, base::Clock& clock);
+
 // Answers of token endpoints are below 8 KiB.
 inline constexpr uint64_t kMaxTokenResponseBytes = 64 << 10;
 

@@ -117,9 +117,10 @@ class MetadataTokenSource final : public TokenSource {
 
 class UserTokenSource final : public TokenSource {
  public:
-  UserTokenSource(std::string client_id, Secret client_secret, Secret refresh_token, net::HttpClient& http,
-                  base::Clock& clock)
-      : client_id_(std::move(client_id)),
+  UserTokenSource(std::string token_uri, std::string client_id, Secret client_secret, Secret refresh_token,
+                  net::HttpClient& http, base::Clock& clock)
+      : token_uri_(std::move(token_uri)),
+        client_id_(std::move(client_id)),
         client_secret_(std::move(client_secret)),
         refresh_token_(std::move(refresh_token)),
         http_(http),
@@ -131,7 +132,7 @@ class UserTokenSource final : public TokenSource {
                                        {"client_secret", client_secret_.Reveal()},
                                        {"refresh_token", refresh_token_.Reveal()}};
     auto token =
-        RequestToken(http_, kUserTokenUri, form,
+        RequestToken(http_, token_uri_, form,
                      "the login has expired; run 'gcloud auth application-default login' again", clock_, context);
     if (!token) return token.error().Wrap("getting a token with the " + Describe());
     return token;
@@ -139,6 +140,7 @@ class UserTokenSource final : public TokenSource {
   std::string Describe() const override { return "login of gcloud's application default credentials"; }
 
  private:
+  const std::string token_uri_;
   const std::string client_id_;
   const Secret client_secret_;
   const Secret refresh_token_;
@@ -185,11 +187,16 @@ bool MetadataServerAnswers(const std::string& host, net::HttpClient& http) {
 Result<std::unique_ptr<TokenSource>> MakeUserTokenSource(const Secret& json, const std::string& file_name,
                                                          net::HttpClient& http, base::Clock& clock) {
   SEAMOUNT_TRY_ASSIGN(const CredentialFields fields, CredentialFields::Parse(json.Reveal(), file_name));
+  std::string token_uri = kUserTokenUri;
+  if (fields.Has("token_uri")) {
+    SEAMOUNT_TRY_ASSIGN(token_uri, fields.Get("token_uri"));
+  }
   SEAMOUNT_TRY_ASSIGN(std::string client_id, fields.Get("client_id"));
   SEAMOUNT_TRY_ASSIGN(std::string client_secret, fields.Get("client_secret"));
   SEAMOUNT_TRY_ASSIGN(std::string refresh_token, fields.Get("refresh_token"));
-  return std::unique_ptr<TokenSource>(std::make_unique<UserTokenSource>(
-      std::move(client_id), Secret(std::move(client_secret)), Secret(std::move(refresh_token)), http, clock));
+  return std::unique_ptr<TokenSource>(std::make_unique<UserTokenSource>(std::move(token_uri), std::move(client_id),
+                                                                        Secret(std::move(client_secret)),
+                                                                        Secret(std::move(refresh_token)), http, clock));
 }
 
 std::unique_ptr<TokenSource> MakeAnonymousTokenSource() {

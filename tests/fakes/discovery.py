@@ -17,9 +17,10 @@ DOCUMENTS = Path(googleapiclient.__file__).parent / "discovery_cache" / "documen
 class Refused(Exception):
     """What a service answers instead of doing it: an HTTP status, a reason and a message, as Google words them."""
 
-    def __init__(self, status: int, reason: str, message: str, details: list | None = None):
+    def __init__(self, status: int, reason: str, message: str, details: list | None = None, status_word: str = ""):
         super().__init__(message)
         self.status, self.reason, self.message, self.details = status, reason, message, details
+        self.status_word = status_word  # "PERMISSION_DENIED", of newer services
 
 
 @dataclass
@@ -94,6 +95,8 @@ class Api:
 
     def check(self, rule: dict, value, where: str, method: str) -> None:
         """Refuses a value that does not fit the schema: names, types, enums, patterns, what the method requires."""
+        if value is None:
+            return None  # as if it had not been sent
         if "$ref" in rule:
             return self.check(self.schemas[rule["$ref"]], value, where, method)
         kind = rule.get("type", "object")

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from . import compute, metadata, storage
+from . import compute, discovery, metadata, storage
 from .clock import Clock
 from .discovery import Refused
 from .iam import Iam
@@ -32,6 +32,7 @@ class Request:
     query: dict[str, list[str]]
     headers: dict[str, str]
     body: bytes
+    member: str = ""  # who it turned out to be from
     done: bool = False  # on_request is called before (False) and after (True) it took effect
 
 
@@ -49,6 +50,7 @@ class FakeGoogle:
         self.compute = compute.Compute(self.clock, self.iam)
         self.storage = storage.Storage(self.clock, self.iam)
         self.metadata = metadata.Metadata(self.compute, self.iam)
+        self.subject_token = ""  # what another identity provider answers
         self.requests: list[Request] = []
         self.on_request: Callable[[Request], None] = lambda request: None
         self._lock = threading.RLock()
@@ -71,13 +73,21 @@ class FakeGoogle:
         return status, headers, body
 
     def _serve(self, request: Request) -> tuple[int, dict[str, str], bytes]:
-        if request.path == "/token":
+        if request.path in ("/token", "/v1/token"):
             form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
-            return 200, {}, json.dumps(self.iam.exchange(form)).encode()
+            trade = self.iam.exchange if request.path == "/token" else self.iam.trade
+            return 200, {}, json.dumps(trade(form)).encode()
+        if request.path == "/subject-token" and request.headers.get("x-identity") == "yes":
+            return 200, {}, self.subject_token.encode()
         told = self.metadata.serve(request)
         if told is not None:
             return told
         member = self.iam.member_of(request.headers.get("authorization", ""))
+        request.member = member
+        if request.path.endswith(":generateAccessToken"):
+            body = json.loads(request.body)
+            call = discovery.load("iamcredentials.v1").find(request.method, request.path, request.query, body)
+            return 200, {}, json.dumps(self.iam.act_as(member, call.parameters["name"].rpartition("/")[2], body)).encode()
         for service in (self.compute, self.storage):
             answer = service.serve(member, request)
             if answer is not None:
@@ -86,12 +96,14 @@ class FakeGoogle:
 
 
 def _error_body(request: Request, refused: Refused) -> bytes:
-    if request.path == "/token":  # RFC 6749
+    if request.path in ("/token", "/v1/token"):  # RFC 6749
         return json.dumps({"error": refused.reason, "error_description": refused.message}).encode()
     error = {"code": refused.status, "message": refused.message,
              "errors": [{"message": refused.message, "domain": "global", "reason": refused.reason}]}  # fmt: skip
     if refused.details:
         error["details"] = refused.details
+    if refused.status_word:
+        error["status"] = refused.status_word
     return json.dumps({"error": error}).encode()
 
 

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import functools
+import json
+import re
 import secrets
 from dataclasses import dataclass, field
+from urllib.parse import unquote
 
 import google.auth.exceptions
 import google.auth.jwt
@@ -28,6 +31,41 @@ def _key_pair(number: int) -> tuple[str, str]:
     return private.decode(), public.decode()
 
 
+class Member(str):
+    """Somebody whose token is narrowed."""
+
+    def __new__(cls, whole: str, rules: list[dict]):
+        member = super().__new__(cls, whole)
+        member.rules = rules
+        return member
+
+    def allows(self, permission: str, resource: str, name: str) -> bool:
+        for rule in self.rules:
+            bucket = rule["availableResource"].removeprefix("//storage.googleapis.com/projects/_/buckets/")
+            roles = [given.removeprefix("inRole:") for given in rule["availablePermissions"]]
+            if resource != f"buckets/{bucket}" or not any(permission in ROLES.get(role, ()) for role in roles):
+                continue
+            condition = rule.get("availabilityCondition", {}).get("expression", "")
+            if not condition:
+                return True
+            # What Google's own documentation writes for prefixes: of objects, and of listings.
+            objects = re.findall(r"resource\.name\.startsWith\('projects/_/buckets/[^/]+/objects/([^']*)'\)", condition)
+            lists = re.findall(r"objectListPrefix', ''\)\.startsWith\('([^']*)'\)", condition)
+            if any(name.startswith(prefix) for prefix in (lists if permission.endswith(".list") else objects)):
+                return True
+        return False
+
+
+ACCESS_TOKEN = "urn:ietf:params:oauth:token-type:access_token"
+READER = ("storage.objects.get", "storage.objects.list")
+ROLES = {
+    "roles/storage.objectViewer": READER,
+    "roles/storage.objectCreator": ("storage.objects.create",),
+    "roles/storage.objectUser": (*READER, "storage.objects.create", "storage.objects.delete", "storage.objects.update"),
+    "roles/storage.objectAdmin": (*READER, "storage.objects.create", "storage.objects.delete", "storage.objects.update"),
+}
+
+
 @dataclass
 class Iam:
     clock: Clock
@@ -37,6 +75,8 @@ class Iam:
     accounts: set[str] = field(default_factory=set)
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)  # key id → (email, public key)
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)  # token → (member, expires)
+    logins: dict[str, str] = field(default_factory=dict)  # refresh token → member
+    federated: dict[tuple[str, str, str], str] = field(default_factory=dict)  # (audience, token type, token) → member
 
     def make_account(self, email: str) -> str:
         self.accounts.add(email)
@@ -60,7 +100,12 @@ class Iam:
         return token
 
     def exchange(self, form: dict[str, str]) -> dict:
-        """The token endpoint: a JWT that a key has signed, for a token (RFC 7523)."""
+        """The token endpoint: a JWT that a key has signed (RFC 7523), or a login's refresh token, for a token."""
+        if form.get("grant_type") == "refresh_token":
+            member = self.logins.get(form.get("refresh_token", ""))
+            if not member or not form.get("client_id") or not form.get("client_secret"):
+                raise Refused(400, "invalid_grant", "Token has been expired or revoked.")
+            return self._answer(member)
         if form.get("grant_type") != "urn:ietf:params:oauth:grant-type:jwt-bearer":
             raise Refused(400, "unsupported_grant_type", "expected a JWT")
         try:
@@ -71,7 +116,41 @@ class Iam:
             raise Refused(400, "invalid_grant", f"Invalid JWT: {error}") from error
         if claims["iss"] != email or not claims.get("scope"):
             raise Refused(400, "invalid_grant", "Invalid JWT: issuer or scope")
-        return {"access_token": self.give_token(email), "expires_in": TOKEN_SECONDS, "token_type": "Bearer"}
+        return self._answer(email)
+
+    def _answer(self, member: str) -> dict:
+        return {"access_token": self.give_token(member), "expires_in": TOKEN_SECONDS, "token_type": "Bearer",
+                "issued_token_type": ACCESS_TOKEN}  # fmt: skip
+
+    def trade(self, form: dict[str, str]) -> dict:
+        """The Security Token Service (RFC 8693): another provider's token, or one of Google's to be narrowed."""
+        if form.get("grant_type") != "urn:ietf:params:oauth:grant-type:token-exchange":
+            raise Refused(400, "invalid_request", "grant_type")
+        if form.get("requested_token_type") != ACCESS_TOKEN:
+            raise Refused(400, "invalid_request", "requested_token_type")
+        kind, subject = form.get("subject_token_type", ""), form.get("subject_token", "")
+        if kind == ACCESS_TOKEN:
+            whole = self.member_of(f"Bearer {subject}")
+            boundary = json.loads(unquote(form.get("options", "") or "null"))
+            rules = (boundary or {}).get("accessBoundary", {}).get("accessBoundaryRules", [])
+            if not 1 <= len(rules) <= 10:
+                raise Refused(400, "invalid_request", "options: an access boundary of 1 to 10 rules")
+            return self._answer(Member(whole, boundary["accessBoundary"]["accessBoundaryRules"]))
+        member = self.federated.get((form.get("audience", ""), kind, subject))
+        if member is None or not form.get("scope"):
+            raise Refused(400, "invalid_grant", "The subject token is not known to this audience.")
+        return self._answer(member)
+
+    def act_as(self, member: str, email: str, body: dict) -> dict:
+        """generateAccessToken: through the delegates, each of which may act as the next."""
+        chain = [member, *(name.rpartition("/")[2] for name in body.get("delegates") or []), email]
+        for who, whom in zip(chain, chain[1:], strict=False):
+            if whom not in self.accounts or not self.may(who, "iam.serviceAccounts.getAccessToken", f"accounts/{whom}"):
+                raise Refused(403, "forbidden", "Permission 'iam.serviceAccounts.getAccessToken' denied on resource "
+                                                "(or it may not exist).", status_word="PERMISSION_DENIED")  # fmt: skip
+        if not body.get("scope") or int(body.get("lifetime", "3600s").rstrip("s")) > TOKEN_SECONDS:
+            raise Refused(400, "badRequest", "scope or lifetime", status_word="INVALID_ARGUMENT")
+        return {"accessToken": self.give_token(email), "expireTime": self.clock.text(self.clock.now() + TOKEN_SECONDS)[:19] + "Z"}
 
     def member_of(self, authorization: str) -> str:
         token = authorization.removeprefix("Bearer ")
@@ -80,7 +159,10 @@ class Iam:
             raise Refused(401, "authError", "Request had invalid authentication credentials.")
         return member
 
-    def may(self, member: str, permission: str, resource: str) -> bool:
+    def may(self, member: str, permission: str, resource: str, name: str = "") -> bool:
+        """`name`: of an object in a bucket, for tokens that are narrowed to a prefix."""
+        if isinstance(member, Member) and not member.allows(permission, resource, name):
+            return False
         return any(who == member and what == permission and (resource == where or resource.startswith(where + "/"))
                    for who, what, where in self.grants)  # fmt: skip
 

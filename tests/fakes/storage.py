@@ -51,7 +51,8 @@ class Storage:
 
     def _check(self, member: str, permission: str, call: Call) -> None:
         bucket = call.parameters["bucket"]
-        if not self.iam.may(member, permission, f"buckets/{bucket}"):
+        name = call.parameters.get("object") or call.parameters.get("name") or call.parameters.get("prefix", "")
+        if not self.iam.may(member, permission, f"buckets/{bucket}", name):
             raise Refused(403, "forbidden", f"{member} does not have {permission} access to the Google Cloud Storage "
                                             f"{'object' if '.objects.' in permission else 'bucket'}.")  # fmt: skip
 
@@ -67,15 +68,18 @@ class Storage:
         if key in bucket:
             self._check(member, "storage.objects.delete", call)  # overwriting takes both
         _check_generation(call, bucket.get(key))
+        return _json(self.put(call.parameters["bucket"], key, content, call.body))
+
+    def put(self, bucket: str, key: str, content: bytes, given: dict | None = None) -> dict:
         crc = base64.b64encode(google_crc32c.Checksum(content).digest()).decode()
-        if (call.body or {}).get("crc32c", crc) != crc:
+        if (given or {}).get("crc32c", crc) != crc:
             raise Refused(400, "invalid", "Provided CRC32C does not match")
         self._generation += 1
-        resource = {**(call.body or {}), "kind": "storage#object", "name": key, "bucket": call.parameters["bucket"],
+        resource = {**(given or {}), "kind": "storage#object", "name": key, "bucket": bucket,
                     "generation": str(self._generation), "metageneration": "1", "size": str(len(content)),
                     "crc32c": crc, "updated": self.clock.text(), "timeCreated": self.clock.text()}  # fmt: skip
-        bucket[key] = Object(content, self._generation, resource)
-        return _json(resource)
+        self.buckets[bucket][key] = Object(content, self._generation, resource)
+        return resource
 
     def _get(self, member, call, bucket, content):
         self._check(member, "storage.objects.get", call)
