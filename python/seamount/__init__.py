@@ -17,6 +17,7 @@ from .batch import Batch
 from .errors import SeamountError
 from .loader import Loader
 from .patches import Patches
+from .prediction import predict
 from .preparing import Prepared, prepare
 from .slots import Slot
 
@@ -34,6 +35,7 @@ __all__ = [
     "ls",
     "open_array",
     "open_group",
+    "predict",
     "prepare",
     "read",
 ]

@@ -142,6 +142,7 @@ class Loader:
         cache_dir: str | os.PathLike[str] | None = None,
         cache_size: int | str = "4GiB",
     ) -> None:
+        self._arguments = {name: value for name, value in locals().items() if name != "self"}
         slots = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
         self._name = f"{os.fspath(url)!r} {[name for name, _, _ in slots] if variables is None else list(variables)}"
         self._warned = missing is not None
@@ -182,6 +183,18 @@ class Loader:
         self._crops = [Crops(self._core.patches, *pair) for pair in zip(fields, [s.patch_scale for s in self._slots])]
         self._labels = Labels(self._slots, groups.groups, fields, self._crops)
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
+
+    def replace(self, **changes: Any) -> Loader:
+        """Another loader with the same arguments but for those given, at its beginning. ``split`` and ``select`` replace
+        each other.
+
+        Example:
+            >>> test = loader.replace(split="test", shuffle=None)
+        """
+        for one, other in (("split", "select"), ("select", "split")):
+            if changes.get(one) is not None:
+                changes.setdefault(other, None)
+        return Loader(**(self._arguments | changes))
 
     def __iter__(self) -> Iterator[Batch]:
         """The batches from where the loader stands to the end of the epoch."""

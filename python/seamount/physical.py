@@ -45,6 +45,10 @@ class Physical:
                 out[place] += self._climatology(name, anomaly["climatology"], given.shape[:axis], index, leads, crops)
         return out if given.dtype == np.float64 else out.astype("f4")
 
+    def has_anomalies(self) -> bool:
+        """Whether values need a climatology to be physical, which is known at the data's own times alone."""
+        return any("anomaly" in self._of(v) for v in range(len(self._variables)))
+
     def _of(self, variable: int) -> dict[str, Any]:
         if self._notes is None:
             arrays = [self._group.open_array(name, "") for name in self._variables]

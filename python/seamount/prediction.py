@@ -1,0 +1,215 @@
+"""Forward mode: a model over everything that a loader's spec covers, written as Zarr."""
+
+from __future__ import annotations
+
+import dataclasses
+import os
+import warnings
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any
+
+import numpy as np
+
+from .arrays import Group, open_group
+from .connection import Key, open_store
+from .errors import InvalidArgumentError, PreconditionFailedError
+from .loader import Loader, Range
+from .models import Model, models_of
+from .prediction_layout import Layout
+from .prediction_store import PredictionStore
+from .rollout import Rollout
+from .selection import natural
+from .slots import Resolved
+
+
+def predict(
+    model: Callable[..., Any] | Sequence[Callable[..., Any]],
+    data: Loader,
+    to: str | os.PathLike[str],
+    *,
+    split: str | None = None,
+    select: Range | list[Range] | None = None,
+    steps: int = 1,
+    members: int | None = None,
+    device: Any = None,
+    batch_size: int | None = None,
+    attributes: Mapping[str, Any] | None = None,
+    overwrite: bool = False,
+    rank: int = 0,
+    world: int = 1,
+    endpoint: str | None = None,
+    key: Key | None = None,
+    anonymous: bool = False,
+) -> Group | None:
+    """Runs a model over every sample, in order, and writes what it gives as a Zarr group.
+
+    The loader says what the model sees and what it gives: it is used as it is, but for the order of the samples, and with
+    whole fields in place of patches. Its targets are not read, so samples may be forecast beyond the end of the data.
+    What the model gives is denormalised; anomalies get their climatology back (which is known within the data only: other
+    samples are left out then, and the targets are read).
+
+    Each variable is an array ``(time, lead, [member,] *field)`` with the attributes of the data, beside their coordinates;
+    ``position`` holds the samples' numbers. With several slots of targets, each is a group of its own within.
+
+    A run that was stopped goes on when it is started again: it costs the batch that it was at. The group can be opened
+    when all batches are there.
+
+    Args:
+        model: takes a batch's inputs, ``(batch, lead, variable, *field)`` or a dict of slots, and gives the targets in the same
+            form (one lead's dimension may be left out). NumPy arrays; tensors for a ``torch.nn.Module``, which runs in its
+            evaluation mode on the device where it is. A list of models is an ensemble, along ``member``.
+        data: a :class:`seamount.Loader` with targets.
+        to: where the group is written: ``gs://bucket/prefix`` or ``file:///directory``, an empty place.
+        split, select: which samples, in place of the loader's.
+        steps: of a roll-out: the model runs on its own output, each step as far as the last lead of the targets.
+        members: calls the model so often for each batch, with ``member=0``, ``1``, …: an ensemble of one model.
+        device: gives tensors on that device to a model that is no ``torch.nn.Module``.
+        batch_size: samples at a time, and in each object that is written; the loader's, where nothing is said.
+        attributes: of the group that is written. A run goes on with one of the same attributes only, so a model's version is
+            at home here: a model cannot be told from another one.
+        overwrite: delete the prediction that lies there. With one rank only.
+        rank, world: this process out of so many, each of which does a part of the batches; the last one finishes.
+        endpoint, key, anonymous: of ``to``, as for the loader.
+
+    Returns:
+        The group, or None while other ranks are still at work.
+
+    Raises:
+        InvalidArgumentError (ValueError): an argument is wrong, or the model gives another shape; the message says which.
+        PreconditionFailedError (RuntimeError): something else lies at ``to``, or this prediction is there already.
+
+    Example:
+        >>> forecast = seamount.predict(model, loader, "gs://lab/forecast.zarr", split="test", steps=4)
+        >>> forecast["uwnd"][0, 3]  # the fourth step from the first time, in m/s
+    """
+    run = _Run(model, data, split, select, natural("steps", steps), members, device, batch_size)
+    where = dict(endpoint=endpoint, key=key, anonymous=anonymous)
+    given = dict(attributes or {})
+    if "seamount" in given:
+        raise InvalidArgumentError("attributes has 'seamount', which is written by predict itself: expected another name")
+    if overwrite and world != 1:
+        raise InvalidArgumentError("overwrite=True with several ranks: one would delete what another has written; delete it first")
+    if natural("rank", rank) >= natural("world", world):
+        raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected 0 <= rank < world")
+    record = run.layout.record() | {"attributes": given}
+    if (url := os.fspath(to)).startswith("file://"):
+        os.makedirs(url.removeprefix("file://"), exist_ok=True)
+    store = PredictionStore(open_store(to, **where), url, record, run.batches)
+    mine = range(run.batches * rank // world, run.batches * (rank + 1) // world)
+    done = store.begin(overwrite)
+    if store.finished():
+        if mine:
+            raise PreconditionFailedError(
+                f"{url} holds this prediction already, whole. Take another place, or overwrite=True to make it again"
+            )
+        return open_group(to, **where)
+    store.create(run.layout.outputs)
+    left = [batch for batch in mine if batch not in done]
+    if len(left) < len(mine):
+        warnings.warn(f"going on at {url}: {len(mine) - len(left)} of {len(mine)} batches are there", stacklevel=2)
+    run.write(store, left)
+    if not store.finish(run.layout.outputs, given | {"seamount": run.layout.notes()}):
+        return None
+    return open_group(to, **where)
+
+
+class _Run:
+    """A model and the samples that it runs over."""
+
+    def __init__(
+        self, model: Any, data: Loader, split: Any, select: Any, steps: int, members: Any, device: Any, batch_size: Any
+    ) -> None:
+        if not isinstance(data, Loader):
+            raise InvalidArgumentError(f"data is a {type(data).__name__}: expected a seamount.Loader")
+        if steps < 1:
+            raise InvalidArgumentError(f"steps is {steps}: expected 1 or more")
+        if members is not None and natural("members", members) < 1:
+            raise InvalidArgumentError(f"members is {members}: expected 1 or more")
+        changes: dict[str, Any] = dict(shuffle=None, rank=0, world=1, drop_last=False, patches=None)
+        changes |= {name: value for name, value in (("split", split), ("select", select)) if value is not None}
+        if batch_size is not None:
+            changes["batch_size"] = batch_size
+        spec = data.replace(**changes)
+        slots = spec._slots
+        targets, inputs = ([slot for slot in slots if slot.target is kind] for kind in (True, False))
+        if not targets:
+            raise InvalidArgumentError("the loader has no targets, which say what the model gives: variables and leads")
+        if any(slot.missing == "skip" for slot in inputs):
+            raise InvalidArgumentError("missing is 'skip', and a prediction has every sample: expected 'keep', 'fill' or 'raise'")
+        self._rollout = Rollout(inputs, targets, steps, lambda slot: _is_static(spec, slot))
+        self._spec = spec
+        self._reader = self._reader_of(spec, targets)
+        self.layout = Layout(spec, self._reader, self._rollout.leads, _members(model, members))
+        self.batches = -(-self._reader.samples // self.layout.batch_size)
+        expected = {slot.name: (len(slot.leads), *list(spec.slots[slot.name].values())[1:]) for slot in targets}
+        self._models = models_of(model, members, lambda one: Model(one, device, spec._named, expected))
+        self._calls: list[Callable[[Any], Any]] = list(self._models)
+        if members is not None:
+            one = self._models[0]
+            self._calls = [lambda inputs, member=member: one(inputs, member) for member in range(members)]  # type: ignore[misc]
+
+    def _reader_of(self, spec: Loader, targets: list[Any]) -> Loader:
+        """Without the targets; with all the leads that are forecast, where climatologies are to be added back."""
+        if any(spec._physical[spec._slots.index(slot)].has_anomalies() for slot in targets):
+            return spec.replace(targets=_with_leads(spec, self._rollout.leads))
+        normalize = spec._arguments["normalize"]
+        if isinstance(normalize, Mapping):
+            known = {name for slot in spec._slots if not slot.target for name in slot.variables}
+            normalize = {name: pair for name, pair in normalize.items() if name in known}
+        return spec.replace(targets=(), normalize=normalize)
+
+    def write(self, store: PredictionStore, batches: list[int]) -> None:
+        """Runs these batches; a batch is written while the next one is computed."""
+        pending: Future[None] | None = None
+        with ThreadPoolExecutor(1, "seamount-predict") as pool:
+            for run in _consecutive(batches):
+                for number, batch in zip(run, self._from(run.start)):
+                    parts = self._computed(batch)
+                    if pending is not None:
+                        pending.result()
+                    pending = pool.submit(store.write, number, number * self.layout.batch_size, parts)
+                    del batch
+            if pending is not None:
+                pending.result()
+
+    def _from(self, batch: int) -> Iterable[Any]:
+        position = batch * self.layout.batch_size
+        self._reader.load_state_dict(self._reader.state_dict() | {"epoch": 0, "position": position})
+        return self._reader
+
+    def _computed(self, batch: Any) -> dict[str, np.ndarray]:
+        inputs = batch.inputs if isinstance(batch.inputs, dict) else {"inputs": batch.inputs}
+        given = []
+        for model, call in zip(self._models * len(self._calls), self._calls):
+            with model.evaluating():
+                outputs = self._rollout.run(call, inputs)
+            given.append({
+                name: self._spec.denormalize(values, batch.index, self._rollout.leads, name) for name, values in outputs.items()
+            })  # fmt: skip
+        return self.layout.parts(given, batch.index)
+
+
+def _is_static(spec: Loader, slot: Resolved) -> bool:
+    group = spec._labels._groups[slot.group]
+    return all(spec.sample_dim not in group.open_array(name, "").dims for name in slot.variables)
+
+
+def _with_leads(spec: Loader, leads: list[int]) -> Any:
+    """The loader's targets at these leads."""
+    targets = spec._arguments["targets"]
+    if not isinstance(targets, Mapping):
+        return leads
+    return {name: dataclasses.replace(slot, leads=leads) for name, slot in targets.items()}
+
+
+def _members(model: Any, members: int | None) -> int | None:
+    return len(model) if isinstance(model, Sequence) else members
+
+
+def _consecutive(numbers: list[int]) -> Iterable[range]:
+    start = 0
+    for place in range(1, len(numbers) + 1):
+        if place == len(numbers) or numbers[place] != numbers[place - 1] + 1:
+            yield range(numbers[start], numbers[place - 1] + 1)
+            start = place
