@@ -85,6 +85,10 @@ loader::LoaderOptions OptionsOf(const nb::dict& given) {
       .memory_bytes = ValueOrRaise(base::ParseBytes(Get<std::string>(given, "memory"))),
       .rank = Get<uint64_t>(given, "rank"),
       .world = Get<uint64_t>(given, "world")};
+  if (const auto where = Get<std::optional<std::vector<std::pair<uint64_t, uint64_t>>>>(given, "where")) {
+    options.where.emplace();
+    for (const auto& [begin, end] : *where) options.where->push_back({begin, end});
+  }
   for (const auto& slot : Get<std::vector<nb::dict>>(given, "slots")) options.slots.push_back(SlotOf(slot));
   for (const auto& [begin, end] : Get<std::vector<std::pair<uint64_t, uint64_t>>>(given, "select")) {
     options.select.push_back({begin, end});

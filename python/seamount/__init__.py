@@ -14,6 +14,7 @@ from importlib.metadata import version as _version
 from . import errors
 from .arrays import Array, Group, attributes, ls, open_array, open_group, read
 from .batch import Batch
+from .encodings import Encoding
 from .errors import SeamountError
 from .loader import Loader
 from .patches import Patches
@@ -24,6 +25,7 @@ from .slots import Slot
 __all__ = [
     "Array",
     "Batch",
+    "Encoding",
     "Group",
     "Loader",
     "Patches",

@@ -80,7 +80,7 @@ class Labels:
                 variables[f"{name}_missing"] = (dims, masks[name])
             labels.update({names[name][dim]: (names[name][dim], values) for dim, values in coords[name].items()})
         if places is not None:
-            used = {dim for dims, _ in variables.values() for dim in dims} | set(labels)
+            used = {dim for dims, _ in variables.values() for dim in dims} | set(labels) | set(variables)
             for slot, (dims, _), crops in zip(self._slots, self._fields, self._crops):
                 for dim in filter(crops.cropped, dims):
                     whole = self._coordinate(slot.group, dim)

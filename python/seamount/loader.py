@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import os
-import sys
 import warnings
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
@@ -13,12 +12,14 @@ import numpy as np
 from . import _core
 from .batch import Batch
 from .connection import Key, open_store
+from .encodings import Encoding, encoders_of
 from .errors import InvalidArgumentError
 from .html import table
 from .labels import Labels, sample_coords
 from .patches import NO_PATCHES, Crops, Patches
 from .physical import Physical
-from .selection import Lead, natural, ranges_of
+from .ranks import ranks
+from .selection import Lead, dates_of, natural, ranges_of, where_of
 from .selection import leads as numbers_of
 from .slots import Groups, Missing, Resolved, Slot, missing_of, names, resolve, slots_of
 from .times import Times
@@ -79,11 +80,16 @@ class Loader:
         missing_chunks: ``"error"``: a chunk that is not stored ends the iteration with DataLossError; ``"fill"``: its
             values are the array's fill value. None: an error in what ``seamount prepare`` wrote, which writes every
             chunk, and fill values elsewhere.
+        times: ``slice("1990", "1999-06")``, dates that are both included, either of them None: as ``select`` by dates.
+        months, hours: only samples whose time is in one of these months (1 to 12) or hours of the day (0 to 23). Their
+            leads may lie in others.
+        where: any other rule: a function of the times along ``sample_dim`` (datetime64, as :attr:`times`) or what it gives,
+            one bool for each position.
         patches: samples are parts of the field: a :class:`seamount.Patches`. Only chunks that they touch are fetched;
             :attr:`Batch.patch` says where each lies.
         across_gaps: let windows reach over the gaps of the data.
-        rank, world: this process out of so many that share every epoch; by default torch.distributed's, where that is
-            initialised, else 0 and 1. A step holds the same samples for any number of ranks; each gets those that lie
+        rank, world: this process out of so many that share every epoch; by default torch.distributed's or
+            JAX's, where one of them is initialised, else 0 and 1. A step holds the same samples for any number of ranks; each gets those that lie
             together.
         endpoint, anonymous: as everywhere in Seamount: the server, no credentials. A key says which server made it.
         key: a key file, or its content as text or dict (a notebook's secret).
@@ -117,8 +123,8 @@ class Loader:
         url: str | os.PathLike[str],
         variables: Sequence[str] | None = None,
         sample_dim: str | None = None,
-        inputs: Sequence[Lead] | Mapping[str, Slot] = (0,),
-        targets: Sequence[Lead] | Mapping[str, Slot] = (),
+        inputs: Sequence[Lead] | Mapping[str, Slot | Encoding] = (0,),
+        targets: Sequence[Lead] | Mapping[str, Slot | Encoding] = (),
         batch_size: int = 16,
         shuffle: Literal["global", "block"] | None = "global",
         seed: int = 0,
@@ -132,6 +138,10 @@ class Loader:
         missing: Missing | None = None,
         fill: float | None = None,
         missing_chunks: Literal["error", "fill"] | None = None,
+        times: slice | None = None,
+        months: int | Sequence[int] | None = None,
+        hours: int | Sequence[int] | None = None,
+        where: Callable[[np.ndarray], np.ndarray] | np.ndarray | None = None,
         patches: Patches | None = None,
         across_gaps: bool = False,
         rank: int | None = None,
@@ -143,14 +153,19 @@ class Loader:
         cache_size: int | str = "4GiB",
     ) -> None:
         self._arguments = {name: value for name, value in locals().items() if name != "self"}
-        slots = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
-        self._name = f"{os.fspath(url)!r} {[name for name, _, _ in slots] if variables is None else list(variables)}"
+        given = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
+        slots = [(name, target, slot) for name, target, slot in given if isinstance(slot, Slot)]
+        self._order = {target: [name for name, kind, _ in given if kind is target] for target in (False, True)}
+        self._name = f"{os.fspath(url)!r} {[name for name, _, _ in given] if variables is None else list(variables)}"
         self._warned = missing is not None
         if shuffle is not None and not isinstance(shuffle, str):
             raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
-        if select is not None and split is not None:
-            raise InvalidArgumentError(f"select is {select!r} and split is {split!r}: expected one of them")
-        self.rank, self.world = _ranks(rank, world)
+        if sum(selection is not None for selection in (select, split, times)) > 1:
+            raise InvalidArgumentError(
+                f"select is {select!r}, split is {split!r} and times is {times!r}: expected one of them; months, hours and "
+                "where go with each"
+            )
+        self.rank, self.world = ranks(rank, world)
         options = {
             "sample_dim": sample_dim or "",
             "batch_size": natural("batch_size", batch_size),
@@ -166,8 +181,8 @@ class Loader:
             "rank": self.rank,
             "world": self.world,
         }
-        where = dict(endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
-        groups = Groups(url, slots, lambda place, early: _core.open_group(open_store(place, **where), early))
+        access = dict(endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
+        groups = Groups(url, slots, lambda place, early: _core.open_group(open_store(place, **access), early))
         group = groups.groups[0]
         self._times = Times(group, sample_dim or group.sample_dim or "time")
         self._slots = [resolve(*slot, groups, self._times.step, normalize, missing_of(missing, fill)) for slot in slots]
@@ -178,22 +193,29 @@ class Loader:
             options["select"] = [_split(group, split)]
         elif select is not None:
             options["select"] = ranges_of(select, self._times.find)
+        elif times is not None:
+            options["select"] = [self._times.between(*dates_of(times))]
+        options["where"] = where_of(self._times, months, hours, where)
         self._core = _core.open_loader(groups.groups, options)
         fields = self._core.fields
         self._crops = [Crops(self._core.patches, *pair) for pair in zip(fields, [s.patch_scale for s in self._slots])]
-        self._labels = Labels(self._slots, groups.groups, fields, self._crops)
+        encodings = [each for each in given if isinstance(each[2], Encoding)]
+        self._encoders, self._tensor_slots, self._tensor_fields, crops = encoders_of(
+            encodings, self._slots, fields, self._crops, groups.groups, self._times
+        )
+        self._labels = Labels(self._tensor_slots, groups.groups, self._tensor_fields, crops)
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
 
     def replace(self, **changes: Any) -> Loader:
-        """Another loader with the same arguments but for those given, at its beginning. ``split`` and ``select`` replace
-        each other.
+        """Another loader with the same arguments but for those given, at its beginning. ``split``, ``select`` and
+        ``times`` replace each other.
 
         Example:
             >>> test = loader.replace(split="test", shuffle=None)
         """
-        for one, other in (("split", "select"), ("select", "split")):
-            if changes.get(one) is not None:
-                changes.setdefault(other, None)
+        selections = dict.fromkeys(("split", "select", "times"))
+        if any(changes.get(one) is not None for one in selections):
+            changes = selections | changes
         return Loader(**(self._arguments | changes))
 
     def __iter__(self) -> Iterator[Batch]:
@@ -208,12 +230,12 @@ class Loader:
                     stacklevel=2,
                 )
             # The parts go before the batch is handed out, so that dropping the batch drops its memory.
-            batch = Batch(**self._tensors(parts.pop("slots")), **parts, _times=self._times)
+            batch = Batch(**self._tensors(parts.pop("slots"), parts), **parts, _times=self._times)
             del parts
             yield batch
             del batch
 
-    def _tensors(self, arrays: list[tuple[np.ndarray, np.ndarray | None]]) -> dict[str, Any]:
+    def _tensors(self, arrays: list[tuple[np.ndarray, np.ndarray | None]], samples: dict[str, Any]) -> dict[str, Any]:
         """Those parts of a Batch that are the slots."""
         if not self._named:
             arrays = [*arrays, (None, None)][:2]  # type: ignore[list-item]
@@ -225,6 +247,11 @@ class Loader:
             parts[kind][slot.name] = data
             if missing is not None:
                 parts[kind + "_missing"][slot.name] = missing
+        for name, target, encoder in self._encoders:
+            parts["targets" if target else "inputs"][name] = encoder.compute(samples["index"], samples.get("patch"))
+        if self._encoders:
+            for kind, target in (("inputs", False), ("targets", True)):
+                parts[kind] = {name: parts[kind][name] for name in self._order[target]}
         return {name: tensors or (None if name != "inputs" else {}) for name, tensors in parts.items()}
 
     def __getitem__(self, index: Any) -> Any:
@@ -250,9 +277,9 @@ class Loader:
 
     def __repr__(self) -> str:
         seed, epoch, position = self._core.state()
-        ranks = "" if self.world == 1 else f" of rank {self.rank} of {self.world}"
+        of_ranks = "" if self.world == 1 else f" of rank {self.rank} of {self.world}"
         return (
-            f"<seamount.Loader {self._name}: {self.samples} samples in {len(self)} batches{ranks}; seed {seed}, "
+            f"<seamount.Loader {self._name}: {self.samples} samples in {len(self)} batches{of_ranks}; seed {seed}, "
             f"epoch {epoch}, position {position}>"
         )
 
@@ -296,7 +323,7 @@ class Loader:
     def slots(self) -> dict[str, dict[str, int]]:
         """The sizes of each tensor of a batch by their names, but for the batch's: leads, variables, and the field's."""
         sizes = {}
-        for slot, (dims, shape) in zip(self._slots, self._core.fields):
+        for slot, (dims, shape) in zip(self._tensor_slots, self._tensor_fields):
             sizes[slot.name] = {"lead": len(slot.leads), "variable": len(slot.variables), **dict(zip(dims, shape))}
         return sizes
 
@@ -317,11 +344,10 @@ class Loader:
 
         ImportError where xarray is not installed.
         """
-        tensors = {slot.name: batch[slot.name] for slot in self._slots}
+        tensors = {slot.name: batch[slot.name] for slot in self._tensor_slots}
         if denormalize:
-            tensors = {
-                name: self.denormalize(tensor, batch.index, slot=name, patch=batch.patch) for name, tensor in tensors.items()
-            }
+            for slot in self._slots:
+                tensors[slot.name] = self.denormalize(tensors[slot.name], batch.index, slot=slot.name, patch=batch.patch)
         masks: dict[str, np.ndarray] = {}
         for kind, given in (("inputs", batch.inputs_missing), ("targets", batch.targets_missing)):
             masks |= given if isinstance(given, dict) else {} if given is None else {kind: given}
@@ -433,18 +459,6 @@ class Loader:
         budget) at most; ``wait_seconds`` that iterating waited for data.
         """
         return self._core.stats()
-
-
-def _ranks(rank: int | None, world: int | None) -> tuple[int, int]:
-    """What was given, or torch.distributed's where that runs already, or one process."""
-    if rank is None and world is None:
-        distributed = sys.modules.get("torch.distributed")
-        if distributed is not None and distributed.is_available() and distributed.is_initialized():
-            return distributed.get_rank(), distributed.get_world_size()
-        return 0, 1
-    if rank is None or world is None:
-        raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected both or neither")
-    return natural("rank", rank), natural("world", world)
 
 
 def _patch_options(patches: Any) -> dict[str, Any]:

@@ -92,6 +92,58 @@ def _range_or_dates(select: Any, find: Callable[[str, str], tuple[int, int]]) ->
     return range_of(select)
 
 
+def dates_of(times: Any) -> tuple[str, str]:
+    """The ends of ``slice("1990", "1999")``, an open one as the farthest date that there is."""
+    if not isinstance(times, slice) or times.step is not None:
+        raise InvalidArgumentError(f"times is {times!r}: expected slice('1990', '1999-06'), dates that are both included")
+    if times.start is None and times.stop is None:
+        raise InvalidArgumentError("times is slice(None, None): expected a first date, a last one, or both")
+    return _date(times.start, "first"), _date(times.stop, "last")
+
+
+def _date(given: Any, which: str) -> str:
+    if given is None:
+        return ""
+    if isinstance(given, np.datetime64):
+        return str(given)
+    if isinstance(given, datetime.date):
+        return given.isoformat()
+    if not isinstance(given, str):
+        raise InvalidArgumentError(f"times: the {which} date is {given!r}: expected a date, as '1990-06'")
+    return given
+
+
+def runs_of(mask: np.ndarray) -> list[tuple[int, int]]:
+    """(start, stop) of each run of True."""
+    edges = np.flatnonzero(np.diff(np.concatenate([[0], mask.astype("i1"), [0]])))
+    return [(int(start), int(stop)) for start, stop in zip(edges[::2], edges[1::2])]
+
+
+def numbers_among(name: str, given: Any, low: int, high: int) -> set[int]:
+    numbers = {integer(name, number) for number in ([given] if isinstance(given, int) else given)}
+    if not numbers or min(numbers) < low or max(numbers) > high:
+        raise InvalidArgumentError(f"{name} is {given!r}: expected numbers from {low} to {high}")
+    return numbers
+
+
+def where_of(times: Any, months: Any, hours: Any, where: Any) -> list[tuple[int, int]] | None:
+    """Ranges of the positions that all three allow; None where nothing is asked for."""
+    masks = []
+    if months is not None:
+        masks.append(np.isin(times.months(), list(numbers_among("months", months, 1, 12))))
+    if hours is not None:
+        masks.append(np.isin(np.floor(times.hours()), list(numbers_among("hours", hours, 0, 23))))
+    if where is not None:
+        all_times = times.all()
+        mask = np.asarray(where(all_times) if callable(where) else where)
+        if mask.dtype != np.bool_ or mask.shape != all_times.shape:
+            raise InvalidArgumentError(
+                f"where gives {mask.dtype} of shape {mask.shape}: expected bool, one for each of the {len(all_times)} positions"
+            )
+        masks.append(mask)
+    return runs_of(np.logical_and.reduce(masks)) if masks else None
+
+
 def normalization(given: Any) -> dict[str, tuple[float, float]]:
     """{variable: (mean, std)} as numbers."""
     numbers = {}

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
+from .encodings import Encoding
 from .errors import InvalidArgumentError
 from .selection import Lead, leads, natural, normalization
 
@@ -84,7 +85,7 @@ def names(name: str, given: Any) -> list[str]:
     return [str(variable) for variable in given]
 
 
-def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool, Slot]]:
+def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool, Any]]:
     """(name, whether it is a target, slot) of each; ``variables`` with lists of leads are the usual two."""
     if not isinstance(inputs, Mapping):
         if isinstance(targets, Mapping):
@@ -100,10 +101,12 @@ def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool,
     found = [(str(name), False, slot) for name, slot in inputs.items()]
     found += [(str(name), True, slot) for name, slot in dict(targets).items()]
     for name, _, slot in found:
-        if not isinstance(slot, Slot):
+        if not isinstance(slot, (Slot, Encoding)):
             raise InvalidArgumentError(f"{name!r} is {slot!r}: expected a seamount.Slot")
-    if not found:
-        raise InvalidArgumentError("inputs is {}: expected at least one slot")
+        if [other for other, _, _ in found].count(name) > 1:
+            raise InvalidArgumentError(f"two slots are named {name!r}")
+    if not any(isinstance(slot, Slot) for _, _, slot in found):
+        raise InvalidArgumentError(f"inputs is {dict(inputs)!r}: expected at least one slot of variables")
     return found
 
 

@@ -127,6 +127,14 @@ Result<SampleSet> SelectSamples(const std::vector<Group>& groups, const LoaderOp
   const auto selected = options.select.empty() ? std::vector<Interval>{{0, length}} : options.select;
   SEAMOUNT_TRY_ASSIGN(const auto segments, SegmentsOf(groups, options, length));
   SEAMOUNT_TRY_ASSIGN(auto samples, SamplesWithin(selected, segments, dataset.Leads()));
+  if (options.where) {
+    const uint64_t before = samples.count();
+    samples = samples.Within(*options.where);
+    if (samples.count() == 0) {
+      return base::InvalidArgument("no sample is left: none of the " + std::to_string(before) +
+                                   " whose windows fit lies at a time that was asked for");
+    }
+  }
   const uint64_t count = samples.count() * dataset.patches.per_position();
   if (samples.count() > kMostPlanned || count > kMostPlanned) {
     return base::InvalidArgument(std::to_string(count) + " samples are more than one epoch can have (" +

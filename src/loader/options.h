@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <map>
+#include <optional>
 #include <string>
 #include <vector>
 
@@ -43,6 +44,8 @@ struct LoaderOptions {
   uint64_t seed = 0;
   // Half-open, along the sample dimension, apart from each other. A window lies inside one of them wholly. Empty: all.
   std::vector<Interval> select = {};
+  // Only samples at these positions: ascending, none overlapping. Their windows may reach beyond. nullopt: all.
+  std::optional<std::vector<Interval>> where = {};
   PatchOptions patches = {};
   bool across_gaps = false;  // whether windows may reach over the gaps that groups note
   bool normalize = true;     // of inputs and targets, as the next two; slots have their own

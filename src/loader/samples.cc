@@ -2,6 +2,7 @@
 
 #include <algorithm>
 
+#include "base/checksum.h"
 #include "base/text.h"
 
 namespace seamount::loader {
@@ -25,7 +26,20 @@ uint64_t SampleSet::PositionOf(uint64_t number) const {
   return range.first + number - (*after - range.count);
 }
 
+SampleSet SampleSet::Within(const std::vector<Interval>& where) const {
+  std::vector<Interval> ranges;
+  for (const SampleRange& range : ranges_) ranges.push_back({range.first, range.first + range.count});
+  std::vector<SampleRange> inside;
+  for (const auto& [begin, end] : Intersection(ranges, where)) inside.push_back({begin, end - begin});
+  std::string places;
+  for (const auto& [begin, end] : where) places += std::to_string(begin) + ".." + std::to_string(end) + ",";
+  SampleSet set(std::move(inside));
+  set.text_ = Text() + " where " + std::to_string(base::Crc32c(std::as_bytes(std::span(places))));
+  return set;
+}
+
 std::string SampleSet::Text() const {
+  if (!text_.empty()) return text_;
   std::vector<std::string> parts;
   for (const SampleRange& range : ranges_) {
     parts.push_back(std::to_string(range.first) + "+" + std::to_string(range.count));

@@ -34,12 +34,16 @@ class SampleSet {
   uint64_t count() const { return starts_.empty() ? 0 : starts_.back(); }
   const std::vector<SampleRange>& ranges() const { return ranges_; }
   uint64_t PositionOf(uint64_t number) const;
-  // "5+10", or "5+10,40+3": first position and count of each range.
+  // Those at positions in `where` (ascending, none overlapping).
+  SampleSet Within(const std::vector<Interval>& where) const;
+  // "5+10", or "5+10,40+3": first position and count of each range; of those before Within, and then " where " and a
+  // checksum of that, as it may be tens of thousands.
   std::string Text() const;
 
  private:
   std::vector<SampleRange> ranges_;
   std::vector<uint64_t> starts_;  // the number after each range's last
+  std::string text_;              // where it does not follow from the ranges
 };
 
 // What lies in both. Both ascending, none overlapping.

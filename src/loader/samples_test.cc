@@ -50,6 +50,12 @@ TEST(SamplesWithinTest, WindowsStayInsideEachRangeAndBetweenGaps) {
   EXPECT_EQ(two->PositionOf(16), 18u);
   EXPECT_EQ(two->PositionOf(17), 42u);
   EXPECT_EQ(two->PositionOf(33), 58u);
+  const SampleSet some = two->Within({{0, 3}, {10, 12}, {18, 43}, {90, 95}});
+  EXPECT_THAT(some.ranges(),
+              ElementsAre(SampleRange{2, 1}, SampleRange{10, 2}, SampleRange{18, 1}, SampleRange{42, 1}));
+  EXPECT_EQ(some.PositionOf(3), 18u);
+  EXPECT_THAT(some.Text(), testing::StartsWith("2+17,42+17 where "));
+  EXPECT_NE(some.Text(), two->Within({{0, 3}, {10, 12}, {18, 43}}).Text());
   // Segments of 10, 3 and 27: the one of 3 has room for no window.
   const auto gaps = SamplesWithin({{0, 40}}, {{0, 10}, {10, 13}, {13, 40}}, leads);
   ASSERT_TRUE(gaps);
