@@ -20,6 +20,7 @@ from .loader import Loader
 from .patches import Patches
 from .prediction import predict
 from .preparing import Prepared, prepare
+from .scoring import scores
 from .slots import Slot
 
 __all__ = [
@@ -40,6 +41,7 @@ __all__ = [
     "predict",
     "prepare",
     "read",
+    "scores",
 ]
 
 try:
