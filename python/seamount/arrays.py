@@ -124,8 +124,10 @@ class Array:
         """
         picked = indexing.pick(key, self.shape, repr(self.name))
         writer = self._writable()
-        block = self._gather_stored(picked.axes) if picked.pointwise else np.empty(picked.shape, self.dtype)
-        block[picked.key] = values
+        block = picked.as_block(values, self.dtype)
+        if block is None:
+            block = self._gather_stored(picked.axes) if picked.pointwise else np.empty(picked.shape, self.dtype)
+            block[picked.key] = values
         self._scatter(writer, picked.axes, block)
 
     @property

@@ -49,6 +49,19 @@ class Pick:
         """The block's."""
         return [len(axis.positions) for axis in self.axes]
 
+    def as_block(self, values: Any, dtype: np.dtype) -> np.ndarray | None:
+        """The values themselves, where they are the block already but for dimensions of one element: no copy is made of
+        what may be half the memory."""
+        if not isinstance(values, np.ndarray) or values.dtype != dtype or len(self.key) != len(self.axes):
+            return None
+        slices = [axis for axis in self.axes if isinstance(axis.index, slice)]
+        integers = sum(isinstance(axis.index, int) for axis in self.axes)
+        if len(slices) + integers != len(self.axes) or any(axis.index.step < 0 for axis in slices):
+            return None
+        if values.shape != tuple(len(axis.positions) for axis in slices):
+            return None
+        return values.reshape(self.shape)
+
 
 def pick(key: Any, shape: Sequence[int], what: str) -> Pick:
     """By NumPy's rules. IndexError says what is wrong with the key."""

@@ -45,6 +45,11 @@ bool IsContiguous(const nd::Box& part, const nd::Box& box) {
   return true;
 }
 
+// Where it begins there, in elements.
+uint64_t OffsetIn(const nd::Box& part, const nd::Box& box) {
+  return nd::LinearIndex(nd::RelativeTo(part, box.origin).origin, box.shape);
+}
+
 }  // namespace
 
 // Puts one chunk's part of the box in place. encoded: nullopt where absent.
@@ -58,10 +63,11 @@ Result<void> Array::PlaceChunk(const nd::Index& chunk, const std::optional<Bytes
     return {};
   }
   if (part == chunk_box && IsContiguous(part, box)) {
-    nd::Index relative = part.origin;
-    for (size_t d = 0; d < relative.size(); ++d) relative[d] -= box.origin[d];
-    const uint64_t offset = nd::LinearIndex(relative, box.shape) * s.element_bytes;
-    return s.DecodeChunk(chunk, *encoded, into.subspan(offset, chunk_bytes()), arena);
+    return s.DecodeChunk(chunk, *encoded, into.subspan(OffsetIn(part, box) * s.element_bytes, chunk_bytes()), arena);
+  }
+  if (s.chain && s.chain->stores_as_is() && encoded->size() == chunk_bytes()) {
+    nd::CopyBox(part, chunk_box, encoded->span(), box, into, s.element_bytes);
+    return {};
   }
   Scratch decoded(chunk_bytes());
   SEAMOUNT_TRY(s.DecodeChunk(chunk, *encoded, decoded.span(), arena));
@@ -141,7 +147,20 @@ Result<void> Array::UpdateUnit(const nd::Index& unit, const nd::Box& box, std::s
     return base::InvalidArgument("writing '" + key +
                                  "': a shard of more than 16 GiB is not supported (make it smaller)");
   }
-  Buffer elements(nd::Elements(s.unit_shape) * s.element_bytes);
+  // What is encoded is written before this returns, so it need not be copied out of where it was made.
+  Buffer encoded_in;
+  const auto encode = [&](std::span<const std::byte> elements) -> Result<Bytes> {
+    if (!s.chain) return s.EncodeUnit(elements);
+    if (!s.shard && s.chain->stores_as_is()) return Bytes(nullptr, elements.data(), elements.size());
+    if (encoded_in.size() == 0)
+      encoded_in = Buffer(s.shard ? s.shard_codec->encoded_bound() : s.chain->encoded_bound());
+    SEAMOUNT_TRY_ASSIGN(const size_t size, s.shard ? s.shard_codec->EncodeInto(elements, encoded_in.span())
+                                                   : s.chain->EncodeInto(elements, encoded_in.span()));
+    return Bytes(nullptr, encoded_in.data(), size);
+  };
+  const size_t unit_bytes = nd::Elements(s.unit_shape) * s.element_bytes;
+  const bool as_it_lies = part == unit_box && IsContiguous(part, box);
+  Buffer elements(as_it_lies ? 0 : unit_bytes);
   StringArena arena;
   constexpr int kTries = 16;  // each lost to another writer of the same unit
   for (int left = kTries;; --left) {
@@ -153,8 +172,9 @@ Result<void> Array::UpdateUnit(const nd::Index& unit, const nd::Box& box, std::s
     } else if (inside != unit_box) {
       Fill(elements.span());
     }
-    nd::CopyBox(part, box, from, unit_box, elements.span(), s.element_bytes);
-    auto encoded = s.EncodeUnit(elements.span());
+    if (!as_it_lies) nd::CopyBox(part, box, from, unit_box, elements.span(), s.element_bytes);
+    auto encoded =
+        encode(as_it_lies ? from.subspan(OffsetIn(part, box) * s.element_bytes, unit_bytes) : elements.span());
     if (!encoded) return encoded.error().Wrap("encoding '" + key + "'");
     auto written = s.store->Write(key, store::BytesSource(*std::move(encoded)), options, context);
     const bool lost = !written && partial && written.error().code() == ErrorCode::kPreconditionFailed;

@@ -118,17 +118,26 @@ Result<void> CodecChain::Decode(std::span<const std::byte> encoded, std::span<st
   return {};
 }
 
-Result<Bytes> CodecChain::Encode(std::span<const std::byte> elements) const {
+Result<size_t> CodecChain::EncodeInto(std::span<const std::byte> elements, std::span<std::byte> into) const {
   if (elements.size() != decoded_bytes_) return base::Internal("encoding a chunk from a buffer of another size");
+  if (into.size() < encoded_bound_) return base::Internal("encoding a chunk into a buffer that is too small");
   std::optional<Scratch> between[2];
   std::span<const std::byte> data = elements;
   for (size_t i = 0; i < stages_.size(); ++i) {
-    auto& into = between[i % 2];
-    into.emplace(stages_[i].codec->EncodedBound(data.size()));
-    SEAMOUNT_TRY_ASSIGN(const size_t size, stages_[i].codec->Encode(data, into->span()));
-    data = into->span().first(size);
+    auto target = into;
+    if (i + 1 < stages_.size()) target = between[i % 2].emplace(stages_[i].codec->EncodedBound(data.size())).span();
+    SEAMOUNT_TRY_ASSIGN(const size_t size, stages_[i].codec->Encode(data, target));
+    data = target.first(size);
   }
-  return Bytes::Copy(data);  // exactly as large as needed: encoded chunks wait in queues
+  MoveInto(data, into);
+  return data.size();
+}
+
+Result<Bytes> CodecChain::Encode(std::span<const std::byte> elements) const {
+  if (stores_as_is() && elements.size() == decoded_bytes_) return Bytes::Copy(elements);
+  Scratch encoded(encoded_bound_);
+  SEAMOUNT_TRY_ASSIGN(const size_t size, EncodeInto(elements, encoded.span()));
+  return Bytes::Copy(encoded.span().first(size));  // exactly as large as needed: encoded chunks wait in queues
 }
 
 }  // namespace seamount::zarr

@@ -28,6 +28,10 @@ class CodecChain {
   // Decodes to exactly into.size() == decoded_bytes(), DataLoss otherwise.
   Result<void> Decode(std::span<const std::byte> encoded, std::span<std::byte> into) const;
   Result<Bytes> Encode(std::span<const std::byte> elements) const;
+  // Into memory that holds encoded_bound(); how much of it was written.
+  Result<size_t> EncodeInto(std::span<const std::byte> elements, std::span<std::byte> into) const;
+  // Whether chunks are stored as they are in memory.
+  bool stores_as_is() const { return stages_.empty(); }
 
  private:
   struct Stage {

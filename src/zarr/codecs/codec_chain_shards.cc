@@ -41,21 +41,38 @@ Result<ShardCodec> ShardCodec::Make(const std::string& configuration_json, const
 size_t ShardCodec::encoded_bound() const { return layout_.index_bytes() + layout_.chunks * chain_->encoded_bound(); }
 
 Result<Bytes> ShardCodec::Encode(std::span<const std::byte> elements) const {
-  const nd::Box whole{nd::Index(shape_.size(), 0), shape_};
-  std::vector<std::optional<Bytes>> chunks;
-  chunks.reserve(layout_.chunks);
+  Buffer shard(encoded_bound());
+  SEAMOUNT_TRY_ASSIGN(const size_t size, EncodeInto(elements, shard.span()));
+  // Shards wait in queues, so they are as large as needed, or nearly so.
+  constexpr size_t kSpare = 8;
+  if (shard.size() - size > shard.size() / kSpare) return Bytes::Copy(shard.span().first(size));
+  return Bytes(std::move(shard)).Slice(0, size);
+}
+
+// Chunks are encoded to the place where they stay.
+Result<size_t> ShardCodec::EncodeInto(std::span<const std::byte> elements, std::span<std::byte> into) const {
+  const nd::Box whole = nd::Whole(shape_);
+  std::vector<std::optional<store::ByteRange>> places;
+  places.reserve(layout_.chunks);
+  size_t end = layout_.index_at_start ? layout_.index_bytes() : 0;
   Scratch chunk(chain_->decoded_bytes());
-  for (const nd::Index& index : nd::IndicesOf({nd::Index(grid_.size(), 0), grid_})) {
+  for (const nd::Index& index : nd::IndicesOf(nd::Whole(grid_))) {
     const nd::Box box = nd::CellBox(index, chunk_shape_);
-    nd::CopyBox(box, whole, elements, box, chunk.span(), fill_.size());
-    if (IsFill(chunk.span(), fill_)) {
-      chunks.emplace_back();
-      continue;
+    const auto room = into.subspan(end);
+    const auto decoded = chain_->stores_as_is() ? room.first(chunk.span().size()) : chunk.span();
+    nd::CopyBox(box, whole, elements, box, decoded, fill_.size());
+    places.emplace_back();
+    if (IsFill(decoded, fill_)) continue;
+    size_t size = decoded.size();
+    if (!chain_->stores_as_is()) {
+      SEAMOUNT_TRY_ASSIGN(size, chain_->EncodeInto(decoded, room));
     }
-    SEAMOUNT_TRY_ASSIGN(Bytes encoded, chain_->Encode(chunk.span()));
-    chunks.emplace_back(std::move(encoded));
+    places.back() = {end, size};
+    end += size;
   }
-  return BuildShard(layout_, chunks);
+  const size_t at = layout_.index_at_start ? 0 : end;
+  WriteShardIndex(layout_, places, into.subspan(at, layout_.index_bytes()));
+  return layout_.index_at_start ? end : end + layout_.index_bytes();
 }
 
 Result<void> ShardCodec::Decode(std::span<const std::byte> encoded, std::span<std::byte> into) const {
@@ -88,10 +105,7 @@ class ShardStage final : public ByteCodec {
 
   size_t EncodedBound(size_t) const override { return shards_.encoded_bound(); }
   Result<size_t> Encode(std::span<const std::byte> from, std::span<std::byte> into) const override {
-    SEAMOUNT_TRY_ASSIGN(const Bytes shard, shards_.Encode(from));
-    if (shard.size() > into.size()) return base::Internal("a shard exceeds its bound");
-    std::memcpy(into.data(), shard.data(), shard.size());
-    return shard.size();
+    return shards_.EncodeInto(from, into);
   }
   Result<std::span<const std::byte>> Decode(std::span<const std::byte> from, std::span<std::byte> into) const override {
     if (into.size() != bytes_) return base::Internal("decoding a shard into a buffer of another size");

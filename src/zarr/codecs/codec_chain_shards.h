@@ -30,6 +30,8 @@ class ShardCodec {
   size_t encoded_bound() const;
   // `elements` and `into`: dense, of the whole shard. Chunks that hold nothing but the fill value are left out.
   Result<Bytes> Encode(std::span<const std::byte> elements) const;
+  // Into memory that holds encoded_bound(); how much of it was written.
+  Result<size_t> EncodeInto(std::span<const std::byte> elements, std::span<std::byte> into) const;
   // DataLoss names the chunk by its place. `encoded` is only looked at during the call.
   Result<void> Decode(std::span<const std::byte> encoded, std::span<std::byte> into) const;
 

@@ -99,25 +99,34 @@ Result<ShardIndex> ShardIndexOf(const ShardLayout& layout, const Bytes& shard, s
   return ShardIndex::Parse(layout, shard.Slice(offset, layout.index_bytes()), shard.size(), generation);
 }
 
+void WriteShardIndex(const ShardLayout& layout, std::span<const std::optional<store::ByteRange>> chunks,
+                     std::span<std::byte> into) {
+  for (size_t i = 0; i < chunks.size(); ++i) {
+    std::byte* const entry = into.data() + kEntryBytes * i;
+    StoreWord(entry, chunks[i] ? chunks[i]->offset : kAbsentEntry, layout.big_endian);
+    StoreWord(entry + sizeof(uint64_t), chunks[i] ? *chunks[i]->length : kAbsentEntry, layout.big_endian);
+  }
+  if (!layout.checksum) return;
+  const uint32_t checksum = base::Crc32c(into.first(kEntryBytes * chunks.size()));
+  std::memcpy(into.data() + kEntryBytes * chunks.size(), &checksum, sizeof(checksum));
+}
+
 Bytes BuildShard(const ShardLayout& layout, std::span<const std::optional<Bytes>> chunks) {
   size_t total = layout.index_bytes();
   for (const auto& chunk : chunks) total += chunk ? chunk->size() : 0;
   Buffer shard(total);
   size_t end = layout.index_at_start ? layout.index_bytes() : 0;
-  std::byte* const index = shard.data() + (layout.index_at_start ? 0 : total - layout.index_bytes());
-  for (size_t i = 0; i < chunks.size(); ++i) {
-    const size_t size = chunks[i] ? chunks[i]->size() : 0;
-    if (size > 0) std::memcpy(shard.data() + end, chunks[i]->data(), size);
-    std::byte* const entry = index + kEntryBytes * i;
-    StoreWord(entry, chunks[i] ? end : kAbsentEntry, layout.big_endian);
-    StoreWord(entry + sizeof(uint64_t), chunks[i] ? size : kAbsentEntry, layout.big_endian);
-    end += size;
+  std::vector<std::optional<store::ByteRange>> places;
+  places.reserve(chunks.size());
+  for (const auto& chunk : chunks) {
+    places.emplace_back();
+    if (!chunk) continue;
+    if (!chunk->empty()) std::memcpy(shard.data() + end, chunk->data(), chunk->size());
+    places.back() = {end, chunk->size()};
+    end += chunk->size();
   }
-  if (layout.checksum) {
-    const size_t entries_bytes = kEntryBytes * chunks.size();
-    const uint32_t checksum = base::Crc32c({index, entries_bytes});
-    std::memcpy(index + entries_bytes, &checksum, sizeof(checksum));
-  }
+  const size_t index = layout.index_at_start ? 0 : total - layout.index_bytes();
+  WriteShardIndex(layout, places, shard.span().subspan(index, layout.index_bytes()));
   return shard;
 }
 

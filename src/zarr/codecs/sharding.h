@@ -50,6 +50,9 @@ class ShardIndex {
 // Reads the index out of a whole shard.
 Result<ShardIndex> ShardIndexOf(const ShardLayout& layout, const Bytes& shard, store::Generation generation);
 
+// Writes the index: where each chunk lies, nullopt for absent ones. `into` has index_bytes().
+void WriteShardIndex(const ShardLayout& layout, std::span<const std::optional<store::ByteRange>> chunks,
+                     std::span<std::byte> into);
 // Puts encoded chunks into a shard; nullopt: absent.
 Bytes BuildShard(const ShardLayout& layout, std::span<const std::optional<Bytes>> chunks);
 

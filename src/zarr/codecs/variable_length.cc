@@ -65,7 +65,7 @@ Result<void> ParseElements(std::span<const std::byte> payload, size_t count, std
                  std::to_string(payload.size()) + " are left");
     }
     const std::string_view view(reinterpret_cast<const char*>(payload.data()), length);
-    std::memcpy(into.data() + i * sizeof(view), &view, sizeof(view));
+    std::memcpy(into.data() + i * kViewBytes, &view, kViewBytes);
     payload = payload.subspan(length);
   }
   if (!payload.empty()) return bad(std::to_string(payload.size()) + " bytes follow the last one");
