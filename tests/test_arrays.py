@@ -23,6 +23,14 @@ def test_read_and_attributes(url, values):
         array.read((0, 61))
 
 
+def test_a_folder_is_a_place(tmp_path, monkeypatch):
+    zarr.save_array(tmp_path / "s.zarr/u", np.arange(12.0).reshape(4, 3), zarr_format=3)
+    zarr.open_group(tmp_path / "s.zarr", mode="a")
+    monkeypatch.chdir(tmp_path)
+    for place in ("s.zarr", "./s.zarr/", tmp_path / "s.zarr", f"file://{tmp_path}/s.zarr"):
+        assert seamount.read(place, "u").sum() == 66
+
+
 def test_indexing_is_numpys(url, values):
     array, truth = seamount.open_array(url, "v"), values["v"]
     for key in [

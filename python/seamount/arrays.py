@@ -326,7 +326,7 @@ def open_group(
     key: Key | None = None,
     anonymous: bool = False,
 ) -> Group:
-    """Opens the Zarr group at ``url`` (``gs://bucket/prefix`` or ``file:///directory``). With ``mode="r+"`` its arrays can
+    """Opens the Zarr group at ``url`` (``gs://bucket/prefix``, ``file:///directory`` or a folder). With ``mode="r+"`` its arrays can
     be written to.
 
     Raises:
@@ -365,7 +365,7 @@ def open_array(
     key: Key | None = None,
     anonymous: bool = False,
 ) -> Array:
-    """Opens one array of the Zarr group at ``url`` (``gs://bucket/prefix`` or ``file:///directory``).
+    """Opens one array of the Zarr group at ``url`` (``gs://bucket/prefix``, ``file:///directory`` or a folder).
 
     Only metadata are read. With ``mode="r+"`` it can be written to, too. ``missing_chunks``, ``endpoint``, ``key`` and ``anonymous`` are as for
     :class:`seamount.Loader`.

@@ -30,6 +30,14 @@ class Place:
         return open_store(url, **vars(self))
 
 
+def url_of(place: str | os.PathLike[str]) -> str:
+    """The URL of a place: a folder's is ``file:///…``, ``seamount://`` is fsspec's name for ``gs://``."""
+    text = os.fspath(place)
+    if text.startswith("seamount://"):
+        return "gs://" + text.removeprefix("seamount://")
+    return text if "://" in text else f"file://{os.path.abspath(text)}"
+
+
 def open_store(
     url: str | os.PathLike[str],
     *,
@@ -39,10 +47,10 @@ def open_store(
     cache_dir: str | os.PathLike[str] | None = None,
     cache_size: int | str = "4GiB",
 ) -> _core.Store:
-    """Opens the place at ``url``; nothing is asked of a server yet."""
+    """Opens the place at ``url``, or a folder; nothing is asked of a server yet."""
     text = _key_text(key)
     return _core.open_store(
-        os.fspath(url),
+        url_of(url),
         endpoint=endpoint or _endpoint_of(text),
         key="" if key is None or text else os.fspath(key),  # type: ignore[arg-type]
         key_text=text,

@@ -53,7 +53,7 @@ class Loader:
     and masks beside the batch say where; without it the first batch that holds NaN warns.
 
     Args:
-        url: ``gs://bucket/prefix`` or ``file:///directory`` of a Zarr group (format 2 or 3).
+        url: ``gs://bucket/prefix``, ``file:///directory`` or a folder of a Zarr group (format 2 or 3).
         variables: names of its arrays, with the same field. They are stacked in this order. One without ``sample_dim``
             is the same at every sample.
         sample_dim: the dimension samples run along; None for the one that the group notes, or ``"time"``.

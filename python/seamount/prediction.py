@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from .arrays import Group, open_group
-from .connection import Key, open_store
+from .connection import Key, open_store, url_of
 from .errors import InvalidArgumentError, PreconditionFailedError
 from .loader import Loader, Range
 from .models import Model, models_of
@@ -60,7 +60,7 @@ def predict(
             form (one lead's dimension may be left out). NumPy arrays; tensors for a ``torch.nn.Module``, which runs in its
             evaluation mode on the device where it is. A list of models is an ensemble, along ``member``.
         data: a :class:`seamount.Loader` with targets.
-        to: where the group is written: ``gs://bucket/prefix`` or ``file:///directory``, an empty place.
+        to: where the group is written: ``gs://bucket/prefix``, ``file:///directory`` or a folder, an empty place.
         split, select: which samples, in place of the loader's.
         steps: of a roll-out: the model runs on its own output, each step as far as the last lead of the targets.
         members: calls the model so often for each batch, with ``member=0``, ``1``, …: an ensemble of one model.
@@ -93,7 +93,7 @@ def predict(
     if natural("rank", rank) >= natural("world", world):
         raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected 0 <= rank < world")
     record = run.layout.record() | {"attributes": given}
-    if (url := os.fspath(to)).startswith("file://"):
+    if (url := url_of(to)).startswith("file://"):
         os.makedirs(url.removeprefix("file://"), exist_ok=True)
     store = PredictionStore(open_store(to, **where), url, record, run.batches)
     mine = range(run.batches * rank // world, run.batches * (rank + 1) // world)

@@ -19,7 +19,7 @@ from xarray.backends import ZarrStore as XarrayStore
 from xarray.core import indexing
 
 from . import _core
-from .connection import Key, Place
+from .connection import Key, Place, url_of
 from .errors import InvalidArgumentError
 from .zarr_store import ZarrStore
 
@@ -149,7 +149,7 @@ class SeamountBackend(BackendEntrypoint):
         cache_size: int | str = "4GiB",
     ) -> xarray.Dataset:
         place = Place(key, endpoint, anonymous, cache_dir, cache_size)
-        url = _url_of(filename_or_obj)
+        url = url_of(filename_or_obj)
         engine = _Group("/".join(filter(None, [url.rstrip("/"), (group or "").strip("/")])), place)
         engine.open()  # refuses what is half-written
         store = _Store.open_group(ZarrStore(url, read_only=True, **vars(place)), group=group, consolidated=consolidated)
@@ -164,10 +164,3 @@ class SeamountBackend(BackendEntrypoint):
             use_cftime=use_cftime,
             decode_timedelta=decode_timedelta,
         )
-
-
-def _url_of(place: str | os.PathLike[str]) -> str:
-    text = os.fspath(place)
-    if text.startswith("seamount://"):
-        return "gs://" + text.removeprefix("seamount://")
-    return text if "://" in text else f"file://{os.path.abspath(text)}"

@@ -48,7 +48,7 @@ async def _run(call: Callable[..., T], *arguments: Any, **options: Any) -> T:
 
 
 class ZarrStore(Store):
-    """The objects below ``url`` (``gs://bucket/prefix`` or ``file:///directory``). Thread-safe; can be pickled.
+    """The objects below ``url`` (``gs://bucket/prefix``, ``file:///directory`` or a folder). Thread-safe; can be pickled.
 
     Args:
         url: where the root of the hierarchy is.
