@@ -17,6 +17,7 @@ from .batch import Batch
 from .encodings import Encoding
 from .errors import SeamountError
 from .loader import Loader
+from .opening import open
 from .patches import Patches
 from .prediction import predict
 from .preparing import Prepared, prepare
@@ -36,6 +37,7 @@ __all__ = [
     "attributes",
     "errors",
     "ls",
+    "open",
     "open_array",
     "open_group",
     "predict",

@@ -10,8 +10,10 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _core, indexing
-from .connection import Key, open_store
-from .errors import InvalidArgumentError
+from .connection import Key, Place
+from .errors import InvalidArgumentError, SeamountError
+from .overview import Overview, groups_in, overview_of, text_of
+from .overview_html import array_html, html_of
 from .selection import natural, range_of
 from .times import Times
 
@@ -220,6 +222,9 @@ class Array:
     def __repr__(self) -> str:
         return f"<seamount.Array {self.name!r} {self.dtype} {dict(zip(self.dims, self.shape)) or self.shape}>"
 
+    def _repr_html_(self) -> str:
+        return array_html(self)
+
 
 class OuterIndex:
     """What :attr:`Array.oindex` is."""
@@ -261,12 +266,14 @@ class Group:
     One that ``seamount prepare`` has not finished yet is refused when it is opened.
     """
 
-    def __init__(self, core: Any, url: str, mode: Mode = "r") -> None:
+    def __init__(self, core: Any, url: str, mode: Mode = "r", place: Place | None = None) -> None:
         if mode not in ("r", "r+"):
             raise InvalidArgumentError(f"mode is {mode!r}: expected 'r' to read, or 'r+' to write too")
         self._core = core
         self._url = url
         self._mode = mode
+        self._place = place or Place()
+        self._overview: Overview | None = None
 
     @property
     def attributes(self) -> dict[str, Any]:
@@ -297,6 +304,26 @@ class Group:
         """The names of the arrays directly within, coordinates among them. Reads their metadata."""
         return self._core.arrays()
 
+    def groups(self) -> list[str]:
+        """The names of the groups directly within."""
+        return groups_in(self._place.open(self._url))
+
+    def open_group(self, name: str) -> Group:
+        """A group within: a name, or a path."""
+        return _group_at(f"{self._url.rstrip('/')}/{name.strip('/')}", self._mode, self._place)
+
+    @property
+    def coords(self) -> dict[str, np.ndarray]:
+        """The coordinates of its dimensions, read: latitudes, times as the group has them."""
+        overview = self.overview()
+        return {name: array[...] for name, array in overview.coordinates.items() if name in overview.dims}
+
+    def overview(self) -> Overview:
+        """What is in it: dimensions, coordinates and variables, from one look at their documents, which is kept."""
+        if self._overview is None:
+            self._overview = overview_of(self)
+        return self._overview
+
     def open_array(self, variable: str, *, missing_chunks: MissingChunks | None = None) -> Array:
         """One array; see :func:`seamount.open_array`."""
         return Array(self._core, variable, missing_chunks or "", self._mode)
@@ -314,8 +341,13 @@ class Group:
         raise TypeError("a seamount.Group cannot be pickled: it holds connections. Open it where it is needed")
 
     def __repr__(self) -> str:
-        splits = f", splits {self.splits}" if self.splits else ""
-        return f"<seamount.Group {self._url!r}{splits}>"
+        try:
+            return text_of(self, self._url)
+        except SeamountError as error:
+            return f"<seamount.Group {self._url!r}: {error}>"
+
+    def _repr_html_(self) -> str:
+        return html_of(self, self._url)
 
 
 def open_group(
@@ -340,8 +372,11 @@ def open_group(
         >>> group.variables(), group.splits
         (['lat', 'lon', 'time', 'uwnd', 'vwnd'], {'train': (0, 108), 'test': (108, 132)})
     """
-    store = open_store(url, endpoint=endpoint, key=key, anonymous=anonymous)
-    return Group(_core.open_group(store), os.fspath(url), mode)
+    return _group_at(os.fspath(url), mode, Place(key, endpoint, anonymous))
+
+
+def _group_at(url: str, mode: Mode, place: Place) -> Group:
+    return Group(_core.open_group(place.open(url)), url, mode, place)
 
 
 def ls(

@@ -1,0 +1,106 @@
+"""What is in a group, as its repr says it: one look at the documents, kept."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from .errors import SeamountError
+
+if TYPE_CHECKING:
+    from . import _core
+    from .arrays import Array, Group
+
+
+@dataclass
+class Overview:
+    """Arrays by what they are for."""
+
+    dims: dict[str, int] = field(default_factory=dict)
+    coordinates: dict[str, Array] = field(default_factory=dict)
+    variables: dict[str, Array] = field(default_factory=dict)
+    unreadable: dict[str, str] = field(default_factory=dict)  # and why
+
+
+def overview_of(group: Group) -> Overview:
+    """A coordinate has a dimension's name, or is one by the attributes of another."""
+    overview, arrays = Overview(), {}
+    for name in group.variables():
+        try:
+            arrays[name] = group[name]
+        except SeamountError as error:
+            overview.unreadable[name] = str(error)
+    named: set[str] = set()
+    for name, array in arrays.items():
+        for dim, size in zip(array.dims, array.shape):
+            overview.dims[dim] = max(size, overview.dims.get(dim, 0))
+        attributes = array.attributes
+        for key in ("coordinates", "bounds", "grid_mapping"):
+            named |= set(str(attributes.get(key, "")).split())
+    for name, array in arrays.items():
+        kind = overview.coordinates if name in overview.dims or name in named else overview.variables
+        kind[name] = array
+    return overview
+
+
+def groups_in(store: _core.Store) -> list[str]:
+    """The names of the groups directly below a store's root."""
+    consolidated = document_of(store, "").get("consolidated_metadata")
+    if isinstance(consolidated, dict) and isinstance(consolidated.get("metadata"), dict):
+        members = consolidated["metadata"].items()
+        return sorted(name for name, member in members if "/" not in name and member.get("node_type") == "group")
+    names, token = [], ""
+    while True:
+        _, folders, token = store.list("", "/", token)
+        names += [folder.rstrip("/") for folder in folders]
+        if not token:
+            return sorted(name for name in names if _is_group(store, name))
+
+
+def _is_group(store: _core.Store, name: str) -> bool:
+    return document_of(store, f"{name}/").get("node_type") == "group" or store.stat(f"{name}/.zgroup") is not None
+
+
+def document_of(store: _core.Store, prefix: str) -> dict[str, Any]:
+    """``zarr.json`` there; nothing where there is none, or it is no document: opening says what is wrong with it."""
+    found = store.read(f"{prefix}zarr.json")
+    try:
+        document = json.loads(found[0]) if found else {}
+    except ValueError:
+        return {}
+    return document if isinstance(document, dict) else {}
+
+
+def text_of(group: Group, url: str) -> str:
+    """For a terminal."""
+    overview = group.overview()
+    lines = [f"<seamount.Group {url!r}>"]
+    if overview.dims:
+        lines.append("Dimensions:  " + ", ".join(f"{dim}: {size}" for dim, size in overview.dims.items()))
+    if group.splits:
+        parts = (f"{name} {start}..{stop}" for name, (start, stop) in splits_of(group))
+        lines.append(f"Splits:      {', '.join(parts)} of {group.sample_dim}")
+    for title, arrays in (("Coordinates:", overview.coordinates), ("Variables:", overview.variables)):
+        if arrays:
+            width = max(map(len, arrays))
+            lines += [title, *(f"    {name:{width}}  {line_of(array)}" for name, array in arrays.items())]
+    for name, why in overview.unreadable.items():
+        lines.append(f"Not readable: {name}: {why}")
+    if names := group.groups():
+        lines.append("Groups:      " + ", ".join(names))
+    return "\n".join(lines)
+
+
+def splits_of(group: Group) -> list[tuple[str, tuple[int, int]]]:
+    """In the order in which they lie."""
+    return sorted(group.splits.items(), key=lambda split: split[1])
+
+
+def line_of(array: Array) -> str:
+    """An array in a line: dimensions, type, chunks, units."""
+    dims = ", ".join(array.dims) if array.dims else " × ".join(map(str, array.shape))
+    parts = [f"({dims})", str(array.dtype), f"chunks {' × '.join(map(str, array.chunks))}" if array.chunks else "one number"]
+    attributes = array.attributes
+    parts += [str(attributes[key]) for key in ("units", "long_name") if key in attributes]
+    return "  ".join(parts)
