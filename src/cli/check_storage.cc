@@ -4,8 +4,11 @@
 #include <ctime>
 #include <random>
 
+#include "auth/credential_account.h"
 #include "auth/credentials.h"
+#include "auth/key_certificate.h"
 #include "auth/service_account_key.h"
+#include "base/text.h"
 #include "base/time_text.h"
 #include "cli/checks.h"
 
@@ -60,9 +63,41 @@ std::string AdviceOnEndpoint(const Error& error, const std::string& endpoint) {
 }
 
 Check CheckKeyFile(const std::string& path) {
-  const auto key = auth::LoadServiceAccountKey(path);
-  if (!key) return Found("key", key.error(), "make a new one with `seamount setup`, and chmod 600");
-  return {.name = "key", .detail = path + " is of " + key->client_email};
+  const auto text = auth::ReadCredentialFile(path);
+  const auto type = text ? auth::CredentialType(text->Reveal(), path) : Result<std::string>(text.error());
+  if (type && *type != "service_account" && *type != "impersonated_service_account") {
+    return {.name = "key", .detail = path + " is of type " + *type};
+  }
+  const auto account = auth::AccountOfCredential(path);
+  if (!account) return Found("key", account.error(), "make a new one with `seamount setup`, and chmod 600");
+  return {.name = "key",
+          .detail = path + (account->has_key ? " is of " : " holds no secret, and acts as ") + account->email};
+}
+
+// How old the key is and when it ends, where its server shows that.
+void CheckKeyTimes(const std::string& path, net::HttpClient& http, const Hear& hear, const CallContext& context) {
+  constexpr std::chrono::hours kOld(24 * 90), kSoon(24 * 7), kForEver(24 * 365 * 50);
+  const auto account = auth::AccountOfCredential(path);
+  if (!account || !account->has_key) return;
+  const auto times = auth::TimesOfKey(path, http, context);
+  const std::string renew =
+      "make a new one (`seamount setup gs://BUCKET --key NEW.json`), then take this one back "
+      "(`seamount keys rm`)";
+  if (!times && times.error().code() == ErrorCode::kUnauthenticated)
+    return hear(Found("key age", times.error(), renew));
+  if (!times || !*times) return;  // nobody tells
+  const base::SystemTime now = base::RealClock().WallNow();
+  const auto age = now - (*times)->made, left = (*times)->expires - now;
+  Check check{.name = "key age", .detail = "made " + base::FormatDuration(age) + " ago"};
+  if (left < kForEver) check.detail += left.count() < 0 ? ", expired" : ", expires in " + base::FormatDuration(left);
+  if (left < kSoon) {
+    check.finding = left.count() < 0 ? Finding::kFailure : Finding::kWarning;
+    check.advice = renew;
+  } else if (age > kOld) {
+    check.finding = Finding::kWarning;
+    check.advice = "a key that leaked works until it is taken back: " + renew;
+  }
+  hear(check);
 }
 
 Check CheckCredentials(const StoreFlags& flags, const std::string& endpoint, net::HttpClient& http,
@@ -178,6 +213,7 @@ void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_writ
   }
   hear({.name = "endpoint", .detail = endpoint + " answers"});
   hear(CheckClock(*answered));
+  if (!flags.key.empty()) CheckKeyTimes(flags.key, *http, hear, soon);
   const Check credentials = CheckCredentials(flags, endpoint, *http, context);
   hear(credentials);
   if (!url.empty() && credentials.finding != Finding::kFailure) CheckBucket(flags, url, may_write, hear, context);

@@ -37,6 +37,13 @@ void PrintNext(const stores::SetupOptions& options, const stores::SetupReport& r
     std::printf("      in a notebook:  seamount.Loader(\"gs://%s/DATA.zarr\", ..., key=\"%s\")\n", bucket, key);
     if (trusted != nullptr) std::printf("                      (with SEAMOUNT_CA=%s in its environment)\n", trusted);
   }
+  if (report.keyless) {
+    std::printf(
+        "The file holds no secret: on each machine, %s logs in (gcloud auth application-default login), and gets\n"
+        "tokens of an hour that may %s in this bucket.\n",
+        report.user.empty() ? "who may act as the account" : report.user.c_str(), gcs::Describe(rights).c_str());
+    return;
+  }
   std::printf("Whoever has the key file may %s in this bucket: treat it like a password.\n",
               gcs::Describe(rights).c_str());
 }
@@ -66,6 +73,7 @@ Result<int> Setup(const SetupFlags& flags) {
                                {"key", options.key_file},
                                {"role", report.role.name},
                                {"endpoint", report.endpoint},
+                               {"keyless", report.keyless},
                                {"created",
                                 {{"bucket", report.bucket_created},
                                  {"account", report.account_created},
@@ -83,7 +91,8 @@ void AddSetupCommand(CLI::App& app, Chosen& chosen) {
       AddCommand(app, "setup", "Make a bucket, a service account with rights on it alone, and its key file",
                  "seamount setup gs://winds --admin-key lab/admin-key.json --key winds-key.json\n"
                  "seamount setup gs://winds --admin-key lab/admin-key.json --key guest-key.json --role reader\n"
-                 "seamount setup gs://my-winds --project my-project --location europe-west3 --key winds-key.json");
+                 "seamount setup gs://my-winds --project my-project --location europe-west3 --key winds-key.json\n"
+                 "seamount setup gs://my-winds --project my-project --keyless --key winds.json");
   stores::SetupOptions& options = flags->options;
   command.add_option("URL", flags->url, "Bucket, as gs://bucket")->required();
   AddAdminFlags(command, options.admin);
@@ -97,6 +106,10 @@ void AddSetupCommand(CLI::App& app, Chosen& chosen) {
                   "What the key may do in the bucket: reader (list and read), creator (add, and nothing else), writer, "
                   "admin, or a role of the storage's by its full name")
       ->capture_default_str();
+  command.add_flag("--keyless", options.keyless,
+                   "Google: no key, but a file by which you act as the account (also taken where keys are forbidden)");
+  command.add_option("--user", options.user, "Google: who may act as the account (default: whoever sets up)")
+      ->type_name("EMAIL");
   AddJsonFlag(command, flags->json);
   OnChosen(command, chosen, [flags] { return Setup(*flags); });
 }

@@ -6,6 +6,7 @@
 
 #include "base/encoding.h"
 #include "gcs/admin_json.h"
+#include "gcs/google.h"
 #include "net/url.h"
 
 namespace seamount::gcs {
@@ -18,26 +19,15 @@ using Json = nlohmann::json;
 constexpr auto kPropagation = std::chrono::seconds(60);
 constexpr auto kPause = std::chrono::seconds(2);
 
-bool IsGoogle(const std::string& endpoint) {
-  const auto url = net::ParseUrl(endpoint);
-  return url && (url->host == "googleapis.com" || url->host.ends_with(".googleapis.com"));
-}
-
-// True when `member` was added to an unconditional binding of `role`; false when it was there.
-Result<bool> AddMember(Json& policy, const std::string& role, const std::string& member) {
-  Json& bindings = policy["bindings"];
-  if (bindings.is_null()) bindings = Json::array();
-  if (!bindings.is_array()) return base::Internal("the bucket's policy: 'bindings' is not an array");
-  for (Json& binding : bindings) {
-    if (!binding.is_object() || TextOf(binding, "role") != role || binding.contains("condition")) continue;
-    Json& members = binding["members"];
-    if (!members.is_array()) return base::Internal("the bucket's policy: 'members' is not an array");
-    if (std::find(members.begin(), members.end(), Json(member)) != members.end()) return false;
-    members.push_back(member);
-    return true;
-  }
-  bindings.push_back({{"role", role}, {"members", {member}}});
-  return true;
+// Nothing is ever public, and what was deleted or overwritten by mistake comes back for a week, for as long as its
+// space is paid.
+void AddSafeguards(Json& bucket) {
+  constexpr int kDays = 7;
+  bucket["iamConfiguration"]["publicAccessPrevention"] = "enforced";
+  bucket["softDeletePolicy"] = {{"retentionDurationSeconds", std::to_string(kDays * 24 * 3600)}};
+  bucket["versioning"] = {{"enabled", true}};
+  const Json old = {{"daysSinceNoncurrentTime", kDays}};
+  bucket["lifecycle"] = {{"rule", Json::array({{{"action", {{"type", "Delete"}}}, {"condition", old}}})}};
 }
 
 }  // namespace
@@ -46,11 +36,9 @@ Result<std::unique_ptr<AdminClient>> AdminClient::Make(const std::string& endpoi
                                                        std::shared_ptr<net::HttpClient> http,
                                                        std::shared_ptr<auth::RequestSigner> signer,
                                                        base::Clock& clock) {
-  SEAMOUNT_TRY_ASSIGN(const net::Url url, net::ParseUrl(endpoint));
-  const bool google = IsGoogle(url.Origin());
   SEAMOUNT_TRY_ASSIGN(auto storage, ServiceClient::Make(endpoint, "", http, signer, clock));
-  SEAMOUNT_TRY_ASSIGN(auto iam,
-                      ServiceClient::Make(google ? "https://iam.googleapis.com" : endpoint, "", http, signer, clock));
+  SEAMOUNT_TRY_ASSIGN(
+      auto iam, ServiceClient::Make(IsGoogle(endpoint) ? GoogleService("iam") : endpoint, "", http, signer, clock));
   return std::unique_ptr<AdminClient>(new AdminClient(project, std::move(storage), std::move(iam), clock));
 }
 
@@ -75,8 +63,8 @@ Result<bool> AdminClient::EnsureBucket(const std::string& bucket, const std::str
                                   "': it exists, but belongs to somebody else (choose another name)");
   if (present.status != 404) return storage_->ErrorOf(present, what);
   Json body = {{"name", bucket}, {"iamConfiguration", {{"uniformBucketLevelAccess", {{"enabled", true}}}}}};
-  // A server of ours has no such setting: there nothing is public until the bucket's policy says so.
-  if (IsGoogle(storage_->UrlOf("/", {}))) body["iamConfiguration"]["publicAccessPrevention"] = "enforced";
+  // A server of ours has no such settings: there nothing is public until the bucket's policy says so.
+  if (IsGoogle(storage_->UrlOf("/", {}))) AddSafeguards(body);
   if (!location.empty()) body["location"] = location;
   SEAMOUNT_TRY_ASSIGN(
       const auto made,

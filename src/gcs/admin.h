@@ -24,7 +24,8 @@ class AdminClient {
                                                    std::shared_ptr<auth::RequestSigner> signer,
                                                    base::Clock& clock = base::RealClock());
 
-  // Makes a bucket with uniform access and without public access; an empty location is the server's default.
+  // Makes a bucket with uniform access and without public access; an empty location is the server's default. At Google
+  // what is deleted or overwritten can be had back for a week (soft delete, versions).
   // False: it was there, and is ours to use.
   Result<bool> EnsureBucket(const std::string& bucket, const std::string& location, const CallContext& context);
 
@@ -64,8 +65,12 @@ class AdminClient {
     std::string id;
     auth::Secret file;
   };
-  // `just_made`: the account is new, and servers that have not heard of it (404) are asked again for a minute.
-  Result<NewKey> CreateKey(const std::string& email, bool just_made, const CallContext& context);
+  // `just_made`: the account is new, and servers that have not heard of it (404) are asked again for a minute. Nothing:
+  // the organisation forbids keys.
+  Result<std::optional<NewKey>> CreateKey(const std::string& email, bool just_made, const CallContext& context);
+  // Lets `member` ("user:me@example.org") act as the account. False: it may already.
+  Result<bool> GrantActing(const std::string& email, const std::string& member, bool just_made,
+                           const CallContext& context);
   struct KeyInfo {
     std::string id;
     std::string made;  // as the server has it: RFC 3339

@@ -74,8 +74,8 @@ Result<void> AdminClient::DeleteAccount(const std::string& email, const CallCont
   return {};
 }
 
-Result<AdminClient::NewKey> AdminClient::CreateKey(const std::string& email, bool just_made,
-                                                   const CallContext& context) {
+Result<std::optional<AdminClient::NewKey>> AdminClient::CreateKey(const std::string& email, bool just_made,
+                                                                  const CallContext& context) {
   const std::string what = "making a key of " + email;
   const Json body = {{"privateKeyType", "TYPE_GOOGLE_CREDENTIALS_FILE"}, {"keyAlgorithm", "KEY_ALG_RSA_2048"}};
   const base::SteadyTime give_up = clock_.Now() + kPropagation;
@@ -87,17 +87,40 @@ Result<AdminClient::NewKey> AdminClient::CreateKey(const std::string& email, boo
       continue;
     }
     if (response.status != 200) {
-      const Error error = iam_->ErrorOf(response, what);
-      if (response.body.view().find("disableServiceAccountKeyCreation") == std::string_view::npos) return error;
-      return base::PermissionDenied(error.message() +
-                                    ": the organisation forbids service-account keys (use a VM with the account "
-                                    "attached, or ask its administrator)");
+      const bool forbidden = response.body.view().find("KeyCreation") != std::string_view::npos;
+      if (forbidden) return std::optional<NewKey>();  // constraints/iam.disableServiceAccountKeyCreation, or its heir
+      return iam_->ErrorOf(response, what);
     }
     SEAMOUNT_TRY_ASSIGN(const Json json, ObjectOf(response, what));
     const auto file = base::Base64Decode(TextOf(json, "privateKeyData"));
     if (!file || file->empty()) return base::Internal(what + ": the server's answer has no 'privateKeyData'");
-    return NewKey{LastPart(TextOf(json, "name")),
-                  auth::Secret(std::string(reinterpret_cast<const char*>(file->data()), file->size()))};
+    return std::optional(NewKey{LastPart(TextOf(json, "name")),
+                                auth::Secret(std::string(reinterpret_cast<const char*>(file->data()), file->size()))});
+  }
+}
+
+Result<bool> AdminClient::GrantActing(const std::string& email, const std::string& member, bool just_made,
+                                      const CallContext& context) {
+  const std::string what = "letting " + member + " act as " + email;
+  const base::SteadyTime give_up = clock_.Now() + kPropagation;
+  while (true) {
+    SEAMOUNT_TRY_ASSIGN(const auto read,
+                        Send(*iam_, "POST", iam_->UrlOf(AccountPath(email) + ":getIamPolicy", {}), "{}", context));
+    const bool not_yet = read.status == 404 && just_made;
+    if (read.status != 200 && !not_yet) return iam_->ErrorOf(read, what);
+    if (!not_yet) {
+      SEAMOUNT_TRY_ASSIGN(Json policy, ObjectOf(read, what));
+      SEAMOUNT_TRY_ASSIGN(const bool added, AddMember(policy, "roles/iam.serviceAccountTokenCreator", member));
+      if (!added) return false;
+      const Json body = {{"policy", policy}};
+      SEAMOUNT_TRY_ASSIGN(const auto written, Send(*iam_, "POST", iam_->UrlOf(AccountPath(email) + ":setIamPolicy", {}),
+                                                   body.dump(), context));
+      if (written.status == 200) return true;
+      const bool changed = written.status == 409 || written.status == 412;  // by somebody else meanwhile
+      if (!changed) return iam_->ErrorOf(written, what);
+    }
+    if (clock_.Now() >= give_up) return iam_->ErrorOf(read, what);
+    if (!clock_.SleepFor(kPause, context.stop)) return base::Cancelled(what + ": stop was requested");
   }
 }
 

@@ -1,5 +1,6 @@
 #include "gcs/admin_json.h"
 
+#include <algorithm>
 #include <cstring>
 #include <memory>
 #include <nlohmann/json.hpp>
@@ -36,6 +37,22 @@ net::HttpRequest JsonRequest(const std::string& method, const std::string& url, 
                                     return {};
                                   }};
   return request;
+}
+
+Result<bool> AddMember(Json& policy, const std::string& role, const std::string& member) {
+  Json& bindings = policy["bindings"];
+  if (bindings.is_null()) bindings = Json::array();
+  if (!bindings.is_array()) return base::Internal("the policy: 'bindings' is not an array");
+  for (Json& binding : bindings) {
+    if (!binding.is_object() || TextOf(binding, "role") != role || binding.contains("condition")) continue;
+    Json& members = binding["members"];
+    if (!members.is_array()) return base::Internal("the policy: 'members' is not an array");
+    if (std::find(members.begin(), members.end(), Json(member)) != members.end()) return false;
+    members.push_back(member);
+    return true;
+  }
+  bindings.push_back({{"role", role}, {"members", {member}}});
+  return true;
 }
 
 }  // namespace seamount::gcs

@@ -30,8 +30,9 @@ TEST(AdminClient, WaitsUntilANewAccountIsKnown) {
   admin.http->Enqueue(200, kKey);
   const auto key = admin.client->CreateKey(kEmail, /*just_made=*/true, {});
   ASSERT_TRUE(key) << key.error().message();
-  EXPECT_EQ(key->id, "k1");
-  EXPECT_EQ(key->file.Reveal(), "{}");
+  ASSERT_TRUE(*key);
+  EXPECT_EQ((*key)->id, "k1");
+  EXPECT_EQ((*key)->file.Reveal(), "{}");
   EXPECT_EQ(admin.http->requests().size(), 3U);
 }
 
@@ -65,8 +66,32 @@ TEST(AdminClient, AsksForNoSettingThatTheServerHasNot) {
     http->Enqueue(404, "{}");
     http->Enqueue(200, "{}");
     ASSERT_TRUE(client->EnsureBucket("winds", "", {}));
-    EXPECT_EQ(http->requests()[1].body.find("publicAccessPrevention") != std::string::npos, asked) << endpoint;
+    for (const char* setting : {"publicAccessPrevention", "softDeletePolicy", "versioning", "lifecycle"}) {
+      EXPECT_EQ(http->requests()[1].body.find(setting) != std::string::npos, asked) << endpoint << setting;
+    }
   }
+}
+
+TEST(AdminClient, SaysThatKeysAreForbidden) {
+  Admin admin;
+  admin.http->Enqueue(400, R"({"error":{"message":"Key creation is not allowed on this service account.",
+      "status":"FAILED_PRECONDITION","details":[{"violations":[
+      {"type":"constraints/iam.disableServiceAccountKeyCreation"}]}]}})");
+  const auto key = admin.client->CreateKey(kEmail, /*just_made=*/false, {});
+  ASSERT_TRUE(key) << key.error().message();
+  EXPECT_FALSE(*key);
+}
+
+TEST(AdminClient, LetsSomebodyActAsAnAccountOnce) {
+  Admin admin;
+  admin.http->Enqueue(404, "{}");  // it was just made
+  admin.http->Enqueue(200, R"({"etag":"a"})");
+  admin.http->Enqueue(200, "{}");
+  EXPECT_EQ(admin.client->GrantActing(kEmail, "user:me@x", /*just_made=*/true, {}).value(), true);
+  EXPECT_THAT(admin.http->requests()[2].body, HasSubstr(R"("user:me@x")"));
+  EXPECT_THAT(admin.http->requests()[2].body, HasSubstr(R"("etag":"a")"));
+  admin.http->Enqueue(200, R"({"bindings":[{"role":"roles/iam.serviceAccountTokenCreator","members":["user:me@x"]}]})");
+  EXPECT_EQ(admin.client->GrantActing(kEmail, "user:me@x", /*just_made=*/false, {}).value(), false);
 }
 
 TEST(AdminClient, TellsTheRolesOfOneAccount) {

@@ -4,56 +4,38 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdlib>
 #include <optional>
 #include <utility>
 
-#include "auth/credentials.h"
-#include "auth/host_binding.h"
-#include "auth/service_account_key.h"
+#include "auth/credential_account.h"
 #include "base/checksum.h"
 #include "base/encoding.h"
 #include "gcs/admin.h"
+#include "gcs/google.h"
+#include "stores/acting.h"
 #include "stores/key_file.h"
 #include "stores/key_trial.h"
-#include "stores/open_store.h"
 
 namespace seamount::stores {
 namespace {
 
 // gcs::Rights and keys that Google just gave out work everywhere after about a minute.
 constexpr auto kPropagation = std::chrono::seconds(60);
-constexpr char kWhoSetsUp[] =
-    "this takes an administrator: name the key of one with --admin-key ('seamount serve' prints where its own lies), "
-    "or log in (gcloud auth application-default login)";
-
-Result<std::string> ProjectOf(const AdminOptions& options) {
-  if (!options.project.empty()) return options.project;
-  const char* found = std::getenv("GOOGLE_APPLICATION_CREDENTIALS");
-  const std::string file = !options.admin_key_file.empty() ? options.admin_key_file : found ? found : "";
-  if (file.empty()) return base::InvalidArgument(std::string(kWhoSetsUp) + ", and say the --project");
-  auto key = auth::LoadServiceAccountKey(file);
-  if (!key && key.error().code() == ErrorCode::kNotFound)
-    return base::NotFound("--admin-key: there is no file '" + file + "' ('seamount serve' prints where its own lies)");
-  if (!key) return key.error().Wrap("the administrator's key");
-  if (!key->project_id.empty()) return key->project_id;
-  return base::InvalidArgument("key file '" + file + "' names no project: say it with --project");
-}
-
 // The account that the key file of an earlier run belongs to, or nothing where there is no such file or an empty one.
 Result<std::string> AccountOfPresentKey(const std::string& key_file, const std::string& endpoint) {
   struct stat info {};
   if (::lstat(key_file.c_str(), &info) != 0 || (S_ISREG(info.st_mode) && info.st_size == 0)) return std::string();
-  auto key = auth::LoadServiceAccountKey(key_file);
-  if (!key) return key.error().Wrap("--key: the file exists and is not a usable key (remove it, or name another)");
-  SEAMOUNT_TRY_ASSIGN(const auto binding, auth::HostBinding::OfTokenUri(key->token_uri, key->endpoints));
-  if (!binding.Allows(endpoint)) {
-    return base::InvalidArgument(
-        "--key: the file '" + key_file + "' exists and is a key for " + binding.Describe() + ", not for " + endpoint +
-        " (name another file, or, if the server has moved, `seamount keys move " + key_file + " --to " + endpoint +
-        "`; where its address changes at every start, serve with a fixed --port)");
+  const auto account = auth::AccountOfCredential(key_file);
+  if (!account) {
+    return account.error().Wrap("--key: the file exists and is not a usable key (remove it, or name another)");
   }
-  return key->client_email;
+  if (!account->binding.Allows(endpoint)) {
+    return base::InvalidArgument(
+        "--key: the file '" + key_file + "' exists and is a key for " + account->binding.Describe() + ", not for " +
+        endpoint + " (name another file, or, if the server has moved, `seamount keys move " + key_file + " --to " +
+        endpoint + "`; where its address changes at every start, serve with a fixed --port)");
+  }
+  return account->email;
 }
 
 // Refuses an account that can do more in the bucket than the role asked for: its key would, too.
@@ -72,13 +54,18 @@ Result<void> CheckOtherRoles(gcs::AdminClient& admin, const std::string& bucket,
   return {};
 }
 
-Result<void> WriteNewKey(gcs::AdminClient& admin, const gcs::AdminClient::Account& account, NewKeyFile& file,
+// False: the organisation forbids keys.
+Result<bool> WriteNewKey(gcs::AdminClient& admin, const gcs::AdminClient::Account& account, NewKeyFile& file,
                          const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const auto key, admin.CreateKey(account.email, account.created, context));
-  auto written = file.Write(key.file);
+  if (!key) return false;
+  const auto written = file.Write(key->file);
   // Nobody has it, so nobody shall be able to use it.
-  if (!written) (void)admin.DeleteKey(account.email, key.id, context);
-  return written;
+  if (!written) {
+    (void)admin.DeleteKey(account.email, key->id, context);
+    return written.error();
+  }
+  return true;
 }
 
 }  // namespace
@@ -100,18 +87,6 @@ std::string AccountIdOf(const std::string& bucket, const gcs::Role& role) {
   const std::array<std::byte, 4> bytes = {std::byte(crc >> 24), std::byte(crc >> 16), std::byte(crc >> 8),
                                           std::byte(crc)};
   return id.substr(0, kLongest - kChecksum - end.size()) + end + "-" + base::HexEncode(bytes);
-}
-
-Result<Administrator> FindAdministrator(const AdminOptions& options, std::shared_ptr<net::HttpClient> http) {
-  SEAMOUNT_TRY_ASSIGN(const std::string project, ProjectOf(options));
-  Administrator administrator{.endpoint =
-                                  EndpointOf({.endpoint = options.endpoint, .key_file = options.admin_key_file})};
-  auto found = auth::FindCredentials({.key_file = options.admin_key_file, .endpoint = administrator.endpoint}, *http);
-  if (!found && found.error().code() == ErrorCode::kUnauthenticated) return base::Unauthenticated(kWhoSetsUp);
-  if (!found) return std::move(found).error();
-  SEAMOUNT_TRY_ASSIGN(administrator.client, gcs::AdminClient::Make(administrator.endpoint, project, std::move(http),
-                                                                   auth::MakeBearerSigner(*std::move(found))));
-  return administrator;
 }
 
 Result<SetupReport> SetUpBucket(const SetupOptions& options, std::shared_ptr<net::HttpClient> http,
@@ -151,12 +126,27 @@ Result<SetupReport> SetUpBucket(const SetupOptions& options, std::shared_ptr<net
   if (present) {
     said("key file " + options.key_file + ": exists already, of " + report.email);
   } else {
-    SEAMOUNT_TRY(WriteNewKey(*admin, account, *file, context));
+    report.keyless = options.keyless;
+    if (!options.keyless) {
+      SEAMOUNT_TRY_ASSIGN(const bool made, WriteNewKey(*admin, account, *file, context));
+      report.keyless = !made;
+      if (!made) said("the organisation forbids keys: going on without one");
+    }
+    if (report.keyless) {
+      SEAMOUNT_TRY_ASSIGN(report.user, SetUpActing({.administrator = administrator,
+                                                    .account = account,
+                                                    .bucket = options.bucket,
+                                                    .role = report.role,
+                                                    .user = options.user},
+                                                   *file, *http, context));
+      said(report.user + " may act as the account");
+    }
     report.key_created = true;
-    said("key file " + options.key_file + ": written, mode 0600");
+    said((report.keyless ? "credential file (without a secret) " : "key file ") + options.key_file +
+         ": written, mode 0600");
   }
   const bool is_new = report.role_granted || report.key_created;
-  const bool google = endpoint.find(".googleapis.com") != std::string::npos;
+  const bool google = gcs::IsGoogle(endpoint);
   TrialOptions trial{.bucket = options.bucket, .endpoint = endpoint, .key_file = options.key_file, .role = report.role};
   if (is_new && google) trial.patience = base::RealClock().Now() + kPropagation;
   SEAMOUNT_TRY_ASSIGN(const std::string found, TryKey(trial, http, context));

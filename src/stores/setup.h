@@ -1,7 +1,8 @@
 // From nothing to a bucket that a notebook can use: the bucket, an identity with rights on that bucket alone, its key
 // in a private file, and the proof that the key works. What exists already is used, so that a run that broke off, or a
 // second one, ends in the same state. An account never gets a second role that says more than the key that is asked
-// for: each role has an account of its own.
+// for: each role has an account of its own. Where the organisation forbids keys, the file says how to act as the
+// account instead: whoever sets up gets the right to, and tokens of an hour that reach the bucket and nothing else.
 #pragma once
 
 #include <functional>
@@ -10,23 +11,11 @@
 
 #include "base/clock.h"
 #include "base/result.h"
-#include "gcs/admin.h"
 #include "gcs/roles.h"
 #include "net/http_client.h"
+#include "stores/administrator.h"
 
 namespace seamount::stores {
-
-// Who sets up, and where.
-struct AdminOptions {
-  std::string endpoint;        // as in StoreConfig; empty: where the administrator's key was made, else as there
-  std::string admin_key_file;  // empty: what is found on the machine
-  std::string project;         // empty: the administrator key's
-};
-struct Administrator {
-  std::string endpoint;
-  std::unique_ptr<gcs::AdminClient> client;
-};
-Result<Administrator> FindAdministrator(const AdminOptions& options, std::shared_ptr<net::HttpClient> http);
 
 struct SetupOptions {
   AdminOptions admin;
@@ -35,6 +24,8 @@ struct SetupOptions {
   std::string account_id;       // empty: AccountIdOf(bucket, role)
   std::string role = "writer";  // as gcs::FindRole takes it
   std::string key_file;         // where the new key goes
+  bool keyless = false;         // a file that acts as the account, instead of a key; Google only
+  std::string user;             // who may act as it; empty: whoever sets up
 };
 
 struct SetupReport {
@@ -45,6 +36,8 @@ struct SetupReport {
   bool account_created = false;
   bool role_granted = false;
   bool key_created = false;
+  bool keyless = false;  // the file holds no secret, and is good for `user` alone
+  std::string user;
 };
 
 // `said` hears each step as it is done, in words for a person. Where the key goes is made sure of before anything is

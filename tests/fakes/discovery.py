@@ -52,10 +52,16 @@ class Api:
 
     def find(self, verb: str, path: str, query: dict[str, list[str]], body: dict | None) -> Call | None:
         """None: no method of this document has such a path."""
+        refused = None
         for method_verb, pattern, method in self.routes:
             match = pattern.fullmatch(path)
             if match and method_verb == verb:
                 parameters = {name.replace("__", "."): unquote(value) for name, value in match.groupdict().items()}
+                try:
+                    self._check_path(method, parameters)
+                except Refused as error:  # several methods have paths that look alike
+                    refused = refused or error
+                    continue
                 parameters.update(self._query(method, query))
                 self._check_parameters(method, parameters)
                 if body is not None and "request" in method:
@@ -63,7 +69,13 @@ class Api:
                 elif body:
                     raise Refused(400, "invalid", f"{method['id']} takes no body")
                 return Call(method["id"], parameters, body)
+        if refused:
+            raise refused
         return None
+
+    def _check_path(self, method: dict, given: dict) -> None:
+        for name, value in given.items():
+            self._check_text(method.get("parameters", {}).get(name, {}), value, name)
 
     def _query(self, method: dict, query: dict[str, list[str]]) -> dict[str, str]:
         known = {**method.get("parameters", {}), **self.document.get("parameters", {})}

@@ -16,7 +16,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from . import compute, discovery, metadata, storage
+from . import accounts, compute, discovery, metadata, storage
 from .clock import Clock
 from .discovery import Refused
 from .iam import Iam
@@ -49,6 +49,7 @@ class FakeGoogle:
         self.iam = Iam(self.clock, self.url)
         self.compute = compute.Compute(self.clock, self.iam)
         self.storage = storage.Storage(self.clock, self.iam)
+        self.accounts = accounts.Accounts(self.iam)
         self.metadata = metadata.Metadata(self.compute, self.iam)
         self.subject_token = ""  # what another identity provider answers
         self.requests: list[Request] = []
@@ -73,6 +74,10 @@ class FakeGoogle:
         return status, headers, body
 
     def _serve(self, request: Request) -> tuple[int, dict[str, str], bytes]:
+        if request.path == "/":
+            return 400, {}, b"{}"
+        if request.path.startswith("/x509/"):
+            return 200, {}, json.dumps(self.iam.certificates(request.path.removeprefix("/x509/"))).encode()
         if request.path in ("/token", "/v1/token"):
             form = {name: values[0] for name, values in parse_qs(request.body.decode()).items()}
             trade = self.iam.exchange if request.path == "/token" else self.iam.trade
@@ -88,7 +93,9 @@ class FakeGoogle:
             body = json.loads(request.body)
             call = discovery.load("iamcredentials.v1").find(request.method, request.path, request.query, body)
             return 200, {}, json.dumps(self.iam.act_as(member, call.parameters["name"].rpartition("/")[2], body)).encode()
-        for service in (self.compute, self.storage):
+        if request.path == "/v1/userinfo":
+            return 200, {}, json.dumps({"sub": "1", "email": str(member)} if "@" in member else {"sub": "1"}).encode()
+        for service in (self.accounts, self.compute, self.storage):
             answer = service.serve(member, request)
             if answer is not None:
                 return answer

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import json
 import re
@@ -11,7 +12,8 @@ from urllib.parse import unquote
 
 import google.auth.exceptions
 import google.auth.jwt
-from cryptography.hazmat.primitives import serialization
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import rsa
 
 from .clock import Clock
@@ -29,6 +31,14 @@ def _key_pair(number: int) -> tuple[str, str]:
                                 serialization.NoEncryption())  # fmt: skip
     public = key.public_key().public_bytes(serialization.Encoding.PEM, serialization.PublicFormat.SubjectPublicKeyInfo)
     return private.decode(), public.decode()
+
+
+def _certificate(begins: float, ends: float) -> str:
+    key = serialization.load_pem_private_key(_key_pair(0)[0].encode(), None)
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "key")])
+    begin, end = (datetime.datetime.fromtimestamp(when, datetime.timezone.utc) for when in (begins, ends))
+    made = x509.CertificateBuilder(name, name, key.public_key(), 1, begin, end).sign(key, hashes.SHA256())
+    return made.public_bytes(serialization.Encoding.PEM).decode()
 
 
 class Member(str):
@@ -76,6 +86,8 @@ class Iam:
     keys: dict[str, tuple[str, str]] = field(default_factory=dict)  # key id → (email, public key)
     tokens: dict[str, tuple[str, float]] = field(default_factory=dict)  # token → (member, expires)
     logins: dict[str, str] = field(default_factory=dict)  # refresh token → member
+    key_made: float | None = None  # when keys were made; None: just now
+    key_seconds: float = 20 * 365 * 86400  # how long they are good
     federated: dict[tuple[str, str, str], str] = field(default_factory=dict)  # (audience, token type, token) → member
 
     def make_account(self, email: str) -> str:
@@ -89,7 +101,16 @@ class Iam:
         private, public = _key_pair(len(self.keys) % 4)
         self.keys[key_id] = (email, public)
         return {"type": "service_account", "project_id": project, "private_key_id": key_id, "private_key": private,
-                "client_email": email, "client_id": "1", "token_uri": f"{self.url}/token"}  # fmt: skip
+                "client_email": email, "client_id": "1", "token_uri": f"{self.url}/token",
+                "client_x509_cert_url": f"{self.url}/x509/{email}"}  # fmt: skip
+
+    def certificates(self, email: str) -> dict[str, str]:
+        """Of the account's keys, as everybody may see them."""
+        if email not in self.accounts:
+            raise Refused(404, "notFound", "Not Found")
+        made = self.key_made if self.key_made is not None else self.clock.now()
+        return {key_id: _certificate(made, made + self.key_seconds)
+                for key_id, (owner, _) in self.keys.items() if owner == email}  # fmt: skip
 
     def grant(self, email: str, resource: str, *permissions: str) -> None:
         self.grants += [(email, permission, resource) for permission in permissions]

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 import google_crc32c
 
 from . import discovery
+from .buckets import Buckets
 from .clock import Clock
 from .discovery import Call, Refused
 from .iam import Iam
@@ -31,6 +32,9 @@ class Storage:
     buckets: dict[str, dict[str, Object]] = field(default_factory=dict)
     _generation: int = 1700000000000000
 
+    def __post_init__(self):
+        self.bucket_admin = Buckets(self.clock, self.iam)
+
     def make_bucket(self, name: str) -> None:
         self.buckets[name] = {}
 
@@ -41,7 +45,11 @@ class Storage:
             return None
         handlers = {"storage.objects.insert": self._insert, "storage.objects.get": self._get,
                     "storage.objects.delete": self._delete, "storage.objects.list": self._list,
-                    "storage.buckets.get": self._bucket}  # fmt: skip
+                    "storage.buckets.get": self._bucket, "storage.buckets.getIamPolicy": self._get_policy,
+                    "storage.buckets.setIamPolicy": self._set_policy,
+                    "storage.buckets.testIamPermissions": self._test_permissions}  # fmt: skip
+        if call.id == "storage.buckets.insert":
+            return _json(self.bucket_admin.insert(member, call, self.buckets))
         if call.id not in handlers:
             raise Refused(501, "notImplemented", f"{call.id} is not part of the stand-in")
         name = call.parameters["bucket"]
@@ -58,7 +66,21 @@ class Storage:
 
     def _bucket(self, member, call, bucket, content):
         self._check(member, "storage.buckets.get", call)
-        return _json({"kind": "storage#bucket", "name": call.parameters["bucket"], "location": "US-CENTRAL1"})
+        name = call.parameters["bucket"]
+        return _json(self.bucket_admin.resources.get(name, {"name": name, "location": "US-CENTRAL1"}))
+
+    def _get_policy(self, member, call, bucket, content):
+        self._check(member, "storage.buckets.getIamPolicy", call)
+        return _json(self.bucket_admin.get_policy(call.parameters["bucket"]))
+
+    def _set_policy(self, member, call, bucket, content):
+        self._check(member, "storage.buckets.setIamPolicy", call)
+        return _json(self.bucket_admin.set_policy(call.parameters["bucket"], call.body))
+
+    def _test_permissions(self, member, call, bucket, content):
+        asked = call.parameters["permissions"]
+        where = f"buckets/{call.parameters['bucket']}"
+        return _json({"permissions": [name for name in asked if self.iam.may(member, name, where)]})
 
     def _insert(self, member, call, bucket, content):
         self._check(member, "storage.objects.create", call)
