@@ -13,13 +13,29 @@ namespace {
 constexpr double kHour = 3.6e9;
 
 bool IsOfTime(const std::string& name) {
-  return name == "day_of_year" || name == "hour_of_day" || name == "year_fraction";
+  return name == "day_of_year" || name == "hour_of_day" || name == "year_fraction" || name == "solar_declination" ||
+         name == "solar_hour_angle";
+}
+
+// In radians, by the Fourier series of Spencer (1971): the declination of the sun, and the hour angle of the true sun
+// at longitude 0 (with the equation of time), times being those of Greenwich.
+double OfSun(const std::string& name, cf::Calendar calendar, cf::Moment moment) {
+  const double a = 2 * std::numbers::pi * cf::YearFraction(calendar, moment);
+  if (name == "solar_declination") {
+    return 0.006918 - 0.399912 * std::cos(a) + 0.070257 * std::sin(a) - 0.006758 * std::cos(2 * a) +
+           0.000907 * std::sin(2 * a) - 0.002697 * std::cos(3 * a) + 0.00148 * std::sin(3 * a);
+  }
+  const double equation_of_time = 0.000075 + 0.001868 * std::cos(a) - 0.032077 * std::sin(a) -
+                                  0.014615 * std::cos(2 * a) - 0.040849 * std::sin(2 * a);
+  const double hours = static_cast<double>(cf::DateOf(calendar, moment).microsecond) / kHour;
+  return (hours - 12) / 12 * std::numbers::pi + equation_of_time;
 }
 
 double OfTime(const std::string& name, cf::Calendar calendar, cf::Moment moment) {
   if (name == "year_fraction") return cf::YearFraction(calendar, moment);
   const cf::Date date = cf::DateOf(calendar, moment);
   if (name == "hour_of_day") return static_cast<double>(date.microsecond) / kHour;
+  if (name.starts_with("solar_")) return OfSun(name, calendar, moment);
   return static_cast<double>(cf::DayNumber(calendar, date.year, date.month, date.day) -
                              cf::DayNumber(calendar, date.year, 1, 1) + 1);
 }

@@ -128,8 +128,13 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
            std::to_string(nd::Elements(small.metadata.shape)) + " values\n";
   }
   for (const SplitRange& split : plan.selection.splits) {
-    out += "split " + split.name + ": steps " + std::to_string(split.start) + " to " + std::to_string(split.stop - 1) +
-           "\n";
+    out += "split " + split.name + ": steps";
+    const char* before = " ";
+    for (const Stretch& stretch : split.stretches()) {
+      out += before + std::to_string(stretch.start) + " to " + std::to_string(stretch.stop - 1);
+      before = ", ";
+    }
+    out += "\n";
   }
   if (plan.selection.time && plan.selection.time->segments.size() > 1) {
     out += std::to_string(plan.selection.time->segments.size() - 1) + " gaps in time, noted as 'seamount.segments'\n";
@@ -158,7 +163,10 @@ std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
   Json coordinates = Json::array();
   for (const SmallArray& array : plan.coordinates) coordinates.push_back(array.name);
   Json splits = Json::object();
-  for (const SplitRange& split : plan.selection.splits) splits[split.name] = {split.start, split.stop};
+  for (const SplitRange& split : plan.selection.splits) {
+    if (split.some.empty()) splits[split.name] = {split.start, split.stop};
+    for (const Stretch& stretch : split.some) splits[split.name].push_back({stretch.start, stretch.stop});
+  }
   const Json json = {{"arrays", std::move(arrays)}, {"coordinates", std::move(coordinates)},
                      {"splits", std::move(splits)}, {"tasks", plan.tasks.size()},
                      {"bytes", plan.output_bytes},  {"fingerprint", plan.fingerprint},

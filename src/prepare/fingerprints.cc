@@ -26,6 +26,18 @@ std::string IndexText(const nd::Index& index) {
   return text + ";";
 }
 
+// The whole field in each stretch of a split's steps; at once where there is no time.
+std::vector<nd::Box> BoxesOf(const DataArray& array, const SplitRange& over) {
+  std::vector<nd::Box> boxes;
+  for (const Stretch& stretch : over.stretches()) {
+    nd::Box& box = boxes.emplace_back(nd::Box{nd::Index(array.metadata.shape.size(), 0), array.metadata.shape});
+    if (!array.time) break;
+    box.origin[*array.time] = stretch.start;
+    box.shape[*array.time] = stretch.stop - stretch.start;
+  }
+  return boxes;
+}
+
 }  // namespace
 
 std::string Fingerprint(std::string_view text) {
@@ -60,14 +72,15 @@ std::string Fingerprints::SourceText(const DataArray& array, const nd::Box& regi
 // The split's steps of the whole field, with what decides in which order they are added up.
 std::string Fingerprints::StatisticsText(size_t array, const SplitRange& over) const {
   const DataArray& planned = plan_.arrays[array];
-  nd::Box box{nd::Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
-  if (planned.time) {
-    box.origin[*planned.time] = over.start;
-    box.shape[*planned.time] = over.stop - over.start;
+  std::string shapes;
+  std::string source;
+  for (const nd::Box& box : BoxesOf(planned, over)) {
+    shapes += IndexText(box.shape);
+    source += SourceText(planned, box);
   }
   std::string text = std::string(kFingerprintVersion) + "\n" + planned.name + "\n" +
-                     std::string(nd::NameOf(planned.metadata.data_type)) + "\n" + IndexText(box.shape) +
-                     IndexText(planned.source_chunk) + InputText(planned) + SourceText(planned, box);
+                     std::string(nd::NameOf(planned.metadata.data_type)) + "\n" + shapes +
+                     IndexText(planned.source_chunk) + InputText(planned) + source;
   for (const std::string& name : planned.source_dimensions) {
     if (!plan_.selection.Find(name).joins.empty()) text += "cut where files begin\n";
   }
@@ -78,9 +91,12 @@ std::string Fingerprints::OfClimatology(size_t array) const {
   std::string text = StatisticsText(array, plan_.anomaly_over) + "terms " + std::to_string(plan_.basis->terms) + " " +
                      plan_.basis->dimension + " " + std::to_string(static_cast<int>(plan_.selection.time->calendar)) +
                      ":";
-  for (uint64_t t = plan_.anomaly_over.start; t < plan_.anomaly_over.stop; ++t) {
-    text += std::to_string(plan_.selection.time->moments[t]) + ",";
+  for (const Stretch& stretch : plan_.anomaly_over.stretches()) {
+    for (uint64_t t = stretch.start; t < stretch.stop; ++t) {
+      text += std::to_string(plan_.selection.time->moments[t]) + ",";
+    }
   }
+  if (plan_.basis->window > 1) text += "window " + std::to_string(plan_.basis->window);
   return Fingerprint(text);
 }
 
@@ -89,12 +105,9 @@ std::string Fingerprints::OfStatistics(size_t array) const {
   std::string text = "statistics " + planned.climatology_fingerprint + "\n";
   if (planned.standardize) {
     text += StatisticsText(array, plan_.standardize_over);
-    nd::Box box{nd::Index(planned.metadata.shape.size(), 0), planned.metadata.shape};
-    if (planned.time) {
-      box.origin[*planned.time] = plan_.standardize_over.start;
-      box.shape[*planned.time] = plan_.standardize_over.stop - plan_.standardize_over.start;
+    for (const nd::Box& box : BoxesOf(planned, plan_.standardize_over)) {
+      if (planned.anomaly) text += AnomalyStep(plan_, planned, nullptr).Fingerprint(box);
     }
-    if (planned.anomaly) text += AnomalyStep(plan_, planned, nullptr).Fingerprint(box);
   }
   return Fingerprint(text);
 }
@@ -119,7 +132,8 @@ std::string Fingerprints::OfPlan() const {
             small.metadata.attributes_json + Fingerprint(values) + "\n";
   }
   for (const SplitRange& split : plan_.selection.splits) {
-    text += split.name + IndexText({split.start, split.stop});
+    text += split.name;
+    for (const Stretch& stretch : split.stretches()) text += IndexText({stretch.start, stretch.stop});
   }
   if (plan_.selection.time) {
     text += plan_.selection.time->dimension;

@@ -23,8 +23,13 @@ std::string GroupAttributes(const Recipe& recipe, const SourceFacts& facts, cons
   Json own = {{"version", SEAMOUNT_VERSION}, {"id", id}, {"recipe", recipe.text}, {"sources", std::move(files)}};
   if (!selection.splits.empty()) {
     Json splits = Json::object();
-    for (const SplitRange& split : selection.splits) splits[split.name] = {split.start, split.stop};
-    own["splits"] = std::move(splits);
+    Json of_stretches = Json::object();
+    for (const SplitRange& split : selection.splits) {
+      if (split.some.empty()) splits[split.name] = {split.start, split.stop};
+      for (const Stretch& stretch : split.some) of_stretches[split.name].push_back({stretch.start, stretch.stop});
+    }
+    if (!splits.empty()) own["splits"] = std::move(splits);
+    if (!of_stretches.empty()) own["split_ranges"] = std::move(of_stretches);
   }
   if (selection.time) {
     own["sample_dim"] = OutputName(selection.time->dimension);

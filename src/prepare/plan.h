@@ -52,9 +52,10 @@ struct Task {
 
 // What a climatology is a sum of: climatology(t) = Σ weights(t, term) · coefficient(term).
 struct Basis {
-  std::string dimension;   // "month" or "harmonic"
-  bool exclusive = false;  // one-hot: months
+  std::string dimension;   // "month", "day_of_year", "hour" or "harmonic"
+  bool exclusive = false;  // one-hot: all but harmonics
   size_t terms = 0;
+  size_t window = 1;            // the values of so many terms, in a circle, make one coefficient; odd
   std::vector<double> weights;  // steps × terms, over all steps of the output
 };
 

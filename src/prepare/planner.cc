@@ -202,9 +202,11 @@ Result<void> Planner::CheckMinibatch() {
   for (const SplitRange& split : plan_.selection.splits) {
     longest = 0;
     for (const Stretch& segment : segments) {
-      const uint64_t from = std::max(segment.start, split.start);
-      const uint64_t to = std::min(segment.stop, split.stop);
-      if (from < to) longest = std::max(longest, to - from);
+      for (const Stretch& stretch : split.stretches()) {
+        const uint64_t from = std::max(segment.start, stretch.start);
+        const uint64_t to = std::min(segment.stop, stretch.stop);
+        if (from < to) longest = std::max(longest, to - from);
+      }
     }
     if (span <= longest) continue;
     plan_.notes.push_back("no sample of 'minibatch' fits into the split '" + split.name + "': it needs " +

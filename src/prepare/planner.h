@@ -55,6 +55,7 @@ class Planner {
   Result<void> PlanBasis();
   // That the split holds enough of the year for the climatology asked for.
   Result<void> CheckHarmonics() const;
+  Result<void> CheckTerms(const Basis& basis) const;
   // Variables that others name as coordinates, bounds or grid mappings come along where they are small.
   Result<void> AddAuxiliaries();
   Result<void> AddAuxiliary(const std::string& name);

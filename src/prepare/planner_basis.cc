@@ -16,6 +16,25 @@ double DecimalYear(cf::Calendar calendar, cf::Moment moment) {
 // How far apart two places in the year are: December is next to January.
 double Apart(double a, double b) { return std::abs(std::remainder(a - b, 1.0)); }
 
+constexpr size_t kMostDayWeights = size_t{1} << 24;  // 128 MiB
+
+size_t TermsOf(const std::string& climatology, cf::Calendar calendar) {
+  if (climatology == "month") return 12;
+  if (climatology == "hour") return 24;
+  if (calendar == cf::Calendar::k360Day) return 360;
+  return calendar == cf::Calendar::kNoLeap ? 365 : 366;
+}
+
+// Days of the year as xarray counts them: the day after 28 February is the 60th, in leap years and others.
+size_t TermAt(const std::string& climatology, cf::Calendar calendar, cf::Moment moment) {
+  constexpr int64_t kHour = cf::kDayMicroseconds / 24;
+  const cf::Date date = cf::DateOf(calendar, moment);
+  if (climatology == "month") return static_cast<size_t>(date.month - 1);
+  if (climatology == "hour") return static_cast<size_t>(date.microsecond / kHour);
+  return static_cast<size_t>(cf::DayNumber(calendar, date.year, date.month, date.day) -
+                             cf::DayNumber(calendar, date.year, 1, 1));
+}
+
 }  // namespace
 
 // Harmonics that are fitted to a part of the year say nothing of the rest, and run away there by hundreds of standard
@@ -27,17 +46,19 @@ Result<void> Planner::CheckHarmonics() const {
   const auto phase = [&](size_t t) { return cf::YearFraction(time.calendar, time.moments[t]); };
   const uint64_t start = plan_.anomaly_over.start;
   const uint64_t stop = plan_.anomaly_over.stop;
+  const uint64_t steps = plan_.anomaly_over.steps();
   const double span =
       DecimalYear(time.calendar, time.moments[stop - 1]) - DecimalYear(time.calendar, time.moments[start]);
-  const double whole =
-      span * static_cast<double>(stop - start) / static_cast<double>(std::max<uint64_t>(1, stop - start - 1));
+  const double whole = span * static_cast<double>(steps) / static_cast<double>(std::max<uint64_t>(1, steps - 1));
   if (!(whole >= kYear)) {
     return At(anomaly.line, "harmonics need a whole year at least, and the split '" + anomaly.over +
                                 "' goes only from " + cf::FormatMoment(time.calendar, time.moments[start]) + " to " +
                                 cf::FormatMoment(time.calendar, time.moments[stop - 1]));
   }
   std::vector<double> known;
-  for (uint64_t t = start; t < stop; ++t) known.push_back(phase(t));
+  for (const Stretch& stretch : plan_.anomaly_over.stretches()) {
+    for (uint64_t t = stretch.start; t < stretch.stop; ++t) known.push_back(phase(t));
+  }
   std::sort(known.begin(), known.end());
   const double most = 1.0 / (4 * anomaly.harmonics);  // half of what the shortest wave lets lie between two steps
   for (size_t t = 0; t < time.moments.size(); ++t) {
@@ -61,16 +82,19 @@ Result<void> Planner::PlanBasis() {
   const size_t steps = time.moments.size();
   Basis basis;
   basis.exclusive = anomaly.harmonics == 0;
-  basis.dimension = basis.exclusive ? "month" : "harmonic";
-  basis.terms = basis.exclusive ? 12 : 1 + 2 * static_cast<size_t>(anomaly.harmonics);
+  basis.dimension = basis.exclusive ? anomaly.climatology : "harmonic";
+  basis.terms =
+      basis.exclusive ? TermsOf(anomaly.climatology, time.calendar) : 1 + 2 * static_cast<size_t>(anomaly.harmonics);
+  basis.window = static_cast<size_t>(anomaly.window);
+  if (anomaly.climatology == "day_of_year" && steps > kMostDayWeights / basis.terms) {
+    return At(anomaly.line, "'climatology: day_of_year' of " + std::to_string(steps) +
+                                " steps would take too much memory: resample to days first, or use harmonics");
+  }
   basis.weights.assign(steps * basis.terms, 0);
-  std::vector<bool> seen(12, false);
   for (size_t t = 0; t < steps; ++t) {
     double* row = basis.weights.data() + t * basis.terms;
     if (basis.exclusive) {
-      const auto month = static_cast<size_t>(cf::DateOf(time.calendar, time.moments[t]).month - 1);
-      row[month] = 1;
-      if (t >= plan_.anomaly_over.start && t < plan_.anomaly_over.stop) seen[month] = true;
+      row[TermAt(anomaly.climatology, time.calendar, time.moments[t])] = 1;
       continue;
     }
     const double phase = 2 * std::numbers::pi * cf::YearFraction(time.calendar, time.moments[t]);
@@ -80,18 +104,39 @@ Result<void> Planner::PlanBasis() {
       row[2 * k] = std::sin(k * phase);
     }
   }
-  for (size_t t = 0; basis.exclusive && t < steps; ++t) {
-    const size_t month = static_cast<size_t>(cf::DateOf(time.calendar, time.moments[t]).month - 1);
-    if (!seen[month]) {
-      return At(anomaly.line, "the split '" + anomaly.over + "' has no step in month " + std::to_string(month + 1) +
-                                  ", which the data have: no climatology for it");
+  if (basis.exclusive) {
+    SEAMOUNT_TRY(CheckTerms(basis));
+  } else if (plan_.anomaly_over.steps() < basis.terms) {
+    return At(anomaly.line, "the split '" + anomaly.over + "' has fewer steps than the climatology has terms");
+  } else {
+    SEAMOUNT_TRY(CheckHarmonics());
+  }
+  plan_.basis = std::move(basis);
+  return {};
+}
+
+// Every term that the data have must have been seen, or one in its window.
+Result<void> Planner::CheckTerms(const Basis& basis) const {
+  const Anomaly& anomaly = *recipe_.anomaly;
+  const TimeAxis& time = *plan_.selection.time;
+  std::vector<bool> seen(basis.terms, false);
+  for (const Stretch& stretch : plan_.anomaly_over.stretches()) {
+    for (uint64_t t = stretch.start; t < stretch.stop; ++t) {
+      const size_t term = TermAt(anomaly.climatology, time.calendar, time.moments[t]) + basis.terms;
+      for (size_t i = 0; i < basis.window; ++i) seen[(term + i - basis.window / 2) % basis.terms] = true;
     }
   }
-  if (plan_.anomaly_over.stop - plan_.anomaly_over.start < basis.terms) {
-    return At(anomaly.line, "the split '" + anomaly.over + "' has fewer steps than the climatology has terms");
+  for (const cf::Moment moment : time.moments) {
+    const size_t term = TermAt(anomaly.climatology, time.calendar, moment);
+    if (seen[term]) continue;
+    const std::string named = anomaly.climatology == "day_of_year"
+                                  ? "on day " + std::to_string(term + 1) + " of the year"
+                              : anomaly.climatology == "hour" ? "in hour " + std::to_string(term)
+                                                              : "in month " + std::to_string(term + 1);
+    return At(anomaly.line, "the split '" + anomaly.over + "' has no step " + named +
+                                ", which the data have: no climatology for it" +
+                                (anomaly.climatology == "day_of_year" ? " (a 'window' of days helps)" : ""));
   }
-  if (!basis.exclusive) SEAMOUNT_TRY(CheckHarmonics());
-  plan_.basis = std::move(basis);
   return {};
 }
 

@@ -115,14 +115,17 @@ void Planner::AddCoordinates() {
 
 void Planner::AddBasis() {
   const Basis& basis = *plan_.basis;
+  const std::map<std::string, std::string> names = {
+      {"month", "month of the year"},
+      {"day_of_year", "day of the year"},
+      {"hour", "hour of the day"},
+      {"harmonic", "terms of the annual harmonics: mean, cos 1, sin 1, cos 2, …"}};
+  const size_t from = basis.dimension == "month" || basis.dimension == "day_of_year" ? 1 : 0;
   std::vector<int32_t> terms(basis.terms);
-  for (size_t i = 0; i < terms.size(); ++i) terms[i] = static_cast<int32_t>(basis.exclusive ? i + 1 : i);
+  for (size_t i = 0; i < terms.size(); ++i) terms[i] = static_cast<int32_t>(i + from);
   const auto* bytes = reinterpret_cast<const std::byte*>(terms.data());
-  AddSmall(
-      basis.dimension, nd::DataType::kInt32, {basis.dimension}, {basis.terms},
-      {bytes, bytes + terms.size() * sizeof(int32_t)},
-      WithText("{}", {{"long_name", basis.exclusive ? "month of the year"
-                                                    : "terms of the annual harmonics: mean, cos 1, sin 1, cos 2, …"}}));
+  AddSmall(basis.dimension, nd::DataType::kInt32, {basis.dimension}, {basis.terms},
+           {bytes, bytes + terms.size() * sizeof(int32_t)}, WithText("{}", {{"long_name", names.at(basis.dimension)}}));
   AddSmall("climatology_weights", nd::DataType::kFloat64,
            {OutputName(plan_.selection.time->dimension), basis.dimension},
            {plan_.selection.time->moments.size(), basis.terms}, AsBytesVector(basis.weights, nd::DataType::kFloat64),

@@ -16,6 +16,7 @@ namespace seamount::prepare {
 namespace {
 
 constexpr int kMaxHarmonics = 12;
+constexpr uint64_t kMaxWindow = 181;
 
 Result<std::vector<Selection>> ReadSelect(const RecipeReader& in, const YAML::Node& node,
                                           std::vector<StepSpec>& chosen) {
@@ -116,13 +117,22 @@ Result<std::vector<Extent>> ReadExtents(const RecipeReader& in, const YAML::Node
 Result<Anomaly> ReadAnomaly(const RecipeReader& in, const YAML::Node& node) {
   Anomaly out;
   out.line = LineOf(node);
-  bool month = false;
   SEAMOUNT_TRY(in.Map(node, "'anomaly'",
                       {{"climatology",
                         [&](const YAML::Node& n) -> Result<void> {
-                          SEAMOUNT_TRY_ASSIGN(const std::string kind, in.Text(n, "climatology"));
-                          if (kind != "month") return in.Bad(n, "'climatology' must be 'month' (or use 'harmonics')");
-                          month = true;
+                          SEAMOUNT_TRY_ASSIGN(out.climatology, in.Text(n, "climatology"));
+                          const std::string& kind = out.climatology;
+                          if (kind == "month" || kind == "day_of_year" || kind == "hour") return {};
+                          return in.Bad(n,
+                                        "'climatology' must be 'month', 'day_of_year' or 'hour' (or use 'harmonics')");
+                        }},
+                       {"window",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(const uint64_t days, in.Count(n, "window", 1));
+                          if (days > kMaxWindow || days % 2 == 0) {
+                            return in.Bad(n, "'window' must be an odd number of days up to 181, the day in its middle");
+                          }
+                          out.window = static_cast<int>(days);
                           return {};
                         }},
                        {"harmonics",
@@ -136,10 +146,42 @@ Result<Anomaly> ReadAnomaly(const RecipeReader& in, const YAML::Node& node) {
                           SEAMOUNT_TRY_ASSIGN(out.over, in.Text(n, "over"));
                           return {};
                         }}}));
-  if (month == (out.harmonics > 0)) {
-    return in.Bad(node, "'anomaly' needs either 'climatology: month' or 'harmonics: N'");
+  if (out.climatology.empty() == (out.harmonics == 0)) {
+    return in.Bad(node, "'anomaly' needs either 'climatology: month' (or day_of_year, hour) or 'harmonics: N'");
+  }
+  if (out.window > 1 && out.climatology != "day_of_year") {
+    return in.Bad(node, "'window' goes with 'climatology: day_of_year'");
   }
   if (out.over.empty()) return in.Bad(node, "'anomaly' needs 'over': the split to take the climatology from, or 'all'");
+  return out;
+}
+
+// [from, to], or {range: [from, to], years: even}.
+Result<Split> ReadSplit(const RecipeReader& in, const std::string& name, const YAML::Node& node) {
+  Split out;
+  out.name = name;
+  out.line = LineOf(node);
+  const auto range = [&](const YAML::Node& n) -> Result<void> {
+    SEAMOUNT_TRY_ASSIGN(out.range, in.Dates(n, name));
+    return {};
+  };
+  if (!node.IsMap()) {
+    SEAMOUNT_TRY(range(node));
+    return out;
+  }
+  const auto years = [&](const YAML::Node& n) -> Result<void> {
+    if (n.IsScalar() && (n.Scalar() == "even" || n.Scalar() == "odd")) {
+      out.parity = n.Scalar();
+      return {};
+    }
+    if (!n.IsSequence() || n.size() == 0) return in.Bad(n, "'years' must be 'even', 'odd' or a list of years");
+    for (const auto& year : n) {
+      SEAMOUNT_TRY_ASSIGN(out.years.emplace_back(), in.Count(year, "years", 0));
+    }
+    return {};
+  };
+  SEAMOUNT_TRY(in.Map(node, "'split: " + name + "'", {{"range", range}, {"years", years}}));
+  if (node.size() == 0) return in.Bad(node, "'split: " + name + "' needs a 'range' or 'years'");
   return out;
 }
 
@@ -249,8 +291,7 @@ Result<void> ReadDocument(const RecipeReader& in, const YAML::Node& root, Recipe
        [&](const YAML::Node& n) {
          return in.EachKey(n, "'split'",
                            [&](const std::string& key, const YAML::Node&, const YAML::Node& value) -> Result<void> {
-                             SEAMOUNT_TRY_ASSIGN(DateRange range, in.Dates(value, key));
-                             out.split.push_back(std::move(range));
+                             SEAMOUNT_TRY_ASSIGN(out.split.emplace_back(), ReadSplit(in, key, value));
                              return {};
                            });
        }},

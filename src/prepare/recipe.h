@@ -42,9 +42,17 @@ struct BoxRange {
 
 // Dates from..to, both included to the end of what is written: "1990-12" lasts to the end of December.
 struct DateRange {
-  std::string name;  // of a split
   std::string from;
   std::string to;
+  int line = 0;
+};
+
+// Steps under a name: those of a range and of some years.
+struct Split {
+  std::string name;
+  std::optional<DateRange> range;  // left out: all
+  std::vector<uint64_t> years;     // empty: all
+  std::string parity;              // of years: "even" or "odd"; empty: both
   int line = 0;
 };
 
@@ -65,8 +73,10 @@ struct Requested {
 };
 
 struct Anomaly {
-  int harmonics = 0;  // 0: the mean of each calendar month
-  std::string over;   // a split, or "all"
+  int harmonics = 0;        // 0: the mean of each month, or of what `climatology` says
+  std::string climatology;  // "month", "day_of_year" or "hour"; empty: harmonics
+  int window = 1;           // days of the year that a mean of one of them is taken over, odd
+  std::string over;         // a split, or "all"
   int line = 0;
 };
 
@@ -114,7 +124,7 @@ struct Recipe {
   std::optional<DateRange> time;
   bool gaps_allowed = false;      // steps may be missing
   bool disorder_allowed = false;  // times may repeat or go back
-  std::vector<DateRange> split;
+  std::vector<Split> split;
   std::optional<Anomaly> anomaly;
   std::optional<Standardize> standardize;
   std::optional<Minibatch> minibatch;

@@ -112,7 +112,6 @@ Result<void> RecipeReader::EachKey(
 Result<DateRange> RecipeReader::Dates(const YAML::Node& node, const std::string& key) const {
   if (!node.IsSequence() || node.size() != 2) return Bad(node, "'" + key + "' must be [from, to], two dates");
   DateRange range;
-  range.name = key;
   range.line = LineOf(node);
   SEAMOUNT_TRY_ASSIGN(range.from, Date(node[0], key));
   SEAMOUNT_TRY_ASSIGN(range.to, Date(node[1], key));

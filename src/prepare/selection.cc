@@ -58,6 +58,7 @@ class Planner {
   Result<void> FindTime();
   bool Uses(const std::string& dimension) const;
   Result<void> AddSplits();
+  Result<SplitRange> StepsOfSplit(const Split& split);
 
   const Recipe& recipe_;
   const SourceFacts& facts_;
@@ -269,30 +270,77 @@ bool Planner::Uses(const std::string& dimension) const {
   });
 }
 
+uint64_t Shared(const SplitRange& a, const SplitRange& b) {
+  uint64_t shared = 0;
+  for (const Stretch& one : a.stretches()) {
+    for (const Stretch& other : b.stretches()) {
+      const uint64_t from = std::max(one.start, other.start);
+      const uint64_t to = std::min(one.stop, other.stop);
+      shared += from < to ? to - from : 0;
+    }
+  }
+  return shared;
+}
+
+Result<SplitRange> Planner::StepsOfSplit(const Split& split) {
+  const TimeAxis& time = *plan_.time;
+  Stretch whole{0, time.moments.size()};
+  if (split.range) {
+    SEAMOUNT_TRY_ASSIGN(whole, StepsOf(recipe_, *split.range, time.calendar, time.moments));
+  }
+  SplitRange out{split.name, whole.start, whole.stop};
+  if (split.years.empty() && split.parity.empty()) return out;
+  std::set<uint64_t> found;
+  for (uint64_t t = whole.start; t < whole.stop; ++t) {
+    const int64_t year = cf::DateOf(time.calendar, time.moments[t]).year;
+    const bool named =
+        std::find(split.years.begin(), split.years.end(), static_cast<uint64_t>(year)) != split.years.end();
+    if (split.parity.empty() ? !named : (year % 2 == 0) != (split.parity == "even")) continue;
+    found.insert(static_cast<uint64_t>(year));
+    if (!out.some.empty() && out.some.back().stop == t) {
+      ++out.some.back().stop;
+    } else {
+      out.some.push_back({t, t + 1});
+    }
+  }
+  if (out.some.empty())
+    return At(recipe_, split.line, "no time step of the split '" + split.name + "' lies in these years");
+  for (const uint64_t year : split.years) {
+    if (found.contains(year)) continue;
+    plan_.notes.push_back("the split '" + split.name + "' names the year " + std::to_string(year) +
+                          ", of which there is no step");
+  }
+  out.start = out.some.front().start;
+  out.stop = out.some.back().stop;
+  if (out.some.size() == 1) out.some.clear();
+  return out;
+}
+
 // Splits may share steps or end beyond the data; that is said, since it is seldom meant.
 Result<void> Planner::AddSplits() {
-  for (const DateRange& range : recipe_.split) {
+  for (const Split& split : recipe_.split) {
     const TimeAxis& time = *plan_.time;
-    SEAMOUNT_TRY_ASSIGN(const Stretch steps, StepsOf(recipe_, range, time.calendar, time.moments));
+    SEAMOUNT_TRY_ASSIGN(SplitRange steps, StepsOfSplit(split));
     for (const SplitRange& other : plan_.splits) {
-      const uint64_t from = std::max(other.start, steps.start);
-      const uint64_t to = std::min(other.stop, steps.stop);
-      if (from >= to) continue;
-      plan_.notes.push_back("the splits '" + other.name + "' and '" + range.name + "' share " +
-                            std::to_string(to - from) + (to - from == 1 ? " step" : " steps"));
+      const uint64_t shared = Shared(other, steps);
+      if (shared == 0) continue;
+      plan_.notes.push_back("the splits '" + other.name + "' and '" + split.name + "' share " + std::to_string(shared) +
+                            (shared == 1 ? " step" : " steps"));
     }
+    plan_.splits.push_back(std::move(steps));
+    if (!split.range) continue;
+    const DateRange& range = *split.range;
     const auto from = cf::ParseDate(time.calendar, range.from);
     const auto to = cf::ParseDate(time.calendar, range.to);
     const cf::Moment step = time.moments.size() > 1 ? time.moments[1] - time.moments[0] : 0;
     const bool before = from && cf::MomentOf(time.calendar, from->date) + step < time.moments.front();
     const bool beyond = to && to->end > time.moments.back() + 2 * step;
     if (step > 0 && (before || beyond)) {
-      plan_.notes.push_back("the split '" + range.name + "' [" + range.from + ", " + range.to +
+      plan_.notes.push_back("the split '" + split.name + "' [" + range.from + ", " + range.to +
                             "] reaches outside the data, which go from " +
                             cf::FormatMoment(time.calendar, time.moments.front()) + " to " +
                             cf::FormatMoment(time.calendar, time.moments.back()));
     }
-    plan_.splits.push_back({range.name, steps.start, steps.stop});
   }
   return {};
 }
@@ -371,6 +419,12 @@ void ForEachBox(const PlacedRuns& runs, const std::function<void(const nd::Box&,
       if (!more) choice[d] = 0;
     }
   }
+}
+
+uint64_t SplitRange::steps() const {
+  uint64_t steps = 0;
+  for (const Stretch& stretch : stretches()) steps += stretch.stop - stretch.start;
+  return steps;
 }
 
 Result<SplitRange> FindSplit(const Recipe& recipe, const SelectionPlan& plan, const std::string& name, int line) {

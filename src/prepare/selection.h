@@ -31,10 +31,15 @@ struct PlannedDimension {
   std::vector<double> relabeled;  // longitudes that were moved by 360 degrees; empty: values as in the source
 };
 
+// Steps of the output, start .. stop - 1, or only some stretches of these.
 struct SplitRange {
   std::string name;
   uint64_t start = 0;
-  uint64_t stop = 0;  // exclusive; steps of the output
+  uint64_t stop = 0;
+  std::vector<Stretch> some = {};  // in order, the first from start, the last to stop; empty: all
+
+  std::vector<Stretch> stretches() const { return some.empty() ? std::vector<Stretch>{{start, stop}} : some; }
+  uint64_t steps() const;
 };
 
 struct SelectionPlan {

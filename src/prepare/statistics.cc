@@ -27,12 +27,12 @@ constexpr uint64_t kBlockElements = 1 << 20;  // read at once: long enough reads
 
 // One pass: which steps, with which weights.
 struct Pass {
-  uint64_t start = 0;
-  uint64_t stop = 0;
+  std::vector<Stretch> stretches;
   size_t terms = 1;
   bool exclusive = false;
   const double* weights = nullptr;  // of step 0 of the output; null: one constant term
   uint64_t number = 0;              // of the array's passes
+  size_t window = 1;                // of terms, around each (Basis)
 };
 
 struct Totals {
@@ -75,8 +75,8 @@ class Accumulator {
   const Gram gram_;
   const Climatology* subtract_;
   KeptSums kept_;
-  std::vector<nd::Box> tiles_;  // extent 1 and origin 0 along time
-  Index blocks_;                // first steps of the blocks, and pass_.stop
+  std::vector<nd::Box> tiles_;   // extent 1 and origin 0 along time
+  std::vector<Stretch> blocks_;  // of steps that are read at once
   uint64_t segments_ = 1;
   uint64_t most_points_ = 0;  // of a tile
   Index largest_tile_;
@@ -103,17 +103,21 @@ void Accumulator::MakeTiles() {
     tiles_.push_back(tile);
     return {};
   });
-  blocks_ = {pass_.start};
-  if (planned_.time) {
-    for (const uint64_t edge : grid.edges(*planned_.time)) {
-      if (edge > pass_.start && edge < pass_.stop) blocks_.push_back(edge);
+  uint64_t steps = 0;
+  for (const Stretch& stretch : pass_.stretches) {
+    uint64_t from = stretch.start;
+    for (const uint64_t edge : planned_.time ? grid.edges(*planned_.time) : Index()) {
+      if (edge <= from || edge >= stretch.stop) continue;
+      blocks_.push_back({from, edge});
+      from = edge;
     }
+    blocks_.push_back({from, stretch.stop});
+    steps += stretch.stop - stretch.start;
   }
-  blocks_.push_back(pass_.stop);
   const uint64_t sums_bytes = std::max<uint64_t>(1, Elements(field.shape) * (pass_.terms + 2) * sizeof(double));
-  const uint64_t blocks = blocks_.size() - 1;
+  const uint64_t blocks = blocks_.size();
   segments_ = std::clamp<uint64_t>(std::min(blocks, kSegmentSumsBytes / sums_bytes), 1, kSegments);
-  const uint64_t read_bytes = Elements(field.shape) * (pass_.stop - pass_.start) * sizeof(double);
+  const uint64_t read_bytes = Elements(field.shape) * steps * sizeof(double);
   const uint64_t worth = std::min({blocks, kMostSegments, read_bytes / (kReadPerSums * sums_bytes)});
   segments_ = std::max(segments_, worth);
 }
@@ -187,9 +191,12 @@ void Accumulator::Keep(size_t first, std::vector<Sums>& round, Keeping& keeping)
 
 // What reading the part counts for in the progress.
 uint64_t Accumulator::PartBytes(size_t part) const {
-  const uint64_t blocks = blocks_.size() - 1;
+  const uint64_t blocks = blocks_.size();
   const uint64_t segment = part % segments_;
-  const uint64_t steps = blocks_[blocks * (segment + 1) / segments_] - blocks_[blocks * segment / segments_];
+  uint64_t steps = 0;
+  for (uint64_t b = blocks * segment / segments_; b < blocks * (segment + 1) / segments_; ++b) {
+    steps += blocks_[b].stop - blocks_[b].start;
+  }
   const uint64_t points = Elements(tiles_[part / segments_].shape);
   return points * (planned_.time ? steps : 1) * nd::SizeOf(planned_.metadata.data_type);
 }
@@ -220,14 +227,14 @@ Result<void> Accumulator::ReadPart(size_t part, Sums& sums, const CallContext& c
   sums.count.assign(points, 0);
   sums.gram.assign(gram_.size(), 0);
   SEAMOUNT_TRY_ASSIGN(RegionReader reader, RegionReader::Make(in_.plan, in_.facts, in_.dataset, array_, subtract_));
-  const uint64_t blocks = blocks_.size() - 1;
+  const uint64_t blocks = blocks_.size();
   std::vector<double> values;
   for (uint64_t b = blocks * segment / segments_; b < blocks * (segment + 1) / segments_; ++b) {
     if (context.stop.stop_requested()) return base::Cancelled("taking statistics: stop was requested");
     nd::Box region = tile;
     if (planned_.time) {
-      region.origin[*planned_.time] = blocks_[b];
-      region.shape[*planned_.time] = blocks_[b + 1] - blocks_[b];
+      region.origin[*planned_.time] = blocks_[b].start;
+      region.shape[*planned_.time] = blocks_[b].stop - blocks_[b].start;
     }
     SEAMOUNT_TRY(reader.ReadValues(region, values));
     SEAMOUNT_TRY(AddBlock(region, values, sums));
@@ -240,7 +247,7 @@ Result<void> Accumulator::ReadPart(size_t part, Sums& sums, const CallContext& c
 // reduced to what is asked for at once, so that sums of a few tiles are held, not of all.
 Result<Totals> Accumulator::Run(Climatology* fit, const CallContext& context) {
   uint64_t longest = 0;
-  for (size_t b = 1; b < blocks_.size(); ++b) longest = std::max(longest, blocks_[b] - blocks_[b - 1]);
+  for (const Stretch& block : blocks_) longest = std::max(longest, block.stop - block.start);
   const uint64_t elements = most_points_ * (planned_.time ? longest : 1);
   const uint64_t sums_bytes = most_points_ * (pass_.terms + 2) * sizeof(double);
   SEAMOUNT_TRY_ASSIGN(const exec::ByteLease merged_lease, Book(in_.budget, sums_bytes, Name()));
@@ -288,6 +295,16 @@ void Accumulator::Plain(const Sums& sums, Totals& totals) {
   }
 }
 
+// Of each term the sum over the window around it, as they lie in a circle.
+std::vector<double> Around(const std::vector<double>& terms, size_t window) {
+  std::vector<double> out(terms.size(), 0);
+  const size_t before = terms.size() - window / 2;
+  for (size_t k = 0; k < terms.size(); ++k) {
+    for (size_t i = 0; i < window; ++i) out[k] += terms[(k + before + i) % terms.size()];
+  }
+  return out;
+}
+
 // Fits every point of a tile; the totals are of the residuals.
 void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const {
   const Index& shape = planned_.metadata.shape;
@@ -300,6 +317,11 @@ void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, T
     a = sums.gram;
     for (size_t g = 0; g < a.size() && !sums.missing.empty(); ++g) a[g] -= sums.missing[p * gram_.size() + g];
     for (size_t k = 0; k < pass_.terms; ++k) b[k] = sums.projected[k * points + p];
+    const std::vector<double> counts = pass_.window > 1 ? a : std::vector<double>();
+    if (pass_.window > 1) {
+      a = Around(a, pass_.window);
+      b = Around(b, pass_.window);
+    }
     uint64_t point = 0;
     for (size_t d = 0; d < shape.size(); ++d) {
       if (d != *planned_.time) point = point * shape[d] + tile.origin[d] + at[d];
@@ -309,7 +331,13 @@ void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, T
       for (size_t k = 0; k < pass_.terms; ++k) {
         // As it will be stored, so that adding the stored one to the anomaly gives the value back.
         out.coefficients[k * out.points + point] = narrow ? static_cast<double>(static_cast<float>(b[k])) : b[k];
-        if (!std::isnan(b[k])) explained += b[k] * sums.projected[k * points + p];
+        if (std::isnan(b[k])) continue;
+        const double sum = sums.projected[k * points + p];
+        explained += b[k] * sum;
+        if (pass_.window == 1) continue;
+        // The mean over a window is not that of its middle: what is left has a mean of its own.
+        explained += b[k] * (sum - b[k] * counts[k]);
+        totals.sum += sum - b[k] * counts[k];
       }
       totals.count += sums.count[p];
       totals.squares += std::max(0.0, sums.squares[p] - explained);
@@ -345,9 +373,7 @@ Result<Moments> ToMoments(const Totals& totals, const std::string& name, const s
   return out;
 }
 
-bool SameSteps(const Plan& plan) {
-  return plan.anomaly_over.start == plan.standardize_over.start && plan.anomaly_over.stop == plan.standardize_over.stop;
-}
+bool SameSteps(const Plan& plan) { return plan.anomaly_over.stretches() == plan.standardize_over.stretches(); }
 
 }  // namespace
 
@@ -356,8 +382,12 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
   const DataArray& planned = plan.arrays[array];
   ArrayStatistics out;
   if (planned.anomaly) {
-    const Pass pass{plan.anomaly_over.start, plan.anomaly_over.stop, plan.basis->terms, plan.basis->exclusive,
-                    plan.basis->weights.data()};
+    const Pass pass{plan.anomaly_over.stretches(),
+                    plan.basis->terms,
+                    plan.basis->exclusive,
+                    plan.basis->weights.data(),
+                    0,
+                    plan.basis->window};
     Accumulator accumulator(in, array, pass, nullptr);
     out.climatology.emplace();
     SEAMOUNT_TRY_ASSIGN(const Totals totals, accumulator.Run(&*out.climatology, context));
@@ -367,11 +397,7 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
   }
   if (planned.standardize && !out.moments) {
     // A variable without time has all its values in every split.
-    const Pass pass{planned.time ? plan.standardize_over.start : 0,
-                    planned.time ? plan.standardize_over.stop : 1,
-                    1,
-                    false,
-                    nullptr,
+    const Pass pass{planned.time ? plan.standardize_over.stretches() : std::vector<Stretch>{{0, 1}}, 1, false, nullptr,
                     1};
     Accumulator accumulator(in, array, pass, out.climatology ? &*out.climatology : nullptr);
     SEAMOUNT_TRY_ASSIGN(const Totals totals, accumulator.Run(nullptr, context));
@@ -390,9 +416,9 @@ uint64_t StatisticsBytes(const Plan& plan, size_t array) {
   if (!planned.time) return planned.standardize ? all : 0;
   const uint64_t step = all / std::max<uint64_t>(1, planned.metadata.shape[*planned.time]);
   uint64_t bytes = 0;
-  if (planned.anomaly) bytes += step * (plan.anomaly_over.stop - plan.anomaly_over.start);
+  if (planned.anomaly) bytes += step * plan.anomaly_over.steps();
   if (planned.standardize && !(planned.anomaly && SameSteps(plan))) {
-    bytes += step * (plan.standardize_over.stop - plan.standardize_over.start);
+    bytes += step * plan.standardize_over.steps();
   }
   return bytes;
 }
