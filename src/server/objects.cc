@@ -5,6 +5,7 @@
 
 #include "base/encoding.h"
 #include "server/json_text.h"
+#include "server/xml_text.h"
 
 namespace seamount::server {
 
@@ -114,6 +115,12 @@ Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob) {
     if (crc32c != blob.crc32c)
       return base::InvalidArgument("Provided CRC32C \"" + base::Crc32cToBase64(crc32c) +
                                    "\" doesn't match calculated CRC32C \"" + base::Crc32cToBase64(blob.crc32c) + "\".");
+  for (const std::string& md5 : expected.md5) {
+    const auto bytes = base::Base64Decode(md5);
+    if (!bytes || bytes->size() != 16) {
+      return base::InvalidArgument(std::string(kNoDigest) + "\"" + md5 + "\" (expected 16 bytes in base64)");
+    }
+  }
   if (blob.md5.empty() && !expected.md5.empty())
     return base::InvalidArgument("Provided MD5 hash \"" + expected.md5.front() +
                                  "\" cannot be checked: the upload began with '" + gcs::kMd5Header + ": " +

@@ -32,8 +32,8 @@ struct ExpectedHashes {
 };
 // From x-goog-hash, Content-MD5, and what the body's metadata said.
 ExpectedHashes HashesOf(const net::Headers& headers, const gcs::ObjectPatch& patch);
-// InvalidArgument, naming both values; its message begins with kWrongDigest (xml_text.h), which the XML API has a code
-// for.
+// InvalidArgument, naming both values, or the one that is no hash; its message begins with kWrongDigest or kNoDigest
+// (xml_text.h), which the XML API has codes for.
 Result<void> CheckHashes(const ExpectedHashes& expected, const BlobInfo& blob);
 
 // Makes the durable `blob` the content of object row.name; on failure gives it up. Null: the upload that this was to

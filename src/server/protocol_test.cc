@@ -130,6 +130,12 @@ TEST_F(ProtocolTest, WrongDigestsHaveTheirCodeInTheXmlApi) {
   const Answer wrong = Admin("PUT", "/winds/x", "hello", {{"Content-MD5", "eV8yArF8trw9S3cdjGyerw=="}});
   EXPECT_EQ(wrong.status, 400);
   EXPECT_NE(wrong.body.find("<Code>BadDigest</Code>"), std::string::npos) << wrong.body;
+  for (const char* md5 : {"!", "AAAA", "5d41402abc4b2a76b9719d911017c592"}) {  // the last is hexadecimal
+    const Answer invalid = Admin("PUT", "/winds/x", "hello", {{"Content-MD5", md5}});
+    EXPECT_EQ(invalid.status, 400);
+    EXPECT_NE(invalid.body.find("<Code>InvalidDigest</Code>"), std::string::npos) << invalid.body;
+  }
+  EXPECT_EQ(Get("winds", "x").status, 404);
 }
 
 TEST_F(ProtocolTest, WhatIsNotFollowedIsRefused) {

@@ -79,9 +79,10 @@ std::string XmlEscape(std::string_view text) {
 }
 
 std::string XmlErrorText(int status, const std::string& message) {
-  const bool digest = message.starts_with(kWrongDigest);
-  return kHead + std::string("<Error>") + Element("Code", digest ? "BadDigest" : ErrorName(status)) +
-         Element("Message", message) + "</Error>";
+  const std::string_view code = message.starts_with(kWrongDigest) ? "BadDigest"
+                                : message.starts_with(kNoDigest)  ? "InvalidDigest"
+                                                                  : ErrorName(status);
+  return kHead + std::string("<Error>") + Element("Code", code) + Element("Message", message) + "</Error>";
 }
 
 std::string XmlListText(const XmlListQuery& query, const Listing& listing) {

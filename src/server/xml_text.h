@@ -17,8 +17,9 @@ namespace seamount::server {
 // is not UTF-8 becomes '?'.
 std::string XmlEscape(std::string_view text);
 
-// The code is that of the status, but for messages that begin so: BadDigest.
+// The code is that of the status, but for messages that begin so: BadDigest, and InvalidDigest.
 inline constexpr std::string_view kWrongDigest = "Provided ";
+inline constexpr std::string_view kNoDigest = "Not an MD5 hash: ";
 std::string XmlErrorText(int status, const std::string& message);
 
 struct XmlListQuery {
