@@ -31,6 +31,13 @@ if(SEAMOUNT_STATIC)
 endif()
 pkg_check_modules(BLOSC REQUIRED IMPORTED_TARGET blosc)
 pkg_check_modules(HDF5 REQUIRED IMPORTED_TARGET hdf5)
+# libaec, which has no pkg-config file in Debian: HDF5's filter szip. Only programs link it, so it may be static.
+find_library(SZIP_LIBRARY NAMES sz REQUIRED)
+find_library(AEC_LIBRARY NAMES aec REQUIRED)
+find_path(SZIP_INCLUDE szlib.h REQUIRED)
+add_library(SZIP::SZIP INTERFACE IMPORTED)
+target_link_libraries(SZIP::SZIP INTERFACE ${SZIP_LIBRARY} ${AEC_LIBRARY})
+target_include_directories(SZIP::SZIP INTERFACE ${SZIP_INCLUDE})
 pkg_check_modules(MUPARSER REQUIRED IMPORTED_TARGET muparser)
 pkg_check_modules(FUSE REQUIRED fuse3)
 

@@ -1,4 +1,5 @@
-// Chunks as HDF5 stores them: the number of filters, a kind and an element size for each, the mask, the chunk's size in
+// Chunks as HDF5 stores them: the number of filters, a kind, an element size and, of scale-offset and szip, ten
+// parameters of two bytes for each, the mask, the chunk's size in
 // two bytes, then the stored bytes.
 #include <cstdint>
 #include <vector>
@@ -18,6 +19,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
   for (Filter& filter : filters) {
     filter.kind = static_cast<FilterKind>(next() % (static_cast<int>(FilterKind::kOther) + 1));
     filter.element_bytes = next();
+    if (filter.kind != FilterKind::kScaleOffset && filter.kind != FilterKind::kSzip) continue;
+    for (int i = 0; i < 10; ++i) {
+      const uint32_t high = next();
+      filter.parameters.push_back(high << 8 | next());
+    }
   }
   const uint32_t mask = next();
   const size_t bytes = next() * 256U + next();

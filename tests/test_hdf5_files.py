@@ -56,6 +56,67 @@ def test_filters_by_our_own_decoders(prepare, tmp_path, compression, shuffle):
     np.testing.assert_array_equal(prepare(tmp_path / "x.nc", "u").u, values)
 
 
+def stored_oddly(out: h5py.File) -> dict[str, dict]:
+    """Variables by scale-offset and szip, alone and with other filters; what each was created with."""
+    rng = np.random.default_rng(SEED)
+    made = {}
+
+    def add(values: np.ndarray, **options) -> None:
+        name = f"v{len(made)}"
+        out.create_dataset(name, data=values, chunks=(7, 16), **options)
+        made[name] = options | {"dtype": values.dtype.str}
+
+    shape = (20, 30)
+    for dtype in ["i1", "u1", "<i2", ">i2", "<u2", "<i4", ">u4", "<i8", ">i8", "<u8"]:
+        info = np.iinfo(dtype)
+        for low, high in [(-20, 90), (info.min // 2, info.max // 2), (info.min, info.max), (5, 5)]:
+            if low >= info.min:
+                values = rng.integers(low, high, shape, np.dtype(dtype).newbyteorder("="), endpoint=True).astype(dtype)
+                add(values, scaleoffset=0)
+        values.flat[::7] = 11
+        add(values // 2, scaleoffset=0, fillvalue=11, shuffle=True, compression="gzip")
+    for dtype in ["<f4", ">f4", "<f8"]:
+        for digits in (0, 3, 5):
+            values = rng.normal(280, 9, shape).astype(dtype)
+            values.flat[::9] = -99
+            add(values, scaleoffset=digits, fillvalue=-99)
+            add(values, scaleoffset=digits, shuffle=True, compression="gzip")
+    for dtype in ["i1", "<i2", "<i4", ">i4", "<f4", "<f8"]:
+        for options in [("nn", 8), ("ec", 16), ("nn", 32), ("ec", 4)]:
+            values = rng.normal(0, 30, shape).astype(dtype)
+            add(values, compression="szip", compression_opts=options, shuffle=options[1] == 16, fletcher32=options[1] == 8)
+    return made
+
+
+def test_scale_offset_and_szip(prepare, tmp_path):
+    with h5py.File(tmp_path / "x.h5", "w") as out:
+        made = stored_oddly(out)
+    ours = prepare(tmp_path / "x.h5", *made)
+    with h5py.File(tmp_path / "x.h5") as file:
+        for name, options in made.items():
+            values = ours[name].values
+            if "fillvalue" in options:
+                values = np.nan_to_num(values, nan=options["fillvalue"])
+            np.testing.assert_array_equal(values, file[name][...], err_msg=f"SEAMOUNT_SEED={SEED} {options}")
+
+
+@pytest.mark.parametrize(("options", "stored", "message"), [
+    ({"scaleoffset": 0}, bytes([33, 0, 0, 0]) + bytes(200), "more bits than a number has"),
+    ({"scaleoffset": 0}, bytes([9, 0, 0, 0, 8]) + bytes(20), "scale-offset bits end early"),
+    ({"scaleoffset": 2}, bytes(20), "too short for scale-offset"),
+    ({"compression": "szip"}, bytes([255, 255, 0, 0]) + bytes(99), "szip says it holds 65535 bytes"),
+    ({"compression": "szip"}, bytes([0, 1, 0, 0]), "szip stream is damaged"),
+    ({"compression": "szip"}, bytes(3), "too short for szip"),
+])
+def test_damaged_scale_offset_and_szip(seamount_binary, tmp_path, options, stored, message):
+    with h5py.File(tmp_path / "x.h5", "w") as out:
+        kind = "f4" if options.get("scaleoffset") == 2 else "i4"
+        u = out.create_dataset("u", data=np.ones((8, 8), kind), chunks=(8, 8), **options)
+        u.id.write_direct_chunk((0, 0), stored)
+    done = run(seamount_binary, tmp_path, tmp_path / "x.h5", "u")
+    assert done.returncode != 0 and message in done.stderr, done.stderr
+
+
 def test_a_filter_that_nobody_has_is_named_with_the_remedy(seamount_binary, tmp_path):
     with h5py.File(tmp_path / "x.nc", "w") as out:
         out.create_dataset("u", data=np.zeros((4, 4), "f4"), compression="lzf")

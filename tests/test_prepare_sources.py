@@ -142,10 +142,14 @@ def test_impossible_sizes_are_refused_not_allocated(prepare, tmp_path):
 
 
 def test_a_filter_that_only_libhdf5_knows_is_read_through_it(prepare, tmp_path):
-    path = tmp_path / "so.nc"
+    path = tmp_path / "nbit.nc"
     values = np.arange(400, dtype="i4").reshape(20, 20)
     with h5py.File(path, "w") as out:
-        out.create_dataset("v", data=values, chunks=(5, 20), scaleoffset=0)
+        creation = h5py.h5p.create(h5py.h5p.DATASET_CREATE)
+        creation.set_chunk((5, 20))
+        creation.set_filter(h5py.h5z.FILTER_NBIT)
+        space = h5py.h5s.create_simple(values.shape)
+        h5py.Dataset(h5py.h5d.create(out.id, b"v", h5py.h5t.NATIVE_INT32, space, creation))[...] = values
     np.testing.assert_array_equal(prepare({"source": str(path), "variables": ["v"]}).v, values)
 
 

@@ -48,6 +48,7 @@ void Put(WireWriter& out, const StoredVariable& stored) {
     out.Put(static_cast<uint8_t>(filter.kind));
     out.Put<uint64_t>(filter.element_bytes);
     out.Text(filter.name);
+    out.Numbers(filter.parameters);
   });
   for (const bool flag : {stored.through_library, stored.swap_bytes, stored.plain_edges}) out.Put<uint8_t>(flag);
   out.Bytes(stored.fill);
@@ -77,6 +78,7 @@ StoredVariable GetVariable(WireReader& in) {
     filter.kind = in.GetEnum(FilterKind::kOther);
     filter.element_bytes = in.Get<uint64_t>();
     filter.name = in.Text();
+    filter.parameters = in.Numbers<uint32_t>();
     return filter;
   });
   for (bool* flag : {&stored.through_library, &stored.swap_bytes, &stored.plain_edges}) *flag = in.GetBool();

@@ -9,6 +9,8 @@
 #include <memory>
 
 #include "nd/shuffle.h"
+#include "source/hdf5/scale_offset.h"
+#include "source/hdf5/szip.h"
 #include "zarr/codecs/blosc_frame.h"
 #include "zarr/codecs/deflate.h"
 #include "zarr/codecs/zstd.h"
@@ -83,39 +85,27 @@ Result<size_t> DecodeBzip2(std::span<const std::byte> from, std::span<std::byte>
   return size_t{made};
 }
 
-// Fills `out`, which has the size that the filter was given.
-Result<void> Undo(const Filter& filter, std::span<const std::byte> from, std::span<std::byte> out) {
-  size_t made = from.size();
+// Into the beginning of `out`; how much that is.
+Result<size_t> Undo(const Filter& filter, std::span<const std::byte> from, std::span<std::byte> out) {
   switch (filter.kind) {
     case FilterKind::kShuffle:
-      if (from.size() != out.size()) return base::DataLoss("it is not of the size that was shuffled");
-      nd::Unshuffle(from.data(), out.data(), out.size(), filter.element_bytes);
-      return {};
-    case FilterKind::kDeflate: {
-      SEAMOUNT_TRY_ASSIGN(made, zarr::Inflate(zarr::DeflateFormat::kZlib, from, out));
-      break;
-    }
-    case FilterKind::kZstd: {
-      SEAMOUNT_TRY_ASSIGN(made, zarr::ZstdDecompress(from, out));
-      break;
-    }
-    case FilterKind::kBlosc: {
-      SEAMOUNT_TRY_ASSIGN(made, zarr::DecodeBloscFrame(from, out));
-      break;
-    }
-    case FilterKind::kLz4: {
-      SEAMOUNT_TRY_ASSIGN(made, DecodeLz4(from, out));
-      break;
-    }
-    case FilterKind::kBzip2: {
-      SEAMOUNT_TRY_ASSIGN(made, DecodeBzip2(from, out));
-      break;
+      if (from.size() > out.size()) return base::DataLoss("it is not of the size that was shuffled");
+      nd::Unshuffle(from.data(), out.data(), from.size(), filter.element_bytes);
+      return from.size();
+    case FilterKind::kDeflate: return zarr::Inflate(zarr::DeflateFormat::kZlib, from, out);
+    case FilterKind::kZstd: return zarr::ZstdDecompress(from, out);
+    case FilterKind::kBlosc: return zarr::DecodeBloscFrame(from, out);
+    case FilterKind::kLz4: return DecodeLz4(from, out);
+    case FilterKind::kBzip2: return DecodeBzip2(from, out);
+    case FilterKind::kSzip: return UndoSzip(filter.parameters, from, out);
+    case FilterKind::kScaleOffset: {
+      SEAMOUNT_TRY(UndoScaleOffset(filter.parameters, from, out));
+      return out.size();
     }
     case FilterKind::kFletcher32:
-    case FilterKind::kOther: return base::InvalidArgument("the filter '" + filter.name + "' is not known here");
+    case FilterKind::kOther: break;
   }
-  if (made != out.size()) return WrongSize(made, out.size());
-  return {};
+  return base::InvalidArgument("the filter '" + filter.name + "' is not known here");
 }
 
 }  // namespace
@@ -163,10 +153,15 @@ Result<void> Unfilter(std::span<const Filter> filters, uint32_t mask, std::span<
       now = now.first(now.size() - kChecksumBytes);
       continue;
     }
-    // What this filter was given: the chunk and a checksum for each one added before it.
+    // What this filter was given: the chunk and a checksum for each one added before it; what came out of scale-offset
+    // is at most a little longer.
     size_t size = into.size();
+    bool exact = true;
     for (size_t j = 0; j < i; ++j) {
       if (applied(j) && filters[j].kind == FilterKind::kFletcher32) size += kChecksumBytes;
+      if (!applied(j) || filters[j].kind != FilterKind::kScaleOffset) continue;
+      size += kScaleOffsetHeader + 1;
+      exact = false;
     }
     std::span<std::byte> out = into;
     if (i != last || size != into.size()) {
@@ -175,8 +170,9 @@ Result<void> Unfilter(std::span<const Filter> filters, uint32_t mask, std::span<
       if (buffer.size() < size) buffer.resize(size);
       out = std::span(buffer).first(size);
     }
-    SEAMOUNT_TRY(Undo(filters[i], now, out));
-    now = out;
+    SEAMOUNT_TRY_ASSIGN(const size_t made, Undo(filters[i], now, out));
+    if (exact && made != out.size()) return WrongSize(made, out.size());
+    now = out.first(made);
   }
   if (now.size() != into.size()) return WrongSize(now.size(), into.size());
   if (now.data() != into.data()) std::copy(now.begin(), now.end(), into.begin());

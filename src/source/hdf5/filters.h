@@ -11,12 +11,24 @@
 
 namespace seamount::source::hdf5 {
 
-enum class FilterKind : uint8_t { kDeflate, kShuffle, kFletcher32, kBlosc, kLz4, kZstd, kBzip2, kOther };
+enum class FilterKind : uint8_t {
+  kDeflate,
+  kShuffle,
+  kFletcher32,
+  kBlosc,
+  kLz4,
+  kZstd,
+  kBzip2,
+  kScaleOffset,
+  kSzip,
+  kOther
+};
 
 struct Filter {
   FilterKind kind = FilterKind::kOther;
-  size_t element_bytes = 1;  // of kShuffle
-  std::string name;          // as HDF5 or its registry calls it
+  size_t element_bytes = 1;            // of kShuffle
+  std::string name;                    // as HDF5 or its registry calls it
+  std::vector<uint32_t> parameters{};  // of kScaleOffset and kSzip, as HDF5 keeps them
 };
 
 // Memory that decoding reuses from chunk to chunk; one per thread.

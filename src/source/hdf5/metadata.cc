@@ -10,6 +10,7 @@
 #include "nd/data_type.h"
 #include "source/hdf5/attributes.h"
 #include "source/hdf5/library.h"
+#include "source/hdf5/scale_offset.h"
 
 namespace seamount::source::hdf5 {
 
@@ -82,11 +83,13 @@ struct KnownFilter {
   FilterKind kind;
   const char* name;
 };
-// The first three are HDF5's own, the others registered with the HDF Group.
+// The first five are HDF5's own, the others registered with the HDF Group.
 constexpr KnownFilter kKnownFilters[] = {
     {H5Z_FILTER_DEFLATE, FilterKind::kDeflate, "deflate"},
     {H5Z_FILTER_SHUFFLE, FilterKind::kShuffle, "shuffle"},
     {H5Z_FILTER_FLETCHER32, FilterKind::kFletcher32, "fletcher32"},
+    {H5Z_FILTER_SCALEOFFSET, FilterKind::kScaleOffset, "scaleoffset"},
+    {H5Z_FILTER_SZIP, FilterKind::kSzip, "szip"},
     {307, FilterKind::kBzip2, "bzip2"},
     {32001, FilterKind::kBlosc, "blosc"},
     {32004, FilterKind::kLz4, "lz4"},
@@ -95,8 +98,9 @@ constexpr KnownFilter kKnownFilters[] = {
 
 Filter FilterAt(hid_t properties, unsigned index, bool* available) {
   unsigned flags = 0;
-  size_t values_size = 8;
-  unsigned values[8] = {};
+  constexpr size_t kMostValues = 32;
+  size_t values_size = kMostValues;
+  unsigned values[kMostValues] = {};
   char name[64] = {};
   const H5Z_filter_t id =
       H5Pget_filter2(properties, index, &flags, &values_size, values, sizeof name - 1, name, nullptr);
@@ -104,7 +108,10 @@ Filter FilterAt(hid_t properties, unsigned index, bool* available) {
   for (const KnownFilter& known : kKnownFilters) {
     if (known.id != id) continue;
     const bool shuffles = known.kind == FilterKind::kShuffle && values_size > 0;
-    return {known.kind, shuffles ? values[0] : 1, known.name};
+    Filter filter{known.kind, shuffles ? values[0] : 1, known.name};
+    const bool by_parameters = known.kind == FilterKind::kScaleOffset || known.kind == FilterKind::kSzip;
+    if (by_parameters) filter.parameters.assign(values, values + std::min(values_size, kMostValues));
+    if (known.kind != FilterKind::kScaleOffset || CanUndoScaleOffset(filter.parameters)) return filter;
   }
   *available = H5Zfilter_avail(id) > 0;
   return {FilterKind::kOther, 1, name[0] != '\0' ? name : "HDF5 filter " + std::to_string(id)};
