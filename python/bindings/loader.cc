@@ -52,6 +52,7 @@ loader::SlotOptions SlotOf(const nb::dict& given) {
   return {.name = Get<std::string>(given, "name"),
           .variables = Get<std::vector<std::string>>(given, "variables"),
           .leads = Get<std::vector<int64_t>>(given, "leads"),
+          .durations = Get<std::vector<int64_t>>(given, "durations"),
           .group = Get<uint32_t>(given, "group"),
           .dtype = Get<bool>(given, "float64") ? nd::DataType::kFloat64 : nd::DataType::kFloat32,
           .patch_scale = Get<uint64_t>(given, "patch_scale"),
@@ -203,6 +204,13 @@ nb::list PatchDimsOf(const Loader& loader) {
   return dims;
 }
 
+// Of each slot, whether its group has other steps than the first one.
+std::vector<bool> OwnStepsOf(const Loader& loader) {
+  std::vector<bool> own;
+  for (const loader::OutputSlot& slot : loader.slots()) own.push_back(!slot.positions.empty());
+  return own;
+}
+
 nb::tuple StateOf(const Loader& loader) {
   const auto state = WithoutGil([&] { return loader.state(); });
   return nb::make_tuple(state.seed, state.epoch, state.position);
@@ -242,7 +250,9 @@ void AddLoader(nb::module_& module) {
       .def_prop_ro("batches_per_epoch",
                    [](const Loader& loader) { return WithoutGil([&] { return loader.batches_per_epoch(); }); })
       .def_prop_ro("fields", &FieldsOf)
-      .def_prop_ro("patches", &PatchDimsOf);
+      .def_prop_ro("patches", &PatchDimsOf)
+      .def_prop_ro("unmatched", &Loader::unmatched)
+      .def_prop_ro("own_steps", &OwnStepsOf);
   module.def("open_loader", &Open, nb::arg("groups"), nb::arg("options"));
 }
 

@@ -44,6 +44,8 @@ class Loader:
     samples: int
     sample_dim: str
     batches_per_epoch: int
+    unmatched: int
+    own_steps: list[bool]
     fields: list[tuple[list[str], list[int]]]
     """Of each slot, its field's dimension names and shape."""
     patches: list[tuple[str, int, int]]

@@ -199,9 +199,11 @@ def encoders_of(
             raise InvalidArgumentError(f"like of an encoding is {encoding.like!r}: expected one of the slots {names}")
         like = 0 if encoding.like is None else names.index(encoding.like)
         chosen = slots[like].leads if encoding.leads is None else leads(name, encoding.leads, times.step)
+        if encoding.leads is None and not slots[like].whole:
+            raise InvalidArgumentError(f"leads of {name!r}: expected leads that are whole steps of the loader's own group")
         encoder = Encoder(encoding, chosen, groups[slots[like].group], times, fields[like], crops[like])
         encoders.append((name, target, encoder))
-        slots.append(replace(slots[like], name=name, target=target, variables=encoding.names(), leads=chosen))
+        slots.append(replace(slots[like], name=name, target=target, variables=encoding.names(), leads=chosen, whole=True))
         fields.append(fields[like])
         crops.append(crops[like])
     return encoders, slots, fields, crops

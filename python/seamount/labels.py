@@ -29,7 +29,8 @@ class Labels:
         """By slot and dimension, without the samples'; a dimension that has no coordinate is left out."""
         all_coords = {}
         for slot, (dims, shape), crops in zip(self._slots, self._fields, self._crops):
-            coords: Coords = {"lead": np.array(slot.leads), "variable": np.array(slot.variables)}
+            lead = np.array(slot.leads) if slot.whole else np.array(slot.durations, "m8[us]").astype("m8[ns]")
+            coords: Coords = {"lead": lead, "variable": np.array(slot.variables)}
             for dim, size in zip(dims, shape):
                 if crops.cropped(dim):
                     continue

@@ -19,7 +19,7 @@ from .labels import Labels, sample_coords
 from .patches import NO_PATCHES, Crops, Patches
 from .physical import Physical
 from .ranks import ranks
-from .selection import Lead, dates_of, natural, ranges_of, where_of
+from .selection import Lead, dates_of, durations, natural, ranges_of, where_of
 from .selection import leads as numbers_of
 from .slots import Groups, Missing, Resolved, Slot, missing_of, names, resolve, slots_of
 from .times import Times
@@ -204,6 +204,13 @@ class Loader:
             encodings, self._slots, fields, self._crops, groups.groups, self._times
         )
         self._labels = Labels(self._tensor_slots, groups.groups, self._tensor_fields, crops)
+        if self._core.unmatched:
+            warnings.warn(
+                f"{self._core.unmatched} positions of {self._name} are no samples, as groups with other steps do not have the "
+                "times that they need",
+                stacklevel=2,
+            )
+        self._group_times = [Times(g, sample_dim or g.sample_dim or "time") for g in groups.groups]
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
 
     def replace(self, **changes: Any) -> Loader:
@@ -375,13 +382,20 @@ class Loader:
         """
         number = self._slot_number(slot)
         chosen = self._slots[number]
-        leads_ = chosen.leads if leads is None else numbers_of("leads", leads, self._times.step)
+        own = self._core.own_steps[number]
+        positions = None
+        if own and index is not None:
+            durations_ = chosen.durations if leads is None else durations("leads", leads)
+            positions = self._group_times[chosen.group].positions(self._times, index, durations_)
+        leads_ = chosen.durations if own else chosen.leads
+        if leads is not None:
+            leads_ = durations("leads", leads) if own else numbers_of("leads", leads, self._times.step)
         crops = None
         if self._crops[number].any() and index is not None:
             if np.shape(patch) != (len(index), len(self._core.patches)):
                 raise InvalidArgumentError(f"patch is {patch!r}: expected batch.patch, as these samples are patches")
             crops = [self._crops[number].index(place) for place in np.asarray(patch)]
-        return self._physical[number].undo(values, tuple(self._core.fields[number][1]), index, leads_, crops)
+        return self._physical[number].undo(values, tuple(self._core.fields[number][1]), index, leads_, crops, positions)
 
     def _slot_number(self, name: str | None) -> int:
         for kind in (True, False):

@@ -27,8 +27,10 @@ class Physical:
         index: Any,
         leads: Sequence[int],
         crops: Sequence[tuple[np.ndarray, ...]] | None = None,
+        positions: np.ndarray | None = None,
     ) -> np.ndarray:
-        """``crops``: of each sample, what takes its patch out of a whole field; None where it is that."""
+        """``crops``: of each sample, what takes its patch out of a whole field; None where it is that. ``positions``: where
+        each sample's leads are, if not so many steps from it."""
         given = np.asarray(values)
         axis = given.ndim - len(field_shape) - 1
         if axis < 0 or given.shape[axis:] != (len(self._variables), *field_shape):
@@ -42,7 +44,7 @@ class Physical:
             out[place] = out[place] * std + mean
             anomaly = self._of(v).get("anomaly")
             if anomaly:
-                out[place] += self._climatology(name, anomaly["climatology"], given.shape[:axis], index, leads, crops)
+                out[place] += self._climatology(name, anomaly["climatology"], given.shape[:axis], index, leads, crops, positions)
         return out if given.dtype == np.float64 else out.astype("f4")
 
     def has_anomalies(self) -> bool:
@@ -69,7 +71,7 @@ class Physical:
         return array.read([0] * len(array.shape), array.shape, False)
 
     def _climatology(
-        self, name: str, climatology: str, shape: tuple[int, ...], index: Any, leads: Any, crops: Any
+        self, name: str, climatology: str, shape: tuple[int, ...], index: Any, leads: Any, crops: Any, positions: Any
     ) -> np.ndarray:
         """What was subtracted at each sample and lead."""
         if index is None or len(shape) != 2 or shape != (len(index), len(leads)):
@@ -82,7 +84,8 @@ class Physical:
             self._weights = self._read("climatology_weights")
         if climatology not in self._climatologies:
             self._climatologies[climatology] = self._read(climatology)
-        positions = np.asarray(index)[:, None] + np.asarray(leads)[None, :]
+        if positions is None:
+            positions = np.asarray(index)[:, None] + np.asarray(leads)[None, :]
         if positions.min() < 0 or positions.max() >= len(self._weights):
             raise InvalidArgumentError(
                 f"position {positions.max()} lies outside the data, which have 0..{len(self._weights)}: the climatology is "

@@ -38,6 +38,19 @@ def leads(name: str, given: Any, step: Callable[[], int] | None = None) -> list[
     return [_steps(name, lead, step) for lead in given]
 
 
+def durations(name: str, given: Any) -> list[int]:
+    """In microseconds; empty where a lead is a number of steps, other than 0."""
+    found = []
+    for lead in given:
+        if isinstance(lead, (str, datetime.timedelta, np.timedelta64)):
+            found.append(_microseconds(name, lead))
+        elif integer(name, lead) == 0:
+            found.append(0)
+        else:
+            return []
+    return found
+
+
 def _steps(name: str, lead: Any, step: Callable[[], int] | None) -> int:
     if step is None or not isinstance(lead, (str, datetime.timedelta, np.timedelta64)):
         return integer(name, lead)

@@ -10,7 +10,7 @@ from typing import Any, Literal, get_args
 
 from .encodings import Encoding
 from .errors import InvalidArgumentError
-from .selection import Lead, leads, natural, normalization
+from .selection import Lead, durations, leads, natural, normalization
 
 
 Missing = Literal["keep", "fill", "mask", "skip", "raise"]
@@ -24,8 +24,8 @@ class Slot:
         variables: names of arrays that have the same field; stacked in this order. One without the sample dimension
             (orography, latitudes) is the same at every sample and lead; it is fetched once and stays in memory.
         leads: as the loader's ``inputs``: numbers of steps, or durations such as ``"-6h"``.
-        group: where the arrays are, if not at the loader's url: a path within that, or another url. Its positions must
-            be the same times.
+        group: where the arrays are, if not at the loader's url: a path within that, or another url. Where its positions
+            are other times (daily beside 6-hourly), leads are durations, and it is read at the sample's time and these.
         dtype: of the tensor.
         patch: False: the whole field beside the loader's patches. A number: the field's grid is so many times as fine as
             the one that patches are positions of, and so is the patch.
@@ -55,6 +55,11 @@ class Resolved:
     target: bool
     variables: list[str]
     leads: list[int]
+    """In the steps of the first group; where they are no whole numbers, rounded down."""
+    whole: bool
+    """Whether they are."""
+    durations: list[int]
+    """In microseconds; empty where they are given as steps."""
     group: int
     float64: bool
     normalize: bool | dict[str, tuple[float, float]]
@@ -67,7 +72,8 @@ class Resolved:
         return {
             "name": self.name,
             "variables": self.variables,
-            "leads": self.leads,
+            "leads": self.leads if self.whole else [],
+            "durations": self.durations,
             "group": self.group,
             "float64": self.float64,
             "patch_scale": self.patch_scale,
@@ -150,6 +156,17 @@ class Groups:
         return self._numbers[self._url_of(group)]
 
 
+def _leads(name: str, given: Any, step: Callable[[], int], group: int) -> tuple[list[int], bool]:
+    """In steps of the first group, and whether they are whole numbers of them: in another group with steps of its own they
+    need not be."""
+    try:
+        return leads(name, given, step), True
+    except InvalidArgumentError:
+        if group == 0 or not durations(name, given):
+            raise
+        return [duration // step() for duration in durations(name, given)], False
+
+
 def resolve(
     name: str,
     target: bool,
@@ -170,11 +187,14 @@ def resolve(
             given = {variable: pair for variable, pair in given.items() if variable in chosen}
     if slot.missing is not None or slot.fill is not None:
         missing = missing_of(slot.missing, slot.fill)
+    steps, whole = _leads(name, slot.leads, step, groups.number(slot.group))
     return Resolved(
         name=name,
         target=target,
         variables=chosen,
-        leads=leads(name, slot.leads, step),
+        leads=steps,
+        whole=whole,
+        durations=durations(name, slot.leads),
         group=groups.number(slot.group),
         float64=slot.dtype == "float64",
         normalize=normalization(given) if isinstance(given, Mapping) else bool(given),

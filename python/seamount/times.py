@@ -30,6 +30,17 @@ class Times:
                 self._axis = self._group.time_axis(self._dimension)
             return self._axis
 
+    def positions(self, first: Times, index: Any, durations: list[int]) -> np.ndarray:
+        """(sample, lead): where the times of positions of ``first`` and so many microseconds later are here."""
+        here, wanted = self.all(), first.all()[np.asarray(index)]
+        if here.dtype.kind != "M" or wanted.dtype.kind != "M":
+            raise InvalidArgumentError(f"the calendar of {self._dimension!r} is not the usual one: its times cannot be counted in days")
+        times = wanted[:, None] + np.array(durations, "m8[us]")[None]
+        found = np.minimum(np.searchsorted(here, times), len(here) - 1)
+        if not np.array_equal(here[found], times):
+            raise InvalidArgumentError(f"{self._dimension!r} has no such times: expected the index of a batch's samples, and its leads")
+        return found
+
     def clock(self, positions: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """At each position the hour of the day, and the share of its year that has passed."""
         if self._clock is None:

@@ -20,7 +20,7 @@ std::string ShapeText(const std::vector<uint64_t>& shape) {
 Result<void> CheckLengths(const std::vector<Variable>& variables, const std::string& sample_dim) {
   const Variable* first = nullptr;
   for (const Variable& variable : variables) {
-    if (variable.is_static()) continue;
+    if (variable.is_static() || variable.own_steps()) continue;
     if (first == nullptr) first = &variable;
     if (first->samples() == variable.samples()) continue;
     return base::InvalidArgument("variables '" + first->name() + "' and '" + variable.name() + "' differ along '" +
@@ -28,6 +28,11 @@ Result<void> CheckLengths(const std::vector<Variable>& variables, const std::str
                                  std::to_string(variable.samples()));
   }
   if (first != nullptr) return {};
+  if (std::any_of(variables.begin(), variables.end(), [](const Variable& v) { return v.own_steps(); })) {
+    return base::InvalidArgument(
+        "no slot has the steps of the first group, by which samples are counted: give a slot of "
+        "it, or open the loader at another group");
+  }
   return base::InvalidArgument("variable '" + variables.front().name() + "' has no dimension '" + sample_dim + "'" +
                                (variables.size() > 1 ? ", nor has any other," : "") +
                                base::NameHint(sample_dim, variables.front().field_dims()));
@@ -111,7 +116,7 @@ nd::Index Dataset::IndexOf(const ChunkNumbers::Place& place) const {
 
 uint64_t Dataset::length() const {
   for (const Variable& variable : variables) {
-    if (!variable.is_static()) return variable.samples();
+    if (!variable.is_static() && !variable.own_steps()) return variable.samples();
   }
   return 0;
 }
@@ -119,16 +124,8 @@ uint64_t Dataset::length() const {
 std::vector<int64_t> Dataset::Leads() const {
   std::vector<int64_t> leads;
   for (size_t v = 0; v < variables.size(); ++v) {
-    if (variables[v].is_static()) continue;
+    if (variables[v].is_static() || variables[v].own_steps()) continue;
     for (const Destination& destination : destinations[v]) leads.push_back(destination.lead);
-  }
-  return leads;
-}
-
-std::vector<std::vector<int64_t>> Dataset::LeadsOfVariables() const {
-  std::vector<std::vector<int64_t>> leads(variables.size());
-  for (size_t v = 0; v < variables.size(); ++v) {
-    for (const Destination& destination : destinations[v]) leads[v].push_back(destination.lead);
   }
   return leads;
 }

@@ -25,10 +25,9 @@ struct Dataset {
   std::vector<std::vector<Destination>> destinations;  // of each variable
   BatchLayout layout;
 
-  nd::Index IndexOf(const ChunkNumbers::Place& place) const;   // of a chunk in its variable's grid
-  uint64_t length() const;                                     // of the sample dimension
-  std::vector<int64_t> Leads() const;                          // of what is not static
-  std::vector<std::vector<int64_t>> LeadsOfVariables() const;  // of each variable, its destinations'
+  nd::Index IndexOf(const ChunkNumbers::Place& place) const;  // of a chunk in its variable's grid
+  uint64_t length() const;                                    // of the sample dimension, in the first group
+  std::vector<int64_t> Leads() const;                         // of what is not static, and has the first group's steps
 };
 
 // Each slot names its variables by their numbers; its field_shape is filled in. InvalidArgument unless all variables

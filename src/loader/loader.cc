@@ -7,8 +7,6 @@
 #include <thread>
 #include <utility>
 
-#include "loader/open_source.h"
-
 namespace seamount::loader {
 namespace {
 
@@ -64,17 +62,17 @@ int Workers(int threads) {
 
 Result<std::unique_ptr<Loader>> Loader::Open(std::vector<Group> groups, LoaderOptions options,
                                              const CallContext& context) {
-  SEAMOUNT_TRY_ASSIGN(auto source, OpenSource(groups, options, context));
+  SEAMOUNT_TRY_ASSIGN(auto opened, OpenSource(groups, options, context));
   options.sample_dim = SampleDimOf(groups, options, 0);
-  SEAMOUNT_TRY_ASSIGN(const MemoryPlan memory, PlanMemory(NeedsOf(options, *source)));
-  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(groups), std::move(source), memory));
+  SEAMOUNT_TRY_ASSIGN(const MemoryPlan memory, PlanMemory(NeedsOf(options, *opened.source)));
+  return std::unique_ptr<Loader>(new Loader(std::move(options), std::move(groups), std::move(opened), memory));
 }
 
-Loader::Loader(LoaderOptions options, std::vector<Group> groups, std::shared_ptr<const SampleSource> source,
-               MemoryPlan memory)
+Loader::Loader(LoaderOptions options, std::vector<Group> groups, OpenedSource opened, MemoryPlan memory)
     : options_(std::move(options)),
       groups_(std::move(groups)),
-      source_(std::move(source)),
+      source_(std::move(opened.source)),
+      unmatched_(opened.unmatched),
       memory_(memory),
       process_(getpid()),
       state_{.seed = options_.seed},

@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "exec/byte_budget.h"
 #include "loader/group.h"
+#include "loader/open_source.h"
 #include "loader/options.h"
 #include "loader/order.h"
 #include "loader/pipeline.h"
@@ -89,6 +90,8 @@ class Loader {
 
   uint64_t samples() const { return source_->count(); }  // of an epoch, all ranks
   uint64_t batches_per_epoch() const;                    // of this rank
+  // Positions that are no samples, as other groups have other steps, and not the times that they need.
+  uint64_t unmatched() const { return unmatched_; }
   const LoaderOptions& options() const { return options_; }
   const std::string& sample_dim() const { return options_.sample_dim; }  // of the first group
   const std::vector<OutputSlot>& slots() const { return source_->dataset().slots; }
@@ -97,8 +100,7 @@ class Loader {
   Stats stats() const;
 
  private:
-  Loader(LoaderOptions options, std::vector<Group> groups, std::shared_ptr<const SampleSource> source,
-         MemoryPlan memory);
+  Loader(LoaderOptions options, std::vector<Group> groups, OpenedSource opened, MemoryPlan memory);
   Result<void> CheckProcess() const;
   Result<void> CheckSame(const CallContext& context) const;
   BatchOptions BatchesOf() const;
@@ -113,6 +115,7 @@ class Loader {
   const LoaderOptions options_;
   const std::vector<Group> groups_;
   const std::shared_ptr<const SampleSource> source_;
+  const uint64_t unmatched_;
   const MemoryPlan memory_;
   const int process_;  // the one that opened it
 

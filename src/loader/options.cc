@@ -14,7 +14,8 @@ Result<void> CheckSlot(const SlotOptions& slot, size_t groups) {
   if (slot.variables.empty()) {
     return base::InvalidArgument("variables of '" + slot.name + "': expected at least one name");
   }
-  if (slot.leads.empty()) return base::InvalidArgument(slot.name + ": expected at least one lead, as [0]");
+  if (slot.leads.empty() && slot.durations.empty())
+    return base::InvalidArgument(slot.name + ": expected at least one lead, as [0]");
   if (slot.group >= groups) {
     return base::InvalidArgument(slot.name + ": group " + std::to_string(slot.group) + " of " + std::to_string(groups));
   }

@@ -22,6 +22,7 @@ struct SlotOptions {
   std::string name;
   std::vector<std::string> variables;
   std::vector<int64_t> leads = {0};             // positions relative to the sample
+  std::vector<int64_t> durations = {};          // the same in microseconds: for groups of other steps than the first's
   uint32_t group = 0;                           // number among the loader's
   nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64
   uint64_t patch_scale = 1;  // positions for each of the patches', on a finer grid; 0: the whole field

@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -25,6 +26,9 @@ struct OutputSlot {
   std::string name;
   std::vector<uint32_t> variables;  // numbers of the dataset's
   std::vector<int64_t> leads;
+  // Where the slot's group has other steps than the first one: of each lead, the position in it for each of the
+  // first's. The leads are microseconds then.
+  std::vector<std::shared_ptr<const std::vector<uint32_t>>> positions;
   std::vector<uint64_t> field_shape;
   nd::DataType dtype = nd::DataType::kFloat32;
   MissingPolicy missing;

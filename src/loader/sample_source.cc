@@ -14,11 +14,11 @@ BlockShape BlocksOf(const Dataset& dataset) {
 }
 
 // The positions that samples touch through some leads, ascending, each once.
-std::vector<uint64_t> Touched(std::span<const uint64_t> samples, std::span<const int64_t> leads) {
+std::vector<uint64_t> Touched(std::span<const uint64_t> samples, std::span<const Reach> reaches) {
   std::vector<uint64_t> positions;
-  positions.reserve(samples.size() * leads.size());
+  positions.reserve(samples.size() * reaches.size());
   for (const uint64_t sample : samples) {
-    for (const int64_t lead : leads) positions.push_back(sample + static_cast<uint64_t>(lead));
+    for (const Reach& reach : reaches) positions.push_back(reach.From(sample));
   }
   std::sort(positions.begin(), positions.end());
   positions.erase(std::unique(positions.begin(), positions.end()), positions.end());
@@ -34,17 +34,29 @@ std::vector<Placement> PlacedStatic(uint32_t samples, uint32_t leads) {
   return placements;
 }
 
-std::vector<Placement> Placed(std::span<const uint64_t> samples, std::span<const int64_t> leads) {
+std::vector<Placement> Placed(std::span<const uint64_t> samples, std::span<const Reach> reaches) {
   std::vector<Placement> placements;
-  placements.reserve(samples.size() * leads.size());
+  placements.reserve(samples.size() * reaches.size());
   for (uint32_t sample = 0; sample < samples.size(); ++sample) {
-    for (uint32_t lead = 0; lead < leads.size(); ++lead) {
-      placements.push_back({samples[sample] + static_cast<uint64_t>(leads[lead]), sample, lead});
+    for (uint32_t lead = 0; lead < reaches.size(); ++lead) {
+      placements.push_back({reaches[lead].From(samples[sample]), sample, lead});
     }
   }
   std::stable_sort(placements.begin(), placements.end(),
                    [](const Placement& a, const Placement& b) { return a.position < b.position; });
   return placements;
+}
+
+std::vector<std::vector<Reach>> ReachesOf(const Dataset& dataset) {
+  std::vector<std::vector<Reach>> reaches(dataset.variables.size());
+  for (size_t v = 0; v < reaches.size(); ++v) {
+    for (const Destination& to : dataset.destinations[v]) {
+      const auto& positions = dataset.slots[to.slot].positions;
+      const bool mapped = !positions.empty() && !dataset.variables[v].is_static();
+      reaches[v].push_back({to.lead, mapped ? positions[to.lead_number] : nullptr});
+    }
+  }
+  return reaches;
 }
 
 // Rows of chunks that positions [begin, end] may touch.
@@ -59,7 +71,7 @@ SampleSource::SampleSource(std::shared_ptr<const Dataset> dataset, SampleSet sam
       samples_(std::move(samples)),
       shuffle_(shuffle),
       blocks_(BlocksOf(*dataset_)),
-      leads_(dataset_->LeadsOfVariables()) {}
+      reaches_(ReachesOf(*dataset_)) {}
 
 std::vector<uint32_t> SampleSource::OrderOf(uint64_t seed, uint64_t epoch, OrderVersion version,
                                             const std::stop_token& stop) const {
@@ -93,7 +105,7 @@ std::vector<uint64_t> SampleSource::PlacesOf(std::span<const uint32_t> numbers, 
 }
 
 bool SampleSource::PlacedAsBefore(size_t variable) const {
-  return variable > 0 && leads_[variable] == leads_[variable - 1] && Static(variable) == Static(variable - 1);
+  return variable > 0 && reaches_[variable] == reaches_[variable - 1] && Static(variable) == Static(variable - 1);
 }
 
 void SampleSource::AppendPatchChunks(uint32_t variable, std::span<const uint64_t> samples,
@@ -107,8 +119,8 @@ void SampleSource::AppendPatchChunks(uint32_t variable, std::span<const uint64_t
     for (const auto& piece : dataset_->windows[variable].At(0, places.subspan(i * dims, dims))) {
       grid.AppendCells(piece, cells);
     }
-    for (const int64_t lead : leads_[variable]) {
-      const uint64_t position = Static(variable) ? 0 : samples[i] + static_cast<uint64_t>(lead);
+    for (const Reach& reach : reaches_[variable]) {
+      const uint64_t position = Static(variable) ? 0 : reach.From(samples[i]);
       const uint32_t row = dataset_->chunks.RowBegin(variable, position / grid.chunk_samples);
       for (const uint64_t cell : cells) chunks.push_back(row + static_cast<uint32_t>(cell));
     }
@@ -131,7 +143,7 @@ void SampleSource::AppendChunks(std::span<const uint32_t> numbers, const EpochSe
       continue;
     }
     if (!PlacedAsBefore(v) || positions.empty())
-      positions = Static(v) ? std::vector<uint64_t>{0} : Touched(samples, leads_[v]);
+      positions = Static(v) ? std::vector<uint64_t>{0} : Touched(samples, reaches_[v]);
     const ChunkGrid& grid = grids[v];
     uint64_t before = UINT64_MAX;
     for (const uint64_t position : positions) {
@@ -148,12 +160,12 @@ Placements SampleSource::PlacementsOf(std::span<const uint32_t> numbers, const E
   const std::vector<uint64_t> samples = PositionsOf(numbers);
   Placements placements;
   placements.places = PlacesOf(numbers, epoch);
-  placements.of_variable.resize(leads_.size());
-  for (size_t v = 0; v < leads_.size(); ++v) {
+  placements.of_variable.resize(reaches_.size());
+  for (size_t v = 0; v < reaches_.size(); ++v) {
     if (PlacedAsBefore(v)) continue;
     placements.of_variable[v] =
-        Static(v) ? PlacedStatic(static_cast<uint32_t>(samples.size()), static_cast<uint32_t>(leads_[v].size()))
-                  : Placed(samples, leads_[v]);
+        Static(v) ? PlacedStatic(static_cast<uint32_t>(samples.size()), static_cast<uint32_t>(reaches_[v].size()))
+                  : Placed(samples, reaches_[v]);
   }
   return placements;
 }
@@ -178,23 +190,28 @@ std::vector<Window::Piece> SampleSource::PiecesOf(uint32_t variable, const Place
 uint64_t SampleSource::RowsOf(size_t variable) const {
   if (Static(variable)) return 1;
   const ChunkGrid& grid = dataset_->chunks.grids()[variable];
-  const auto [low, high] = std::minmax_element(leads_[variable].begin(), leads_[variable].end());
   uint64_t rows = 0;
   for (const SampleRange& range : samples_.ranges()) {
-    rows += Rows(grid, range.first + static_cast<uint64_t>(*low),
-                 range.first + range.count - 1 + static_cast<uint64_t>(*high));
+    // Later samples never reach to earlier positions.
+    uint64_t low = UINT64_MAX;
+    uint64_t high = 0;
+    for (const Reach& reach : reaches_[variable]) {
+      low = std::min(low, reach.From(range.first));
+      high = std::max(high, reach.From(range.first + range.count - 1));
+    }
+    rows += Rows(grid, low, high);
   }
   return std::min(rows, grid.rows);
 }
 
 Footprint SampleSource::FootprintOf(uint64_t batch_size) const {
   Footprint footprint;
-  for (size_t v = 0; v < leads_.size(); ++v) {
+  for (size_t v = 0; v < reaches_.size(); ++v) {
     const ChunkGrid& grid = dataset_->chunks.grids()[v];
     const uint64_t rows = RowsOf(v);
     footprint.largest_chunk_bytes = std::max(footprint.largest_chunk_bytes, grid.chunk_bytes);
     footprint.all_chunks_bytes += rows * grid.cells * grid.chunk_bytes;
-    const uint64_t windows = std::min(batch_size, count()) * leads_[v].size();
+    const uint64_t windows = std::min(batch_size, count()) * reaches_[v].size();
     footprint.batch_chunks += std::min(std::min(rows, windows) * grid.cells, windows * grid.window_cells);
   }
   return footprint;

@@ -1,9 +1,9 @@
 // Which samples there are, in which order an epoch has them, where each lies in the data and which chunks it needs.
 //
 // The one type that knows what a sample is: a position along the sample dimension, the same in every variable that has
-// it (a static field is at position 0 for every sample), and one of the patches there. Planning takes chunk numbers
-// from it, filling takes placements, and neither looks inside a sample; so another kind of sample (another position in
-// each group) is made here, in Placement and in the dataset's windows.
+// it (a static field is at position 0 for every sample; a group of other steps where its times say), and one of the
+// patches there. Planning takes chunk numbers from it, filling takes placements, and neither looks inside a sample; so
+// another kind of sample is made here, in Placement and in the dataset's windows.
 #pragma once
 
 #include <cstdint>
@@ -18,6 +18,16 @@
 #include "loader/samples.h"
 
 namespace seamount::loader {
+
+// How a position of a variable follows from a sample's.
+struct Reach {
+  int64_t lead = 0;
+  std::shared_ptr<const std::vector<uint32_t>> positions;  // of a group with steps of its own, by the first one's
+  uint64_t From(uint64_t sample) const {
+    return positions ? (*positions)[sample] : sample + static_cast<uint64_t>(lead);
+  }
+  bool operator==(const Reach&) const = default;
+};
 
 // One field of one sample: where its window lies in its variable, and where in the batch it goes.
 struct Placement {
@@ -77,7 +87,7 @@ class SampleSource {
   const SampleSet samples_;
   const Shuffle shuffle_;
   const BlockShape blocks_;
-  const std::vector<std::vector<int64_t>> leads_;  // of each variable
+  const std::vector<std::vector<Reach>> reaches_;  // of each variable, as its destinations
 };
 
 }  // namespace seamount::loader

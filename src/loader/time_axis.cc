@@ -84,6 +84,23 @@ Result<int64_t> TimeAxis::Step(const std::vector<Interval>& segments) const {
   return base::InvalidArgument("'" + dimension_ + "' has no two steps: give leads as numbers of steps");
 }
 
+Result<std::vector<uint32_t>> TimeAxis::PositionsAfter(const TimeAxis& from, int64_t duration) const {
+  if (calendar_ != from.calendar_) return base::InvalidArgument("the groups' times are in different calendars");
+  if (!std::is_sorted(moments_.begin(), moments_.end())) {
+    return base::InvalidArgument("'" + dimension_ + "' does not ascend: its times cannot be found");
+  }
+  std::vector<uint32_t> positions;
+  positions.reserve(from.moments_.size());
+  for (const cf::Moment moment : from.moments_) {
+    cf::Moment later = 0;
+    const bool possible = !__builtin_add_overflow(moment, duration, &later);
+    const auto found = std::lower_bound(moments_.begin(), moments_.end(), later);
+    const bool there = possible && found != moments_.end() && *found == later;
+    positions.push_back(there ? static_cast<uint32_t>(found - moments_.begin()) : kNowhere);
+  }
+  return positions;
+}
+
 std::string TimeAxis::Summary() const {
   if (moments_.empty()) return "nowhere in 0 steps";
   return "from " + TextOf(0) + " to " + TextOf(size() - 1) + " in " + std::to_string(size()) + " steps";

@@ -12,6 +12,8 @@
 
 namespace seamount::loader {
 
+inline constexpr uint32_t kNowhere = UINT32_MAX;
+
 // Immutable.
 class TimeAxis {
  public:
@@ -25,6 +27,11 @@ class TimeAxis {
   // From one position to the next, in microseconds. InvalidArgument where it is not the same throughout, gaps left out:
   // between `segments`, or none where that is empty.
   Result<int64_t> Step(const std::vector<Interval>& segments) const;
+  // For each position of `from`, the position here that is `duration` microseconds later, or kNowhere. InvalidArgument
+  // where the calendars differ, or times here do not ascend.
+  Result<std::vector<uint32_t>> PositionsAfter(const TimeAxis& from, int64_t duration) const;
+  // Microseconds from one position to another.
+  int64_t Between(uint64_t from, uint64_t to) const { return moments_[to] - moments_[from]; }
   // Whether each position is the same date in both.
   bool SameAs(const TimeAxis& other) const { return calendar_ == other.calendar_ && moments_ == other.moments_; }
   // "from DATE to DATE in N steps".

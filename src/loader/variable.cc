@@ -49,6 +49,7 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
   Variable variable;
   variable.name_ = name;
   variable.patch_scale_ = options.patch_scale;
+  variable.own_steps_ = options.own_steps;
   SEAMOUNT_TRY_ASSIGN(variable.array_, group.OpenArray(name, options.missing_chunks, context));
   const zarr::ArrayMetadata& metadata = variable.array_->metadata();
   const std::string who = "variable '" + name + "'";

@@ -35,6 +35,7 @@ class Variable {
     Normalize normalize = Normalize::kNo;
     std::optional<Normalization> given;
     MissingChunks missing_chunks = MissingChunks::kByRecord;
+    bool own_steps = false;    // its positions are other times than the first group's
     uint64_t patch_scale = 1;  // positions for each of the patches'; 0: patches do not crop it
   };
   // An array without the sample dimension is a static field.
@@ -51,6 +52,7 @@ class Variable {
   const Transform& transform() const { return transform_; }
   size_t axis() const { return axis_; }  // the sample dimension, or kNoAxis
   uint64_t patch_scale() const { return patch_scale_; }
+  bool own_steps() const { return own_steps_; }
 
   bool CanBeMissing() const { return loader::CanBeMissing(stored_type_, transform_); }
 
@@ -65,6 +67,7 @@ class Variable {
   std::shared_ptr<zarr::Array> array_;
   size_t axis_ = kNoAxis;
   uint64_t patch_scale_ = 1;
+  bool own_steps_ = false;
   std::vector<uint64_t> field_shape_;
   std::vector<std::string> field_dims_;
   uint64_t field_elements_ = 1;
