@@ -196,10 +196,11 @@ Result<int> RunPrepare(PrepareFlags flags) {
 }  // namespace
 
 void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
-  CLI::App& command = AddCommand(app, "prepare", "Turn raw NetCDF files into Zarr laid out for training, by a recipe",
-                                 "seamount prepare winds.yaml --to gs://my-bucket/winds.zarr\n"
-                                 "seamount prepare winds.yaml --plan\n"
-                                 "seamount prepare --schema > recipe.schema.json");
+  CLI::App& command = AddCommand(
+      app, "prepare", "Turn raw files (NetCDF, GRIB, GeoTIFF, Zarr) into Zarr laid out for training, by a recipe",
+      "seamount prepare winds.yaml --to gs://my-bucket/winds.zarr\n"
+      "seamount prepare winds.yaml --plan\n"
+      "seamount prepare --schema > recipe.schema.json");
   const auto flags = std::make_shared<PrepareFlags>();
   command.add_option("recipe", flags->recipe, "The recipe, a YAML file (docs/recipes.md); - is standard input")
       ->type_name("RECIPE");
