@@ -13,6 +13,7 @@
 #include "cf/calendar.h"
 #include "cli/command.h"
 #include "exec/progress.h"
+#include "prepare/changes.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
 #include "prepare/make_variables.h"
@@ -74,17 +75,19 @@ void PrintMissing(const prepare::Report& report, const prepare::Plan& plan) {
 void PrintReport(const prepare::Report& report, const prepare::Plan& plan, const PrepareFlags& flags) {
   PrintMissing(report, plan);
   if (flags.json) {
-    const nlohmann::ordered_json out = {{"up_to_date", report.up_to_date},
-                                        {"regions", report.regions},
-                                        {"regions_kept", report.regions_kept},
-                                        {"decoded_bytes", report.decoded_bytes},
-                                        {"written_bytes", report.written_bytes},
-                                        {"equal_bytes", report.equal_bytes},
-                                        {"spilled_bytes", report.spilled_bytes},
-                                        {"missing", MissingJson(report, plan)},
-                                        {"statistics_kept", report.statistics_kept},
-                                        {"peak_memory_bytes", report.peak_memory_bytes},
-                                        {"seconds", report.seconds}};
+    const nlohmann::ordered_json out = {
+        {"up_to_date", report.up_to_date},
+        {"regions", report.regions},
+        {"regions_kept", report.regions_kept},
+        {"changes", nlohmann::ordered_json::parse(prepare::ChangesJson(report.changes))},
+        {"decoded_bytes", report.decoded_bytes},
+        {"written_bytes", report.written_bytes},
+        {"equal_bytes", report.equal_bytes},
+        {"spilled_bytes", report.spilled_bytes},
+        {"missing", MissingJson(report, plan)},
+        {"statistics_kept", report.statistics_kept},
+        {"peak_memory_bytes", report.peak_memory_bytes},
+        {"seconds", report.seconds}};
     std::printf("%s\n", out.dump(2).c_str());
     return;
   }
@@ -94,7 +97,11 @@ void PrintReport(const prepare::Report& report, const prepare::Plan& plan, const
   }
   const auto took = std::chrono::nanoseconds(static_cast<int64_t>(report.seconds * 1e9));
   std::string kept;
-  if (report.regions_kept > 0) kept = " (" + std::to_string(report.regions_kept) + " kept from before)";
+  const prepare::Changes& changes = report.changes;
+  if (changes.kept + changes.rewritten > 0) {
+    kept = " (" + std::to_string(changes.kept) + " kept, " + std::to_string(changes.rewritten) + " rewritten, " +
+           std::to_string(changes.added) + " added)";
+  }
   if (report.equal_bytes > 0) kept += ", " + base::FormatBytes(report.equal_bytes) + " as they were";
   std::printf("%s: %llu regions%s, %s in %s stored, in %s\n", flags.to.c_str(),
               static_cast<unsigned long long>(report.regions), kept.c_str(),
@@ -114,12 +121,13 @@ Result<std::shared_ptr<Store>> OpenOutput(const PrepareFlags& flags) {
 }
 
 // What lies in the output already. Nothing is made yet: a bad recipe leaves no trace.
-Result<std::vector<prepare::OwnedArray>> ArraysThere(const PrepareFlags& flags) {
-  if (flags.to.empty()) return std::vector<prepare::OwnedArray>();
+Result<std::optional<prepare::Record>> RecordThere(const PrepareFlags& flags) {
+  const std::optional<prepare::Record> none;
+  if (flags.to.empty()) return none;
   SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(flags.to));
-  if (url.scheme == "file" && !std::filesystem::exists(url.path)) return std::vector<prepare::OwnedArray>();
+  if (url.scheme == "file" && !std::filesystem::exists(url.path)) return none;
   SEAMOUNT_TRY_ASSIGN(const auto store, stores::OpenStore(flags.to, ConfigFromFlags(flags.store)));
-  return prepare::ArraysAt(*store, Interruptible());
+  return prepare::RecordAt(*store, Interruptible());
 }
 
 // Buffers that are given back return to the system, whatever thread had them: glibc would raise its thresholds to the
@@ -173,17 +181,22 @@ Result<int> RunPrepare(PrepareFlags flags) {
   SEAMOUNT_TRY_ASSIGN(const prepare::SourceFacts stored, prepare::Describe(dataset, recipe.reading));
   SEAMOUNT_TRY_ASSIGN(const prepare::MadeVariables made, prepare::MakeVariables(recipe, dataset, stored));
   const prepare::SourceFacts& facts = made.facts;
-  SEAMOUNT_TRY_ASSIGN(const auto before, ArraysThere(flags));
-  SEAMOUNT_TRY_ASSIGN(prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
+  SEAMOUNT_TRY_ASSIGN(const auto record, RecordThere(flags));
+  const prepare::Record before = record.value_or(prepare::Record{});
+  SEAMOUNT_TRY_ASSIGN(prepare::Plan plan, prepare::MakePlan(recipe, facts, before.arrays));
+  const prepare::Changes changes = prepare::ChangesOf(plan, prepare::LyingThere(before), before.done);
   plan.notes.insert(plan.notes.begin(), made.notes.begin(), made.notes.end());
   if (flags.plan) {
-    std::printf(
-        "%s%s",
-        (flags.json ? prepare::PlanJson(plan, facts) : prepare::DescribePlan(plan, facts, options.threads)).c_str(),
-        flags.json ? "\n" : "");
+    const std::string told = flags.json ? prepare::PlanJson(plan, facts, changes) + "\n"
+                                        : prepare::DescribePlan(plan, facts, options.threads) +
+                                              (record ? flags.to + ": " + prepare::ChangesText(changes) + "\n" : "");
+    std::fputs(told.c_str(), stdout);
     return kExitOk;
   }
   for (const std::string& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
+  if (record && !flags.json && before.plan != plan.fingerprint && flags.overwrite) {
+    std::fprintf(stderr, "note: %s: %s\n", flags.to.c_str(), prepare::ChangesText(changes).c_str());
+  }
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
   options.memory_bytes = MemoryToWorkWith(memory);
   if (sources.far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);

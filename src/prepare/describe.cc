@@ -28,6 +28,51 @@ uint64_t BytesOf(const Plan& plan, size_t array) {
   return nd::Elements(m.shape) * nd::SizeOf(m.data_type);
 }
 
+// Decoded bytes of the source's chunks that hold what is taken of a variable which is stored.
+double TouchedBytes(const Plan& plan, const source::Variable& variable) {
+  double elements = 1;
+  for (size_t d = 0; d < variable.shape.size(); ++d) {
+    const PlannedDimension& dimension = plan.selection.Find(variable.dimensions[d]);
+    const uint64_t chunk = variable.chunk_shape.empty() ? 1 : std::max<uint64_t>(1, variable.chunk_shape[d]);
+    uint64_t along = 0;
+    for (const IndexRun& run : dimension.runs) {
+      if (run.count > 0) along += ((run.start + run.count - 1) / chunk - run.start / chunk + 1) * chunk;
+    }
+    elements *= static_cast<double>(std::min(along, variable.shape[d]));
+  }
+  return elements * static_cast<double>(nd::SizeOf(variable.type));
+}
+
+// Likewise of one that is made, for each of the regions.
+double MadeBytes(const Plan& plan, const Node& made, const DataArray& array, const std::vector<nd::Box>& regions) {
+  double bytes = 0;
+  for (const nd::Box& region : regions) {
+    ForEachBox(RunsOf(plan.selection, array.source_dimensions, region),
+               [&](const nd::Box& box, const nd::Index&) { bytes += made.TouchedBytes(box); });
+  }
+  return bytes;
+}
+
+// What is read of the source for an array, decoded: once, and for all of its regions.
+struct Reading {
+  double once = 0;
+  double all = 0;
+};
+
+Reading ReadingOf(const Plan& plan, const SourceFacts& facts, size_t array) {
+  const DataArray& planned = plan.arrays[array];
+  const std::vector<size_t> tasks = TasksOf(plan, array);
+  const bool spills = WantsSpill(plan, facts, tasks);
+  if (const auto made = facts.MadeOf(planned.input)) {
+    const double once = MadeBytes(plan, *made, planned, {nd::Whole(planned.metadata.shape)});
+    std::vector<nd::Box> regions;
+    for (const size_t t : tasks) regions.push_back(plan.tasks[t].region);
+    return {once, spills ? once : MadeBytes(plan, *made, planned, regions)};
+  }
+  const double once = TouchedBytes(plan, facts.variables[planned.input]);
+  return {once, spills ? once : once * std::max(1.0, Decodings(plan, facts, tasks))};
+}
+
 // Where an array's values come from, and how often they are read.
 std::string DescribeReading(const Plan& plan, const SourceFacts& facts, size_t array) {
   std::string out = "  from ";
@@ -47,7 +92,8 @@ std::string DescribeReading(const Plan& plan, const SourceFacts& facts, size_t a
     return out + ": they lie across those wanted and are read once, through a spill file of " +
            base::FormatBytes(BytesOf(plan, array)) + "\n";
   }
-  const double times = Decodings(plan, facts, tasks);
+  const Reading reading = ReadingOf(plan, facts, array);
+  const double times = reading.once > 0 ? reading.all / reading.once : 1;
   if (times < 1.05) return out + ": every part is read once\n";
   const std::string text = std::to_string(times);
   return out + ": every chunk is read " + text.substr(0, text.find('.') + 2) + " times on average\n";
@@ -59,27 +105,13 @@ double ReadBytes(const Plan& plan, const SourceFacts& facts) {
   double all = 0;
   double touched = 0;
   for (const source::FileIdentity& file : facts.files) stored += static_cast<double>(file.size_bytes);
-  for (const source::Variable& variable : facts.variables) {
+  for (const source::Variable& variable : facts.stored) {
     all += static_cast<double>(nd::Elements(variable.shape) * nd::SizeOf(variable.type));
   }
   for (size_t a = 0; a < plan.arrays.size(); ++a) {
-    const DataArray& array = plan.arrays[a];
-    const std::vector<size_t> tasks = TasksOf(plan, a);
-    const double times = WantsSpill(plan, facts, tasks) ? 1 : std::max(1.0, Decodings(plan, facts, tasks));
-    const source::Variable& variable = facts.variables[array.input];
-    double elements = 1;
-    for (size_t d = 0; d < variable.shape.size(); ++d) {
-      const PlannedDimension& dimension = plan.selection.Find(variable.dimensions[d]);
-      const uint64_t chunk = variable.chunk_shape.empty() ? 1 : std::max<uint64_t>(1, variable.chunk_shape[d]);
-      uint64_t along = 0;
-      for (const IndexRun& run : dimension.runs) {
-        if (run.count > 0) along += ((run.start + run.count - 1) / chunk - run.start / chunk + 1) * chunk;
-      }
-      elements *= static_cast<double>(std::min(along, variable.shape[d]));
-    }
-    const double bytes = elements * static_cast<double>(nd::SizeOf(variable.type));
+    const Reading reading = ReadingOf(plan, facts, a);
     const double once = static_cast<double>(std::max<uint64_t>(1, BytesOf(plan, a)));
-    touched += bytes * (times + static_cast<double>(StatisticsBytes(plan, a)) / once);
+    touched += reading.all + reading.once * static_cast<double>(StatisticsBytes(plan, a)) / once;
   }
   return all > 0 ? touched * std::min(1.0, stored / all) : 0;
 }
@@ -144,7 +176,23 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
   return out;
 }
 
-std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
+namespace {
+
+Json JsonOf(const Changes& changes) {
+  return {{"kept", changes.kept},
+          {"rewritten", changes.rewritten},
+          {"added", changes.added},
+          {"removed", changes.removed},
+          {"bytes_kept", changes.bytes_kept},
+          {"bytes_rewritten", changes.bytes_rewritten},
+          {"bytes_added", changes.bytes_added}};
+}
+
+}  // namespace
+
+std::string ChangesJson(const Changes& changes) { return JsonOf(changes).dump(); }
+
+std::string PlanJson(const Plan& plan, const SourceFacts& facts, const Changes& changes) {
   Json arrays = Json::array();
   for (size_t a = 0; a < plan.arrays.size(); ++a) {
     const DataArray& array = plan.arrays[a];
@@ -170,7 +218,7 @@ std::string PlanJson(const Plan& plan, const SourceFacts& facts) {
   const Json json = {{"arrays", std::move(arrays)}, {"coordinates", std::move(coordinates)},
                      {"splits", std::move(splits)}, {"tasks", plan.tasks.size()},
                      {"bytes", plan.output_bytes},  {"fingerprint", plan.fingerprint},
-                     {"notes", plan.notes}};
+                     {"changes", JsonOf(changes)},  {"notes", plan.notes}};
   return json.dump(2, ' ', false, Json::error_handler_t::replace);
 }
 

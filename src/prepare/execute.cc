@@ -166,6 +166,7 @@ Result<Report> Run::Go(const CallContext& context) {
   Report report;
   report.regions = plan_.tasks.size();
   SEAMOUNT_TRY_ASSIGN(const auto output, Output::Open(store_, plan_, options_.overwrite, context));
+  report.changes = output->changes();
   if (output->complete()) {
     report.up_to_date = true;
     report.regions_kept = report.regions;

@@ -18,6 +18,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "prepare/changes.h"
 #include "prepare/missing.h"
 #include "prepare/plan.h"
 #include "source/dataset.h"
@@ -38,6 +39,7 @@ struct Report {
   bool up_to_date = false;  // nothing was done
   uint64_t regions = 0;
   uint64_t regions_kept = 0;   // done by an earlier run
+  Changes changes;             // of what lay there
   uint64_t decoded_bytes = 0;  // of the regions written now
   uint64_t written_bytes = 0;  // encoded
   uint64_t equal_bytes = 0;    // encoded, and found to lie there already

@@ -6,6 +6,7 @@
 #include "cf/axis.h"
 #include "cf/decode.h"
 #include "cf/packing.h"
+#include "nd/box.h"
 #include "nd/data_type.h"
 #include "source/united.h"
 
@@ -104,10 +105,34 @@ Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name) {
   return *found;
 }
 
+namespace {
+
+constexpr uint64_t kMaxTextBytes = 1 << 20;  // names of stations or regions
+
+// What others may name as a coordinate; larger, it is left out.
+Result<void> ReadText(const source::Dataset& dataset, size_t index, SourceFacts& facts) {
+  const source::Variable& variable = facts.variables[index];
+  const bool text = variable.type == nd::DataType::kChar && variable.unreadable.empty() && !variable.shape.empty();
+  if (!text || nd::Elements(variable.shape) > kMaxTextBytes) return {};
+  std::vector<std::byte> stored(nd::Elements(variable.shape));
+  SEAMOUNT_TRY(dataset.ReadBox(index, nd::Whole(variable.shape), stored));
+  facts.texts[variable.name] = std::move(stored);
+  return {};
+}
+
+}  // namespace
+
 Result<SourceFacts> Describe(const source::Dataset& dataset, const cf::Options& reading) {
-  SourceFacts facts{dataset.files(), dataset.dimensions(), dataset.variables(), dataset.attributes(), {}, reading, {}};
+  SourceFacts facts;
+  facts.files = dataset.files();
+  facts.dimensions = dataset.dimensions();
+  facts.variables = dataset.variables();
+  facts.attributes = dataset.attributes();
+  facts.reading = reading;
+  facts.stored = dataset.variables();
   for (size_t i = 0; i < facts.variables.size(); ++i) {
     source::Variable& variable = facts.variables[i];
+    SEAMOUNT_TRY(ReadText(dataset, i, facts));
     const bool own = variable.dimensions.size() == 1 && variable.dimensions[0] == variable.name;
     if (!own || !variable.unreadable.empty() || variable.type == nd::DataType::kChar) continue;
     if (variable.shape[0] > kMaxCoordinateValues) {

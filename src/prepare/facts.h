@@ -1,6 +1,7 @@
 // What planning needs to know of the source: its metadata and its coordinate values, but none of its data.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
 #include <string>
@@ -38,7 +39,9 @@ struct SourceFacts {
   std::vector<cf::Attribute> attributes;
   std::vector<Coordinate> coordinates;
   cf::Options reading;
-  std::vector<std::shared_ptr<const Node>> made;  // by variable: what computes it; null or absent: it is stored
+  std::vector<std::shared_ptr<const Node>> made;        // by variable: what computes it; null or absent: it is stored
+  std::map<std::string, std::vector<std::byte>> texts;  // of small variables of text, whole, by name
+  std::vector<source::Variable> stored;                 // all that the files hold, whatever is made of it
 
   std::shared_ptr<const Node> MadeOf(size_t variable) const {
     return variable < made.size() ? made[variable] : nullptr;

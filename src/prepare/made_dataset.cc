@@ -194,6 +194,9 @@ void MadeDatasetBuilder::AddOther(size_t index) {
   if (!Has(brief)) variable.name = brief;
   variable.source.clear();
   for (std::string& dimension : variable.dimensions) dimension = Placed(dimension);
+  if (const auto text = facts_->texts.find(facts_->variables[index].name); text != facts_->texts.end()) {
+    out_.texts[variable.name] = text->second;
+  }
   if (coordinate != nullptr) {
     Coordinate kept = *coordinate;
     kept.variable = out_.variables.size();
@@ -219,6 +222,7 @@ MadeVariables MadeDatasetBuilder::Finish() {
   out_.files = facts_->files;
   out_.attributes = facts_->attributes;
   out_.reading = facts_->reading;
+  out_.stored = facts_->stored;
   AddDimensions();
   for (const AxisPtr& axis : axes_) AddCoordinate(*axis);
   for (size_t i = 0; i < facts_->variables.size(); ++i) AddOther(i);

@@ -43,6 +43,7 @@ class RelabelledNode final : public Node {
   Result<void> Read(const nd::Box& box, std::span<double> into) const override { return node_->Read(box, into); }
   std::string Fingerprint(const nd::Box& box) const override { return node_->Fingerprint(box); }
   uint64_t Bytes(const nd::Box& box) const override { return node_->Bytes(box); }
+  double TouchedBytes(const nd::Box& box) const override { return node_->TouchedBytes(box); }
   std::string From() const override { return node_->From(); }
 
  private:
@@ -71,6 +72,17 @@ std::string SourceNode::Fingerprint(const nd::Box& box) const {
 uint64_t SourceNode::Bytes(const nd::Box& box) const {
   const source::Variable& variable = facts_->variables[variable_];
   return DecodingBytes(variable) + nd::Elements(box.shape) * nd::SizeOf(variable.type);
+}
+
+double SourceNode::TouchedBytes(const nd::Box& box) const {
+  const source::Variable& variable = facts_->variables[variable_];
+  double elements = nd::IsEmpty(box) ? 0 : 1;
+  for (size_t d = 0; d < box.shape.size() && elements > 0; ++d) {
+    const uint64_t chunk = variable.chunk_shape.empty() ? 1 : std::max<uint64_t>(1, variable.chunk_shape[d]);
+    const uint64_t last = (box.origin[d] + box.shape[d] - 1) / chunk;
+    elements *= static_cast<double>(std::min((last - box.origin[d] / chunk + 1) * chunk, variable.shape[d]));
+  }
+  return elements * static_cast<double>(nd::SizeOf(variable.type));
 }
 
 Result<void> AxisNode::Read(const nd::Box& box, std::span<double> into) const {
@@ -132,6 +144,12 @@ uint64_t StepNode::Bytes(const nd::Box& box) const {
   uint64_t deeper = 0;
   for (size_t i = 0; i < inputs_.size(); ++i) deeper = std::max(deeper, inputs_[i]->Bytes(step_->AtOnce(i, part)));
   return InputBytes(part) + deeper;
+}
+
+double StepNode::TouchedBytes(const nd::Box& box) const {
+  double bytes = 0;
+  for (size_t i = 0; i < inputs_.size(); ++i) bytes += inputs_[i]->TouchedBytes(step_->InputRegion(i, box));
+  return bytes;
 }
 
 std::string StepNode::From() const {

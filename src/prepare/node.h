@@ -30,6 +30,8 @@ class Node {
   virtual std::string Fingerprint(const nd::Box& box) const = 0;
   // What Read needs beyond `into`.
   virtual uint64_t Bytes(const nd::Box& box) const = 0;
+  // Decoded bytes of the source's chunks that reading the box touches, for plans.
+  virtual double TouchedBytes(const nd::Box& box) const = 0;
   // What it is made of, for people: "'u' and 'v' by derive, clip".
   virtual std::string From() const = 0;
 
@@ -51,6 +53,7 @@ class SourceNode final : public Node {
   Result<void> Read(const nd::Box& box, std::span<double> into) const override;
   std::string Fingerprint(const nd::Box& box) const override;
   uint64_t Bytes(const nd::Box& box) const override;
+  double TouchedBytes(const nd::Box& box) const override;
   std::string From() const override { return "'" + facts_->variables[variable_].name + "'"; }
 
  private:
@@ -67,6 +70,7 @@ class AxisNode final : public Node {
   Result<void> Read(const nd::Box& box, std::span<double> into) const override;
   std::string Fingerprint(const nd::Box& box) const override;
   uint64_t Bytes(const nd::Box&) const override { return 0; }
+  double TouchedBytes(const nd::Box&) const override { return 0; }
   std::string From() const override { return "'" + grid().axes[0]->name + "'"; }
 
  private:
@@ -81,6 +85,7 @@ class StepNode final : public Node {
   Result<void> Read(const nd::Box& box, std::span<double> into) const override;
   std::string Fingerprint(const nd::Box& box) const override;
   uint64_t Bytes(const nd::Box& box) const override;
+  double TouchedBytes(const nd::Box& box) const override;
   std::string From() const override;
 
  private:

@@ -42,11 +42,11 @@ bool Owns(const std::vector<OwnedArray>& arrays, const std::string& key) {
 
 }  // namespace
 
-Result<std::vector<OwnedArray>> ArraysAt(Store& store, const CallContext& context) {
+Result<std::optional<Record>> RecordAt(Store& store, const CallContext& context) {
   SEAMOUNT_TRY_ASSIGN(const auto stored, store.Read(kRecordKey, {}, context));
-  if (!stored) return std::vector<OwnedArray>();
+  if (!stored) return std::optional<Record>();
   auto record = ParseRecord(stored->data.view());
-  return record ? std::move(record->arrays) : std::vector<OwnedArray>();
+  return record ? std::optional(*std::move(record)) : std::optional<Record>();
 }
 
 Result<void> Output::CheckEmpty(const CallContext& context) const {
@@ -83,6 +83,7 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
   SEAMOUNT_TRY_ASSIGN(const auto stored, store->Read(kRecordKey, {}, context));
   if (!stored) {
     SEAMOUNT_TRY(out->CheckEmpty(context));
+    out->changes_ = ChangesOf(plan, {}, {});
     return out;
   }
   out->generation_ = stored->info.generation;
@@ -98,6 +99,7 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
     if (found) out->group_keys_.emplace_back(key);
   }
   SEAMOUNT_TRY(out->CheckFree(before, context));
+  out->changes_ = ChangesOf(plan, LyingThere(before), before.done);
   if (before.plan == plan.fingerprint) {
     out->complete_ = before.complete && !out->group_keys_.empty();
     out->record_.replaced = std::move(before.replaced);

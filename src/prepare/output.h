@@ -9,11 +9,13 @@
 #include <chrono>
 #include <memory>
 #include <mutex>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
 
 #include "exec/thread_pool.h"
+#include "prepare/changes.h"
 #include "prepare/plan.h"
 #include "prepare/record.h"
 #include "store/store.h"
@@ -21,8 +23,8 @@
 
 namespace seamount::prepare {
 
-// The arrays of the plan that lies in the store, none where there is no record that can be read.
-Result<std::vector<OwnedArray>> ArraysAt(Store& store, const CallContext& context);
+// The record that lies in the store; nullopt where there is none that can be read.
+Result<std::optional<Record>> RecordAt(Store& store, const CallContext& context);
 
 // Thread-safe where it says so.
 class Output {
@@ -34,6 +36,7 @@ class Output {
   bool complete() const { return complete_; }
   // Whether objects of an older output may lie there: this run replaces it, or goes on with one that did.
   bool replacing() const { return !record_.replaced.empty(); }
+  const Changes& changes() const { return changes_; }
   bool IsDone(const std::string& fingerprint) const { return done_before_.contains(fingerprint); }
 
   // Takes the old group out of sight and writes the first record.
@@ -55,6 +58,7 @@ class Output {
 
   const std::shared_ptr<Store> store_;
   bool complete_ = false;
+  Changes changes_;
   std::vector<std::string> group_keys_;  // documents that make an old group visible
   std::set<std::string> done_before_;
 

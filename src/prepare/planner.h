@@ -59,6 +59,8 @@ class Planner {
   // Variables that others name as coordinates, bounds or grid mappings come along where they are small.
   Result<void> AddAuxiliaries();
   Result<void> AddAuxiliary(const std::string& name);
+  // Text: the last dimension is that of its bytes.
+  bool AddText(const source::Variable& variable);
   void CleanReferences();
   void NamePlaces(DataArray& array, const std::set<std::string>& there) const;
   std::vector<std::string> References() const;

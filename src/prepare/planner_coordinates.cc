@@ -6,6 +6,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "base/utf8.h"
 #include "cf/decode.h"
 #include "nd/box.h"
 #include "nd/data_type.h"
@@ -35,12 +36,25 @@ std::vector<std::byte> AsBytesVector(const std::vector<double>& values, nd::Data
   return out;
 }
 
-// The words of an attribute that names variables: "lat lon", "crs: x y".
-std::vector<std::string> NamesIn(const source::Variable& variable, const char* attribute) {
+// What a name means where a variable of a group says it: the nearest of that name, from its own group upwards.
+std::string Resolve(const SourceFacts& facts, const std::string& user, const std::string& name) {
+  std::string group = user.substr(0, user.rfind('/') + 1);
+  for (;;) {
+    const std::string full = group + name;
+    const bool there = std::any_of(facts.variables.begin(), facts.variables.end(),
+                                   [&](const source::Variable& variable) { return variable.name == full; });
+    if (there || group.empty()) return there ? full : name;
+    group.pop_back();
+    group.erase(group.rfind('/') + 1);
+  }
+}
+
+// What the words of an attribute that names variables mean: "lat lon", "crs: x y".
+std::vector<std::string> NamesIn(const SourceFacts& facts, const source::Variable& variable, const char* attribute) {
   std::vector<std::string> names;
   for (std::string& word : base::Split(variable.Text(attribute).value_or(""), ' ')) {
     if (word.ends_with(':')) word.pop_back();
-    if (!word.empty()) names.push_back(std::move(word));
+    if (!word.empty()) names.push_back(Resolve(facts, variable.name, word));
   }
   return names;
 }
@@ -145,7 +159,7 @@ std::vector<std::string> Planner::References() const {
   std::vector<std::string> names;
   const auto add = [&](const source::Variable& variable) {
     for (const char* attribute : kReferences) {
-      for (std::string& name : NamesIn(variable, attribute)) {
+      for (std::string& name : NamesIn(facts_, variable, attribute)) {
         if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(std::move(name));
       }
     }
@@ -162,10 +176,76 @@ std::vector<std::string> Planner::References() const {
   return names;
 }
 
+namespace {
+
+// UTF-32 of UTF-8, or of single bytes where it is none; without the padding behind.
+std::u32string CodePoints(std::string_view bytes) {
+  bytes = bytes.substr(0, bytes.find('\0'));
+  const bool utf8 = base::IsUtf8(bytes);
+  std::u32string out;
+  for (size_t i = 0; i < bytes.size();) {
+    const auto first = static_cast<unsigned char>(bytes[i++]);
+    const int more = !utf8 || first < 0x80 ? 0 : first < 0xE0 ? 1 : first < 0xF0 ? 2 : 3;
+    char32_t point = more == 0 ? first : first & (0x3F >> more);
+    for (int k = 0; k < more; ++k) point = point << 6 | (static_cast<unsigned char>(bytes[i++]) & 0x3F);
+    out.push_back(point);
+  }
+  return out;
+}
+
+}  // namespace
+
+bool Planner::AddText(const source::Variable& variable) {
+  const auto stored = facts_.texts.find(variable.name);
+  if (stored == facts_.texts.end()) return false;
+  std::vector<std::string> dimensions;
+  nd::Index shape;
+  for (size_t d = 0; d + 1 < variable.dimensions.size(); ++d) {
+    const PlannedDimension& dimension = plan_.selection.Find(variable.dimensions[d]);
+    if (dimension.dropped) return false;
+    dimensions.push_back(OutputName(dimension.name));
+    shape.push_back(dimension.size);
+  }
+  const uint64_t length = variable.shape.back();
+  std::vector<std::u32string> texts;
+  size_t longest = 1;
+  nd::Box all{nd::Index(shape.size(), 0), shape};
+  std::vector<std::string> along(variable.dimensions.begin(), variable.dimensions.end() - 1);
+  for (const nd::Index& at : nd::IndicesOf(all)) {
+    ForEachBox(
+        RunsOf(plan_.selection, along, {at, nd::Index(at.size(), 1)}), [&](const nd::Box& box, const nd::Index&) {
+          const uint64_t row = nd::LinearIndex(box.origin, std::span(variable.shape).first(box.origin.size()));
+          texts.push_back(CodePoints({reinterpret_cast<const char*>(stored->second.data()) + row * length, length}));
+        });
+  }
+  for (const std::u32string& text : texts) longest = std::max(longest, text.size());
+  std::vector<std::byte> values(texts.size() * longest * sizeof(char32_t));
+  for (size_t i = 0; i < texts.size(); ++i) {
+    std::memcpy(values.data() + i * longest * sizeof(char32_t), texts[i].data(), texts[i].size() * sizeof(char32_t));
+  }
+  AddSmall(OutputName(variable.name), nd::DataType::kUInt32, std::move(dimensions), std::move(shape), std::move(values),
+           ArrayAttributesJson(variable.attributes));
+  zarr::ElementType type;
+  type.kind = zarr::ElementKind::kText;
+  type.size = longest * sizeof(char32_t);
+  zarr::ArrayMetadata& metadata = plan_.coordinates.back().metadata;
+  zarr::SetElementType(type, metadata);
+  metadata.fill_value = zarr::ZeroElement(type);
+  metadata.fill_value_null = false;
+  return true;
+}
+
 Result<void> Planner::AddAuxiliary(const std::string& name) {
   const auto found = std::find_if(facts_.variables.begin(), facts_.variables.end(),
                                   [&](const source::Variable& variable) { return variable.name == name; });
-  if (found == facts_.variables.end() || facts_.FindCoordinate(name) != nullptr) return {};
+  if (found == facts_.variables.end()) {
+    const bool there = std::any_of(facts_.stored.begin(), facts_.stored.end(), [&](const source::Variable& variable) {
+      return variable.name == name || source::ShortName(variable.name, variable.source) == name;
+    });
+    if (there) plan_.notes.push_back("the coordinate '" + name + "' is left out: steps changed its dimensions");
+    return {};
+  }
+  if (facts_.FindCoordinate(name) != nullptr) return {};
   for (const DataArray& array : plan_.arrays) {
     if (array.name == OutputName(name)) return {};
   }
@@ -180,6 +260,7 @@ Result<void> Planner::AddAuxiliary(const std::string& name) {
              ArrayAttributesJson(found->attributes));
     return {};
   }
+  if (!readable && AddText(*found)) return {};
   if (!readable) {
     left_out(found->unreadable.empty() ? "it holds text" : found->unreadable);
     return {};
@@ -255,9 +336,10 @@ void Planner::CleanReferences() {
   for (const DataArray& array : plan_.arrays) there.insert(array.name);
   for (const SmallArray& small : plan_.coordinates) there.insert(small.name);
   const auto clean = [&](std::string& attributes, const source::Variable& variable) {
+    const auto called = [&](const std::string& name) { return OutputName(Resolve(facts_, variable.name, name)); };
     std::map<std::string, std::string> changed;
     for (const char* attribute : kReferences) {
-      const std::vector<std::string> names = NamesIn(variable, attribute);
+      const std::vector<std::string> names = NamesIn(facts_, variable, attribute);
       if (names.empty()) continue;
       std::string kept;
       size_t found = 0;
@@ -272,7 +354,7 @@ void Planner::CleanReferences() {
         continue;
       }
       const std::string before = variable.Text(attribute).value_or("");
-      if (const std::string text = source::WithNames(before, OutputName); text != before) changed[attribute] = text;
+      if (const std::string text = source::WithNames(before, called); text != before) changed[attribute] = text;
     }
     if (!changed.empty()) attributes = WithText(attributes, changed);
   };

@@ -23,6 +23,27 @@ std::vector<const source::FileIdentity*> FilesOf(const SourceFacts& facts, size_
   return files;
 }
 
+// Every combination of runs, by what the source knows of that box.
+std::string IdentityText(const source::Variable& variable, const PlacedRuns& runs) {
+  std::string text;
+  std::vector<size_t> at(runs.size(), 0);
+  for (bool more = std::none_of(runs.begin(), runs.end(), [](const auto& one) { return one.empty(); }); more;) {
+    nd::Box box;
+    for (size_t d = 0; d < runs.size(); ++d) {
+      box.origin.push_back(runs[d][at[d]].from);
+      box.shape.push_back(runs[d][at[d]].count);
+      text += std::to_string(box.origin[d]) + "+" + std::to_string(box.shape[d]) + ",";
+    }
+    text += variable.identity(box) + "\n";
+    more = false;
+    for (size_t d = runs.size(); d-- > 0 && !more;) {
+      more = ++at[d] < runs[d].size();
+      if (!more) at[d] = 0;
+    }
+  }
+  return text;
+}
+
 }  // namespace
 
 std::string PlainNumber(double value) {
@@ -54,6 +75,7 @@ std::string MeaningText(const SourceFacts& facts, size_t index) {
 }
 
 std::string PartsText(const SourceFacts& facts, size_t variable, const PlacedRuns& runs) {
+  if (facts.variables[variable].identity) return IdentityText(facts.variables[variable], runs);
   const std::vector<std::string>& dimensions = facts.variables[variable].dimensions;
   const std::vector<const source::FileIdentity*> files = FilesOf(facts, variable);
   std::string text;

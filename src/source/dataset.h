@@ -8,6 +8,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <span>
@@ -42,7 +43,10 @@ struct Variable {
   std::optional<double> fill;        // stored where nothing was ever written, if that can be told from data
   std::vector<std::string> remarks;  // what was supposed in reading it: for people
   std::vector<uint32_t> files;       // of Dataset::files(), those that hold it, in their order; empty: any of them may
-  std::string source;                // of several named ones (united.h): this one's, which the name begins with
+  // What identifies the stored bytes of a box, where that is known more closely than by whole files; empty: it is not.
+  // Valid as long as the data set.
+  std::function<std::string(const nd::Box&)> identity;
+  std::string source;  // of several named ones (united.h): this one's, which the name begins with
 
   const cf::Attribute* FindAttribute(std::string_view attribute) const;
   std::optional<std::string> Text(std::string_view attribute) const;

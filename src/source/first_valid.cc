@@ -83,6 +83,13 @@ class FirstValidDataset final : public Dataset {
       variable.dimensions.erase(variable.dimensions.begin() + at);
       variable.shape.erase(variable.shape.begin() + at);
       if (!variable.chunk_shape.empty()) variable.chunk_shape.erase(variable.chunk_shape.begin() + at);
+      if (variable.identity) {
+        variable.identity = [whole = variable.identity, at, count = place.count](nd::Box box) {
+          box.origin.insert(box.origin.begin() + at, 0);
+          box.shape.insert(box.shape.begin() + at, count);
+          return whole(box);
+        };
+      }
       auto packing = PackingOf(variable, reading);
       if (packing) place.packing = *std::move(packing);
       if (variable.unreadable.empty()) variable.unreadable = Trouble(variable, dimension, place, packing);

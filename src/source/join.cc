@@ -256,6 +256,7 @@ class Joiner {
   JoinedVariable Put(const std::string& name, size_t first_file) {
     JoinedVariable joined;
     joined.variable = *Find(first_file, name);
+    if (files_.size() > 1) joined.variable.identity = nullptr;  // it knows of the first file alone
     joined.along = joined.variable.DimensionIndex(joined_.along).has_value();
     std::string trouble = joined.along ? PutAlong(name, joined) : PutPiece(first_file, joined);
     if (trouble.empty() && joined.along) trouble = Agree(joined);

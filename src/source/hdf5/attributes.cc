@@ -56,6 +56,10 @@ std::optional<cf::Attribute> ReadText(hid_t attribute, hid_t type, hid_t space, 
 
 nd::DataType TypeOf(hid_t type, bool* swap) {
   const H5T_class_t kind = H5Tget_class(type);
+  if (kind == H5T_STRING && H5Tis_variable_str(type) <= 0 && H5Tget_size(type) == 1) {
+    *swap = false;
+    return nd::DataType::kChar;
+  }
   if (kind != H5T_INTEGER && kind != H5T_FLOAT) return nd::DataType::kOther;
   const size_t size = H5Tget_size(type);
   const H5T_order_t order = H5Tget_order(type);

@@ -232,7 +232,8 @@ Result<StoredVariable> ReadVariable(hid_t dataset, const std::string& path) {
   out.stored_shape = out.variable.shape;
   ReadLayout(dataset, out);
   if (out.variable.type == nd::DataType::kOther) out.variable.unreadable = "its type is not a plain number";
-  if (H5Tget_class(type.get()) == H5T_STRING) out.variable.unreadable = "it holds text";
+  const bool text = H5Tget_class(type.get()) == H5T_STRING && out.variable.type != nd::DataType::kChar;
+  if (text) out.variable.unreadable = "it holds text";
   for (const uint64_t extent : out.variable.chunk_shape) {
     if (extent == 0) return base::DataLoss("variable '" + out.variable.name + "': a chunk of size 0");
   }

@@ -16,19 +16,37 @@
 namespace seamount::source::zarr_group {
 namespace {
 
+class Hash {  // FNV-1a
+ public:
+  Hash& Add(std::string_view text) {
+    for (const char c : text) value_ = (value_ ^ static_cast<unsigned char>(c)) * 1099511628211U;
+    return *this;
+  }
+  uint64_t value() const { return value_; }
+
+ private:
+  uint64_t value_ = 14695981039346656037U;
+};
+
+constexpr size_t kMaxKnownObjects = 4 << 20;  // 16 bytes each
+
 // The content of a group, as far as a listing tells it.
 struct Content {
   uint64_t bytes = 0;
-  uint64_t hash = 14695981039346656037U;  // FNV-1a of names and generations
+  Hash hash;                                           // of names and generations
+  std::vector<std::pair<uint64_t, uint64_t>> objects;  // hashes of both, for each, in order; empty: too many, or none
 
-  void Add(std::string_view text) {
-    for (const char c : text) hash = (hash ^ static_cast<unsigned char>(c)) * 1099511628211U;
+  uint64_t Of(const std::string& key) const {  // 0: it is not there
+    const auto found =
+        std::lower_bound(objects.begin(), objects.end(), std::pair(Hash().Add(key).value(), uint64_t{0}));
+    return found == objects.end() || found->first != Hash().Add(key).value() ? 0 : found->second;
   }
 };
 
 // nullopt where the store cannot list, or may not.
 Result<std::optional<Content>> ListContent(const Place& place) {
   Content content;
+  uint64_t count = 0;
   store::ListOptions options{.prefix = place.path.empty() ? "" : place.path + "/"};
   do {
     auto page = place.store->List(options, {.stop = place.stop});
@@ -39,11 +57,15 @@ Result<std::optional<Content>> ListContent(const Place& place) {
     }
     for (const store::ObjectInfo& object : page->objects) {
       content.bytes += object.size_bytes;
-      content.Add(object.key + "|" + object.generation.text() + "|");
+      content.hash.Add(object.key + "|" + object.generation.text() + "|");
+      if (++count > kMaxKnownObjects) continue;
+      content.objects.emplace_back(Hash().Add(object.key).value(), Hash().Add(object.generation.text()).value());
     }
     options.page_token = page->next_page_token;
   } while (!options.page_token.empty());
-  return std::optional(content);
+  if (count > kMaxKnownObjects) content.objects.clear();
+  std::sort(content.objects.begin(), content.objects.end());
+  return std::optional(std::move(content));
 }
 
 std::string GroupOf(const std::string& name) { return name.substr(0, name.rfind('/') + 1); }  // "" or with '/'
@@ -138,14 +160,41 @@ class Tables {
   std::vector<Dimension> dimensions_;
 };
 
+Result<Content> ContentOf(const Place& place, const zarr::Tree& tree) {
+  SEAMOUNT_TRY_ASSIGN(auto listed, ListContent(place));
+  if (listed) return *std::move(listed);
+  Content content;
+  content.hash.Add(tree.generation);
+  for (const zarr::TreeArray& array : tree.arrays) {
+    const auto& m = array.metadata;
+    if (array.trouble.empty()) content.bytes += nd::Elements(m.shape) * nd::SizeOf(m.data_type);
+  }
+  return content;
+}
+
+FileIdentity IdentityOf(const Place& place, const Content& content) {
+  FileIdentity identity;
+  identity.path = place.address;
+  identity.size_bytes = content.bytes;
+  identity.generation = std::to_string(content.hash.value());
+  return identity;
+}
+
 class ZarrDataset final : public Dataset {
  public:
-  ZarrDataset(Place place, FileIdentity identity, const zarr::Tree& tree, std::vector<cf::Attribute> attributes)
-      : place_(std::move(place)), files_{std::move(identity)}, attributes_(std::move(attributes)) {
+  ZarrDataset(Place place, Content content, const zarr::Tree& tree, std::vector<cf::Attribute> attributes)
+      : place_(std::move(place)),
+        content_(std::move(content)),
+        files_{IdentityOf(place_, content_)},
+        attributes_(std::move(attributes)) {
     Tables tables(tree);
     for (const zarr::TreeArray& array : tree.arrays) {
       variables_.push_back(tables.Put(array));
       paths_.push_back(array.path);
+      if (content_.objects.empty()) continue;
+      variables_.back().identity = [this, index = paths_.size() - 1](const nd::Box& box) {
+        return PartIdentity(index, box);
+      };
     }
     dimensions_ = tables.TakeDimensions();
     arrays_.resize(variables_.size());
@@ -186,7 +235,25 @@ class ZarrDataset final : public Dataset {
     return arrays_[index];
   }
 
+  // The chunks (or shards) that the box touches, and how they are encoded: what was appended changes neither.
+  std::string PartIdentity(size_t index, const nd::Box& box) const {
+    const auto array = ArrayOf(index);
+    if (!array) return files_.front().generation;
+    const zarr::ArrayMetadata& m = (*array)->metadata();
+    Hash hash;
+    hash.Add(NameOf(zarr::ElementTypeOf(m)))
+        .Add({reinterpret_cast<const char*>(m.fill_value.span().data()), m.fill_value.size()});
+    for (const zarr::CodecSpec& codec : m.codecs) hash.Add(codec.name).Add(codec.configuration_json);
+    for (const uint64_t extent : m.chunk_shape) hash.Add(std::to_string(extent) + ",");
+    for (const nd::Index& unit : nd::IndicesOf(nd::CellsTouched(box, (*array)->unit_shape()))) {
+      const std::string key = (*array)->UnitKey(unit);
+      hash.Add(key).Add(std::to_string(content_.Of(key)));
+    }
+    return std::to_string(hash.value());
+  }
+
   const Place place_;
+  const Content content_;
   const std::vector<FileIdentity> files_;
   const std::vector<cf::Attribute> attributes_;
   std::vector<Dimension> dimensions_;
@@ -196,27 +263,10 @@ class ZarrDataset final : public Dataset {
   mutable std::vector<std::shared_ptr<zarr::Array>> arrays_;  // null until they are read
 };
 
-Result<FileIdentity> Identify(const Place& place, const zarr::Tree& tree) {
-  SEAMOUNT_TRY_ASSIGN(const auto listed, ListContent(place));
-  FileIdentity identity;
-  identity.path = place.address;
-  Content content = listed.value_or(Content{});
-  if (!listed) {
-    content.Add(tree.generation);
-    for (const zarr::TreeArray& array : tree.arrays) {
-      const auto& m = array.metadata;
-      if (array.trouble.empty()) content.bytes += nd::Elements(m.shape) * nd::SizeOf(m.data_type);
-    }
-  }
-  identity.size_bytes = content.bytes;
-  identity.generation = std::to_string(content.hash);
-  return identity;
-}
-
 Result<void> ZarrDataset::CheckUnchanged() const {
   SEAMOUNT_TRY_ASSIGN(const zarr::Tree tree, zarr::ReadTree(*place_.store, place_.path, {.stop = place_.stop}));
-  SEAMOUNT_TRY_ASSIGN(const FileIdentity now, Identify(place_, tree));
-  if (now.generation == files_.front().generation) return {};
+  SEAMOUNT_TRY_ASSIGN(const Content now, ContentOf(place_, tree));
+  if (now.hash.value() == content_.hash.value()) return {};
   return base::DataLoss(place_.address + " changed while it was read: run it again when nobody writes to it");
 }
 
@@ -227,10 +277,10 @@ Result<std::unique_ptr<Dataset>> OpenZarr(Place place) {
   if (!tree) return tree.error().Wrap("reading " + place.address);
   auto attributes = cf::AttributesFromJson(tree->attributes_json);
   if (!attributes) return attributes.error().Wrap("reading " + place.address);
-  auto identity = Identify(place, *tree);
-  if (!identity) return identity.error().Wrap("reading " + place.address);
+  auto content = ContentOf(place, *tree);
+  if (!content) return content.error().Wrap("reading " + place.address);
   return std::unique_ptr<Dataset>(
-      std::make_unique<ZarrDataset>(std::move(place), *std::move(identity), *tree, *std::move(attributes)));
+      std::make_unique<ZarrDataset>(std::move(place), *std::move(content), *tree, *std::move(attributes)));
 }
 
 }  // namespace seamount::source::zarr_group
