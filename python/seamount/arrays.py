@@ -310,7 +310,7 @@ class Group:
 
     def open_group(self, name: str) -> Group:
         """A group within: a name, or a path."""
-        return _group_at(f"{self._url.rstrip('/')}/{name.strip('/')}", self._mode, self._place)
+        return group_at(f"{self._url.rstrip('/')}/{name.strip('/')}", self._mode, self._place)
 
     @property
     def coords(self) -> dict[str, np.ndarray]:
@@ -372,10 +372,11 @@ def open_group(
         >>> group.variables(), group.splits
         (['lat', 'lon', 'time', 'uwnd', 'vwnd'], {'train': (0, 108), 'test': (108, 132)})
     """
-    return _group_at(os.fspath(url), mode, Place(key, endpoint, anonymous))
+    return group_at(os.fspath(url), mode, Place(key, endpoint, anonymous))
 
 
-def _group_at(url: str, mode: Mode, place: Place) -> Group:
+def group_at(url: str, mode: Mode, place: Place) -> Group:
+    """:func:`open_group`, of a place that is known already."""
     return Group(_core.open_group(place.open(url)), url, mode, place)
 
 

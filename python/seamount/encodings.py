@@ -48,6 +48,7 @@ class Encoding:
     dtype: Literal["float32", "float64"] = "float32"
 
     def names(self) -> list[str]:
+        """The encodings, checked: InvalidArgumentError names one that there is not."""
         if isinstance(self.encodings, str) or not self.encodings:
             raise InvalidArgumentError(f"encodings is {self.encodings!r}: expected a list of names, as ['sin_hour', 'cos_hour']")
         for name in self.encodings:

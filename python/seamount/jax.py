@@ -58,7 +58,7 @@ def _placed(array: np.ndarray, placement: Any) -> jax.Array:
     if not isinstance(placement, jax.sharding.Sharding):
         return jax.device_put(array, placement)
     if jax.process_count() > 1:
-        return jax.make_array_from_process_local_data(placement, array)
+        return jax.make_array_from_process_local_data(placement, array)  # type: ignore[no-untyped-call]
     try:
         placement.shard_shape(array.shape)
     except ValueError as error:

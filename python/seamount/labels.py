@@ -71,7 +71,8 @@ class Labels:
         for name in tensors:
             alike = [dim for dim in sizes[name] if dim not in taken and self._shared(dim, tensors, sizes, coords)]
             names[name] = {dim: dim if dim in alike else f"{name}_{dim}" for dim in sizes[name]}
-        variables, labels = {}, {"sample": ("sample", sample["sample"])}
+        variables: dict[str, Any] = {}
+        labels: dict[str, Any] = {"sample": ("sample", sample["sample"])}
         if "time" in sample:
             labels["time"] = ("sample", sample["time"])
         for name, tensor in tensors.items():
@@ -82,8 +83,8 @@ class Labels:
             labels.update({names[name][dim]: (names[name][dim], values) for dim, values in coords[name].items()})
         if places is not None:
             used = {dim for dims, _ in variables.values() for dim in dims} | set(labels) | set(variables)
-            for slot, (dims, _), crops in zip(self._slots, self._fields, self._crops):
-                for dim in filter(crops.cropped, dims):
+            for slot, (field_dims, _), crops in zip(self._slots, self._fields, self._crops):
+                for dim in filter(crops.cropped, field_dims):
                     whole = self._coordinate(slot.group, dim)
                     patched = names[slot.name][f"patch_{dim}"]
                     label = patched.replace("patch_", "", 1)

@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _core
 from .batch import Batch
-from .connection import Key, open_store
+from .connection import Key, Place
 from .encodings import Encoding, encoders_of
 from .errors import InvalidArgumentError
 from .html import table
@@ -181,8 +181,8 @@ class Loader:
             "rank": self.rank,
             "world": self.world,
         }
-        access = dict(endpoint=endpoint, key=key, anonymous=anonymous, cache_dir=cache_dir, cache_size=cache_size)
-        groups = Groups(url, slots, lambda place, early: _core.open_group(open_store(place, **access), early))
+        access = Place(key, endpoint, anonymous, cache_dir, cache_size)
+        groups = Groups(url, slots, lambda place, early: _core.open_group(access.open(place), early))
         group = groups.groups[0]
         self._times = Times(group, sample_dim or group.sample_dim or "time")
         self._slots = [resolve(*slot, groups, self._times.step, normalize, missing_of(missing, fill)) for slot in slots]
@@ -245,8 +245,7 @@ class Loader:
     def _tensors(self, arrays: list[tuple[np.ndarray, np.ndarray | None]], samples: dict[str, Any]) -> dict[str, Any]:
         """Those parts of a Batch that are the slots."""
         if not self._named:
-            arrays = [*arrays, (None, None)][:2]  # type: ignore[list-item]
-            both = zip(("inputs", "targets"), arrays)
+            both = zip(("inputs", "targets"), [*arrays, (None, None)])
             return {name + part: array for name, pair in both for part, array in zip(("", "_missing"), pair)}
         parts: dict[str, Any] = {"inputs": {}, "targets": {}, "inputs_missing": {}, "targets_missing": {}}
         for slot, (data, missing) in zip(self._slots, arrays):
@@ -461,8 +460,10 @@ class Loader:
             raise InvalidArgumentError(f"loader state is {state!r}: expected what state_dict() returned")
         if state.get("version") != _STATE_VERSION:
             raise InvalidArgumentError(f"loader state has version {state.get('version')!r}: expected {_STATE_VERSION}")
-        numbers = [natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position")]
-        self._core.resume(*numbers, str(state.get("order")))
+        seed, epoch, position = (
+            natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position")
+        )
+        self._core.resume(seed, epoch, position, str(state.get("order")))
 
     def stats(self) -> dict[str, int | float]:
         """Counts since the loader was made.

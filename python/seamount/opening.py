@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 
 from .arrays import Array, Group, MissingChunks, Mode, open_group
-from .connection import Key, Place
+from .connection import Key, Place, url_of
 from .errors import InvalidArgumentError
 from .overview import document_of
 
@@ -31,9 +31,7 @@ def open(
         >>> group = seamount.open("gs://lab/winds.zarr")
         >>> group["uwnd"][0, ..., 10:20]
     """
-    place = os.fspath(url)
-    if "://" not in place:
-        place = f"file://{os.path.abspath(place)}"
+    place = url_of(url)
     store = Place(key, endpoint, anonymous).open(place)
     array = document_of(store, "").get("node_type") == "array" or store.stat(".zarray") is not None
     if not array:

@@ -11,8 +11,8 @@ from typing import Any
 
 import numpy as np
 
-from .arrays import Group, open_group
-from .connection import Key, open_store, url_of
+from .arrays import Group, group_at
+from .connection import Key, Place, url_of
 from .errors import InvalidArgumentError, PreconditionFailedError
 from .loader import Loader, Range
 from .models import Model, models_of
@@ -84,7 +84,7 @@ def predict(
         >>> forecast["uwnd"][0, 3]  # the fourth step from the first time, in m/s
     """
     run = _Run(model, data, split, select, natural("steps", steps), members, device, batch_size)
-    where = dict(endpoint=endpoint, key=key, anonymous=anonymous)
+    place = Place(key, endpoint, anonymous)
     given = dict(attributes or {})
     if "seamount" in given:
         raise InvalidArgumentError("attributes has 'seamount', which is written by predict itself: expected another name")
@@ -95,7 +95,7 @@ def predict(
     record = run.layout.record() | {"attributes": given}
     if (url := url_of(to)).startswith("file://"):
         os.makedirs(url.removeprefix("file://"), exist_ok=True)
-    store = PredictionStore(open_store(to, **where), url, record, run.batches)
+    store = PredictionStore(place.open(url), url, record, run.batches)
     mine = range(run.batches * rank // world, run.batches * (rank + 1) // world)
     done = store.begin(overwrite)
     if store.finished():
@@ -103,7 +103,7 @@ def predict(
             raise PreconditionFailedError(
                 f"{url} holds this prediction already, whole. Take another place, or overwrite=True to make it again"
             )
-        return open_group(to, **where)
+        return group_at(url, "r", place)
     store.create(run.layout.outputs)
     left = [batch for batch in mine if batch not in done]
     if len(left) < len(mine):
@@ -111,7 +111,7 @@ def predict(
     run.write(store, left)
     if not store.finish(run.layout.outputs, given | {"seamount": run.layout.notes()}):
         return None
-    return open_group(to, **where)
+    return group_at(url, "r", place)
 
 
 class _Run:

@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, Literal
 import numpy as np
 
 from .areas import Ranges, latitude_of, mask_of, weights_of
-from .arrays import Group, open_group
-from .connection import Key
+from .arrays import Group, group_at
+from .connection import Key, Place
 from .errors import InvalidArgumentError
 from .loader import Loader
 from .slots import Slot
@@ -68,9 +68,9 @@ def scores(
     """
     import xarray
 
-    where = dict(endpoint=endpoint, key=key, anonymous=anonymous)
-    forecast = prediction if isinstance(prediction, Group) else open_group(prediction, **where)
-    pair = _Pair(forecast, truth, variables, climatology, batch_size, where)
+    place = Place(key, endpoint, anonymous)
+    forecast = prediction if isinstance(prediction, Group) else group_at(os.fspath(prediction), "r", place)
+    pair = _Pair(forecast, truth, variables, climatology, batch_size, place)
     named = {"all": np.ones(pair.shape, bool)}
     for name, given in (regions or {}).items():
         named[name] = mask_of(name, given, pair.dims, pair.shape, pair.coords)
@@ -103,7 +103,7 @@ def scores(
 class _Pair:
     """A prediction and the data that verify it."""
 
-    def __init__(self, forecast: Group, truth: Any, variables: Any, climatology: Any, batch: int, where: dict[str, Any]) -> None:
+    def __init__(self, forecast: Group, truth: Any, variables: Any, climatology: Any, batch: int, place: Place) -> None:
         note = forecast.attributes.get("seamount")
         record = note.get("prediction") if isinstance(note, dict) else None
         if not isinstance(record, dict):
@@ -113,10 +113,11 @@ class _Pair:
         self._members = record["members"] is not None
         self.positions = forecast["position"][...]
         self.lead = forecast["lead"][...]
-        options: dict[str, Any] = dict(truth._arguments) if isinstance(truth, Loader) else {"url": truth or record["data"], **where}
-        self._where = {name: options[name] for name in ("endpoint", "key", "anonymous")}
-        self._url = os.fspath(options["url"])
-        data = open_group(self._url, **self._where)
+        if isinstance(truth, Loader):
+            given = truth._arguments
+            truth, place = given["url"], Place(given["key"], given["endpoint"], given["anonymous"])
+        self._url, self._place = os.fspath(truth or record["data"]), place
+        data = group_at(self._url, "r", place)
         self._data = data
         self.variables = [str(name) for name in variables or record["variables"]]
         for name, group in [(name, group) for name in self.variables for group in (forecast, data)]:
@@ -167,7 +168,8 @@ class _Pair:
     def _loader(self, leads: list[int], **selection: Any) -> Any:
         self._reader = Loader(
             self._url, inputs={"truth": Slot(self.variables, leads, dtype="float64")}, shuffle=None, normalize=False,
-            missing="keep", batch_size=self._batch, rank=0, world=1, **selection, **self._where,
+            missing="keep", batch_size=self._batch, rank=0, world=1, endpoint=self._place.endpoint,
+            key=self._place.key, anonymous=self._place.anonymous, **selection,
         )  # fmt: skip
         return self._reader
 

@@ -109,7 +109,7 @@ class _Store(XarrayStore):
     seamount_group: _Group
 
     def open_store_variable(self, name: str) -> Any:
-        variable = super().open_store_variable(name)
+        variable: Any = super().open_store_variable(name)  # type: ignore[no-untyped-call]
         plain = variable._data.array
         array = _Array(self.seamount_group, name, plain, tuple(plain.get_array().chunks))
         return xarray.Variable(variable.dims, indexing.LazilyIndexedArray(array), variable.attrs, variable.encoding)

@@ -95,7 +95,7 @@ class ZarrStore(Store):
 
     async def _store(self) -> _core.Store:
         await self._ensure_open()
-        return self._core or await _run(self._opened)
+        return self._core if self._core is not None else await _run(self._opened)
 
     def __eq__(self, other: object) -> bool:
         return (
@@ -196,7 +196,7 @@ class ZarrStore(Store):
                 return
 
 
-def _range(request: ByteRequest | None) -> dict[str, int]:
+def _range(request: ByteRequest | None) -> dict[str, Any]:
     match request:
         case None:
             return {}

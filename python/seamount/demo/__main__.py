@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import io
 import os
 import sys
 
@@ -41,7 +42,8 @@ def main() -> int:
         print("seamount demo: machines and mounts need root: sudo seamount demo", file=sys.stderr)
         return 5
     enter_namespace()
-    sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ✓ is no reason to fail
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        sys.stdout.reconfigure(errors="replace")  # a terminal that knows no ✓ is no reason to fail
     listen()
     cleanup = contextlib.ExitStack()
     try:
