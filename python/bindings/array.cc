@@ -92,9 +92,9 @@ nb::object TypeOfElements(const zarr::Array& array) {
   return nb::str(name.c_str(), name.size());
 }
 
-nb::object ReadStrings(zarr::Array& array, const nd::Box& box) {
+nb::object ReadStrings(zarr::Array& array, const nd::Box& box, int threads) {
   const auto strings = ValueOrRaise(Interruptibly([&](const CallContext& context) {
-    exec::ThreadPool pool(kReadThreads);
+    exec::ThreadPool pool(threads);
     return array.ReadStrings(box, &pool, context);
   }));
   const zarr::ElementType type = zarr::ElementTypeOf(array.metadata());
@@ -106,10 +106,10 @@ nb::object ReadStrings(zarr::Array& array, const nd::Box& box) {
 }
 
 // The box of elements at `origin`; the caller has checked that it lies inside.
-nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw) {
+nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw, int threads) {
   const zarr::ArrayMetadata& metadata = array.metadata();
   const nd::Box box{std::move(origin), std::move(shape)};
-  if (zarr::ElementTypeOf(metadata).variable()) return ReadStrings(array, box);
+  if (zarr::ElementTypeOf(metadata).variable()) return ReadStrings(array, box, threads);
   uint64_t bytes = zarr::ElementTypeOf(metadata).size;
   for (const uint64_t extent : box.shape) {
     if (__builtin_mul_overflow(bytes, extent, &bytes) || bytes > (uint64_t{1} << 46)) {
@@ -119,7 +119,7 @@ nb::object Read(zarr::Array& array, nd::Index origin, nd::Index shape, bool raw)
   }
   Buffer stored = ValueOrRaise(Interruptibly([&](const CallContext& context) -> Result<Buffer> {
     Buffer buffer(bytes);
-    exec::ThreadPool pool(kReadThreads);
+    exec::ThreadPool pool(threads);
     SEAMOUNT_TRY(array.ReadRegion(box, buffer.span(), &pool, context));
     return buffer;
   }));
@@ -206,7 +206,7 @@ nb::list SegmentsOf(const loader::Group& group) {
 
 void AddArray(nb::module_& module) {
   nb::class_<zarr::Array> arrays(module, "Array");
-  arrays.def("read", &Read, nb::arg("origin"), nb::arg("shape"), nb::arg("raw"))
+  arrays.def("read", &Read, nb::arg("origin"), nb::arg("shape"), nb::arg("raw"), nb::arg("threads") = kReadThreads)
       .def_prop_ro("path", &zarr::Array::path)
       .def_prop_ro("shape", [](const zarr::Array& array) { return array.metadata().shape; })
       .def_prop_ro("chunks", [](const zarr::Array& array) { return array.metadata().chunk_shape; })

@@ -30,9 +30,9 @@ std::span<const std::byte> SpanOf(const ElementBytes& bytes) {
 
 // Calls body(pool, context) without the GIL.
 template <class F>
-auto WithPool(F body) {
+auto WithPool(int threads, F body) {
   return Interruptibly([&](const CallContext& context) {
-    exec::ThreadPool pool(kWriteThreads);
+    exec::ThreadPool pool(threads);
     return body(&pool, context);
   });
 }
@@ -41,9 +41,9 @@ bool IsText(const zarr::Array& array) {
   return zarr::ElementTypeOf(array.metadata()).kind == zarr::ElementKind::kString;
 }
 
-void Write(zarr::Array& array, nd::Index origin, nd::Index shape, const ElementBytes& bytes) {
+void Write(zarr::Array& array, nd::Index origin, nd::Index shape, const ElementBytes& bytes, int threads) {
   const nd::Box box{std::move(origin), std::move(shape)};
-  CheckOrRaise(WithPool([&](exec::ThreadPool* pool, const CallContext& context) {
+  CheckOrRaise(WithPool(threads, [&](exec::ThreadPool* pool, const CallContext& context) {
     return array.WriteRegion(box, SpanOf(bytes), pool, context);
   }));
 }
@@ -51,26 +51,27 @@ void Write(zarr::Array& array, nd::Index origin, nd::Index shape, const ElementB
 void WriteStrings(zarr::Array& array, nd::Index origin, nd::Index shape, const nb::object& sequence) {
   const nd::Box box{std::move(origin), std::move(shape)};
   const StringItems items = ItemsOf(sequence, IsText(array));
-  CheckOrRaise(WithPool([&](exec::ThreadPool* pool, const CallContext& context) {
+  CheckOrRaise(WithPool(kWriteThreads, [&](exec::ThreadPool* pool, const CallContext& context) {
     return array.WriteStrings(box, items.views, pool, context);
   }));
 }
 
 // The array has to be opened anew after these.
 void Resize(zarr::Array& array, const nd::Index& shape) {
-  ValueOrRaise(WithPool(
-      [&](exec::ThreadPool* pool, const CallContext& context) { return array.Resized(shape, pool, context); }));
+  ValueOrRaise(WithPool(kWriteThreads, [&](exec::ThreadPool* pool, const CallContext& context) {
+    return array.Resized(shape, pool, context);
+  }));
 }
 
 void Append(zarr::Array& array, size_t axis, const ElementBytes& bytes) {
-  ValueOrRaise(WithPool([&](exec::ThreadPool* pool, const CallContext& context) {
+  ValueOrRaise(WithPool(kWriteThreads, [&](exec::ThreadPool* pool, const CallContext& context) {
     return array.Appended(axis, SpanOf(bytes), pool, context);
   }));
 }
 
 void AppendStrings(zarr::Array& array, size_t axis, const nb::object& sequence) {
   const StringItems items = ItemsOf(sequence, IsText(array));
-  ValueOrRaise(WithPool([&](exec::ThreadPool* pool, const CallContext& context) {
+  ValueOrRaise(WithPool(kWriteThreads, [&](exec::ThreadPool* pool, const CallContext& context) {
     return array.AppendedStrings(axis, items.views, pool, context);
   }));
 }
@@ -91,7 +92,7 @@ bool IsPacked(const zarr::Array& array) {
 }  // namespace
 
 void AddWriting(nb::class_<zarr::Array>& array, nb::class_<loader::Group>& group) {
-  array.def("write", &Write, nb::arg("origin"), nb::arg("shape"), nb::arg("data"))
+  array.def("write", &Write, nb::arg("origin"), nb::arg("shape"), nb::arg("data"), nb::arg("threads") = kWriteThreads)
       .def("write_strings", &WriteStrings, nb::arg("origin"), nb::arg("shape"), nb::arg("data"))
       .def("resize", &Resize, nb::arg("shape"))
       .def("append", &Append, nb::arg("axis"), nb::arg("data"))

@@ -28,8 +28,9 @@ class Array:
     Text and bytes of variable length come as ``StringDType`` (before NumPy 2 as objects) and as objects.
     """
 
-    def __init__(self, group: Any, name: str, missing: str, mode: Mode) -> None:
+    def __init__(self, group: Any, name: str, missing: str, mode: Mode, threads: int = 16) -> None:
         self._group = group
+        self._threads = threads
         self._missing = missing
         self._mode = mode
         self._core = group.open_array(name, missing)
@@ -95,7 +96,7 @@ class Array:
                     f"0..{self.shape[axis]}"
                 )
             origin[axis], shape[axis] = start, stop - start
-        return self._core.read(origin, shape, raw)
+        return self._core.read(origin, shape, raw, self._threads)
 
     def _ranges(self, select: Any) -> dict[int, tuple[int, int]]:
         if select is None:
@@ -186,19 +187,24 @@ class Array:
         return self.dtype.kind in "OT"
 
     def _gather(self, axes: list[indexing.Axis]) -> np.ndarray:
-        return indexing.gather(axes, self.chunks, lambda origin, shape: self._core.read(origin, shape, False))
+        return indexing.gather(axes, self.chunks, lambda origin, shape: self._core.read(origin, shape, False, self._threads))
 
     def _gather_stored(self, axes: list[indexing.Axis]) -> np.ndarray:
-        return indexing.gather(axes, self.chunks, lambda origin, shape: self._core.read(origin, shape, True))
+        return indexing.gather(axes, self.chunks, lambda origin, shape: self._core.read(origin, shape, True, self._threads))
 
     def _scatter(self, writer: Any, axes: list[indexing.Axis], block: np.ndarray) -> None:
-        put = writer.write_strings if self._strings else writer.write
+        def put(origin: list[int], shape: list[int], values: np.ndarray) -> None:
+            if self._strings:
+                writer.write_strings(origin, shape, _flat(values, True))
+            else:
+                writer.write(origin, shape, _flat(values, False), self._threads)
+
         indexing.scatter(
             axes,
             self.chunks,
             block,
-            lambda origin, shape: writer.read(origin, shape, True),
-            lambda origin, shape, values: put(origin, shape, _flat(values, self._strings)),
+            lambda origin, shape: writer.read(origin, shape, True, self._threads),
+            put,
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
@@ -326,7 +332,9 @@ class Group:
 
     def open_array(self, variable: str, *, missing_chunks: MissingChunks | None = None) -> Array:
         """One array; see :func:`seamount.open_array`."""
-        return Array(self._core, variable, missing_chunks or "", self._mode)
+        # Files hardly make a thread wait, and each holds a chunk or a shard.
+        threads = 2 * (os.cpu_count() or 1) if self._url.startswith("file:") else 16
+        return Array(self._core, variable, missing_chunks or "", self._mode, min(threads, 16))
 
     def __getitem__(self, variable: str) -> Array:
         return self.open_array(variable)

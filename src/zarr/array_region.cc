@@ -147,13 +147,14 @@ Result<void> Array::UpdateUnit(const nd::Index& unit, const nd::Box& box, std::s
     return base::InvalidArgument("writing '" + key +
                                  "': a shard of more than 16 GiB is not supported (make it smaller)");
   }
-  // What is encoded is written before this returns, so it need not be copied out of where it was made.
-  Buffer encoded_in;
+  // What is encoded is written before this returns, so it need not be copied out of where it was made. The thread,
+  // which is a pool's, keeps that for its next unit: pages of fresh memory cost as much as what is encoded into them.
+  thread_local Buffer encoded_in;
   const auto encode = [&](std::span<const std::byte> elements) -> Result<Bytes> {
     if (!s.chain) return s.EncodeUnit(elements);
     if (!s.shard && s.chain->stores_as_is()) return Bytes(nullptr, elements.data(), elements.size());
-    if (encoded_in.size() == 0)
-      encoded_in = Buffer(s.shard ? s.shard_codec->encoded_bound() : s.chain->encoded_bound());
+    const size_t room = s.shard ? s.shard_codec->encoded_bound() : s.chain->encoded_bound();
+    if (encoded_in.size() < room) encoded_in = Buffer(room);
     SEAMOUNT_TRY_ASSIGN(const size_t size, s.shard ? s.shard_codec->EncodeInto(elements, encoded_in.span())
                                                    : s.chain->EncodeInto(elements, encoded_in.span()));
     return Bytes(nullptr, encoded_in.data(), size);
