@@ -243,7 +243,7 @@ def test_what_slots_cannot_be_is_said(world):
         ("expected names, or inputs", {}),
         ("at least one slot", {"inputs": {}}),
         ("two slots are named 'x'", {"inputs": x, "targets": x}),
-        ("'float32' or 'float64'", {"inputs": {"x": Slot(["a"], dtype="int8")}}),
+        ("'float32' or 'float64'", {"inputs": {"x": Slot(["a"], dtype="complex64")}}),
         ("no whole number of steps, which are of 6:00:00", {"inputs": {"x": Slot(["a"], ["7h"])}}),
         ("expected one as '-6h'", {"inputs": {"x": Slot(["a"], ["2 months"])}}),
         ("expected one as '-6h'", {"inputs": {"x": Slot(["a"], ["5ms"])}}),

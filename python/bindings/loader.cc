@@ -48,13 +48,24 @@ loader::MissingPolicy::Sample SampleOf(const nb::dict& given) {
   return Get<bool>(given, "skip") ? Sample::kSkip : Sample::kKeep;
 }
 
+nd::DataType TypeOf(const std::string& name) {
+  for (const nd::DataType type :
+       {nd::DataType::kFloat64, nd::DataType::kFloat16, nd::DataType::kInt8, nd::DataType::kUInt8, nd::DataType::kInt16,
+        nd::DataType::kUInt16, nd::DataType::kInt32, nd::DataType::kUInt32, nd::DataType::kInt64,
+        nd::DataType::kUInt64}) {
+    if (name == nd::NameOf(type)) return type;
+  }
+  return name == "bfloat16" ? nd::DataType::kFloat16 : nd::DataType::kFloat32;
+}
+
 loader::SlotOptions SlotOf(const nb::dict& given) {
   return {.name = Get<std::string>(given, "name"),
           .variables = Get<std::vector<std::string>>(given, "variables"),
           .leads = Get<std::vector<int64_t>>(given, "leads"),
           .durations = Get<std::vector<int64_t>>(given, "durations"),
           .group = Get<uint32_t>(given, "group"),
-          .dtype = Get<bool>(given, "float64") ? nd::DataType::kFloat64 : nd::DataType::kFloat32,
+          .dtype = TypeOf(Get<std::string>(given, "dtype")),
+          .bfloat16 = Get<std::string>(given, "dtype") == "bfloat16",
           .patch_scale = Get<uint64_t>(given, "patch_scale"),
           .missing = {.fill = Get<std::optional<double>>(given, "fill"), .sample = SampleOf(given)},
           .normalize = Get<bool>(given, "normalize"),
@@ -123,7 +134,19 @@ nb::object View(const loader::OutputSlot& slot, const Batch& batch, void* data) 
 }
 
 nb::object DataOf(const loader::OutputSlot& slot, const Batch& batch, std::byte* data) {
-  return slot.dtype == nd::DataType::kFloat64 ? View<double>(slot, batch, data) : View<float>(slot, batch, data);
+  switch (slot.dtype) {
+    case nd::DataType::kFloat64: return View<double>(slot, batch, data);
+    case nd::DataType::kFloat16: return View<uint16_t>(slot, batch, data);  // Python says which kind
+    case nd::DataType::kInt8: return View<int8_t>(slot, batch, data);
+    case nd::DataType::kUInt8: return View<uint8_t>(slot, batch, data);
+    case nd::DataType::kInt16: return View<int16_t>(slot, batch, data);
+    case nd::DataType::kUInt16: return View<uint16_t>(slot, batch, data);
+    case nd::DataType::kInt32: return View<int32_t>(slot, batch, data);
+    case nd::DataType::kUInt32: return View<uint32_t>(slot, batch, data);
+    case nd::DataType::kInt64: return View<int64_t>(slot, batch, data);
+    case nd::DataType::kUInt64: return View<uint64_t>(slot, batch, data);
+    default: return View<float>(slot, batch, data);
+  }
 }
 
 nb::object NumbersOf(const std::vector<uint64_t>& numbers, const std::vector<size_t>& shape) {

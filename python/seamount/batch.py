@@ -83,8 +83,13 @@ class Batch:
 
         def tensors(given: Tensors | None) -> Any:
             if isinstance(given, dict):
-                return {name: torch.from_dlpack(array) for name, array in given.items()}
-            return None if given is None else torch.from_dlpack(given)
+                return {name: tensor(array) for name, array in given.items()}
+            return None if given is None else tensor(given)
+
+        def tensor(array: np.ndarray) -> Any:
+            if array.dtype.name == "bfloat16":  # which DLPack does not take from NumPy
+                return torch.from_dlpack(array.view("i2")).view(torch.bfloat16)
+            return torch.from_dlpack(array)
 
         return tensors(self.inputs), tensors(self.targets)
 

@@ -244,6 +244,7 @@ class Loader:
 
     def _tensors(self, arrays: list[tuple[np.ndarray, np.ndarray | None]], samples: dict[str, Any]) -> dict[str, Any]:
         """Those parts of a Batch that are the slots."""
+        arrays = [(slot.seen(data), missing) for slot, (data, missing) in zip(self._slots, arrays)]
         if not self._named:
             both = zip(("inputs", "targets"), [*arrays, (None, None)])
             return {name + part: array for name, pair in both for part, array in zip(("", "_missing"), pair)}

@@ -14,6 +14,19 @@ from .selection import Lead, durations, leads, natural, normalization
 
 
 Missing = Literal["keep", "fill", "mask", "skip", "raise"]
+Dtype = Literal[
+    "float32", "float64", "float16", "bfloat16",
+    "int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64",
+]  # fmt: skip
+
+
+def bfloat16() -> Any:
+    """NumPy's type of that name, from the package that has it."""
+    try:
+        import ml_dtypes
+    except ImportError:
+        raise InvalidArgumentError("dtype 'bfloat16' needs the package ml_dtypes, as NumPy has no such type: pip install ml_dtypes") from None
+    return ml_dtypes.bfloat16
 
 
 @dataclass(frozen=True)
@@ -26,7 +39,8 @@ class Slot:
         leads: as the loader's ``inputs``: numbers of steps, or durations such as ``"-6h"``.
         group: where the arrays are, if not at the loader's url: a path within that, or another url. Where its positions
             are other times (daily beside 6-hourly), leads are durations, and it is read at the sample's time and these.
-        dtype: of the tensor.
+        dtype: of the tensor. ``"bfloat16"`` needs the package ml_dtypes. An integer type keeps the numbers of integers as they
+            are stored, of the same type or a narrower one; they are not normalised.
         patch: False: the whole field beside the loader's patches. A number: the field's grid is so many times as fine as
             the one that patches are positions of, and so is the patch.
         normalize, missing, fill: as the loader's, for this slot; None: the loader's.
@@ -40,7 +54,7 @@ class Slot:
     variables: Sequence[str]
     leads: Sequence[Lead] = (0,)
     group: str | None = None
-    dtype: Literal["float32", "float64"] = "float32"
+    dtype: Dtype = "float32"
     normalize: bool | Mapping[str, tuple[float, float]] | None = None
     missing: Missing | None = None
     fill: float | None = None
@@ -61,11 +75,21 @@ class Resolved:
     durations: list[int]
     """In microseconds; empty where they are given as steps."""
     group: int
-    float64: bool
+    dtype: Dtype
     normalize: bool | dict[str, tuple[float, float]]
     missing: Missing
     fill: float | None
     patch_scale: int
+
+    @property
+    def float64(self) -> bool:
+        return self.dtype == "float64"
+
+    def seen(self, data: Any) -> Any:
+        """What the engine hands out, in its own type: 16 bits of floating point come as bits."""
+        if self.dtype not in ("float16", "bfloat16"):
+            return data
+        return data.view("f2" if self.dtype == "float16" else bfloat16())
 
     def options(self) -> dict[str, Any]:
         given = self.normalize if isinstance(self.normalize, dict) else {}
@@ -75,7 +99,7 @@ class Resolved:
             "leads": self.leads if self.whole else [],
             "durations": self.durations,
             "group": self.group,
-            "float64": self.float64,
+            "dtype": self.dtype,
             "patch_scale": self.patch_scale,
             "normalize": self.normalize is not False,
             "normalization": given,
@@ -177,10 +201,16 @@ def resolve(
     missing: tuple[Missing, float | None],
 ) -> Resolved:
     """``step``: microseconds between positions; ``normalize`` and ``missing``: what holds where the slot says nothing."""
-    if slot.dtype not in ("float32", "float64"):
-        raise InvalidArgumentError(f"dtype of {name!r} is {slot.dtype!r}: expected 'float32' or 'float64'")
+    if slot.dtype not in get_args(Dtype):
+        raise InvalidArgumentError(
+            f"dtype of {name!r} is {slot.dtype!r}: expected 'float32' or 'float64', 'float16', 'bfloat16' or an integer's name"
+        )
+    if slot.dtype == "bfloat16":
+        bfloat16()  # refused at once where NumPy cannot have it
     chosen = names("variables", slot.variables)
     given = slot.normalize
+    if given is None and "int" in slot.dtype:
+        given = False  # integers are kept as they are
     if given is None:
         given = normalize
         if isinstance(given, Mapping):  # of all slots' variables
@@ -196,7 +226,7 @@ def resolve(
         whole=whole,
         durations=durations(name, slot.leads),
         group=groups.number(slot.group),
-        float64=slot.dtype == "float64",
+        dtype=slot.dtype,
         normalize=normalization(given) if isinstance(given, Mapping) else bool(given),
         missing=missing[0],
         fill=missing[1],

@@ -93,6 +93,8 @@ def _tensor(array: np.ndarray) -> torch.Tensor:
     """Shares the array's memory. Booleans go as bytes, which every version of the protocol knows."""
     if array.dtype == bool:
         return torch.from_dlpack(array.view("u1")).view(torch.bool)
+    if array.dtype.name == "bfloat16":  # which DLPack does not take from NumPy
+        return torch.from_dlpack(array.view("i2")).view(torch.bfloat16)
     return torch.from_dlpack(array)
 
 

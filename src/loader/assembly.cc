@@ -52,6 +52,7 @@ Assembly::Found Assembly::Copy(const Job& job, const std::byte* decoded, Missing
     const bool may_be_missing = rows.MayBe(row);
     const Target target{
         .dtype = slot.dtype,
+        .bfloat16 = slot.bfloat16,
         .data = batch->memory.get() + dataset_.layout.data_offset(destination.slot) + element * nd::SizeOf(slot.dtype),
         .mask = mask ? reinterpret_cast<uint8_t*>(batch->memory.get() + *mask + element) : nullptr,
         .fill = slot.missing.fill,
@@ -68,7 +69,8 @@ Assembly::Found Assembly::Copy(const Job& job, const std::byte* decoded, Missing
       if (slot.missing.sample == Sample::kRefuse) found.refused = placement;
     }
     // Every window takes the same of the row, unless it is a patch.
-    if (may_be_missing && !some && window.crops.empty()) rows.SetClean(row);
+    // Integers are not searched.
+    if (may_be_missing && !some && window.crops.empty() && slot.floating()) rows.SetClean(row);
   }
   return found;
 }

@@ -52,6 +52,19 @@ Result<void> CheckFields(const Dataset& dataset, const OutputSlot& slot) {
   return {};
 }
 
+Result<void> CheckType(const Dataset& dataset, const OutputSlot& slot) {
+  for (const uint32_t number : slot.variables) {
+    const Variable& variable = dataset.variables[number];
+    if (slot.floating() || variable.KeepsIntegers(slot.dtype)) continue;
+    return base::InvalidArgument(
+        "'" + slot.name + "': dtype is " + std::string(nd::NameOf(slot.dtype)) + ", and '" + variable.name() +
+        "' is stored as " + std::string(nd::NameOf(variable.stored_type())) +
+        ", perhaps packed or normalised: integers are kept as they are, of their own type or a "
+        "wider one, with normalize=False; else take a type of floating point");
+  }
+  return {};
+}
+
 // Which dimension of the variable is the one that patches crop; nullopt: it has none, or is not cropped.
 std::optional<size_t> DimOf(const Variable& variable, const std::string& name) {
   const auto& dims = variable.array().metadata().dimension_names;
@@ -147,6 +160,7 @@ Result<Dataset> MakeDataset(std::vector<Variable> variables, std::vector<OutputS
   dataset.variables = std::move(variables);
   for (OutputSlot& slot : slots) {
     SEAMOUNT_TRY(CheckFields(dataset, slot));
+    SEAMOUNT_TRY(CheckType(dataset, slot));
     slot.field_shape = dataset.windows[slot.variables.front()].FieldShape();
   }
   for (uint32_t v = 0; v < dataset.variables.size(); ++v) dataset.destinations.push_back(DestinationsOf(v, slots));

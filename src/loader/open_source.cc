@@ -36,7 +36,11 @@ uint32_t NumberOf(const Wanted& wanted, std::vector<Wanted>& all) {
 std::vector<OutputSlot> Outputs(const std::vector<SlotOptions>& slots, std::vector<Wanted>& wanted) {
   std::vector<OutputSlot> outputs;
   for (const SlotOptions& slot : slots) {
-    OutputSlot output{.name = slot.name, .leads = slot.leads, .dtype = slot.dtype, .missing = slot.missing};
+    OutputSlot output{.name = slot.name,
+                      .leads = slot.leads,
+                      .dtype = slot.dtype,
+                      .bfloat16 = slot.bfloat16,
+                      .missing = slot.missing};
     for (const std::string& name : slot.variables) {
       const auto given = slot.normalization.find(name);
       const auto normalize = slot.normalize ? Variable::Normalize::kFromAttributes : Variable::Normalize::kNo;

@@ -4,6 +4,7 @@
 #include <set>
 
 #include "base/text.h"
+#include "loader/transform.h"
 
 namespace seamount::loader {
 namespace {
@@ -19,9 +20,9 @@ Result<void> CheckSlot(const SlotOptions& slot, size_t groups) {
   if (slot.group >= groups) {
     return base::InvalidArgument(slot.name + ": group " + std::to_string(slot.group) + " of " + std::to_string(groups));
   }
-  if (slot.dtype != nd::DataType::kFloat32 && slot.dtype != nd::DataType::kFloat64) {
+  if (!IsReal(slot.dtype) || slot.dtype == nd::DataType::kBool) {
     return base::InvalidArgument(slot.name + ": dtype is " + std::string(nd::NameOf(slot.dtype)) +
-                                 ": expected float32 or float64");
+                                 ": expected float32, float64, float16, bfloat16 or an integer");
   }
   for (const auto& [name, normalization] : slot.normalization) {
     if (std::find(slot.variables.begin(), slot.variables.end(), name) != slot.variables.end()) continue;

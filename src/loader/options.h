@@ -24,7 +24,8 @@ struct SlotOptions {
   std::vector<int64_t> leads = {0};             // positions relative to the sample
   std::vector<int64_t> durations = {};          // the same in microseconds: for groups of other steps than the first's
   uint32_t group = 0;                           // number among the loader's
-  nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64
+  nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64, kFloat16; or an integer that keeps what is stored
+  bool bfloat16 = false;                        // with kFloat16: the one with float32's range
   uint64_t patch_scale = 1;  // positions for each of the patches', on a finer grid; 0: the whole field
   MissingPolicy missing;
   bool normalize = true;                               // by each variable's attribute; its absence is an error

@@ -31,8 +31,12 @@ struct OutputSlot {
   std::vector<std::shared_ptr<const std::vector<uint32_t>>> positions;
   std::vector<uint64_t> field_shape;
   nd::DataType dtype = nd::DataType::kFloat32;
+  bool bfloat16 = false;  // of the two kinds of 16 bits
   MissingPolicy missing;
 
+  bool floating() const {
+    return dtype == nd::DataType::kFloat16 || dtype == nd::DataType::kFloat32 || dtype == nd::DataType::kFloat64;
+  }
   uint64_t field_elements() const;
   uint64_t sample_elements() const { return leads.size() * variables.size() * field_elements(); }
 };

@@ -210,7 +210,8 @@ TEST_F(SlotsTest, WhatDoesNotGoTogetherIsRefused) {
   EXPECT_THAT(refused({{.name = "x", .variables = {"s"}}}), HasSubstr("has no dimension 'time'"));
   EXPECT_THAT(refused({{.name = "x", .variables = {"a"}}, {.name = "x", .variables = {"b"}}}),
               HasSubstr("two slots are named 'x'"));
-  EXPECT_THAT(refused({{.name = "x", .variables = {"a"}, .dtype = nd::DataType::kInt16}}), HasSubstr("float64"));
+  EXPECT_THAT(refused({{.name = "x", .variables = {"a"}, .dtype = nd::DataType::kInt16}}), HasSubstr("float32"));
+  EXPECT_THAT(refused({{.name = "x", .variables = {"a"}, .dtype = nd::DataType::kBool}}), HasSubstr("bfloat16"));
   EXPECT_THAT(refused({{.name = "x", .variables = {"a"}}, {.name = "y", .variables = {}}}), HasSubstr("'y'"));
   EXPECT_THAT(refused({{.name = "x", .variables = {"a", "c"}}}), HasSubstr("there is no variable 'c'"));
   Field other = MakeField("d", {kTimes + 1, 3, 4}, {5, 3, 4}, 1);

@@ -169,6 +169,85 @@ void FillMissing(Out* values, uint8_t* mask, size_t count, Out fill) {
   }
 }
 
+// float32 rounded to the nearest of 16 bits, to even in the middle; both as their bits.
+struct ToHalf {
+  uint16_t operator()(float value) const {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    const uint32_t sign = bits >> 16 & 0x8000u;
+    const uint32_t magnitude = bits & 0x7FFFFFFFu;
+    uint32_t half = 0;
+    if (magnitude >= 0x47800000u) {  // 2^16: infinite, or no number
+      half = magnitude > 0x7F800000u ? 0x7E00u : 0x7C00u;
+    } else if (magnitude < 0x38800000u) {  // below 2^-14: a sum with 0.5 has steps of 2^-24, as they have
+      half = std::bit_cast<uint32_t>(std::bit_cast<float>(magnitude) + 0.5f) - 0x3F000000u;
+    } else {
+      half = (magnitude - 0x38000000u + 0xFFFu + (magnitude >> 13 & 1u)) >> 13;
+    }
+    return static_cast<uint16_t>(sign | half);
+  }
+};
+
+struct ToBrain {
+  uint16_t operator()(float value) const {
+    const uint32_t bits = std::bit_cast<uint32_t>(value);
+    if (value != value) return static_cast<uint16_t>(bits >> 16 | 0x40u);
+    return static_cast<uint16_t>((bits + 0x7FFFu + (bits >> 16 & 1u)) >> 16);
+  }
+};
+
+template <class Narrow>
+bool WriteNarrow(DataType type, const Transform& transform, const std::byte* from, size_t stride, const Target& target,
+                 uint64_t offset, size_t count) {
+  constexpr size_t kPiece = 2048;
+  float piece[kPiece];
+  const size_t element = nd::SizeOf(type);
+  uint16_t* const to = reinterpret_cast<uint16_t*>(target.data) + offset;
+  bool missing = false;
+  for (size_t done = 0; done < count; done += kPiece) {
+    const size_t n = std::min(kPiece, count - done);
+    uint8_t* const mask = target.mask == nullptr ? nullptr : target.mask + offset + done;
+    Dispatch(type, transform, from + done * stride * element, stride, piece, n);
+    const bool some = target.may_be_missing && AnyMissing(piece, n);
+    missing |= some;
+    if (some && target.fill) {
+      FillMissing(piece, mask, n, static_cast<float>(*target.fill));
+    } else if (mask != nullptr) {
+      std::memset(mask, 0, n);
+    }
+    std::transform(piece, piece + n, to + done, Narrow());
+  }
+  return missing;
+}
+
+template <class Out, class T>
+void KeepRun(const std::byte* from, size_t stride, Out* to, size_t count) {
+  for (size_t i = 0; i < count; ++i) to[i] = static_cast<Out>(Load<T>(from, i * stride));
+}
+
+template <class Out>
+bool WriteIntegers(DataType type, const std::byte* from, size_t stride, const Target& target, uint64_t offset,
+                   size_t count) {
+  Out* const to = reinterpret_cast<Out*>(target.data) + offset;
+  if (target.mask != nullptr) std::memset(target.mask + offset, 0, count);
+  switch (type) {
+    case DataType::kBool:
+    case DataType::kUInt8: KeepRun<Out, uint8_t>(from, stride, to, count); break;
+    case DataType::kInt8: KeepRun<Out, int8_t>(from, stride, to, count); break;
+    case DataType::kInt16: KeepRun<Out, int16_t>(from, stride, to, count); break;
+    case DataType::kUInt16: KeepRun<Out, uint16_t>(from, stride, to, count); break;
+    case DataType::kInt32: KeepRun<Out, int32_t>(from, stride, to, count); break;
+    case DataType::kUInt32: KeepRun<Out, uint32_t>(from, stride, to, count); break;
+    case DataType::kInt64: KeepRun<Out, int64_t>(from, stride, to, count); break;
+    case DataType::kUInt64: KeepRun<Out, uint64_t>(from, stride, to, count); break;
+    default: break;  // KeepsIntegers said no
+  }
+  return false;
+}
+
+bool IsSigned(DataType type) {
+  return type == DataType::kInt8 || type == DataType::kInt16 || type == DataType::kInt32 || type == DataType::kInt64;
+}
+
 // A dense run, by way of a few KiB that stay in the first-level cache.
 template <class Out>
 bool WriteRun(DataType type, const Transform& transform, const std::byte* from, size_t stride, const Target& target,
@@ -200,12 +279,30 @@ bool WriteRun(DataType type, const Transform& transform, const std::byte* from, 
   return missing;
 }
 
+bool WriteOne(DataType type, const Transform& transform, const std::byte* from, size_t stride, const Target& target,
+              uint64_t offset, size_t count) {
+  switch (target.dtype) {
+    case DataType::kFloat64: return WriteRun<double>(type, transform, from, stride, target, offset, count);
+    case DataType::kFloat16:
+      return target.bfloat16 ? WriteNarrow<ToBrain>(type, transform, from, stride, target, offset, count)
+                             : WriteNarrow<ToHalf>(type, transform, from, stride, target, offset, count);
+    case DataType::kUInt8: return WriteIntegers<uint8_t>(type, from, stride, target, offset, count);
+    case DataType::kInt8: return WriteIntegers<int8_t>(type, from, stride, target, offset, count);
+    case DataType::kInt16: return WriteIntegers<int16_t>(type, from, stride, target, offset, count);
+    case DataType::kUInt16: return WriteIntegers<uint16_t>(type, from, stride, target, offset, count);
+    case DataType::kInt32: return WriteIntegers<int32_t>(type, from, stride, target, offset, count);
+    case DataType::kUInt32: return WriteIntegers<uint32_t>(type, from, stride, target, offset, count);
+    case DataType::kInt64: return WriteIntegers<int64_t>(type, from, stride, target, offset, count);
+    case DataType::kUInt64: return WriteIntegers<uint64_t>(type, from, stride, target, offset, count);
+    default: return WriteRun<float>(type, transform, from, stride, target, offset, count);
+  }
+}
+
 bool WriteLoops(DataType type, const Transform& transform, const std::byte* from, const Target& target, uint64_t offset,
                 std::span<const CopyLoop> loops) {
   const CopyLoop& loop = loops.front();
   if (loops.size() == 1) {
-    const auto write = target.dtype == DataType::kFloat64 ? WriteRun<double> : WriteRun<float>;
-    return write(type, transform, from, loop.from_stride, target, offset, loop.count);
+    return WriteOne(type, transform, from, loop.from_stride, target, offset, loop.count);
   }
   const size_t element = nd::SizeOf(type);
   bool missing = false;
@@ -232,6 +329,14 @@ void TransformRun(DataType type, const Transform& transform, const std::byte* fr
 
 bool CanBeMissing(DataType type, const Transform& transform) {
   return transform.masks() || type == DataType::kFloat16 || type == DataType::kFloat32 || type == DataType::kFloat64;
+}
+
+bool KeepsIntegers(DataType type, const Transform& transform, DataType to) {
+  if (transform.shift != 0 || transform.factor != 1 || !nd::IsInteger(to)) return false;
+  if (!nd::IsInteger(type) && type != DataType::kBool) return false;
+  if (type == to) return true;
+  const bool wider = nd::SizeOf(to) > nd::SizeOf(type) || type == DataType::kBool;
+  return wider && (IsSigned(to) || !IsSigned(type));
 }
 
 bool TransformBox(DataType type, const Transform& transform, const std::byte* from, const Target& target,

@@ -45,9 +45,14 @@ enum class Written { kIntoCache, kPastCache };
 // Whether a value of such an array can be missing at all.
 bool CanBeMissing(nd::DataType type, const Transform& transform);
 
+// Whether integers of that type are in `to` the same numbers: as they are stored, without unpacking, and with the marks
+// of missing values among them.
+bool KeepsIntegers(nd::DataType type, const Transform& transform, nd::DataType to);
+
 // Where a box goes in a tensor, and what becomes of missing values there.
 struct Target {
-  nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64
+  nd::DataType dtype = nd::DataType::kFloat32;  // or kFloat64, kFloat16; or an integer, for KeepsIntegers
+  bool bfloat16 = false;                        // of the two kinds of 16 bits the one with float32's range
   std::byte* data = nullptr;
   uint8_t* mask = nullptr;     // one for each element, beside: 1 where it is missing, else 0; null: none
   std::optional<double> fill;  // instead of NaN

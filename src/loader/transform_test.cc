@@ -2,10 +2,12 @@
 
 #include <gtest/gtest.h>
 
+#include <bit>
 #include <cmath>
 #include <cstring>
 #include <limits>
 #include <random>
+#include <vector>
 
 namespace seamount::loader {
 namespace {
@@ -123,6 +125,96 @@ TEST(TransformBoxTest, MissingValuesAreFilledAndMarked) {
   EXPECT_FALSE(TransformBox(DataType::kFloat64, {}, reinterpret_cast<const std::byte*>(from.data()),
                             {.data = reinterpret_cast<std::byte*>(to.data())}, std::vector<CopyLoop>{{2, 1, 1}}));
   EXPECT_EQ(to, (std::vector<float>{1, 2}));
+}
+
+// By search: the 16 bits nearest to a number, in double precision.
+TEST(TransformBoxTest, SixteenBitsAreTheNearest) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  std::vector<float> values = {0.0f,
+                               -0.0f,
+                               65504.0f,
+                               65519.9f,
+                               65520.0f,
+                               0x1p-24f,
+                               0x1p-25f,
+                               0x1.8p-24f,
+                               1.0f,
+                               -2.5f,
+                               std::numeric_limits<float>::infinity(),
+                               0x1.004p0f,
+                               0x1.00cp0f,
+                               0x1p-14f,
+                               0x1.ffcp-15f};
+  for (int i = 0; i < 3000; ++i) {
+    values.push_back(
+        std::ldexp(static_cast<float>(random() % 20001) / 10000 - 1, static_cast<int>(random() % 44) - 27));
+  }
+  for (const bool brain : {false, true}) {
+    std::vector<uint16_t> got(values.size());
+    const Target target{
+        .dtype = DataType::kFloat16, .bfloat16 = brain, .data = reinterpret_cast<std::byte*>(got.data())};
+    const CopyLoop loop{values.size(), 1, 1};
+    EXPECT_FALSE(
+        TransformBox(DataType::kFloat32, {}, reinterpret_cast<const std::byte*>(values.data()), target, {&loop, 1}));
+    const auto value_of = [&](uint16_t bits) -> double {
+      if (brain) return std::bit_cast<float>(uint32_t{bits} << 16);
+      float value = 0;
+      TransformRun(DataType::kFloat16, {}, reinterpret_cast<const std::byte*>(&bits), 1, &value, 1);
+      return value;
+    };
+    for (size_t i = 0; i < values.size(); ++i) {
+      const double exact = values[i];
+      const double back = value_of(got[i]);
+      EXPECT_EQ(std::signbit(back), std::signbit(exact));
+      if (std::isinf(back)) {
+        EXPECT_GE(std::abs(exact), brain ? 0x1.ffp127 : 65520.0);
+        continue;
+      }
+      for (const int step : {-1, 1}) {
+        const uint32_t other = (got[i] & 0x7FFFu) + static_cast<uint32_t>(step);
+        if (other > 0x7FFFu) continue;
+        const double neighbour = std::abs(value_of(static_cast<uint16_t>(other)));
+        if (std::isinf(neighbour) || std::isnan(neighbour)) continue;
+        const double here = std::abs(std::abs(back) - std::abs(exact));
+        const double there = std::abs(neighbour - std::abs(exact));
+        EXPECT_TRUE(here < there || (here == there && got[i] % 2 == 0)) << exact << " became " << back;
+      }
+    }
+  }
+}
+
+TEST(TransformBoxTest, MissingValuesInSixteenBitsAndKeptIntegers) {
+  const std::vector<float> values = {1.5f, std::numeric_limits<float>::quiet_NaN(), -3};
+  std::vector<uint16_t> got(3);
+  std::vector<uint8_t> mask(3, 7);
+  const CopyLoop loop{3, 1, 1};
+  Target target{
+      .dtype = DataType::kFloat16, .data = reinterpret_cast<std::byte*>(got.data()), .mask = mask.data(), .fill = 2.0};
+  EXPECT_TRUE(
+      TransformBox(DataType::kFloat32, {}, reinterpret_cast<const std::byte*>(values.data()), target, {&loop, 1}));
+  EXPECT_EQ(got, (std::vector<uint16_t>{0x3E00, 0x4000, 0xC200}));
+  EXPECT_EQ(mask, (std::vector<uint8_t>{0, 1, 0}));
+  for (const bool brain : {false, true}) {
+    target = {.dtype = DataType::kFloat16, .bfloat16 = brain, .data = reinterpret_cast<std::byte*>(got.data())};
+    EXPECT_TRUE(
+        TransformBox(DataType::kFloat32, {}, reinterpret_cast<const std::byte*>(values.data()), target, {&loop, 1}));
+    EXPECT_GT(got[1] & 0x7FFF, brain ? 0x7F80 : 0x7C00);
+  }
+  const std::vector<int16_t> stored = {-5, 300, -32767};
+  std::vector<int64_t> wide(3);
+  target = {.dtype = DataType::kInt64, .data = reinterpret_cast<std::byte*>(wide.data())};
+  EXPECT_FALSE(TransformBox(DataType::kInt16, {.missing = {-32767}}, reinterpret_cast<const std::byte*>(stored.data()),
+                            target, {&loop, 1}));
+  EXPECT_EQ(wide, (std::vector<int64_t>{-5, 300, -32767}));
+  EXPECT_TRUE(KeepsIntegers(DataType::kInt16, {}, DataType::kInt16));
+  EXPECT_TRUE(KeepsIntegers(DataType::kUInt8, {}, DataType::kInt16));
+  EXPECT_FALSE(KeepsIntegers(DataType::kUInt16, {}, DataType::kInt16));
+  EXPECT_FALSE(KeepsIntegers(DataType::kInt8, {}, DataType::kUInt16));
+  EXPECT_FALSE(KeepsIntegers(DataType::kInt64, {}, DataType::kInt32));
+  EXPECT_FALSE(KeepsIntegers(DataType::kInt16, {.factor = 0.1}, DataType::kInt16));
+  EXPECT_FALSE(KeepsIntegers(DataType::kFloat32, {}, DataType::kInt32));
 }
 
 }  // namespace

@@ -54,6 +54,9 @@ class Variable {
   uint64_t patch_scale() const { return patch_scale_; }
   bool own_steps() const { return own_steps_; }
 
+  // Whether integers of that type are this variable's as they are stored.
+  bool KeepsIntegers(nd::DataType to) const { return loader::KeepsIntegers(stored_type_, transform_, to); }
+  nd::DataType stored_type() const { return stored_type_; }
   bool CanBeMissing() const { return loader::CanBeMissing(stored_type_, transform_); }
 
   // Copies what a decoded chunk holds of a piece of a window, which may be nothing, to its place in the dense tensor of
