@@ -202,3 +202,33 @@ def test_the_plan_counts_what_steps_read(place):
     plain = size(place.run(recipe, "--plan"))
     weekly = size(place.run(recipe | {"steps": [{"resample": {"to": "7 days", "how": "mean"}}]}, "--plan"))
     assert plain * 0.95 < weekly < plain * 1.5
+
+
+def test_files_of_one_source_touch_its_variables_alone(place):
+    for number in range(2):
+        for name in MONTH:
+            month(place.folder, name, number)
+    xr.open_dataset(place.folder / "u_0.nc").isel(time=0, drop=True).rename(u="z").drop_encoding().to_netcdf(place.folder / "z.nc")
+    recipe = {"sources": {"winds": "u_*.nc", "rain": "v_*.nc", "static": "z.nc"}, "variables": ["u", "v", "z"], "chunks": {"time": 28}}
+    place.run(recipe)
+    month(place.folder, "v", 1, add=1)
+    os.utime(place.folder / "v_1.nc", (1, 1))
+    report = place.change(recipe)
+    assert counts(report) == (4, 1, 0) and place.chunks(report) == {"v/c/1/0/0"}
+    for name in MONTH:
+        month(place.folder, name, 2)
+    report = place.change(recipe)
+    assert counts(report) == (5, 0, 2) and place.chunks(report) == {"u/c/2/0/0", "v/c/2/0/0"}
+
+
+def test_a_month_behind_leaves_a_static_field_of_the_same_files(place):
+    for number in range(2):
+        path = month(place.folder, "u", number)
+        with xr.open_dataset(path) as part:
+            both = part.load().assign(z=part.u.isel(time=0, drop=True) * 0 + 7)
+        both.to_netcdf(path, unlimited_dims=["time"], encoding={"time": {"units": "days since 2000-01-01", "dtype": "f8"}})
+    shutil.move(place.folder / "u_1.nc", place.folder / "later.nc")
+    recipe = {"source": "u_*.nc", "variables": ["u", "z"], "chunks": {"time": 28}}
+    place.run(recipe)
+    shutil.move(place.folder / "later.nc", place.folder / "u_1.nc")
+    assert counts(place.change(recipe)) == (2, 0, 1)

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cstdio>
 #include <filesystem>
+#include <set>
 
 #include "nd/data_type.h"
 #include "prepare/attributes.h"
@@ -21,6 +22,21 @@ std::vector<const source::FileIdentity*> FilesOf(const SourceFacts& facts, size_
   if (!files.empty()) return files;
   for (const source::FileIdentity& file : facts.files) files.push_back(&file);
   return files;
+}
+
+// Those that hold a part of the runs along the dimension that joins them.
+std::set<const source::FileIdentity*> FilesTouched(const std::vector<const source::FileIdentity*>& files,
+                                                   const std::vector<std::string>& dimensions, const PlacedRuns& runs) {
+  std::set<const source::FileIdentity*> touched;
+  for (size_t d = 0; d < dimensions.size(); ++d) {
+    for (const PlacedRun& run : runs[d]) {
+      for (const source::FileIdentity* file : files) {
+        const bool meets = run.from < file->join_start + file->join_count && file->join_start < run.from + run.count;
+        if (file->join_dimension == dimensions[d] && meets) touched.insert(file);
+      }
+    }
+  }
+  return touched;
 }
 
 // Every combination of runs, by what the source knows of that box.
@@ -78,6 +94,9 @@ std::string PartsText(const SourceFacts& facts, size_t variable, const PlacedRun
   if (facts.variables[variable].identity) return IdentityText(facts.variables[variable], runs);
   const std::vector<std::string>& dimensions = facts.variables[variable].dimensions;
   const std::vector<const source::FileIdentity*> files = FilesOf(facts, variable);
+  // What lies in one file is told as it is where there is no other.
+  const std::set<const source::FileIdentity*> touched = FilesTouched(files, dimensions, runs);
+  const bool alone = touched.size() == 1;
   std::string text;
   bool along = false;
   for (size_t d = 0; d < dimensions.size(); ++d) {
@@ -94,14 +113,14 @@ std::string PartsText(const SourceFacts& facts, size_t variable, const PlacedRun
         if (file->join_dimension != name || run.from >= file_stop || stop <= file->join_start) continue;
         const uint64_t first = std::max(run.from, file->join_start) - file->join_start;
         const uint64_t last = std::min(stop, file_stop) - file->join_start;
-        text += FileText(*file) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
+        text += (alone ? "" : FileText(*file)) + std::to_string(first) + "+" + std::to_string(last - first) + ",";
       }
     }
     text += "\n";
   }
   // What does not lie along the joined dimension may come from any of them.
   for (const source::FileIdentity* file : files) {
-    if (!along) text += FileText(*file);
+    if (!along || (alone && touched.contains(file))) text += FileText(*file);
   }
   return text;
 }
