@@ -117,7 +117,7 @@ def test_shells_complete(seamount_binary, tmp_path, shell):
         ("-v vm up name --sh", "--share"),
         ("ls --anon", "--anonymous"),
         ("--ver", "--version --verbose"),
-        ("vm ls --", "--help --json"),  # which is another ls
+        ("vm ls --o", "--orphans"),  # which is another ls
     ):
         argv = [shell, *OPTIONS[shell], COMPLETE[shell], *name, "seamount", *typed.split()]
         done = subprocess.run(argv, capture_output=True, text=True, env=environment, cwd=tmp_path)

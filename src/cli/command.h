@@ -83,6 +83,8 @@ void AddKeysCommand(CLI::App& app, Chosen& chosen);
 void AddDemoCommand(CLI::App& app, Chosen& chosen);
 void AddDoctorCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
+void AddCostCommand(CLI::App& app, Chosen& chosen);
+void AddAdviseCommand(CLI::App& app, Chosen& chosen);
 void AddCompletionCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

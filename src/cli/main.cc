@@ -38,6 +38,8 @@ void AddCommands(CLI::App& app, Chosen& chosen) {
   AddBenchCommand(app, chosen);
   AddKeysCommand(app, chosen);
   AddVmCommand(app, chosen);
+  AddCostCommand(app, chosen);
+  AddAdviseCommand(app, chosen);
   AddDoctorCommand(app, chosen);
   AddDemoCommand(app, chosen);
   AddCompletionCommand(app, chosen);
