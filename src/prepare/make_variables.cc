@@ -71,7 +71,7 @@ std::string Builder::NameOf(const source::Dimension& dimension) const {
     const Coordinate* coordinate = facts_->FindCoordinate(one.name);
     return coordinate == nullptr ? cf::Axis::kOther : coordinate->axis;
   };
-  const std::string own = source::ShortName(dimension.name, dimension.source);
+  std::string own = source::ShortName(dimension.name, dimension.source);
   const cf::Axis kind = kind_of(dimension);
   const bool map = kind == cf::Axis::kLatitude || kind == cf::Axis::kLongitude || kind == cf::Axis::kTime;
   if (dimension.source.empty() || !map) return own;
@@ -82,7 +82,7 @@ std::string Builder::NameOf(const source::Dimension& dimension) const {
     if (first == nullptr) first = &one;
     ++count[one.source];
   }
-  const std::string name = source::ShortName(first->name, first->source);
+  std::string name = source::ShortName(first->name, first->source);
   const bool taken =
       name != own && std::any_of(facts_->dimensions.begin(), facts_->dimensions.end(), [&](const auto& one) {
         return one.source == dimension.source && source::ShortName(one.name, one.source) == name;

@@ -91,7 +91,7 @@ class FirstValidDataset final : public Dataset {
         };
       }
       auto packing = PackingOf(variable, reading);
-      if (packing) place.packing = *std::move(packing);
+      if (packing) place.packing = *packing;
       if (variable.unreadable.empty()) variable.unreadable = Trouble(variable, dimension, place, packing);
     }
     variables_.push_back(std::move(variable));
