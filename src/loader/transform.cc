@@ -221,6 +221,7 @@ bool WriteNarrow(DataType type, const Transform& transform, const std::byte* fro
 
 template <class Out, class T>
 void KeepRun(const std::byte* from, size_t stride, Out* to, size_t count) {
+  // NOLINTNEXTLINE(bugprone-signed-char-misuse): 8 bits are a number here, no character
   for (size_t i = 0; i < count; ++i) to[i] = static_cast<Out>(Load<T>(from, i * stride));
 }
 
