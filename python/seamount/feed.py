@@ -6,16 +6,25 @@ import atexit
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import InvalidArgumentError
 from .selection import natural
 
 if TYPE_CHECKING:
     from .batch import Batch
-    from .loader import Loader
 
 State = dict[str, Any]
+
+
+class Source(Protocol):
+    """As much of a :class:`seamount.Loader` as delivery needs."""
+
+    def __iter__(self) -> Iterator[Batch]: ...
+    def __len__(self) -> int: ...
+    def set_epoch(self, epoch: int) -> None: ...
+    def state_dict(self) -> State: ...
+    def load_state_dict(self, state: Mapping[str, Any]) -> None: ...
 
 
 class Feed:
@@ -27,7 +36,7 @@ class Feed:
     iteration ends one that was left unfinished.
     """
 
-    def __init__(self, loader: Loader, send: Callable[[Batch], Any], receive: Callable[[Any], Any], ahead: int) -> None:
+    def __init__(self, loader: Source, send: Callable[[Batch], Any], receive: Callable[[Any], Any], ahead: int) -> None:
         """``send`` runs in the thread, ``receive`` makes of what it gave what is handed out, where that is asked for."""
         if natural("ahead", ahead) < 1:
             raise InvalidArgumentError(f"ahead is {ahead}: expected 1 or more batches")
@@ -83,7 +92,7 @@ class Feed:
 class _Run:
     """The thread of one iteration, and what it has sent that nobody took yet."""
 
-    def __init__(self, loader: Loader, send: Callable[[Batch], Any], ahead: int) -> None:
+    def __init__(self, loader: Source, send: Callable[[Batch], Any], ahead: int) -> None:
         self.start_state = loader.state_dict()
         self._loader, self._send, self._ahead = loader, send, ahead
         self._changed = threading.Condition()

@@ -12,16 +12,14 @@ from typing import TYPE_CHECKING, Any
 import jax
 
 from .errors import InvalidArgumentError
-from .feed import Feed, arrays_of, mapped
+from .feed import Feed, Source, arrays_of, mapped
 
 if TYPE_CHECKING:
     import numpy as np
 
-    from .loader import Loader
-
 
 def prefetch(
-    loader: Loader,
+    loader: Source,
     placement: jax.Device | jax.sharding.Sharding | None = None,
     *,
     ahead: int = 2,

@@ -461,9 +461,7 @@ class Loader:
             raise InvalidArgumentError(f"loader state is {state!r}: expected what state_dict() returned")
         if state.get("version") != _STATE_VERSION:
             raise InvalidArgumentError(f"loader state has version {state.get('version')!r}: expected {_STATE_VERSION}")
-        seed, epoch, position = (
-            natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position")
-        )
+        seed, epoch, position = (natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position"))
         self._core.resume(seed, epoch, position, str(state.get("order")))
 
     def stats(self) -> dict[str, int | float]:

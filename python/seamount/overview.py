@@ -4,13 +4,47 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from .errors import SeamountError
 
 if TYPE_CHECKING:
+    import numpy as np
+
     from . import _core
-    from .arrays import Array, Group
+
+
+class Array(Protocol):
+    """As much of a :class:`seamount.Array` as is shown."""
+
+    @property
+    def name(self) -> str: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    @property
+    def ndim(self) -> int: ...
+    @property
+    def chunks(self) -> tuple[int, ...]: ...
+    @property
+    def dtype(self) -> np.dtype: ...
+    @property
+    def dims(self) -> tuple[str, ...]: ...
+    @property
+    def attributes(self) -> dict[str, Any]: ...
+    def __getitem__(self, key: Any) -> np.ndarray: ...
+
+
+class Group(Protocol):
+    """As much of a :class:`seamount.Group`."""
+
+    @property
+    def sample_dim(self) -> str | None: ...
+    @property
+    def splits(self) -> dict[str, tuple[int, int]]: ...
+    def variables(self) -> list[str]: ...
+    def groups(self) -> list[str]: ...
+    def overview(self) -> Overview: ...
+    def __getitem__(self, variable: str) -> Array: ...
 
 
 @dataclass

@@ -7,16 +7,11 @@ import html
 import math
 import struct
 import zlib
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from .areas import latitude_of
 from .errors import SeamountError
-from .overview import line_of, splits_of
-
-if TYPE_CHECKING:
-    from .arrays import Array, Group
+from .overview import Array, Group, line_of, splits_of
 
 # What is read for a picture nobody asked for by name.
 _MOST_BYTES = 64 << 20

@@ -14,13 +14,12 @@ import torch
 import torch.utils.data
 
 from .errors import InvalidArgumentError
-from .feed import Feed, arrays_of, mapped
+from .feed import Feed, Source, arrays_of, mapped
 
 if TYPE_CHECKING:
     import numpy as np
 
     from .batch import Batch
-    from .loader import Loader
 
 
 class Batches(torch.utils.data.IterableDataset):
@@ -46,7 +45,7 @@ class Batches(torch.utils.data.IterableDataset):
     """
 
     def __init__(
-        self, loader: Loader, device: torch.device | str | None = None, *, ahead: int = 2, as_dict: bool = False
+        self, loader: Source, device: torch.device | str | None = None, *, ahead: int = 2, as_dict: bool = False
     ) -> None:
         super().__init__()
         self.loader = loader
