@@ -3,7 +3,8 @@
 Layouts: raw chunks of 2 MB; the same with blosc (lz4, shuffle); those in shards of 16, by all in format 3. Rivals:
 zarr-python, zarr-python with the codec pipeline of zarrs, TensorStore. The bound reads (or makes) each object with one
 system call, decodes it with c-blosc and copies it, with a thread per core, and knows nothing of Zarr. Each turn is a
-process of its own, warmed up on a small array; contestants take turns. Every contestant reads what zarr-python wrote, and
+process of its own, warmed up on a small array; contestants take turns, in an order drawn anew for each round: where memory
+is given back to a host, who comes after whom decides what fresh pages cost. Every contestant reads what zarr-python wrote, and
 what each wrote is read back and compared once.
 
 zarrs comes from PyPI:  .venv/bin/pip install --no-deps --target .rivals/python zarrs
@@ -14,6 +15,7 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import random
 import shutil
 import subprocess
 import sys
@@ -163,9 +165,10 @@ def race(run: harness.Run, layout: str, names: list[str], actions: list[str], ro
         values = np.load(source, mmap_mode="r")
         create(root / "read", layout)[...] = values
         create(root / "small", layout, (16, *SHAPE[1:]))[...] = 1
+    drawn = random.Random(layout)
     for number in range(rounds):
         for action in actions:
-            for name in names[number % len(names) :] + names[: number % len(names)]:
+            for name in drawn.sample(names, len(names)):
                 folder, small = root / "read", root / "small"
                 if action == "write":
                     folder, small = root / "write", root / "small-write"
