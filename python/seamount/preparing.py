@@ -43,7 +43,8 @@ _ERRORS: dict[int, type[errors.SeamountError]] = {
 
 @dataclass(frozen=True)
 class Prepared:
-    """What :func:`prepare` did. ``missing`` has, for each variable that was written, how many values are missing."""
+    """What :func:`prepare` did. ``missing`` has, for each variable that was written, how many values are missing;
+    ``changes`` what is kept, rewritten and added of each, as ``--json`` prints it."""
 
     url: str
     up_to_date: bool
@@ -57,6 +58,7 @@ class Prepared:
     peak_memory_bytes: int
     seconds: float
     missing: Mapping[str, Mapping[str, Any]]
+    changes: Mapping[str, Any] = field(default_factory=dict)
     notes: tuple[str, ...] = field(default=())
 
     def __str__(self) -> str:
@@ -203,7 +205,9 @@ def _run(
         rest = [line for line in said if not line.startswith("note: ")]
         raise _error(code, rest[-1] if rest else "", recipe)
     output.seek(0)
-    return json.loads(output.read()), notes
+    report = json.loads(output.read())
+    # A program that is newer than this file may say more.
+    return {name: report[name] for name in Prepared.__dataclass_fields__ if name in report}, notes
 
 
 def _end(process: subprocess.Popen[str]) -> None:

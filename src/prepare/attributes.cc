@@ -87,6 +87,11 @@ std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remar
   }
   Json out = Parsed(attributes);
   out["seamount"] = std::move(own);
+  if (remarks.pack) {
+    out["scale_factor"] = remarks.pack->scale();
+    out["add_offset"] = remarks.pack->offset();
+    out["_FillValue"] = Pack::kMissing;
+  }
   return Dump(out);
 }
 

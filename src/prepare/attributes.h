@@ -9,6 +9,7 @@
 
 #include "base/result.h"
 #include "cf/attribute.h"
+#include "prepare/pack.h"
 
 namespace seamount::prepare {
 
@@ -33,6 +34,7 @@ struct ArrayRemarks {
   std::string climatology;  // the name of the array; empty: none was subtracted
   std::string climatology_kind;
   std::string over;
+  std::optional<Pack> pack;
 };
 std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks);
 // Mean and std, where the attributes have them.

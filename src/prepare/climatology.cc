@@ -2,6 +2,8 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
+#include <span>
 
 #include "nd/box.h"
 #include "nd/data_type.h"
@@ -15,6 +17,11 @@ std::string ClimatologyName(const DataArray& array) { return array.name + "_clim
 
 zarr::ArrayMetadata ClimatologyMetadata(const DataArray& array, const Basis& basis) {
   zarr::ArrayMetadata metadata = array.metadata;
+  if (array.pack) {
+    metadata.data_type = nd::DataType::kFloat32;
+    const float nan = std::numeric_limits<float>::quiet_NaN();
+    metadata.fill_value = Bytes::Copy(std::as_bytes(std::span(&nan, 1)));
+  }
   const auto drop = static_cast<std::ptrdiff_t>(*array.time);
   metadata.shape.erase(metadata.shape.begin() + drop);
   metadata.dimension_names.erase(metadata.dimension_names.begin() + drop);

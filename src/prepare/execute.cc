@@ -103,7 +103,7 @@ Result<void> Run::CreateArrays(Output& output, const CallContext& context) {
   small_store_ = output.replacing() ? std::make_shared<EqualStays>(store_) : store_;
   for (size_t a = 0; a < plan_.arrays.size(); ++a) {
     const DataArray& array = plan_.arrays[a];
-    ArrayRemarks remarks;
+    ArrayRemarks remarks{.pack = array.pack};
     if (statistics_[a].moments) {
       remarks.mean = statistics_[a].moments->mean;
       remarks.std = statistics_[a].moments->std;

@@ -52,6 +52,7 @@ std::string Fingerprints::OfEncoding(const DataArray& array) const {
                      std::string(nd::NameOf(m.data_type)) + "\n" + std::to_string(m.format) + "\n" +
                      IndexText(m.chunk_shape) + (m.shard_shape ? IndexText(*m.shard_shape) : "") + "\n";
   for (const zarr::CodecSpec& codec : m.codecs) text += codec.name + codec.configuration_json + "\n";
+  if (array.pack) text += "pack " + NumberText(array.pack->low) + " " + NumberText(array.pack->high) + "\n";
   return Fingerprint(text);
 }
 

@@ -1,6 +1,7 @@
 #include "prepare/missing.h"
 
 #include <cmath>
+#include <type_traits>
 
 #include "nd/box.h"
 #include "nd/data_type.h"
@@ -14,7 +15,10 @@ void Count(std::span<const std::byte> elements, uint64_t steps, uint64_t inner, 
   const uint64_t count = elements.size() / sizeof(T);
   for (uint64_t row = 0; row * inner < count; ++row) {
     uint64_t here = 0;
-    for (uint64_t i = row * inner; i < (row + 1) * inner; ++i) here += std::isnan(values[i]) ? 1 : 0;
+    for (uint64_t i = row * inner; i < (row + 1) * inner; ++i) {
+      if constexpr (std::is_floating_point_v<T>) here += std::isnan(values[i]) ? 1 : 0;
+      if constexpr (std::is_integral_v<T>) here += values[i] == Pack::kMissing ? 1 : 0;
+    }
     missing[row % steps] += here;
   }
 }
@@ -26,7 +30,8 @@ MissingCount::MissingCount(const DataArray& array)
 
 void MissingCount::Add(const nd::Box& region, std::span<const std::byte> elements) {
   const bool narrow = array_.metadata.data_type == nd::DataType::kFloat32;
-  if (!narrow && array_.metadata.data_type != nd::DataType::kFloat64) return;
+  const bool packed = array_.pack.has_value();
+  if (!narrow && !packed && array_.metadata.data_type != nd::DataType::kFloat64) return;
   if (elements.empty()) return;
   const uint64_t first = array_.time ? region.origin[*array_.time] : 0;
   const uint64_t steps = array_.time ? region.shape[*array_.time] : 1;
@@ -37,7 +42,8 @@ void MissingCount::Add(const nd::Box& region, std::span<const std::byte> element
   }
   std::vector<uint64_t> missing(steps);
   if (narrow) Count<float>(elements, steps, inner, missing);
-  if (!narrow) Count<double>(elements, steps, inner, missing);
+  if (packed) Count<int16_t>(elements, steps, inner, missing);
+  if (!narrow && !packed) Count<double>(elements, steps, inner, missing);
   const uint64_t each = nd::Elements(region.shape) / steps;
   std::scoped_lock lock(mutex_);
   for (uint64_t t = 0; t < steps; ++t) {

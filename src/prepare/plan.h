@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "nd/box.h"
+#include "prepare/pack.h"
 #include "prepare/selection.h"
 #include "zarr/metadata.h"
 
@@ -25,6 +26,7 @@ struct DataArray {
   size_t input = 0;                            // in SourceFacts::variables
   std::vector<std::string> source_dimensions;  // of the input, dropped ones included
   bool as_stored = false;                      // elements pass through untouched
+  std::optional<Pack> pack;                    // written as int16
   std::optional<size_t> time;                  // which output dimension is time
   bool auxiliary = false;                      // came along since others name it: neither anomaly nor standardized
   bool anomaly = false;

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstdio>
 
 #include "base/text.h"
 #include "cf/decode.h"
@@ -56,7 +57,14 @@ Result<void> Planner::AddVariable(const Requested& named) {
   }
   const std::string& dtype = named.dtype.empty() ? recipe_.dtype : named.dtype;
   if (!dtype.empty()) type = dtype == "float32" ? nd::DataType::kFloat32 : nd::DataType::kFloat64;
-  array.as_stored = packing->identity(variable.type) && type == variable.type;
+  array.as_stored = packing->identity(variable.type) && type == variable.type && !named.pack;
+  if (named.pack) {
+    array.pack = Pack{named.pack->first, named.pack->second};
+    type = nd::DataType::kInt16;
+    char note[64];
+    std::snprintf(note, sizeof note, "%.2g", array.pack->error());
+    plan_.notes.push_back("'" + named.name + "' is packed into 16 bits: a value changes by at most " + note);
+  }
   const std::string& codec = named.codec.empty() ? recipe_.codec : named.codec;
   return Add(std::move(array), type, codec, ArrayAttributesJson(variable.attributes), named.line);
 }
@@ -111,6 +119,10 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   metadata.data_type = type;
   metadata.fill_value = FillValue(metadata.data_type);
   metadata.fill_value_null = !nd::IsFloat(metadata.data_type);
+  if (array.pack) {
+    metadata.fill_value = Bytes::Copy(std::as_bytes(std::span(&Pack::kMissing, 1)));
+    metadata.fill_value_null = false;
+  }
   metadata.attributes_json = attributes;
   LayoutRequest request;
   std::vector<size_t> kept;
@@ -126,7 +138,7 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   array.anomaly = recipe_.anomaly && array.time && !array.auxiliary;
   array.standardize = recipe_.standardize && !array.auxiliary && !Names(recipe_.standardize->except, array.name);
   array.as_stored = array.as_stored && !array.anomaly;
-  if (array.standardize && !nd::IsFloat(metadata.data_type)) {
+  if (array.standardize && !nd::IsFloat(metadata.data_type) && !array.pack) {
     return At(line, "'" + array.name +
                         "' holds whole numbers: standardizing needs 'dtype: float32', or to leave it out by "
                         "'except: [" +

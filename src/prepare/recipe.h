@@ -10,6 +10,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -64,9 +65,10 @@ struct Requested {
   std::string expression;  // not empty: derived
   std::string units;       // as the recipe names them; empty: what comes out of the steps
   std::string long_name;
-  std::string dtype;            // empty: the recipe's
-  std::string codec;            // likewise
-  std::vector<StepSpec> steps;  // in order
+  std::string dtype;                              // empty: the recipe's
+  std::string codec;                              // likewise
+  std::optional<std::pair<double, double>> pack;  // the range that int16 is to hold
+  std::vector<StepSpec> steps;                    // in order
 
   // Whether it is the source's own, under another name at most.
   bool plain() const { return expression.empty() && steps.empty() && units.empty() && long_name.empty(); }

@@ -265,10 +265,21 @@ Result<std::vector<Requested>> RecipeReader::Variables(const YAML::Node& node) c
                       {"units", text(one.units, "units")},
                       {"long_name", text(one.long_name, "long_name")},
                       {"codec", text(one.codec, "codec")},
+                      {"pack",
+                       [&](const YAML::Node& n) -> Result<void> {
+                         const FieldSpec field{"pack", FieldKind::kRange};
+                         SEAMOUNT_TRY_ASSIGN(const StepValue range, FieldReader(*this, field).Read(n));
+                         if (!(range.numbers[0] < range.numbers[1])) {
+                           return Bad(n, "'pack' must be [from, to], the lower end first");
+                         }
+                         one.pack = {range.numbers[0], range.numbers[1]};
+                         return {};
+                       }},
                       {"dtype", choice(one.dtype, "dtype", {"float32", "float64"})}}));
     if (!one.from.empty() && !one.expression.empty()) {
       return Bad(at, "'" + name + "' is either taken 'from' a variable or by 'derive'");
     }
+    if (one.pack && !one.dtype.empty()) return Bad(at, "'" + name + "' has either a 'dtype' or 'pack', which is int16");
     if (!times.name.empty()) one.steps.insert(one.steps.begin(), times);
     if (!select.name.empty()) one.steps.insert(one.steps.begin(), select);
     by_places = levels == "variables";

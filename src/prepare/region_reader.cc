@@ -85,6 +85,10 @@ Result<void> RegionReader::ReadPiece(const nd::Box& piece, std::span<std::byte> 
   const bool narrow = array.metadata.data_type == nd::DataType::kFloat32;
   const uint64_t count = Elements(piece.shape);
   auto* floats = reinterpret_cast<float*>(into.data());
+  if (array.pack) {
+    SEAMOUNT_TRY(ReadValues(piece, values_));
+    return PackValues(*array.pack, values_, into, array.name);
+  }
   if (anomaly_ == nullptr) {  // one pass from stored to written
     const nd::DataType type = facts_->variables[array.input].type;
     stored_.resize(count * nd::SizeOf(type));

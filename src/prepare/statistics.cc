@@ -308,7 +308,7 @@ std::vector<double> Around(const std::vector<double>& terms, size_t window) {
 // Fits every point of a tile; the totals are of the residuals.
 void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, Totals& totals) const {
   const Index& shape = planned_.metadata.shape;
-  const bool narrow = planned_.metadata.data_type == nd::DataType::kFloat32;
+  const bool narrow = planned_.metadata.data_type != nd::DataType::kFloat64;
   const uint64_t points = sums.count.size();
   std::vector<double> a;
   std::vector<double> b(pass_.terms);
