@@ -121,6 +121,7 @@ Result<void> CodecChain::Decode(std::span<const std::byte> encoded, std::span<st
 Result<size_t> CodecChain::EncodeInto(std::span<const std::byte> elements, std::span<std::byte> into) const {
   if (elements.size() != decoded_bytes_) return base::Internal("encoding a chunk from a buffer of another size");
   if (into.size() < encoded_bound_) return base::Internal("encoding a chunk into a buffer that is too small");
+  into = into.first(encoded_bound_);  // an encoder that has more room may use more: blosc's library does
   std::optional<Scratch> between[2];
   std::span<const std::byte> data = elements;
   for (size_t i = 0; i < stages_.size(); ++i) {

@@ -226,6 +226,32 @@ TEST(CodecChainTest, TransposesAsItsDefinitionSays) {
   EXPECT_TRUE(std::ranges::equal(encoded->span(), expected));
 }
 
+// A shard's chunks are encoded one behind the other, where there is room for the bounds of all.
+TEST(CodecChain, TakesNoMoreThanItsBoundWhereverThereIsMoreRoom) {
+  std::mt19937 random(5);
+  for (const char* name : {"lz4", "lz4hc", "zstd", "zlib", "blosclz"}) {
+    for (const char* shuffle : {"noshuffle", "shuffle", "bitshuffle"}) {
+      for (const uint64_t count : {1, 3, 16, 40, 200, 1000}) {
+        const std::string configuration = std::string(R"({"cname":")") + name + R"(","clevel":5,"shuffle":")" +
+                                          shuffle + R"(","typesize":4,"blocksize":0})";
+        const auto chain =
+            CodecChain::Make({{"bytes", R"({"endian":"little"})"}, {"blosc", configuration}}, nd::DataType::kFloat32,
+                             {count}, Bytes::Copy(std::string_view("\0\0\0\0", 4)));
+        ASSERT_TRUE(chain) << chain.error().ToString();
+        std::vector<std::byte> elements(4 * count);
+        for (std::byte& byte : elements) byte = std::byte(random() & 0xff);
+        std::vector<std::byte> room(chain->encoded_bound() * 8);
+        const auto size = chain->EncodeInto(elements, room);
+        ASSERT_TRUE(size) << size.error().ToString();
+        EXPECT_LE(*size, chain->encoded_bound()) << name << " " << shuffle << " " << count;
+        std::vector<std::byte> decoded(elements.size());
+        ASSERT_TRUE(chain->Decode(std::span(room).first(*size), decoded));
+        EXPECT_EQ(decoded, elements);
+      }
+    }
+  }
+}
+
 TEST(CodecChainTest, RefusesWhatItCannotDo) {
   const auto message = [](std::vector<CodecSpec> codecs) {
     const auto chain =
