@@ -88,7 +88,7 @@ def test_any_index_as_numpy(tmp_path, number):
         if expected is IndexError or got is IndexError:
             assert got is expected, said
             continue
-        assert np.shape(got) == np.shape(expected) and np.asarray(got).dtype == truth.dtype, said
+        assert np.shape(got) == np.shape(expected) and np.asarray(got).dtype == np.asarray(expected).dtype, said
         assert np.asarray(got).tobytes() == np.ascontiguousarray(expected).tobytes(), said
         if turn % 3 or not np.size(expected):
             continue

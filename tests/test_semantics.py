@@ -12,7 +12,7 @@ def known_tests() -> set[str]:
     known = set()
     for source in (ROOT / "src/vfs").glob("*_test.cc"):
         known.update(f"{a}.{b}" for a, b in re.findall(r"^TEST(?:_F|_P)?\((\w+), (\w+)\)", source.read_text(), re.M))
-    for source in (ROOT / "tests").glob("test_mount*.py"):
+    for source in (*(ROOT / "tests").glob("test_mount*.py"), ROOT / "tests/test_share.py"):
         known.update(re.findall(r"^def (test_\w+)\(", source.read_text(), re.M))
     return known
 

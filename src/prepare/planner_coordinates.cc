@@ -223,8 +223,11 @@ bool Planner::AddText(const source::Variable& variable) {
   for (size_t i = 0; i < texts.size(); ++i) {
     std::memcpy(values.data() + i * longest * sizeof(char32_t), texts[i].data(), texts[i].size() * sizeof(char32_t));
   }
+  // How characters are to be decoded: they are.
+  auto attributes = variable.attributes;
+  std::erase_if(attributes, [](const auto& attribute) { return attribute.name == "_Encoding"; });
   AddSmall(OutputName(variable.name), nd::DataType::kUInt32, std::move(dimensions), std::move(shape), std::move(values),
-           ArrayAttributesJson(variable.attributes));
+           ArrayAttributesJson(attributes));
   zarr::ElementType type;
   type.kind = zarr::ElementKind::kText;
   type.size = longest * sizeof(char32_t);
