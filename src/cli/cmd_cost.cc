@@ -69,8 +69,8 @@ Result<int> Cost(const CostFlags& flags) {
     return kExitOk;
   }
   for (const cost::CostLine& line : lines) std::printf("%10.2f  %s\n", line.usd, line.what.c_str());
-  std::printf("%10.2f  dollars a month, before tax and without free quotas; prices of %s\n", cost::TotalOf(lines),
-              cost::kPricesOf);
+  std::printf("%10.2f  dollars a month, about, before tax and without free quotas; prices collected %s\n",
+              cost::TotalOf(lines), cost::kPricesOf);
   return kExitOk;
 }
 
@@ -144,7 +144,7 @@ Result<int> Advise(const AdviseFlags& flags) {
   std::printf("\nFor you: %s, where an hour of waiting is worth $%g to you (--hour-worth)\n",
               cost::NameOf(advice.ways.front().way).c_str(), s.hour_usd);
   for (const std::string& text : advice.break_evens) std::printf("  %s\n", text.c_str());
-  std::printf("Taken for true: %g sessions a week of %g h; a free GPU is there %g times of 100; prices of %s\n",
+  std::printf("Taken for true: %g sessions a week of %g h; a free GPU is there %g times of 100; prices collected %s\n",
               s.sessions_per_week, s.hours_per_session, 100 * s.free_gpu_chance, cost::kPricesOf);
   return kExitOk;
 }

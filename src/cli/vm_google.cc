@@ -240,9 +240,9 @@ Result<int> GoogleUp(const GoogleFlags& flags, const GoogleUpFlags& up, const st
     return kExitOk;
   }
   const auto disk = cost::DiskPerHour(static_cast<double>(request.plan.disk_gib), cloud::gce::RegionOf(intent.zone));
-  std::printf("%s runs in %s: %s, %s, $%s/h and its disk $%s/h (prices of %s)\n", name.c_str(), intent.zone.c_str(),
-              intent.machine_type.c_str(), intent.provisioning.c_str(), Dollars(intent.usd_per_hour).c_str(),
-              Dollars(disk).c_str(), cost::kPricesOf);
+  std::printf("%s runs in %s: %s, %s, $%s/h and its disk $%s/h (about: prices collected %s)\n", name.c_str(),
+              intent.zone.c_str(), intent.machine_type.c_str(), intent.provisioning.c_str(),
+              Dollars(intent.usd_per_hour).c_str(), Dollars(disk).c_str(), cost::kPricesOf);
   const std::string unused = up.idle_s > 0 ? ", after " + base::FormatDuration(request.plan.idle) + " without use" : "";
   std::printf("It ends by itself: in %s unless its lease is renewed%s, and in %s for sure\n",
               base::FormatDuration(request.plan.lease).c_str(), unused.c_str(),

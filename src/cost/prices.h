@@ -11,7 +11,7 @@
 
 namespace seamount::cost {
 
-// When the table was last held against the published lists.
+// When the table was put together, by hand and from public catalogues. It was not held against Google's own list.
 inline constexpr char kPricesOf[] = "2026-11-28";
 
 // How a machine is had: at the list price, for as long as one likes; cheap, and taken away at any time; or after a wait
