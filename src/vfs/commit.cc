@@ -82,11 +82,10 @@ Outcome<void> Publisher::UploadContent(const InodePtr& inode, const std::string&
   Result<store::ObjectInfo> result = base::Internal("not uploaded");
   const std::shared_ptr<ObjectReader> source = staged.CopyOf();
   if (source != nullptr && store_.capabilities().copy) result = CopyContent(key, *source, options, context);
-  if (result || result.error().code() == ErrorCode::kCancelled) {
-    // The bucket has made it of another object, or nobody waits any more.
-  } else if (tail && *tail >= kComposeAbove && store_.capabilities().compose) {
+  const bool over = result || result.error().code() == ErrorCode::kCancelled;
+  if (!over && tail && *tail >= kComposeAbove && store_.capabilities().compose) {
     result = UploadTail(key, staged, *tail, options, before.generation, context);
-  } else {
+  } else if (!over) {
     SEAMOUNT_TRY(staged.FillGaps(context));
     result = UploadWhole(key, staged, options, context);
     if (result) stats_.uploaded_bytes += staged.size();
