@@ -2,7 +2,6 @@
 
 #include <CLI/CLI.hpp>
 #include <algorithm>
-#include <array>
 #include <cstdio>
 #include <cstdlib>
 #include <nlohmann/json.hpp>
@@ -101,12 +100,7 @@ nlohmann::json ToJson(const MachineRow& row) {
   return json;
 }
 
-std::string Dollars(const std::optional<double>& usd) {
-  if (!usd) return "-";
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "%.2f", *usd);
-  return text.data();
-}
+std::string Dollars(const std::optional<double>& usd) { return usd ? cost::DollarText(*usd) : "-"; }
 
 std::string In(const std::optional<base::SystemTime>& time, base::SystemTime now) {
   if (!time) return "-";

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cctype>
+#include <cstdio>
 #include <vector>
 
 #include "base/text.h"
@@ -172,6 +173,12 @@ double Between(Continent a, Continent b) {
 }
 
 }  // namespace
+
+std::string DollarText(double usd) {
+  std::array<char, 32> text{};
+  std::snprintf(text.data(), text.size(), "%.2f", usd);
+  return text.data();
+}
 
 std::string_view NameOf(Provisioning provisioning) {
   switch (provisioning) {

@@ -14,6 +14,9 @@ namespace seamount::cost {
 // When the table was put together, by hand and from public catalogues. It was not held against Google's own list.
 inline constexpr char kPricesOf[] = "2026-11-28";
 
+// An amount as people write it, with two places and without a sign for dollars.
+std::string DollarText(double usd);
+
 // How a machine is had: at the list price, for as long as one likes; cheap, and taken away at any time; or after a wait
 // of unknown length, for a week at most.
 enum class Provisioning { kStandard, kSpot, kFlexStart };

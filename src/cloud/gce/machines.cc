@@ -2,7 +2,6 @@
 
 #include <algorithm>
 #include <array>
-#include <cstdio>
 #include <random>
 #include <utility>
 
@@ -33,10 +32,7 @@ std::string NewRequestId() {
 }
 
 std::string PriceOf(const std::optional<double>& usd_per_hour) {
-  if (!usd_per_hour) return "its price is not known";
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "$%.2f/h", *usd_per_hour);
-  return text.data();
+  return usd_per_hour ? "$" + cost::DollarText(*usd_per_hour) + "/h" : "its price is not known";
 }
 
 std::string StateOf(const Instance& instance) {

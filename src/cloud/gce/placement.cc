@@ -13,12 +13,6 @@ namespace {
 // What a machine is taken to read from its bucket in the hour that zones are compared by.
 constexpr double kGibPerHour = 10;
 
-std::string Dollars(double usd) {
-  std::array<char, 32> text{};
-  std::snprintf(text.data(), text.size(), "$%.2f", usd);
-  return text.data();
-}
-
 std::string Number(double value) {
   std::array<char, 32> text{};
   std::snprintf(text.data(), text.size(), "%g", value);
@@ -54,7 +48,8 @@ std::string PriceReason(const Wish& wish, const Candidate& candidate) {
     return "no price is known there" + std::string(wish.max_usd_per_hour ? "" : " (name the place to go there anyway)");
   }
   if (!wish.max_usd_per_hour || *candidate.usd_per_hour <= *wish.max_usd_per_hour) return "";
-  return Dollars(*candidate.usd_per_hour) + "/h is above the limit of " + Dollars(*wish.max_usd_per_hour) + "/h";
+  return "$" + cost::DollarText(*candidate.usd_per_hour) + "/h is above the limit of $" +
+         cost::DollarText(*wish.max_usd_per_hour) + "/h";
 }
 
 std::string ReasonAgainst(const Wish& wish, const Facts& facts, const std::set<std::string>& accelerators,
