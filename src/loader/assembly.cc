@@ -84,7 +84,6 @@ void Assembly::FinishUse(uint32_t use, const Found& found, uint64_t fetched) {
     batch.skip[sample] = true;
   }
   batch.fetched = std::max(batch.fetched, fetched);
-  if (batch.uses_left == 0) complete_fetched_ = std::max(complete_fetched_, batch.fetched);
 }
 
 Error Assembly::Refusal(const Job& job, const Placement& refused) const {

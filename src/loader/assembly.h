@@ -61,8 +61,6 @@ class Assembly {
   bool HeadComplete() const;
   // What must have been looked at (pipeline.h) before the head may go: the largest `fetched` of its chunks.
   uint64_t HeadFetched() const { return open_.at(head_).fetched; }
-  // The same of all batches that are complete or were.
-  uint64_t CompleteFetched() const { return complete_fetched_; }
   Filled TakeHead();
 
  private:
@@ -84,7 +82,6 @@ class Assembly {
   std::unordered_map<uint32_t, OpenBatch> open_;
   uint32_t head_ = 0;
   uint32_t open_end_ = 0;
-  uint64_t complete_fetched_ = 0;
 };
 
 }  // namespace seamount::loader

@@ -1,7 +1,7 @@
 // Which chunks are asked for next, which of them together, and how many threads ask.
 //
-// How it works: residencies are fetched strictly in the planned order, each as soon as memory has room for the chunk,
-// encoded and decoded. Threads start few and become more while workers starve and the store has shown latency, for
+// How it works: residencies are fetched strictly in the planned order, each as soon as memory has room for its encoded
+// bytes. Threads start few and become more while workers starve and the store has shown latency, for
 // small chunks over a long way need many requests at once.
 #pragma once
 

@@ -135,6 +135,7 @@ Result<bool> Loader::StartPipeline(base::SteadyTime deadline) {
                                                            .chunk_pool = &chunk_pool_,
                                                            .batch_pool = batch_pool_,
                                                            .batches_at_once = memory_.batches,
+                                                           .ahead_bytes = memory_.ahead_bytes,
                                                            .workers = Workers(options_.threads),
                                                            .fetch_threads = fetch_threads_,
                                                            .look = std::move(look)},

@@ -103,6 +103,33 @@ TEST_F(LoaderTest, ThreadsAndMemoryDoNotChangeTheBatches) {
   }
 }
 
+// Chunks that are far smaller encoded come well before there is room to decode them.
+TEST_F(LoaderTest, WithLittleMemoryEveryOrderGoesOn) {
+  const uint64_t seed = std::random_device{}();
+  SCOPED_TRACE("seed " + std::to_string(seed));
+  std::mt19937_64 random(seed);
+  const auto store = std::shared_ptr<Store>(store::MakeMemoryStore());
+  for (Field& field : fields_) {
+    for (size_t i = 0; i < field.values.size(); ++i) field.values[i] = static_cast<float>(i / 90) / 8;
+    WriteField(store, field);
+  }
+  LoaderOptions options = Options();
+  uint64_t least = 1 << 10;
+  for (options.memory_bytes = least; !TryOpen(store, options); options.memory_bytes += 256)
+    least = options.memory_bytes;
+  for (int round = 0; round < 60; ++round) {
+    options.memory_bytes = least + 256 + random() % (least / 2);
+    options.shuffle = static_cast<Shuffle>(random() % 3);
+    options.seed = random();
+    options.threads = static_cast<int>(1 + random() % 4);
+    const auto loader = OpenOrFail(store, options);
+    ASSERT_TRUE(loader);
+    ExpectEpoch(ReadEpoch(*loader), fields_, options);
+    ExpectEpoch(ReadEpoch(*loader), fields_, options);
+    EXPECT_LE(loader->stats().memory_peak, options.memory_bytes);
+  }
+}
+
 TEST_F(LoaderTest, MemoryStaysInsideTheBudget) {
   LoaderOptions options = Options();
   options.memory_bytes = 120 << 10;  // a batch has 27 KiB, all chunks 29 KiB

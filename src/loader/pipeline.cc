@@ -8,8 +8,6 @@
 namespace seamount::loader {
 namespace {
 
-constexpr int kLookers = 4;  // looks at once, where a round trip takes longer than a batch
-
 double SecondsSince(std::chrono::steady_clock::time_point start) {
   return std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
 }
@@ -23,8 +21,10 @@ Pipeline::Pipeline(PipelineResources resources, Stretch stretch, HeldChunks held
       dataset_(resources_.source->dataset()),
       stats_(stats),
       fetched_(held.empty() ? 0 : 1),
-      residents_(dataset_, schedule_, *resources_.budget, *resources_.chunk_pool, std::move(held)),
+      residents_(dataset_, schedule_, *resources_.budget, resources_.ahead_bytes, *resources_.chunk_pool,
+                 std::move(held)),
       assembly_(*resources_.source, stretch_, resources_.batch_pool, resources_.batches_at_once),
+      arrivals_(schedule_),
       policy_(dataset_, schedule_, residents_) {
   const Lock lock(mutex_);
   OpenBatches();
@@ -32,7 +32,7 @@ Pipeline::Pipeline(PipelineResources resources, Stretch stretch, HeldChunks held
   const uint64_t fetchers =
       std::min<uint64_t>(static_cast<uint64_t>(resources_.fetch_threads), schedule_.cache.fetches);
   for (uint64_t i = 0; i < fetchers; ++i) SpawnFetcher();
-  for (int i = 0; resources_.look && i < kLookers; ++i) lookers_.emplace_back([this] { LookLoop(); });
+  if (fetchers == 0 && LookIsDue()) SpawnFetcher();
 }
 
 Pipeline::~Pipeline() { Stop(); }
@@ -44,15 +44,12 @@ HeldChunks Pipeline::Stop() {
     head_wake_.notify_all();
     work_wake_.notify_all();
     fetch_wake_.notify_all();
-    look_wake_.notify_all();
   }
   // Workers first: with them nobody adds fetchers any more.
   for (auto& worker : workers_) worker.join();
   workers_.clear();
   for (auto& fetcher : fetchers_) fetcher.join();
   fetchers_.clear();
-  for (auto& looker : lookers_) looker.join();
-  lookers_.clear();
   return residents_.Release();
 }
 
@@ -105,7 +102,6 @@ Result<Filled> Pipeline::Take() {
   stats_.samples += range.end - range.begin - range.padding - static_cast<uint64_t>(skipped);
   stats_.memory_peak = resources_.budget->peak();
   OpenBatches();
-  if (LookIsDue()) look_wake_.notify_one();
   return filled;
 }
 
@@ -141,6 +137,7 @@ bool Pipeline::Pointless() const { return failure_ && policy_.next_use() >= fail
 void Pipeline::FetchLoop() {
   Lock lock(mutex_);
   for (;;) {
+    while (LookIsDue()) Look(lock);
     std::optional<FetchPolicy::Issue> issue;
     fetch_wake_.wait(lock, [&] {
       return stop_.stop_requested() || policy_.exhausted() || (!Pointless() && (issue = policy_.TryIssue()));
@@ -179,9 +176,20 @@ void Pipeline::Fetch(const FetchPolicy::Issue& issue, Lock& lock) {
       ++stats_.chunks_absent;
     }
     residents_.PutEncoded(issue[i], std::move(fetched->chunks[i]), ++fetched_);
-    tasks_.push({schedule_.cache.residencies[issue[i]].first_use, true});
+    if (residents_.HasRoom(issue[i])) {
+      tasks_.push({schedule_.cache.residencies[issue[i]].first_use, true});
+      work_wake_.notify_one();
+    }
+    arrivals_.Came(issue[i]);
+  }
+}
+
+void Pipeline::UseRoom() {
+  for (const uint32_t residency : residents_.GiveRoom()) {
+    tasks_.push({schedule_.cache.residencies[residency].first_use, true});
     work_wake_.notify_one();
   }
+  fetch_wake_.notify_one();
 }
 
 // --- decoding and copying ---
@@ -229,7 +237,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   stats_.bytes_decoded += decoded.size();
   stats_.chunk_hits += planned.uses - 1;
   residents_.PutDecoded(residency, std::move(decoded));
-  fetch_wake_.notify_one();
+  UseRoom();
   // All batches that are open get their copy now, while the chunk is in the processor's cache. Later ones find it.
   std::vector<uint32_t> uses;
   for (uint32_t use = planned.first_use; use != kNoUse; use = schedule_.cache.next_use[use]) {
@@ -249,37 +257,35 @@ void Pipeline::Copy(uint32_t use, Lock& lock) {
   if (found.refused) return Fail(use, assembly_.Refusal(job, *found.refused), lock);
   assembly_.FinishUse(use, found, residents_.fetched_as(residency));
   if (HeadReady()) head_wake_.notify_all();
-  if (LookIsDue()) look_wake_.notify_one();
-  if (residents_.FinishUse(residency)) fetch_wake_.notify_one();
+  if (residents_.FinishUse(residency)) UseRoom();
 }
 
 // --- looking whether the data are still the same ---
 
-// For each batch that becomes complete, unless a look that began after its last chunk had come is under way: so each
-// waits for one round trip at most, and none is made that no batch needs.
+// When a batch has all its chunks, the thread that brought the last of them looks at once, on the connection that it
+// has: while that chunk is decoded and copied, and the batches before it are taken, the answer is on its way. A look is
+// for all batches that have their chunks when it begins. While one is under way the next waits for it, unless the batch
+// to be taken next would have to wait too.
 bool Pipeline::LookIsDue() const {
-  return !replaced_ && looking_ < kLookers && assembly_.CompleteFetched() > look_begun_;
+  if (!resources_.look || replaced_ || stop_.stop_requested() || arrivals_.batches() <= look_begun_for_) return false;
+  return looking_ == 0 || assembly_.head() >= look_begun_for_;
 }
 
-void Pipeline::LookLoop() {
-  Lock lock(mutex_);
-  for (;;) {
-    look_wake_.wait(lock, [&] { return stop_.stop_requested() || LookIsDue(); });
-    if (stop_.stop_requested()) return;
-    const uint64_t fetched = look_begun_ = fetched_;
-    ++looking_;
-    lock.unlock();
-    auto same = resources_.look({.stop = stop_.get_token()});
-    lock.lock();
-    --looking_;
-    if (same) {
-      looked_ = std::max(looked_, fetched);
-    } else if (!stop_.stop_requested()) {
-      replaced_ = true;
-      failure_ = Failure{assembly_.head(), 0, same.error()};
-    }
-    if (HeadSettled()) head_wake_.notify_all();
+void Pipeline::Look(Lock& lock) {
+  const uint64_t fetched = fetched_;
+  look_begun_for_ = arrivals_.batches();
+  ++looking_;
+  lock.unlock();
+  auto same = resources_.look({.stop = stop_.get_token()});
+  lock.lock();
+  --looking_;
+  if (same) {
+    looked_ = std::max(looked_, fetched);
+  } else if (!stop_.stop_requested()) {
+    replaced_ = true;
+    failure_ = Failure{assembly_.head(), 0, same.error()};
   }
+  if (HeadSettled()) head_wake_.notify_all();
 }
 
 void Pipeline::Fail(uint32_t use, Error error, Lock& lock) {

@@ -4,9 +4,9 @@
 // bytes with the residents (residents.h). A worker decodes a chunk and copies it to its places in the batches that are
 // being filled (assembly.h); batches that begin later find it decoded. What a worker does next is always the earliest
 // thing in the order of use, so that the batch waited for is finished first. A chunk goes when its last planned use is
-// done. Data that are replaced while they are read must not mix: a thread looks, when a batch is complete, whether they
-// are still those that were opened, and a batch may go only when a look that began after its last chunk had come has
-// said so. One mutex guards everything; it is never held during a fetch, a look, a decode or a copy. There are as many
+// done. Data that are replaced while they are read must not mix: when a batch's last chunk has come, its thread looks
+// whether they are still those that were opened, and a batch may go only when a look that began after that has said so.
+// One mutex guards everything; it is never held during a fetch, a look, a decode or a copy. There are as many
 // workers as cores.
 #pragma once
 
@@ -22,6 +22,7 @@
 
 #include "base/clock.h"
 #include "exec/byte_budget.h"
+#include "loader/arrivals.h"
 #include "loader/assembly.h"
 #include "loader/fetch_policy.h"
 #include "loader/memory_pools.h"
@@ -37,6 +38,7 @@ struct PipelineResources {
   ChunkPool* chunk_pool = nullptr;
   std::shared_ptr<BatchPool> batch_pool;
   uint64_t batches_at_once = 1;
+  uint64_t ahead_bytes = 0;  // as MemoryPlan has it
   int workers = 1;
   int fetch_threads = 8;  // to begin with
   // An error when the data are no longer those that were opened. Empty: they cannot be told apart.
@@ -86,11 +88,12 @@ class Pipeline {
   void GrowFetchers();
   void FetchLoop();
   void Fetch(const FetchPolicy::Issue& issue, Lock& lock);
+  void UseRoom();  // that was made
   void WorkLoop();
   void Decode(uint32_t residency, Lock& lock);
   void Copy(uint32_t use, Lock& lock);
   bool LookIsDue() const;
-  void LookLoop();
+  void Look(Lock& lock);
   void Fail(uint32_t use, Error error, Lock& lock);
   bool Pointless() const;  // to fetch: what comes next is used after a failure only
 
@@ -103,16 +106,16 @@ class Pipeline {
   std::condition_variable head_wake_;
   std::condition_variable work_wake_;
   std::condition_variable fetch_wake_;
-  std::condition_variable look_wake_;
   std::stop_source stop_;
   Stats stats_;
-  uint64_t fetched_ = 0;     // chunks; those held from before are the first
-  uint64_t look_begun_ = 0;  // of these, those that had come when the last look began
-  uint64_t looked_ = 0;      // and those known to be of the data that were opened
-  int looking_ = 0;          // looks under way
+  uint64_t fetched_ = 0;         // chunks; those held from before are the first
+  uint64_t looked_ = 0;          // of these, those known to be of the data that were opened
+  uint32_t look_begun_for_ = 0;  // batches that had all their chunks when the last look began
+  int looking_ = 0;              // looks under way
   bool replaced_ = false;
   Residents residents_;
   Assembly assembly_;
+  Arrivals arrivals_;
   FetchPolicy policy_;
   std::priority_queue<Task> tasks_;
   std::optional<Failure> failure_;
@@ -120,7 +123,6 @@ class Pipeline {
   int idle_workers_ = 0;
   std::vector<std::thread> fetchers_;
   std::vector<std::thread> workers_;
-  std::vector<std::thread> lookers_;
 };
 
 }  // namespace seamount::loader

@@ -113,7 +113,7 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs) {
   // is room, so that one is filled while another waits to be taken.
   constexpr uint64_t kMostBatches = 8;
   // Fetching ahead needs bandwidth times latency, and twice the size of what is fetched at a time: 128 MiB is 1.3 GB/s
-  // at 100 ms. A small budget gives half.
+  // at 100 ms. A small budget gives a third.
   constexpr uint64_t kMostAhead = uint64_t{128} << 20;
 
   // Of an epoch as much is planned at a time as an eighth of the memory takes, or a batch if that is more.
@@ -149,7 +149,8 @@ Result<MemoryPlan> PlanMemory(const MemoryNeeds& needs) {
   plan.chunk_bytes = memory - plan.batch_bytes;
   // All that fits is kept for all epochs; then there is nothing to evict and fetching ahead takes the room itself.
   const uint64_t most = plan.chunk_bytes - chunk_pair;
-  plan.retain.bytes = needs.all_chunks_bytes <= most ? most : most - std::min(most / 2, kMostAhead);
+  plan.retain.bytes = needs.all_chunks_bytes <= most ? most : most - std::min(most / 3, kMostAhead);
+  plan.ahead_bytes = plan.chunk_bytes - plan.retain.bytes - needs.largest_chunk_bytes;
   // What is kept for the next epoch need not be fetched then, but takes memory that was not touched before, which
   // costs more than using the same over and over.
   constexpr uint64_t kWorthKeeping = 4;

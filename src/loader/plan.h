@@ -3,9 +3,9 @@
 // How it works: the order of samples is known, so the order in which chunks are used is a plain list. Belady's rule
 // over that list, evict the chunk whose next use is farthest, is optimal when the future is known. The outcome is a
 // list of residencies: a chunk comes in (by a fetch, or left over from the stretch before), serves some uses in a row
-// and goes. The executor (pipeline.h) fetches residencies strictly in this order, each as soon as memory has room for
-// it. That cannot stall: when everything before a residency is done, only what the plan keeps is in memory, and the
-// plan keeps no more than `limits.bytes`, which leaves room for one more chunk, encoded and decoded.
+// and goes. The executor (pipeline.h) fetches residencies strictly in this order, and gives them room to be decoded in
+// this order too. That cannot stall: when everything before a residency is done, decoded is only what the plan keeps,
+// no more than `limits.bytes`; and encoded chunks that have no room yet never take the last room for one decoded one.
 #pragma once
 
 #include <cstdint>
@@ -61,6 +61,7 @@ struct MemoryPlan {
   uint64_t stretch_uses = 0;  // that are planned at a time
   uint64_t chunk_bytes = 0;   // everything else: chunks, encoded and decoded
   CacheLimits retain;         // of these, what PlanCache may keep; the rest is for fetching ahead
+  uint64_t ahead_bytes = 0;   // of the rest, what encoded chunks may take that have no room to be decoded yet
 };
 
 struct MemoryNeeds {

@@ -5,11 +5,12 @@
 
 namespace seamount::loader {
 
-Residents::Residents(const Dataset& dataset, const Schedule& schedule, exec::ByteBudget& budget, ChunkPool& pool,
-                     HeldChunks held)
+Residents::Residents(const Dataset& dataset, const Schedule& schedule, exec::ByteBudget& budget, uint64_t ahead_bytes,
+                     ChunkPool& pool, HeldChunks held)
     : dataset_(dataset),
       schedule_(schedule),
       budget_(budget),
+      ahead_bytes_(ahead_bytes),
       pool_(pool),
       encoded_ratio_(dataset.variables.size(), 0) {
   const CachePlan& plan = schedule.cache;
@@ -41,12 +42,18 @@ uint64_t Residents::EncodedEstimate(uint32_t variable) const {
   return ratio == 0 ? decoded : static_cast<uint64_t>(std::min(1.0, ratio * 1.1) * static_cast<double>(decoded)) + 1;
 }
 
+uint64_t Residents::DecodedBytes(uint32_t residency) const {
+  return dataset_.chunks.BytesOf(schedule_.ChunkOf(residency));
+}
+
 bool Residents::TryReserve(uint32_t residency) {
-  const auto place = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency));
-  auto lease = budget_.TryAcquire(dataset_.chunks.grids()[place.variable].chunk_bytes);
-  if (lease.bytes() == 0) return false;
-  auto encoded = budget_.TryAcquire(EncodedEstimate(place.variable));
+  exec::ByteLease lease;
+  if (without_room_.empty()) lease = budget_.TryAcquire(DecodedBytes(residency));
+  const uint64_t estimate = EncodedEstimate(dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency)).variable);
+  if (lease.bytes() == 0 && encoded_bytes_ + estimate > ahead_bytes_) return false;
+  auto encoded = budget_.TryAcquire(estimate);
   if (encoded.bytes() == 0) return false;
+  if (lease.bytes() == 0) without_room_.push_back(residency);
   Resident& resident = live_[residency];
   resident.lease = std::move(lease);
   resident.encoded_lease = std::move(encoded);
@@ -54,6 +61,20 @@ bool Residents::TryReserve(uint32_t residency) {
   encoded_bytes_ += resident.encoded_lease.bytes();
   pool_.LeaveRoom(encoded_bytes_);
   return true;
+}
+
+std::vector<uint32_t> Residents::GiveRoom() {
+  std::vector<uint32_t> come;
+  while (!without_room_.empty()) {
+    const uint32_t residency = without_room_.front();
+    auto lease = budget_.TryAcquire(DecodedBytes(residency));
+    if (lease.bytes() == 0) break;
+    Resident& resident = live_.at(residency);
+    resident.lease = std::move(lease);
+    if (resident.fetched > 0) come.push_back(residency);
+    without_room_.pop_front();
+  }
+  return come;
 }
 
 void Residents::ReleaseEncoded(Resident& resident) {
@@ -118,6 +139,7 @@ HeldChunks Residents::Release() {
     if (resident.decoded.data() != nullptr) pool_.Give(std::move(resident.decoded));
   }
   live_.clear();
+  without_room_.clear();
   encoded_bytes_ = 0;
   pool_.LeaveRoom(0);
   return std::exchange(kept_, {});

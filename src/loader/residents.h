@@ -1,8 +1,10 @@
 // The chunks of a stretch that are in memory: room for each from the budget, its encoded bytes until they are decoded,
-// the decoded ones until their last planned use.
+// the decoded ones until their last planned use. Encoded chunks may come before there is room to decode them, for they
+// are smaller; that room is given in the planned order, so that no later chunk keeps it from an earlier one.
 #pragma once
 
 #include <cstdint>
+#include <deque>
 #include <memory>
 #include <optional>
 #include <unordered_map>
@@ -29,18 +31,24 @@ using HeldChunks = std::unordered_map<uint32_t, HeldChunk>;  // by number in the
 class Residents {
  public:
   // Takes over of `held` what the schedule has in memory at its begin, and gives the rest back.
-  Residents(const Dataset& dataset, const Schedule& schedule, exec::ByteBudget& budget, ChunkPool& pool,
-            HeldChunks held);
+  // `ahead_bytes`: as MemoryPlan has it.
+  Residents(const Dataset& dataset, const Schedule& schedule, exec::ByteBudget& budget, uint64_t ahead_bytes,
+            ChunkPool& pool, HeldChunks held);
   ~Residents();
   Residents(const Residents&) = delete;
   Residents& operator=(const Residents&) = delete;
 
-  // Takes room for a chunk, encoded and decoded; false when there is none at present.
+  // Takes room for a chunk, encoded, and decoded too where there is enough; false when there is none at present.
+  // Residencies must come in their order, those that are held left out.
   bool TryReserve(uint32_t residency);
+  // Gives room to be decoded to those that have none yet, in their order, while there is some. Of these, those whose
+  // encoded bytes have come.
+  std::vector<uint32_t> GiveRoom();
   // About as large as the chunk's encoded bytes will be.
   uint64_t EncodedEstimate(uint32_t variable) const;
   // `fetched`: how many chunks the stretch had fetched by then, for `fetched_as`. nullopt: not stored.
   void PutEncoded(uint32_t residency, std::optional<Bytes> encoded, uint64_t fetched);
+  bool HasRoom(uint32_t residency) const { return live_.at(residency).lease.bytes() > 0; }
   std::optional<Bytes> TakeEncoded(uint32_t residency);
   void PutDecoded(uint32_t residency, Buffer decoded);
   // A buffer that is no chunk after all.
@@ -64,14 +72,17 @@ class Residents {
     std::unique_ptr<MissingRows> missing;
     exec::ByteLease lease;
     uint32_t uses_left = 0;
-    uint64_t fetched = 0;
+    uint64_t fetched = 0;  // 0: has not come
   };
+  uint64_t DecodedBytes(uint32_t residency) const;
   void ReleaseEncoded(Resident& resident);
   const Dataset& dataset_;
   const Schedule& schedule_;
   exec::ByteBudget& budget_;
+  const uint64_t ahead_bytes_;
   ChunkPool& pool_;
   std::unordered_map<uint32_t, Resident> live_;  // by residency: from its reservation to its last use
+  std::deque<uint32_t> without_room_;            // reserved, but not to be decoded
   uint64_t encoded_bytes_ = 0;                   // reserved for encoded chunks; the pool leaves room for them
   std::vector<double> encoded_ratio_;            // largest seen, of each variable
   HeldChunks kept_;

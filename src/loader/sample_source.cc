@@ -64,6 +64,17 @@ uint64_t Rows(const ChunkGrid& grid, uint64_t begin, uint64_t end) {
   return end / grid.chunk_samples - begin / grid.chunk_samples + 1;
 }
 
+// Rows of chunks that one sample touches, at most.
+uint64_t RowsOfSample(const ChunkGrid& grid, std::span<const Reach> reaches) {
+  const bool mapped =
+      std::any_of(reaches.begin(), reaches.end(), [](const Reach& r) { return r.positions != nullptr; });
+  if (mapped || reaches.empty()) return reaches.size();
+  const auto [low, high] = std::minmax_element(reaches.begin(), reaches.end(),
+                                               [](const Reach& a, const Reach& b) { return a.lead < b.lead; });
+  const uint64_t span = static_cast<uint64_t>(high->lead) - static_cast<uint64_t>(low->lead);
+  return std::min<uint64_t>(reaches.size(), span / grid.chunk_samples + 2);
+}
+
 }  // namespace
 
 SampleSource::SampleSource(std::shared_ptr<const Dataset> dataset, SampleSet samples, Shuffle shuffle)
@@ -211,7 +222,7 @@ Footprint SampleSource::FootprintOf(uint64_t batch_size) const {
     const uint64_t rows = RowsOf(v);
     footprint.largest_chunk_bytes = std::max(footprint.largest_chunk_bytes, grid.chunk_bytes);
     footprint.all_chunks_bytes += rows * grid.cells * grid.chunk_bytes;
-    const uint64_t windows = std::min(batch_size, count()) * reaches_[v].size();
+    const uint64_t windows = std::min(batch_size, count()) * RowsOfSample(grid, reaches_[v]);
     footprint.batch_chunks += std::min(std::min(rows, windows) * grid.cells, windows * grid.window_cells);
   }
   return footprint;
