@@ -50,6 +50,16 @@ def test_a_group_says_what_is_in_it(place):
     assert fine.groups() == [] and "Splits" not in repr(fine)
 
 
+def test_a_split_may_have_several_stretches(tmp_path):
+    odd = [[0, 3], [6, 9], [12, 14], [18, 20]]
+    group = zarr.create_group(tmp_path / "years.zarr")
+    group.attrs["seamount"] = {"sample_dim": "time", "splits": {"last": [15, 20]}, "split_ranges": {"odd": odd, "pair": odd[1:3]}}
+    opened = seamount.open(tmp_path / "years.zarr")
+    assert opened.splits == {"last": (15, 20), "odd": [tuple(pair) for pair in odd], "pair": [(6, 9), (12, 14)]}
+    assert "Splits:      odd 0..3 + 6..9 + 12..14 + 1 more, pair 6..9 + 12..14, last 15..20 of time" in repr(opened)
+    assert "6..9 + 12..14 of time" in opened._repr_html_()
+
+
 def test_an_array_by_its_place(place):
     array = seamount.open(f"file://{place}/u")
     assert isinstance(array, seamount.Array) and array.name == "u"

@@ -111,12 +111,12 @@ def test_statistics_come_from_the_years_of_a_split_alone(seamount_binary, tmp_pa
             np.testing.assert_allclose(out.u.values[(slice(None), *point)], x - weights @ wanted, rtol=1e-9, atol=1e-10)
         left = out.u.values[inside]
         assert out.u.attrs["seamount"]["normalize"]["std"] == pytest.approx(np.nanstd(left), rel=1e-9)
-    # A split of one stretch stands where the loader finds it by name; others beside, for its `select`.
+    # A split of one stretch stands as a pair; others beside. The loader finds both by name.
     notes = notes_of(tmp_path)
     assert notes["splits"] == {"last": [1827, 2191]}
     assert notes["split_ranges"] == {"train": [[366, 731], [1096, 1461], [1827, 2191]], "test": [[731, 1096], [1461, 1827]]}
     assert [np.unique(years[a:b]).tolist() for a, b in notes["split_ranges"]["train"]] == [[2001], [2003], [2005]]
-    loader = seamount.Loader(f"file://{tmp_path}/out.zarr", ["u"], inputs=[0, 1], select=notes["split_ranges"]["train"], shuffle=None, batch_size=64, normalize=False)
+    loader = seamount.Loader(f"file://{tmp_path}/out.zarr", ["u"], inputs=[0, 1], split="train", shuffle=None, batch_size=64, normalize=False)
     index = np.concatenate([batch.index for batch in loader])
     assert set(years[index]) == {2001, 2003, 2005} and loader.samples == inside.sum() - 3  # no window reaches over to another year
 

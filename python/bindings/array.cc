@@ -186,20 +186,18 @@ int64_t StepOf(const loader::TimeAxis& axis, const loader::Group& group) {
   return ValueOrRaise(axis.Step(group.notes().segments));
 }
 
-nb::dict SplitsOf(const loader::Group& group) {
-  nb::dict splits;
-  for (const auto& [name, range] : group.notes().splits) {
-    splits[nb::str(name.c_str(), name.size())] = nb::make_tuple(range.begin, range.end);
-  }
-  return splits;
+nb::list RangesOf(const std::vector<loader::Interval>& intervals) {
+  nb::list ranges;
+  for (const auto& [begin, end] : intervals) ranges.append(nb::make_tuple(begin, end));
+  return ranges;
 }
 
-nb::list SegmentsOf(const loader::Group& group) {
-  nb::list segments;
-  for (const loader::Interval& segment : group.notes().segments) {
-    segments.append(nb::make_tuple(segment.begin, segment.end));
+nb::dict SplitsOf(const loader::Group& group) {
+  nb::dict splits;
+  for (const auto& [name, ranges] : group.notes().splits) {
+    splits[nb::str(name.c_str(), name.size())] = RangesOf(ranges);
   }
-  return segments;
+  return splits;
 }
 
 }  // namespace
@@ -224,7 +222,7 @@ void AddArray(nb::module_& module) {
       .def_prop_ro("attributes_json", &loader::Group::attributes_json)
       .def_prop_ro("sample_dim", [](const loader::Group& group) { return group.notes().sample_dim; })
       .def_prop_ro("splits", &SplitsOf)
-      .def_prop_ro("segments", &SegmentsOf);
+      .def_prop_ro("segments", [](const loader::Group& group) { return RangesOf(group.notes().segments); });
   AddWriting(arrays, groups);
   nb::class_<loader::TimeAxis>(module, "TimeAxis")
       .def("find", &Find, nb::arg("first"), nb::arg("last"))

@@ -77,7 +77,7 @@ class Array:
 class Group:
     attributes_json: str
     sample_dim: str
-    splits: dict[str, tuple[int, int]]
+    splits: dict[str, list[tuple[int, int]]]
     segments: list[tuple[int, int]]
     def arrays(self) -> list[str]: ...
     def open_array(self, name: str, missing_chunks: str) -> Array: ...

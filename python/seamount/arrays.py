@@ -292,9 +292,10 @@ class Group:
         return self._core.sample_dim or None
 
     @property
-    def splits(self) -> dict[str, tuple[int, int]]:
-        """``{name: (start, stop)}`` along :attr:`sample_dim`: what a loader takes as ``split=name``."""
-        return self._core.splits
+    def splits(self) -> dict[str, tuple[int, int] | list[tuple[int, int]]]:
+        """``{name: (start, stop)}`` along :attr:`sample_dim`: what a loader takes as ``split=name``. One of several stretches
+        (every other year) is a list of them."""
+        return {name: ranges[0] if len(ranges) == 1 else ranges for name, ranges in self._core.splits.items()}
 
     @property
     def segments(self) -> list[tuple[int, int]]:

@@ -16,12 +16,12 @@ from .encodings import Encoding, encoders_of
 from .errors import InvalidArgumentError
 from .html import table
 from .labels import Labels, sample_coords
-from .patches import NO_PATCHES, Crops, Patches
+from .patches import Crops, Patches, patch_options
 from .physical import Physical
 from .ranks import ranks
-from .selection import Lead, dates_of, durations, natural, ranges_of, where_of
+from .selection import Lead, dates_of, durations, natural, ranges_of, split_of, where_of
 from .selection import leads as numbers_of
-from .slots import Groups, Missing, Resolved, Slot, missing_of, names, resolve, slots_of
+from .slots import Groups, Missing, Slot, check_normalize, missing_of, names, resolve, slots_of
 from .times import Times
 
 if TYPE_CHECKING:
@@ -72,7 +72,8 @@ class Loader:
         threads: that decode; None for one per core. Fetching has threads of its own.
         memory: bytes, or a text such as ``"256MiB"``, for batches in the making, chunks, fetches and plans together.
             Batches handed out are the caller's.
-        split: the name of a split that the group notes (``seamount.open_group(url).splits``), instead of ``select``.
+        split: the name of a split that the group notes (``seamount.open_group(url).splits``), instead of ``select``. No
+            window reaches out of a stretch of it.
         missing: what becomes of missing values. ``"keep"``: they are NaN. ``"fill"``: they are ``fill`` (0.0), and a mask
             beside says where. ``"mask"``: NaN, and the mask. ``"skip"``: their samples are left out of the batch
             (:attr:`Batch.skipped`), which may leave none of it. ``"raise"``: the batch is an error.
@@ -172,7 +173,7 @@ class Loader:
             "shuffle": "none" if shuffle is None else shuffle,
             "seed": natural("seed", seed),
             "select": [],
-            "patches": _patch_options(patches),
+            "patches": patch_options(patches),
             "across_gaps": bool(across_gaps),
             "missing_chunks": missing_chunks or "",
             "drop_last": bool(drop_last),
@@ -187,10 +188,10 @@ class Loader:
         self._times = Times(group, sample_dim or group.sample_dim or "time")
         self._slots = [resolve(*slot, groups, self._times.step, normalize, missing_of(missing, fill)) for slot in slots]
         self._named = variables is None
-        _check_normalize(normalize, self._slots)
+        check_normalize(normalize, self._slots)
         options["slots"] = [slot.options() for slot in self._slots]
         if split is not None:
-            options["select"] = [_split(group, split)]
+            options["select"] = split_of(group, split)
         elif select is not None:
             options["select"] = ranges_of(select, self._times.find)
         elif times is not None:
@@ -473,27 +474,3 @@ class Loader:
         budget) at most; ``wait_seconds`` that iterating waited for data.
         """
         return self._core.stats()
-
-
-def _patch_options(patches: Any) -> dict[str, Any]:
-    if patches is None:
-        return NO_PATCHES
-    if not isinstance(patches, Patches):
-        raise InvalidArgumentError(f"patches is {patches!r}: expected a seamount.Patches, as Patches({{'lat': 64, 'lon': 64}})")
-    return patches.options()
-
-
-def _check_normalize(normalize: Any, slots: list[Resolved]) -> None:
-    """The engine sees of a loader's ``normalize`` what is about each slot's variables; here what is about none."""
-    known = {variable for slot in slots for variable in slot.variables}
-    for name in normalize if isinstance(normalize, Mapping) else ():
-        if name not in known:
-            raise InvalidArgumentError(f"normalize names {name!r}, which is not among the variables {sorted(known)}")
-
-
-def _split(group: Any, name: str) -> tuple[int, int]:
-    splits = group.splits
-    if name in splits:
-        return splits[name]
-    there = f"it has {', '.join(map(repr, splits))}" if splits else "it has none (a recipe's key 'split' makes them)"
-    raise InvalidArgumentError(f"split is {name!r}, and the group notes no such split: {there}")

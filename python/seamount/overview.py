@@ -40,7 +40,7 @@ class Group(Protocol):
     @property
     def sample_dim(self) -> str | None: ...
     @property
-    def splits(self) -> dict[str, tuple[int, int]]: ...
+    def splits(self) -> dict[str, tuple[int, int] | list[tuple[int, int]]]: ...
     def variables(self) -> list[str]: ...
     def groups(self) -> list[str]: ...
     def overview(self) -> Overview: ...
@@ -113,7 +113,7 @@ def text_of(group: Group, url: str) -> str:
     if overview.dims:
         lines.append("Dimensions:  " + ", ".join(f"{dim}: {size}" for dim, size in overview.dims.items()))
     if group.splits:
-        parts = (f"{name} {start}..{stop}" for name, (start, stop) in splits_of(group))
+        parts = (f"{name} {where}" for name, where in splits_of(group))
         lines.append(f"Splits:      {', '.join(parts)} of {group.sample_dim}")
     for title, arrays in (("Coordinates:", overview.coordinates), ("Variables:", overview.variables)):
         if arrays:
@@ -126,9 +126,17 @@ def text_of(group: Group, url: str) -> str:
     return "\n".join(lines)
 
 
-def splits_of(group: Group) -> list[tuple[str, tuple[int, int]]]:
-    """In the order in which they lie."""
-    return sorted(group.splits.items(), key=lambda split: split[1])
+def splits_of(group: Group) -> list[tuple[str, str]]:
+    """Names, and what they are stretches of, in the order in which they lie."""
+    stretches = {name: ranges if isinstance(ranges, list) else [ranges] for name, ranges in group.splits.items()}
+    ordered = sorted(stretches.items(), key=lambda split: split[1])
+    return [(name, _stretches(ranges)) for name, ranges in ordered]
+
+
+def _stretches(ranges: list[tuple[int, int]]) -> str:
+    shown = 3
+    parts = [f"{start}..{stop}" for start, stop in ranges[:shown]]
+    return " + ".join(parts) + (f" + {len(ranges) - shown} more" if len(ranges) > shown else "")
 
 
 def line_of(array: Array) -> str:

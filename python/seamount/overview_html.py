@@ -22,7 +22,7 @@ def html_of(group: Group, url: str) -> str:
     """The group's ``_repr_html_``; every text is escaped."""
     overview = group.overview()
     facts = [("dimensions", ", ".join(f"{dim} {size}" for dim, size in overview.dims.items()))]
-    facts += [(f"split {name}", f"{start}..{stop} of {group.sample_dim}") for name, (start, stop) in splits_of(group)]
+    facts += [(f"split {name}", f"{where} of {group.sample_dim}") for name, where in splits_of(group)]
     facts += [("groups", ", ".join(group.groups()))]
     facts += [(f"not readable: {name}", why) for name, why in overview.unreadable.items()]
     rows = "".join(_row(html.escape(name), html.escape(value)) for name, value in facts if value)

@@ -120,3 +120,11 @@ class Crops:
             for dim, size in zip(self._dims, self._shape)
         ]
         return np.ix_(*along)
+
+
+def patch_options(patches: Any) -> dict[str, Any]:
+    if patches is None:
+        return NO_PATCHES
+    if not isinstance(patches, Patches):
+        raise InvalidArgumentError(f"patches is {patches!r}: expected a seamount.Patches, as Patches({{'lat': 64, 'lon': 64}})")
+    return patches.options()

@@ -167,3 +167,11 @@ def normalization(given: Any) -> dict[str, tuple[float, float]]:
         except (TypeError, ValueError):
             raise InvalidArgumentError(f"normalize[{name!r}] is {pair!r}: expected (mean, std), two numbers") from None
     return numbers
+
+
+def split_of(group: Any, name: str) -> list[tuple[int, int]]:
+    splits = group.splits
+    if name in splits:
+        return splits[name]
+    there = f"it has {', '.join(map(repr, splits))}" if splits else "it has none (a recipe's key 'split' makes them)"
+    raise InvalidArgumentError(f"split is {name!r}, and the group notes no such split: {there}")

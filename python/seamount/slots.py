@@ -232,3 +232,11 @@ def resolve(
         fill=missing[1],
         patch_scale=natural(f"patch of {name!r}", int(slot.patch) if isinstance(slot.patch, bool) else slot.patch),
     )
+
+
+def check_normalize(normalize: Any, slots: list[Resolved]) -> None:
+    """The engine sees of a loader's ``normalize`` what is about each slot's variables; here what is about none."""
+    known = {variable for slot in slots for variable in slot.variables}
+    for name in normalize if isinstance(normalize, Mapping) else ():
+        if name not in known:
+            raise InvalidArgumentError(f"normalize names {name!r}, which is not among the variables {sorted(known)}")

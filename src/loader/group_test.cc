@@ -20,10 +20,12 @@ void WriteGroup(Store& store, const std::string& attributes = "{}") {
 
 TEST(GroupNotesTest, AreReadAndWhatHasNotTheirFormIsRefused) {
   const auto notes =
-      ParseGroupNotes(R"({"seamount":{"sample_dim":"t","splits":{"train":[0,40]},"segments":[[0,20],[20,60]]}})");
+      ParseGroupNotes(R"({"seamount":{"sample_dim":"t","splits":{"train":[0,40]},"segments":[[0,20],[20,60]],
+                          "split_ranges":{"odd":[[0,10],[20,30]]}}})");
   ASSERT_TRUE(notes);
   EXPECT_EQ(notes->sample_dim, "t");
-  EXPECT_EQ(notes->splits.at("train"), (Interval{0, 40}));
+  EXPECT_THAT(notes->splits.at("train"), ElementsAre(Interval{0, 40}));
+  EXPECT_THAT(notes->splits.at("odd"), ElementsAre(Interval{0, 10}, Interval{20, 30}));
   EXPECT_THAT(notes->segments, ElementsAre(Interval{0, 20}, Interval{20, 60}));
   for (const std::string text : {"{}", "[]", "nonsense", R"({"seamount":3})", R"({"seamount":{"segments":3}})"}) {
     const auto none = ParseGroupNotes(text);
@@ -32,7 +34,9 @@ TEST(GroupNotesTest, AreReadAndWhatHasNotTheirFormIsRefused) {
   }
   for (const std::string text :
        {R"({"seamount":{"splits":{"train":[4,3]}}})", R"({"seamount":{"splits":{"train":[-1,3]}}})",
-        R"({"seamount":{"segments":[[0,20],[10,30]]}})", R"({"seamount":{"segments":[[0,"a"]]}})"}) {
+        R"({"seamount":{"segments":[[0,20],[10,30]]}})", R"({"seamount":{"segments":[[0,"a"]]}})",
+        R"({"seamount":{"split_ranges":{"odd":[[10,20],[0,5]]}}})", R"({"seamount":{"split_ranges":{"odd":[]}}})",
+        R"({"seamount":{"split_ranges":{"odd":[0,5]}}})", R"({"seamount":{"split_ranges":{"odd":{"a":[0,5]}}}})"}) {
     const auto bad = ParseGroupNotes(text);
     ASSERT_FALSE(bad) << text;
     EXPECT_THAT(bad.error().message(), HasSubstr("attribute seamount.")) << text;

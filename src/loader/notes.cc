@@ -27,6 +27,19 @@ Result<Interval> ParseInterval(const std::string& what, const json& value) {
                         ": expected [start, stop], two positions");
 }
 
+// Several, in order and apart from each other.
+Result<std::vector<Interval>> ParseIntervals(const std::string& what, const json& value) {
+  std::vector<Interval> intervals;
+  for (const json& range : value) {
+    SEAMOUNT_TRY_ASSIGN(const Interval interval, ParseInterval(what, range));
+    if (!intervals.empty() && interval.begin < intervals.back().end) {
+      return base::DataLoss("the group's attribute seamount." + what + " is not in order: " + value.dump());
+    }
+    intervals.push_back(interval);
+  }
+  return intervals;
+}
+
 }  // namespace
 
 Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json) {
@@ -37,17 +50,21 @@ Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json) {
   }
   if (const auto it = own.find("splits"); it != own.end() && it->is_object()) {
     for (const auto& [name, range] : it->items()) {
-      SEAMOUNT_TRY_ASSIGN(notes.splits[name], ParseInterval("splits." + name, range));
+      SEAMOUNT_TRY_ASSIGN(const Interval whole, ParseInterval("splits." + name, range));
+      notes.splits[name] = {whole};
+    }
+  }
+  if (const auto it = own.find("split_ranges"); it != own.end() && it->is_object()) {
+    for (const auto& [name, ranges] : it->items()) {
+      if (!ranges.is_array() || ranges.empty()) {
+        return base::DataLoss("the group's attribute seamount.split_ranges." + name + " is " + ranges.dump() +
+                              ": expected [[start, stop], …], the stretches of a split");
+      }
+      SEAMOUNT_TRY_ASSIGN(notes.splits[name], ParseIntervals("split_ranges." + name, ranges));
     }
   }
   if (const auto it = own.find("segments"); it != own.end() && it->is_array()) {
-    for (const json& range : *it) {
-      SEAMOUNT_TRY_ASSIGN(const Interval segment, ParseInterval("segments", range));
-      if (!notes.segments.empty() && segment.begin < notes.segments.back().end) {
-        return base::DataLoss("the group's attribute seamount.segments is not in order: " + it->dump());
-      }
-      notes.segments.push_back(segment);
-    }
+    SEAMOUNT_TRY_ASSIGN(notes.segments, ParseIntervals("segments", *it));
   }
   return notes;
 }

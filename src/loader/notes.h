@@ -12,9 +12,10 @@
 namespace seamount::loader {
 
 struct GroupNotes {
-  std::string sample_dim;                  // the dimension samples run along; empty: not said
-  std::map<std::string, Interval> splits;  // along it
-  std::vector<Interval> segments;          // along it, each without a gap; empty: not said
+  std::string sample_dim;  // the dimension samples run along; empty: not said
+  // Along it, ascending, apart from each other: one stretch, or several (every other year).
+  std::map<std::string, std::vector<Interval>> splits;
+  std::vector<Interval> segments;  // along it, each without a gap; empty: not said
 };
 // Any text is safe input; DataLoss where a note has not its form.
 Result<GroupNotes> ParseGroupNotes(const std::string& attributes_json);
