@@ -257,5 +257,7 @@ def test_final_and_preliminary_months_are_one(prepare, tmp_path, packed):
     assert out.t2m.dims == ("time", "lat", "lon") and set(out.variables) == {"t2m", "z", "time", "lat", "lon"}
     np.testing.assert_array_equal(out.t2m, expected.transpose(*out.t2m.dims))
     assert int(out.t2m.isnull().sum()) == 6 and out.sizes["time"] == 18
+    misspelt = prepare.fails({"first_valid": "expvr", "source": str(tmp_path / "?.nc"), "variables": ["t2m"]})
+    assert "line 1: 'first_valid' names the dimension 'expvr', which no file of the source has, did you mean 'expver'?" in misspelt
     refused = prepare.fails({"source": str(tmp_path / "?.nc"), "variables": ["t2m"]})
     assert "other dimensions: time, expver, lat, lon" in refused or "other dimensions: time, lat, lon" in refused

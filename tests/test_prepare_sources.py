@@ -99,7 +99,8 @@ def test_groups_in_circles_and_data_in_other_files(prepare, tmp_path):
         out.create_dataset("outside", (16,), "u1", external=[(str(tmp_path / "secret"), 0, 16)])
         out["words"] = "text"
     assert "other files" in prepare({"source": str(path), "variables": ["outside"]}, fails=2)
-    assert "holds text" in prepare({"source": str(path), "variables": ["words"]}, fails=2)
+    for wanted in ("words", {"words": {"steps": [{"clip": [0, 1]}]}}, {"more": {"derive": "words + 1"}}):
+        assert "'words' cannot be read: it holds text, and only numbers can be prepared" in prepare({"source": str(path), "variables": [wanted]}, fails=2)
     np.testing.assert_array_equal(prepare({"source": str(path), "variables": ["a/v"]})["a.v"], np.arange(6.0))
 
 

@@ -98,9 +98,12 @@ Result<size_t> FindReadable(const SourceFacts& facts, const std::string& name) {
     found = candidates[0];
   }
   const source::Variable& variable = facts.variables[*found];
-  const std::string why = !variable.unreadable.empty()           ? variable.unreadable
-                          : variable.type == nd::DataType::kChar ? "it holds text"
-                                                                 : "";
+  std::string why = variable.unreadable;
+  if (why.empty() && variable.type == nd::DataType::kChar) why = "it holds text";
+  if (why == "it holds text") {
+    why +=
+        ", and only numbers can be prepared (text that a variable names among its 'coordinates' comes along by itself)";
+  }
   if (!why.empty()) return base::InvalidArgument("the variable '" + name + "' cannot be read: " + why);
   return *found;
 }

@@ -256,7 +256,8 @@ Result<MadeVariables> Builder::Run() {
   CommonAxes common;
   for (const Requested& one : recipe_.variables) {
     const std::string& from = one.from.empty() ? one.name : one.from;
-    if (one.expression.empty() && facts_->IsCoordinate(from) && one.plain()) continue;
+    const bool itself = from == one.name || from.ends_with("/" + one.name);
+    if (itself && facts_->IsCoordinate(from) && one.plain()) continue;
     SEAMOUNT_TRY_ASSIGN(const NodePtr node, Own(one));
     SEAMOUNT_TRY_ASSIGN(const NodePtr last, Through(node, one, recipe_.steps, true));
     all.push_back({one, last, one.plain() && last == node});

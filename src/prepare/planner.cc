@@ -39,9 +39,24 @@ Result<void> Planner::CheckExtents(const std::vector<Extent>& extents, const cha
   return {};
 }
 
+Result<void> Planner::CheckCoordinate(const Requested& named) const {
+  const std::string said = named.Said();
+  if (said.empty()) return {};
+  const std::string coordinate = "'" + named.name + "' is a coordinate, which is written as it is, ";
+  if (said == "derive") return At(named.line, coordinate + "beside all variables: give what is derived another name");
+  std::string others;
+  for (const Requested& other : recipe_.variables) {
+    if (facts_.FindCoordinate(other.name) == nullptr) others += (others.empty() ? "" : ", ") + other.name;
+  }
+  return At(named.line, coordinate + "and '" + said + "' is for variables" +
+                            (others.empty() ? "" : " (here: " + others + ")") +
+                            ". To write its values as a variable too, give that another name: '" + named.name +
+                            "_values: {from: " + named.name + ", …}'");
+}
+
 Result<void> Planner::AddVariable(const Requested& named) {
   SEAMOUNT_TRY_ASSIGN(const size_t index, Variable(named.name, named.line));
-  if (facts_.FindCoordinate(named.name) != nullptr) return {};  // coordinates are written anyhow
+  if (facts_.FindCoordinate(named.name) != nullptr) return CheckCoordinate(named);
   const source::Variable& variable = facts_.variables[index];
   auto packing = facts_.PackingOf(variable);
   if (!packing) return At(named.line, packing.error().message());

@@ -46,6 +46,8 @@ class Planner {
   Result<size_t> Variable(const std::string& name, int line) const;
   Result<void> CheckExtents(const std::vector<Extent>& extents, const char* key) const;
   Result<void> AddVariable(const Requested& named);
+  // Coordinates are written as they are: nothing can be said of them.
+  Result<void> CheckCoordinate(const Requested& named) const;
   Result<void> Add(DataArray array, nd::DataType type, const std::string& codec, const std::string& attributes,
                    int line);
   Result<std::vector<zarr::CodecSpec>> Codecs(nd::DataType type, std::string_view name) const;

@@ -71,7 +71,26 @@ INSTANTIATE_TEST_SUITE_P(
         BadRecipe{"variables: [u]\ncodec: zst", "codec"},
         BadRecipe{"variables: [u]\nformat: 4", "line 3: 'format' must be 2 or 3"},
         BadRecipe{"derive: {speed: sqrt(u^2}", "line 2: the expression"},
-        BadRecipe{"derive: {speed: sqrt(w)}", "no variable 'w'"}, BadRecipe{"variables: [u\n", "line"}));
+        BadRecipe{"derive: {speed: sqrt(w)}", "no variable 'w'"},
+        BadRecipe{"variables:\n- u\n- lat: {pack: [-90, 90]}",
+                  "line 4: 'lat' is a coordinate, which is written as it is, and 'pack' is for variables (here: u)"},
+        BadRecipe{"variables: [u, {lat: {dtype: float32}}]", "'dtype' is for variables"},
+        BadRecipe{"variables: [u, {lon: {codec: none}}]", "'codec' is for variables"},
+        BadRecipe{"variables: [u, {lat: {steps: [{scale: 2}]}}]", "'scale' is for variables"},
+        BadRecipe{"variables: [u, {lat: {derive: lat + 1}}]", "give what is derived another name"},
+        BadRecipe{"variables: [u\n", "line"}));
+
+TEST(Plan, ACoordinateUnderAnotherNameIsAVariable) {
+  const FakeDataset dataset(Season);
+  const auto plan =
+      PlanOf("variables: [u, lat, {lat_values: {from: lat, pack: [-90, 90]}}, {y: {from: lat}}]", dataset);
+  ASSERT_TRUE(plan) << plan.error().ToString();
+  ASSERT_EQ(plan->arrays.size(), 3);
+  EXPECT_EQ(plan->arrays[1].name, "lat_values");
+  EXPECT_EQ(plan->arrays[1].metadata.data_type, nd::DataType::kInt16);
+  EXPECT_EQ(plan->arrays[2].name, "y");
+  EXPECT_THAT(plan->arrays[2].metadata.dimension_names, ElementsAre("lat"));
+}
 
 TEST(Plan, BoxCrossesTheSeamAndRelabels) {
   const FakeDataset dataset(Season);

@@ -309,7 +309,12 @@ Result<void> ReadDocument(const RecipeReader& in, const YAML::Node& root, Recipe
          }
          return {};
        }},
-      {"first_valid", list(out.first_valid, [&](const YAML::Node& n) { return in.Text(n, "first_valid"); })},
+      {"first_valid",
+       [&](const YAML::Node& n) -> Result<void> {
+         SEAMOUNT_TRY_ASSIGN(out.first_valid.name, in.Text(n, "first_valid"));
+         out.first_valid.line = LineOf(n);
+         return {};
+       }},
       {"valid_range",
        [&](const YAML::Node& n) -> Result<void> {
          SEAMOUNT_TRY_ASSIGN(const std::string how, in.Text(n, "valid_range"));
@@ -360,6 +365,16 @@ Result<Recipe> ParseRecipe(std::string_view yaml, const std::string& name) {
     return base::InvalidArgument(name + " line " + std::to_string(error.mark.line + 1) + ": " + error.msg);
   }
   return recipe;
+}
+
+std::string Requested::Said() const {
+  if (!expression.empty()) return "derive";
+  if (!steps.empty()) return steps[0].name;
+  if (!units.empty()) return "units";
+  if (!long_name.empty()) return "long_name";
+  if (!dtype.empty()) return "dtype";
+  if (!codec.empty()) return "codec";
+  return pack ? "pack" : "";
 }
 
 uint64_t Minibatch::Span() const {

@@ -72,6 +72,8 @@ struct Requested {
 
   // Whether it is the source's own, under another name at most.
   bool plain() const { return expression.empty() && steps.empty() && units.empty() && long_name.empty(); }
+  // A key of the recipe that says something of it beside where it comes from; empty: none does.
+  std::string Said() const;
 };
 
 struct Anomaly {
@@ -118,7 +120,7 @@ struct Recipe {
   std::string text;                        // as written
   std::vector<std::string> sources;        // paths or glob patterns
   std::vector<NamedSource> named_sources;  // instead of `sources`
-  std::string first_valid;                 // a dimension of which the first valid value is taken; empty: none
+  NamedLine first_valid;                   // a dimension of which the first valid value is taken; empty: none
   std::vector<Requested> variables;        // those that are derived at the end
   std::vector<StepSpec> steps;             // of all variables, after their own
   std::vector<Selection> select;

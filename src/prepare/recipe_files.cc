@@ -7,8 +7,10 @@
 #include <cstring>
 #include <filesystem>
 #include <fstream>
+#include <set>
 #include <vector>
 
+#include "base/text.h"
 #include "source/concat.h"
 #include "source/remote.h"
 #include "source/united.h"
@@ -78,15 +80,29 @@ Result<Recipe> ReadRecipe(const std::string& path) {
   return ParseRecipe(text, given ? "recipe" : path);
 }
 
+namespace {
+
+Result<void> CheckFirstValid(const Recipe& recipe, const std::set<std::string>& dimensions) {
+  const auto& [name, line] = recipe.first_valid;
+  if (name.empty() || dimensions.contains(name)) return {};
+  const std::vector<std::string> there(dimensions.begin(), dimensions.end());
+  return base::InvalidArgument(recipe.name + " line " + std::to_string(line) + ": 'first_valid' names the dimension '" +
+                               name + "', which no file of the source has" + base::NameHint(name, there));
+}
+
+}  // namespace
+
 Result<Sources> OpenSources(const Recipe& recipe, const std::string& directory, source::Remote& remote) {
   Sources out;
+  std::set<std::string> dimensions;
   const auto open = [&](const std::vector<std::string>& sources) -> Result<std::unique_ptr<source::Dataset>> {
     SEAMOUNT_TRY_ASSIGN(const auto files, Resolve(sources, directory, remote));
     out.far = out.far || !std::all_of(files.begin(), files.end(), source::IsLocal);
-    return source::OpenMany(files, "", recipe.reading, &remote, recipe.first_valid);
+    return source::OpenMany(files, "", recipe.reading, &remote, recipe.first_valid.name, &dimensions);
   };
   if (recipe.named_sources.empty()) {
     SEAMOUNT_TRY_ASSIGN(out.dataset, open(recipe.sources));
+    SEAMOUNT_TRY(CheckFirstValid(recipe, dimensions));
     return out;
   }
   std::vector<source::NamedDataset> named;
@@ -95,6 +111,7 @@ Result<Sources> OpenSources(const Recipe& recipe, const std::string& directory, 
     if (!dataset) return dataset.error().Wrap("the source '" + source.name + "'");
     named.push_back({source.name, *std::move(dataset)});
   }
+  SEAMOUNT_TRY(CheckFirstValid(recipe, dimensions));
   out.dataset = source::Unite(std::move(named));
   return out;
 }

@@ -107,9 +107,13 @@ std::string JoinDimension(const Dataset& first) {
 }  // namespace
 
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
-                                          const cf::Options& options, Remote* remote, const std::string& first_valid) {
+                                          const cf::Options& options, Remote* remote, const std::string& first_valid,
+                                          std::set<std::string>* dimensions) {
   if (paths.empty()) return base::InvalidArgument("no source file is named");
   SEAMOUNT_TRY_ASSIGN(auto parts, OpenEach(paths, remote));
+  for (size_t i = 0; i < parts.size() && dimensions != nullptr; ++i) {
+    for (const Dimension& one : parts[i]->dimensions()) dimensions->insert(one.name);
+  }
   for (auto& part : parts) part = FirstValid(std::move(part), first_valid, options);
   std::string dimension = along;
   for (const auto& part : parts) {

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -18,9 +19,10 @@ namespace seamount::source {
 // packing, type or time units differ, the joined variable holds values (NaN where missing; times in the first file's
 // units, months and years in days). What does not fit together makes a variable unreadable, not the whole: it is an
 // error only for who asks for it. `first_valid`: a dimension that goes before files are joined (first_valid.h); empty:
-// none.
+// none. `dimensions` takes the names of what the files have, that one included.
 Result<std::unique_ptr<Dataset>> OpenMany(const std::vector<std::string>& paths, const std::string& along,
                                           const cf::Options& options = {}, Remote* remote = nullptr,
-                                          const std::string& first_valid = {});
+                                          const std::string& first_valid = {},
+                                          std::set<std::string>* dimensions = nullptr);
 
 }  // namespace seamount::source
