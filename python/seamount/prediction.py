@@ -2,23 +2,28 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
+import itertools
 import os
 import warnings
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any
 
 import numpy as np
 
 from .arrays import Group, group_at
+from .blending import Blend, blend_of
 from .connection import Key, Place, url_of
 from .errors import InvalidArgumentError, PreconditionFailedError
 from .loader import Loader, Range
 from .models import Model, models_of
+from .patches import Patches
+from .patchwise import Patchwise
 from .prediction_layout import Layout
 from .prediction_store import PredictionStore
-from .rollout import Rollout
+from .rollout import Rollout, Tensors, inputs_of
 from .selection import natural
 from .slots import Resolved
 
@@ -32,6 +37,8 @@ def predict(
     select: Range | list[Range] | None = None,
     steps: int = 1,
     members: int | None = None,
+    patches: Patches | None = None,
+    blend: Blend = "linear",
     device: Any = None,
     batch_size: int | None = None,
     attributes: Mapping[str, Any] | None = None,
@@ -45,8 +52,8 @@ def predict(
     """Runs a model over every sample, in order, and writes what it gives as a Zarr group.
 
     The loader says what the model sees and what it gives: it is used as it is, but for the order of the samples, and with
-    whole fields in place of patches. Its targets are not read, so samples may be forecast beyond the end of the data.
-    What the model gives is denormalised; anomalies get their climatology back (which is known within the data only: other
+    whole fields, or the patches that are given here, in place of its own patches. Its targets are not read, so samples may be
+    forecast beyond the end of the data. What the model gives is denormalised; anomalies get their climatology back (which is known within the data only: other
     samples are left out then, and the targets are read).
 
     Each variable is an array ``(time, lead, [member,] *field)`` with the attributes of the data, beside their coordinates;
@@ -64,8 +71,16 @@ def predict(
         split, select: which samples, in place of the loader's.
         steps: of a roll-out: the model runs on its own output, each step as far as the last lead of the targets.
         members: calls the model so often for each batch, with ``member=0``, ``1``, …: an ensemble of one model.
+        patches: runs the model over patches of the field, a grid of them with an overlap and with ``wrap`` where the field is
+            round, and blends what it gives: ``Patches({"lat": 64, "lon": 64}, overlap=16, wrap="lon")``. A roll-out goes on from
+            the blended field of the step before.
+        blend: how much a patch counts at a point: its weight grows from its edge through the overlap, along each dimension,
+            ``"linear"`` in a straight line or ``"cosine"`` as a squared sine, or is the same everywhere (``"uniform"``, the
+            mean). The weights of all patches there are 1 together. What one of them leaves NaN is NaN.
         device: gives tensors on that device to a model that is no ``torch.nn.Module``.
-        batch_size: samples at a time, and in each object that is written; the loader's, where nothing is said.
+        batch_size: samples at a time, and in each object that is written; the loader's, where nothing is said. With
+            ``patches``: patches at a time, and an object holds one time, or as many as have their patches in one batch; so much
+            is in memory.
         attributes: of the group that is written. A run goes on with one of the same attributes only, so a model's version is
             at home here: a model cannot be told from another one.
         overwrite: delete the prediction that lies there. With one rank only.
@@ -83,7 +98,7 @@ def predict(
         >>> forecast = seamount.predict(model, loader, "gs://lab/forecast.zarr", split="test", steps=4)
         >>> forecast["uwnd"][0, 3]  # the fourth step from the first time, in m/s
     """
-    run = _Run(model, data, split, select, natural("steps", steps), members, device, batch_size)
+    run = _Run(model, data, split, select, natural("steps", steps), members, device, batch_size, patches, blend_of(blend))
     place = Place(key, endpoint, anonymous)
     given = dict(attributes or {})
     if "seamount" in given:
@@ -118,8 +133,9 @@ class _Run:
     """A model and the samples that it runs over."""
 
     def __init__(
-        self, model: Any, data: Loader, split: Any, select: Any, steps: int, members: Any, device: Any, batch_size: Any
-    ) -> None:
+        self, model: Any, data: Loader, split: Any, select: Any, steps: int, members: Any, device: Any, batch_size: Any,
+        patches: Any, blend: Blend,
+    ) -> None:  # fmt: skip
         if not isinstance(data, Loader):
             raise InvalidArgumentError(f"data is a {type(data).__name__}: expected a seamount.Loader")
         if steps < 1:
@@ -140,9 +156,16 @@ class _Run:
         self._rollout = Rollout(inputs, targets, steps, lambda slot: _is_static(spec, slot))
         self._spec = spec
         self._reader = self._reader_of(spec, targets)
-        self.layout = Layout(spec, self._reader, self._rollout.leads, _members(model, members))
-        self.batches = -(-self._reader.samples // self.layout.batch_size)
-        expected = {slot.name: (len(slot.leads), *list(spec.slots[slot.name].values())[1:]) for slot in targets}
+        expected = {slot.name: tuple(spec.slots[slot.name].values()) for slot in targets}
+        self._patchwise: Patchwise | None = None
+        size, more = int(spec._arguments["batch_size"]), {}
+        if patches is not None:
+            self._patchwise = Patchwise(patches, blend, slots, spec.slots, self._rollout, size)
+            expected, size, more = self._patchwise.expected(), self._patchwise.times, {"patches": self._patchwise.record()}
+        self.layout = Layout(spec, self._reader, self._rollout.leads, _members(model, members), size, more)
+        self.batches = -(-self.layout.samples // size)
+        if self._patchwise is not None:
+            self._reader = self._reader.replace(patches=self._patchwise.patches, batch_size=self._patchwise.batch_size)
         self._models = models_of(model, members, lambda one: Model(one, device, spec._named, expected))
         self._calls: list[Callable[[Any], Any]] = list(self._models)
         if members is not None:
@@ -164,30 +187,45 @@ class _Run:
         pending: Future[None] | None = None
         with ThreadPoolExecutor(1, "seamount-predict") as pool:
             for run in _consecutive(batches):
-                for number, batch in zip(run, self._from(run.start)):
-                    parts = self._computed(batch)
+                for number, parts in zip(run, self._parts_from(run.start)):
                     if pending is not None:
                         pending.result()
                     pending = pool.submit(store.write, number, number * self.layout.batch_size, parts)
-                    del batch
+                    del parts
             if pending is not None:
                 pending.result()
 
-    def _from(self, batch: int) -> Iterable[Any]:
-        position = batch * self.layout.batch_size
-        self._reader.load_state_dict(self._reader.state_dict() | {"epoch": 0, "position": position})
-        return self._reader
+    def _parts_from(self, number: int) -> Iterator[dict[str, np.ndarray]]:
+        """What is written of each batch from this one on."""
+        for index, members in self._fields_from(number):
+            given = [{name: self._physical(name, values, index) for name, values in each.items()} for each in members]
+            del members
+            yield self.layout.parts(given, index)
+            del given
 
-    def _computed(self, batch: Any) -> dict[str, np.ndarray]:
-        inputs = batch.inputs if isinstance(batch.inputs, dict) else {"inputs": batch.inputs}
-        given = []
-        for model, call in zip(self._models * len(self._calls), self._calls):
-            with model.evaluating():
-                outputs = self._rollout.run(call, inputs)
-            given.append({
-                name: self._spec.denormalize(values, batch.index, self._rollout.leads, name) for name, values in outputs.items()
-            })  # fmt: skip
-        return self.layout.parts(given, batch.index)
+    def _fields_from(self, number: int) -> Iterator[tuple[np.ndarray, list[Tensors]]]:
+        """The samples' index, and what each member gives for them: whole fields, as the model sees them."""
+        patchwise = self._patchwise
+        each = self.layout.batch_size if patchwise is None else patchwise.batches * patchwise.batch_size
+        self._reader.load_state_dict(self._reader.state_dict() | {"epoch": 0, "position": number * each})
+        batches = iter(self._reader)
+        for _ in range(number, self.batches):
+            with contextlib.ExitStack() as evaluating:
+                for model in self._models:
+                    evaluating.enter_context(model.evaluating())
+                if patchwise is None:
+                    batch = next(batches)
+                    found = batch.index, [self._rollout.run(call, inputs_of(batch)) for call in self._calls]
+                    del batch
+                else:
+                    found = patchwise.run(self._calls, itertools.islice(batches, patchwise.batches))
+            yield found
+            del found
+
+    def _physical(self, name: str, values: np.ndarray, index: np.ndarray) -> np.ndarray:
+        """In the data's units, and in what is written."""
+        back = self._spec.denormalize(values, index, self._rollout.leads, name)
+        return back.astype(self.layout.dtypes[name], copy=False)
 
 
 def _is_static(spec: Loader, slot: Resolved) -> bool:

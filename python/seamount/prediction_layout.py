@@ -21,12 +21,16 @@ _PACKING = {
 class Layout:
     """Of the prediction that ``spec``'s targets describe, for the samples of ``reader``."""
 
-    def __init__(self, spec: Loader, reader: Loader, leads: list[int], members: int | None) -> None:
-        self._spec, self._leads, self._members = spec, leads, members
+    def __init__(
+        self, spec: Loader, reader: Loader, leads: list[int], members: int | None, batch_size: int, more: dict[str, Any]
+    ) -> None:
+        """``batch_size``: samples that are written together; ``more``: of the record."""
+        self._spec, self._leads, self._members, self._more = spec, leads, members, more
         self._targets = [slot for slot in spec._slots if slot.target]
         self._order = reader.state_dict()["order"]
         self.samples = reader.samples
-        self.batch_size = int(spec._arguments["batch_size"])
+        self.batch_size = batch_size
+        self.dtypes = {slot.name: np.dtype("f8" if slot.float64 else "f4") for slot in self._targets}
         self.outputs: list[Output] = []
         for slot in self._targets:
             self._add(slot, f"{slot.name}/" if len(self._targets) > 1 else "")
@@ -42,6 +46,7 @@ class Layout:
             "members": self._members,
             "batch_size": self.batch_size,
             "arrays": [output.path for output in self.outputs],
+            **self._more,
         }
 
     def notes(self) -> dict[str, Any]:
@@ -82,7 +87,7 @@ class Layout:
             if coordinates:
                 kept["coordinates"] = " ".join(coordinates)
             self.outputs.append(Output(
-                prefix + name, np.dtype("f8" if slot.float64 else "f4"), dims, [self.samples, *counts, *field],
+                prefix + name, self.dtypes[slot.name], dims, [self.samples, *counts, *field],
                 [self.batch_size, *counts, *field], [1] * (1 + len(counts)) + field, kept,
             ))  # fmt: skip
         for name in [dim for dim, _ in sizes] + sorted(auxiliary & self._fitting(group, dims)):

@@ -43,7 +43,7 @@ class Rollout:
         if len(same) != 1:
             raise InvalidArgumentError(
                 f"steps > 1: expected one slot of inputs with the variables {target.variables} of {target.name!r}, in that "
-                "order and normalised alike, which is what the model gives"
+                "order, normalised and cut into patches alike, which is what the model gives"
             )
         self.state, self.target = same[0].name, target.name
         for slot in inputs:
@@ -66,11 +66,12 @@ class Rollout:
             outputs = model(inputs)
             given.append(outputs)
             if step + 1 < self.steps:
-                inputs = {**inputs, self.state: self._next(inputs[self.state], outputs[self.target])}
-        return {name: np.concatenate([outputs[name] for outputs in given], axis=1) for name in given[0]}
+                inputs = self.following(inputs, outputs[self.target])
+        return joined(given)
 
-    def _next(self, window: np.ndarray, outputs: np.ndarray) -> np.ndarray:
-        """The window of inputs, moved on by a stride. (batch, lead, variable, *field), both."""
+    def following(self, inputs: Tensors, outputs: np.ndarray) -> Tensors:
+        """The inputs of the next step: the state's window, moved on by a stride. ``outputs``: of the target."""
+        window = inputs[self.state]
         moved = np.empty_like(window)
         for place, lead in enumerate(self._inputs):
             wanted = lead + self.stride
@@ -78,9 +79,19 @@ class Rollout:
                 moved[:, place] = outputs[:, self._outputs.index(wanted)]
             else:
                 moved[:, place] = window[:, self._inputs.index(wanted)]
-        return moved
+        return {**inputs, self.state: moved}
+
+
+def joined(steps: list[Tensors]) -> Tensors:
+    """One step's outputs after the other's along the leads."""
+    return {name: np.concatenate([outputs[name] for outputs in steps], axis=1) for name in steps[0]}
+
+
+def inputs_of(batch: Any) -> Tensors:
+    """By slot; "inputs", where there is but one."""
+    return batch.inputs if isinstance(batch.inputs, dict) else {"inputs": batch.inputs}
 
 
 def _kind(slot: Resolved) -> tuple[Any, ...]:
     normalize = sorted(slot.normalize.items()) if isinstance(slot.normalize, dict) else slot.normalize
-    return slot.variables, slot.group, normalize
+    return slot.variables, slot.group, slot.patch_scale, normalize
