@@ -8,6 +8,7 @@
 #include "base/json_depth.h"
 #include "cloud/gce/failure.h"
 #include "cloud/gce/instance_json.h"
+#include "cloud/gce/jobs.h"
 #include "cloud/gce/records.h"
 
 extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
@@ -19,6 +20,11 @@ extern "C" int LLVMFuzzerTestOneInput(const uint8_t* data, size_t size) {
     const auto again = cloud::gce::DecodeIntent(once, "key");
     if (!again || cloud::gce::EncodeIntent(*again) != once) std::abort();
   }
+  if (const auto job = cloud::gce::DecodeJob(text, "key")) {
+    const auto again = cloud::gce::DecodeJob(cloud::gce::EncodeJob(*job), "key");
+    if (!again || !(*again == *job)) std::abort();
+  }
+  (void)cloud::gce::PlanOfBody(std::string(text));
   if (base::NestsDeeper(text)) return 0;
   const auto json = nlohmann::json::parse(text, nullptr, false);
   (void)cloud::gce::FailureOfOperation(json);

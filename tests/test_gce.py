@@ -14,57 +14,8 @@ import time
 from pathlib import Path
 
 import pytest
-from fakes import compute, storage
 from fakes.google import Closed, FakeGoogle
-
-ACCOUNT = "sm-lab-bucket@lab.iam.gserviceaccount.com"
-L4 = ("--gpu", "l4", "--machine-type", "g2-standard-8")
-
-
-class Lab:
-    """A project with a bucket, somebody who may make machines, and the account that machines act as."""
-
-    def __init__(self, google: FakeGoogle, binary: str, home: Path):
-        self.google, self.binary = google, binary
-        self.key = home / "key.json"
-        key = google.iam.make_key("me@lab.iam.gserviceaccount.com", "lab")
-        self.key.write_text(json.dumps(key))
-        self.key.chmod(0o600)
-        self.private = key["private_key"]
-        google.iam.grant(key["client_email"], "projects/lab", *compute.USER)
-        google.iam.make_account(ACCOUNT)
-        google.storage.make_bucket("lab-bucket")
-        for email in (key["client_email"], ACCOUNT):
-            google.iam.grant(email, "buckets/lab-bucket", "storage.buckets.get", *storage.OBJECT_USER)
-        self.environment = {
-            "HOME": str(home), "PATH": os.environ["PATH"], "SEAMOUNT_CLOUD": "gce", "SEAMOUNT_BUCKET": "gs://lab-bucket",
-            "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{google.url}/compute/v1",
-            "GOOGLE_APPLICATION_CREDENTIALS": str(self.key)}  # fmt: skip
-
-    def start(self, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen([self.binary, "vm", *arguments], env=self.environment, text=True,
-                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
-
-    def run(self, *arguments: str) -> subprocess.CompletedProcess:
-        process = self.start(*arguments)
-        out, err = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    def ok(self, *arguments: str) -> str:
-        done = self.run(*arguments)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def listed(self, *flags: str) -> list[dict]:
-        return json.loads(self.ok("ls", "--json", *flags))
-
-    def machine(self) -> dict:
-        (resource,) = self.google.compute.instances.values()
-        return resource
-
-    def records(self) -> list[str]:
-        return sorted(self.google.storage.buckets["lab-bucket"])
-
+from gce_support import ACCOUNT, L4, Lab, wait_for
 
 @pytest.fixture
 def lab(seamount_binary, tmp_path):
@@ -307,12 +258,6 @@ def watcher(lab, tmp_path):
         process.wait()
 
 
-def wait_for(happened, process_ok=lambda: True) -> None:
-    while not happened():  # for as long as a test may take
-        assert process_ok()
-        time.sleep(0.02)
-
-
 def looks(google: FakeGoogle) -> int:
     return sum(request.path.endswith("train.lease") and request.method == "GET" and request.done
                for request in google.requests)  # fmt: skip
@@ -379,7 +324,7 @@ def test_a_machine_that_nobody_uses_ends(idle_watch):
     assert 3500 <= clock[0] <= 3700 and len(seen) > 50
 
 
-def test_each_sign_of_use_is_one(idle_watch, monkeypatch):
+def test_each_sign_of_use_is_one(idle_watch, monkeypatch, tmp_path):
     use, nothing = idle_watch.Use(), RuntimeError("not here")
 
     def missing():
@@ -387,7 +332,12 @@ def test_each_sign_of_use_is_one(idle_watch, monkeypatch):
 
     for name in ("gpu_percent", "a_kernel_computes", "typed_seconds_ago"):
         monkeypatch.setattr(idle_watch, name, missing)
+    job = tmp_path / "job"
+    monkeypatch.setattr(idle_watch, "JOB_RUNS", str(job))
     monkeypatch.setattr(idle_watch, "cpu_seconds", lambda: use.cpu)
+    job.touch()
+    assert use.sign() == "a job runs"
+    job.unlink()
     assert use.sign() is None  # what cannot be read is none
     monkeypatch.setattr(idle_watch, "typed_seconds_ago", lambda: 5)
     assert use.sign() == "somebody types"

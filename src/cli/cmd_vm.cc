@@ -142,6 +142,8 @@ void AddUp(CLI::App& vm, Chosen& chosen) {
 struct RunCommandOptions {
   std::string name;
   std::vector<std::string> argv, environment;
+  GoogleFlags google;
+  GoogleRunFlags google_run;
 };
 
 Result<int> RunIn(const RunCommandOptions& options) {
@@ -159,13 +161,19 @@ Result<int> RunIn(const RunCommandOptions& options) {
       return base::InvalidArgument("--env " + name + ": there is no such variable here; expected NAME or NAME=VALUE");
     }
   }
+  if (options.google.chosen()) {
+    return GoogleRun(options.google, options.google_run, options.name, run.argv, run.environment);
+  }
+  if (run.argv.empty()) return base::InvalidArgument("expected a command, after --");
   SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
   return cloud->Run(options.name, run, {});  // without a stop token: signals are the command's
 }
 
 void AddRun(CLI::App& vm, Chosen& chosen) {
   CLI::App& command = AddCommand(vm, "run", "Run a command in a machine, as root, and pass on its exit code",
-                                 "seamount vm run train -- python3 train.py --epochs 20");
+                                 "seamount vm run train -- python3 train.py --epochs 20\n"
+                                 "seamount vm run train --cloud gce --bucket gs://lab --folder . "
+                                 "--restart-on-preemption -- python3 train.py");
   const auto options = std::make_shared<RunCommandOptions>();
   command.add_option("name", options->name, "The machine")->required();
   command
@@ -174,7 +182,9 @@ void AddRun(CLI::App& vm, Chosen& chosen) {
                   "command line")
       ->type_name("NAME[=VALUE]")
       ->allow_extra_args(false);
-  command.add_option("command", options->argv, "The command and its arguments, after --")->required();
+  AddGoogleFlags(command, options->google);
+  AddGoogleRunFlags(command, options->google_run);
+  command.add_option("command", options->argv, "The command and its arguments, after --");
   command.fallthrough(false);
   OnChosen(command, chosen, [options] { return RunIn(*options); });
 }

@@ -6,11 +6,9 @@
 #include <cstdlib>
 #include <nlohmann/json.hpp>
 
-#include "auth/credentials.h"
-#include "auth/service_account_key.h"
 #include "base/text.h"
 #include "cloud/gce/machines.h"
-#include "gcs/admin.h"
+#include "gcs/roles.h"
 #include "stores/setup.h"
 
 namespace seamount::cli {
@@ -22,63 +20,6 @@ using cloud::gce::MachineRow;
 constexpr char kGpuImage[] =
     "projects/ubuntu-os-accelerator-images/global/images/family/ubuntu-accelerator-2204-amd64-with-nvidia-580";
 constexpr char kPlainImage[] = "projects/debian-cloud/global/images/family/debian-12";
-constexpr char kComputeEndpoint[] = "https://compute.googleapis.com/compute/v1";
-// Waiting for an operation takes two minutes at a time, in which nothing is sent.
-constexpr std::chrono::seconds kOperationStall(150);
-
-std::string Variable(const char* name) {
-  const char* value = std::getenv(name);
-  return value == nullptr ? "" : value;
-}
-
-// As gcloud has it.
-std::string ComputeEndpoint() {
-  const std::string set = Variable("CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE");
-  return set.empty() ? kComputeEndpoint : set;
-}
-
-Result<std::string> ProjectOf(const GoogleFlags& flags) {
-  if (!flags.project.empty()) return flags.project;
-  const std::string file = flags.store.key.empty() ? Variable("GOOGLE_APPLICATION_CREDENTIALS") : flags.store.key;
-  const auto key = auth::LoadServiceAccountKey(file);
-  if (key && !key->project_id.empty()) return key->project_id;
-  return base::InvalidArgument("which project of Google's is not known: say --project, or set GOOGLE_CLOUD_PROJECT");
-}
-
-struct Google {
-  std::string bucket, project;
-  std::string bucket_location;  // empty: not known
-  std::unique_ptr<cloud::gce::Machines> machines;
-};
-
-Result<Google> Open(const GoogleFlags& flags) {
-  if (flags.cloud != "gce") {
-    return base::InvalidArgument("--cloud '" + flags.cloud + "': expected local (this host) or gce (Google)");
-  }
-  if (flags.bucket.empty()) {
-    return base::InvalidArgument(
-        "machines at Google are written down in a bucket: name it with --bucket gs://BUCKET, or set SEAMOUNT_BUCKET");
-  }
-  SEAMOUNT_TRY_ASSIGN(const stores::StoreUrl url, stores::ParseStoreUrl(flags.bucket));
-  if (url.scheme != "gs" || !url.path.empty()) {
-    return base::InvalidArgument("--bucket '" + flags.bucket + "': expected a whole bucket, gs://BUCKET");
-  }
-  Google google{.bucket = url.bucket};
-  SEAMOUNT_TRY_ASSIGN(google.project, ProjectOf(flags));
-  const auto http = std::shared_ptr<net::HttpClient>(net::MakeCurlHttpClient({.stall_timeout = kOperationStall}));
-  const std::string endpoint = stores::EndpointOf(ConfigFromFlags(flags.store));
-  SEAMOUNT_TRY_ASSIGN(auto credentials,
-                      auth::FindCredentials({.key_file = flags.store.key, .endpoint = endpoint}, *http));
-  const auto signer = auth::MakeBearerSigner(std::move(credentials));
-  SEAMOUNT_TRY_ASSIGN(const auto admin, gcs::AdminClient::Make(endpoint, google.project, http, signer));
-  if (const auto location = admin->LocationOf(google.bucket, Interruptible())) google.bucket_location = *location;
-  SEAMOUNT_TRY_ASSIGN(auto api, cloud::gce::ComputeApi::Make(ComputeEndpoint(), google.project, http, signer));
-  SEAMOUNT_TRY_ASSIGN(auto store, OpenFromFlags("gs://" + google.bucket, flags.store));
-  google.machines =
-      std::make_unique<cloud::gce::Machines>(std::move(api), cloud::gce::Records(std::move(store)), google.bucket);
-  return google;
-}
-
 int64_t SecondsOf(base::SystemTime time) {
   return std::chrono::duration_cast<std::chrono::seconds>(time.time_since_epoch()).count();
 }
@@ -166,27 +107,6 @@ std::string SshCommand(const cloud::gce::Intent& intent) {
 
 }  // namespace
 
-void AddTimeOption(CLI::App& command, const std::string& name, uint64_t& seconds, const std::string& what,
-                   const std::string& shown_default) {
-  command.add_option(name, seconds, what + ": 90s, 30min, 12h, 7d")
-      ->type_name("TIME")
-      ->default_str(shown_default)
-      ->transform(
-          CLI::AsNumberWithUnit(std::map<std::string, uint64_t>{{"s", 1}, {"min", 60}, {"h", 3600}, {"d", 86400}}));
-}
-
-void AddGoogleFlags(CLI::App& command, GoogleFlags& flags) {
-  command.add_option("--cloud", flags.cloud, "Where: local (namespaces on this host) or gce (Google)")
-      ->envname("SEAMOUNT_CLOUD")
-      ->capture_default_str();
-  command.add_option("--bucket", flags.bucket, "gce: the bucket that machines are written down in")
-      ->envname("SEAMOUNT_BUCKET")
-      ->type_name("gs://BUCKET");
-  command.add_option("--project", flags.project, "gce: the project (default: the key's)")
-      ->envname("GOOGLE_CLOUD_PROJECT");
-  AddStoreFlags(command, flags.store);
-}
-
 void AddGoogleUpFlags(CLI::App& command, GoogleUpFlags& flags) {
   command.add_option("--gpu", flags.gpu, "gce: which GPU, and how many: t4, l4, l4:2, a100, a100-80gb, h100:8")
       ->type_name("NAME[:N]");
@@ -213,7 +133,7 @@ void AddGoogleUpFlags(CLI::App& command, GoogleUpFlags& flags) {
 
 Result<int> GoogleUp(const GoogleFlags& flags, const GoogleUpFlags& up, const std::string& name, uint64_t lifetime_s,
                      bool json) {
-  SEAMOUNT_TRY_ASSIGN(const Google google, Open(flags));
+  SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags));
   SEAMOUNT_TRY_ASSIGN(const auto request, RequestOf(google, up, name, lifetime_s));
   const auto said = [&](const std::string& text) { std::fprintf(stderr, "%s\n", text.c_str()); };
   if (google.bucket_location.empty()) {
@@ -246,13 +166,13 @@ Result<int> GoogleUp(const GoogleFlags& flags, const GoogleUpFlags& up, const st
 }
 
 Result<int> GoogleDown(const GoogleFlags& flags, const std::string& name) {
-  SEAMOUNT_TRY_ASSIGN(const Google google, Open(flags));
+  SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags));
   SEAMOUNT_TRY(google.machines->Down(name, Interruptible()));
   return kExitOk;
 }
 
 Result<int> GoogleList(const GoogleFlags& flags, bool orphans, bool json) {
-  SEAMOUNT_TRY_ASSIGN(const Google google, Open(flags));
+  SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags));
   SEAMOUNT_TRY_ASSIGN(auto rows, google.machines->List(Interruptible()));
   if (orphans) std::erase_if(rows, [](const MachineRow& row) { return !row.is_orphan; });
   if (json) {
@@ -287,7 +207,7 @@ std::shared_ptr<NamedFlags> AddNamed(CLI::App& command) {
 }
 
 Result<int> Extend(const NamedFlags& flags) {
-  SEAMOUNT_TRY_ASSIGN(const Google google, Open(flags.google));
+  SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags.google));
   SEAMOUNT_TRY_ASSIGN(const auto row,
                       google.machines->Extend(flags.name, std::chrono::seconds(flags.lease_s), Interruptible()));
   const base::SystemTime now = base::RealClock().WallNow();
@@ -300,7 +220,7 @@ Result<int> Extend(const NamedFlags& flags) {
 }
 
 Result<int> Ssh(const NamedFlags& flags) {
-  SEAMOUNT_TRY_ASSIGN(const Google google, Open(flags.google));
+  SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags.google));
   SEAMOUNT_TRY_ASSIGN(const auto intent, google.machines->Find(flags.name, Interruptible()));
   SEAMOUNT_TRY(google.machines->Extend(flags.name, std::chrono::seconds(flags.lease_s), Interruptible()));
   std::puts(SshCommand(intent).c_str());
@@ -309,7 +229,7 @@ Result<int> Ssh(const NamedFlags& flags) {
 
 Result<int> Logs(const NamedFlags& flags) {
   constexpr std::chrono::seconds kBetweenLooks(2);
-  SEAMOUNT_TRY_ASSIGN(const Google google, Open(flags.google));
+  SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags.google));
   const CallContext context = Interruptible();
   for (uint64_t start = 0;;) {
     SEAMOUNT_TRY_ASSIGN(const auto output, google.machines->Console(flags.name, start, context));

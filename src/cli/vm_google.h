@@ -2,24 +2,14 @@
 #pragma once
 
 #include <cstdint>
-#include <memory>
-#include <optional>
+#include <map>
 #include <string>
 #include <vector>
 
 #include "cli/command.h"
+#include "cli/google_project.h"
 
 namespace seamount::cli {
-
-// Of every command that speaks of machines.
-struct GoogleFlags {
-  std::string cloud = "local";
-  std::string bucket, project;
-  StoreFlags store;
-
-  bool chosen() const { return cloud != "local"; }
-};
-void AddGoogleFlags(CLI::App& command, GoogleFlags& flags);
 
 // Of `vm up` alone.
 struct GoogleUpFlags {
@@ -30,13 +20,20 @@ struct GoogleUpFlags {
   uint64_t wait_s = 0, lease_s = 2 * 3600, idle_s = 1800;
 };
 void AddGoogleUpFlags(CLI::App& command, GoogleUpFlags& flags);
-// "90s", "30min", "12h", "7d" into seconds.
-void AddTimeOption(CLI::App& command, const std::string& name, uint64_t& seconds, const std::string& what,
-                   const std::string& shown_default);
 
 Result<int> GoogleUp(const GoogleFlags& flags, const GoogleUpFlags& up, const std::string& name, uint64_t lifetime_s,
                      bool json);
 Result<int> GoogleDown(const GoogleFlags& flags, const std::string& name);
+// Of `vm run` alone.
+struct GoogleRunFlags {
+  std::string folder;
+  bool restart = false, attach = false, detach = false;
+  uint64_t lease_s = 2 * 3600;
+};
+void AddGoogleRunFlags(CLI::App& command, GoogleRunFlags& flags);
+// The exit code is the command's.
+Result<int> GoogleRun(const GoogleFlags& flags, const GoogleRunFlags& run, const std::string& name,
+                      const std::vector<std::string>& argv, const std::map<std::string, std::string>& environment);
 Result<int> GoogleList(const GoogleFlags& flags, bool orphans, bool json);
 
 // extend, ssh, logs: what only machines at Google have.

@@ -15,8 +15,8 @@ from .iam import Iam
 USER = ("compute.instances.create", "compute.instances.delete", "compute.instances.get", "compute.instances.list",
         "compute.instances.setLabels", "compute.instances.setMetadata", "compute.instances.setServiceAccount",
         "compute.instances.setTags", "compute.instances.getSerialPortOutput", "compute.disks.create",
-        "compute.disks.list", "compute.subnetworks.use", "compute.zoneOperations.get", "compute.regions.list",
-        "compute.acceleratorTypes.list", "compute.projects.get", "iam.serviceAccounts.actAs")  # fmt: skip
+        "compute.disks.list", "compute.subnetworks.use", "compute.zoneOperations.get", "compute.zoneOperations.list",
+        "compute.regions.list", "compute.acceleratorTypes.list", "compute.projects.get", "iam.serviceAccounts.actAs")  # fmt: skip
 REMEMBERED_SECONDS = 3600  # how long a requestId is known
 
 
@@ -32,6 +32,7 @@ class Operation:
     ends: float
     error: dict | None = None
     done: bool = False
+    target_id: str = ""
 
 
 @dataclass
@@ -59,7 +60,7 @@ class Compute:
         handlers = {"compute.instances.insert": self._insert, "compute.instances.delete": self._delete,
                     "compute.instances.get": self._get, "compute.instances.aggregatedList": self._list,
                     "compute.instances.getSerialPortOutput": self._serial, "compute.zoneOperations.get": self._operation,
-                    "compute.zoneOperations.wait": self._wait, "compute.regions.list": self._regions,
+                    "compute.zoneOperations.wait": self._wait, "compute.zoneOperations.list": self._operations, "compute.regions.list": self._regions,
                     "compute.acceleratorTypes.aggregatedList": self._accelerators,
                     "compute.projects.get": self._project}  # fmt: skip
         if call.id not in handlers:
@@ -80,7 +81,12 @@ class Compute:
                 self._end(place)
 
     def preempt(self, name: str) -> None:
-        self._end(next(place for place in self.instances if place[1] == name))
+        zone, _ = place = next(place for place in self.instances if place[1] == name)
+        now = self.clock.now()
+        operation = Operation(f"systemevent-{len(self.operations):04x}", "compute.instances.preempted", zone, name, "", None,
+                              now, now, done=True, target_id=self.instances[place]["id"])  # fmt: skip
+        self.operations[operation.name] = operation
+        self._end(place)
 
     def power_off(self, name: str) -> None:
         """From within: the machine is stopped, and its disk stays."""
@@ -205,6 +211,13 @@ class Compute:
             raise Refused(404, "notFound", f"The resource '{call.parameters['operation']}' was not found")
         return self._show(operation)
 
+    def _operations(self, member: str, call: Call) -> dict:
+        self._check(member, "compute.zoneOperations.list", call)
+        kind = call.parameters.get("filter", "").removeprefix("operationType=").strip('"')
+        return {"kind": "compute#operationList", "items": [
+            self._show(operation) for operation in self.operations.values()
+            if operation.zone == call.parameters["zone"] and kind in ("", operation.kind)]}  # fmt: skip
+
     def _wait(self, member: str, call: Call) -> dict:
         """Waits at most two minutes, as there; here that time passes at once."""
         self._operation(member, call)
@@ -218,6 +231,8 @@ class Compute:
                  "status": "DONE" if operation.done else "RUNNING", "progress": 100 if operation.done else 0,
                  "insertTime": self.clock.text(operation.begun), "clientOperationId": operation.request_id,
                  "zone": f"https://www.googleapis.com/compute/v1/projects/lab/zones/{operation.zone}"}  # fmt: skip
+        if operation.target_id:
+            shown["targetId"] = operation.target_id
         if operation.done and operation.error:
             shown["error"] = {"errors": [operation.error]}
             shown |= {"httpErrorStatusCode": 503, "httpErrorMessage": "SERVICE UNAVAILABLE"}

@@ -133,6 +133,7 @@ def _handler(google: FakeGoogle) -> type[BaseHTTPRequestHandler]:
                                   {name.lower(): value for name, value in self.headers.items()}, body)  # fmt: skip
                 google.requests.append(request)
             google.on_request(request)
+            google.metadata.wait(request)
             status, headers, content = google.answer(request)
             request.done = True
             google.on_request(request)

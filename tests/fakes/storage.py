@@ -121,8 +121,8 @@ class Storage:
 
     def _list(self, member, call, bucket, content):
         self._check(member, "storage.objects.list", call)
-        prefix = call.parameters.get("prefix", "")
-        items = [found.resource for key, found in sorted(bucket.items()) if key.startswith(prefix)]
+        prefix, start = call.parameters.get("prefix", ""), call.parameters.get("startOffset", "")
+        items = [found.resource for key, found in sorted(bucket.items()) if key.startswith(prefix) and key >= start]
         return _json({"kind": "storage#objects", "items": items})
 
 

@@ -154,6 +154,24 @@ Result<std::vector<Instance>> ComputeApi::List(const CallContext& context) const
   return all;
 }
 
+Result<bool> ComputeApi::WasPreempted(const std::string& zone, const std::string& instance_id,
+                                      const CallContext& context) const {
+  const std::string what = "asking whether a machine in " + zone + " was preempted";
+  const std::string filter = "operationType=\"compute.instances.preempted\"";
+  net::QueryParameters query = {{"filter", filter}};
+  for (;;) {
+    SEAMOUNT_TRY_ASSIGN(const auto response, Send("GET", ZonePath(zone) + "/operations", query, "", what, context));
+    if (response.status != 200) return ErrorOf(FailureOfAnswer(response.status, response.body.view()), what);
+    SEAMOUNT_TRY_ASSIGN(const Json page, gcs::ObjectOf(response, what));
+    for (const Json& operation : page.value("items", Json::array())) {
+      if (operation.is_object() && gcs::TextOf(operation, "targetId") == instance_id) return true;
+    }
+    const std::string next = gcs::TextOf(page, "nextPageToken");
+    if (next.empty()) return false;
+    query = {{"filter", filter}, {"pageToken", next}};
+  }
+}
+
 Result<ComputeApi::Output> ComputeApi::SerialOutput(const std::string& zone, const std::string& name, uint64_t start,
                                                     const CallContext& context) const {
   const std::string what = "reading the console of machine '" + name + "'";

@@ -45,6 +45,10 @@ class ComputeApi {
   // All machines of the project that this product has made, by zone and name. A new one may be missing for a while.
   Result<std::vector<Instance>> List(const CallContext& context) const;
 
+  // Whether Google took this one away for others (and not its lifetime, its own programs, or somebody who deleted it).
+  // Google remembers for two weeks.
+  Result<bool> WasPreempted(const std::string& zone, const std::string& instance_id, const CallContext& context) const;
+
   struct Output {
     std::string text;
     uint64_t next = 0;  // where what comes later begins

@@ -8,6 +8,7 @@
 namespace seamount::cloud::gce {
 
 struct Instance {
+  std::string id;  // Google's number of it: another one of the same name has another
   std::string name, zone;
   std::string machine_type;
   std::string status;  // PROVISIONING, STAGING, RUNNING, STOPPING, TERMINATED, …

@@ -1,8 +1,10 @@
 #include "cloud/gce/instance_json.h"
 
 #include <algorithm>
+#include <cstdlib>
 #include <nlohmann/json.hpp>
 
+#include "base/json_depth.h"
 #include "base/time_text.h"
 #include "cloud/gce/vm_scripts.h"
 #include "gcs/admin_json.h"
@@ -11,6 +13,11 @@ namespace seamount::cloud::gce {
 namespace {
 
 using Json = nlohmann::json;
+
+// Items of the metadata that the machine's own programs read (vm/).
+constexpr char kBucketItem[] = "seamount-bucket", kLeaseKeyItem[] = "seamount-lease-key";
+constexpr char kLeaseItem[] = "seamount-lease-seconds", kIdleItem[] = "seamount-idle-seconds";
+constexpr char kJobKeyItem[] = "seamount-job-key";
 
 std::string LastPart(const std::string& url) { return url.substr(url.find_last_of('/') + 1); }
 
@@ -45,10 +52,12 @@ Json MetadataOf(const MachinePlan& plan) {
       {{"key", "seamount-ending"}, {"value", kEndingScript}},
       {{"key", "seamount-lease-watch"}, {"value", kLeaseWatchScript}},
       {{"key", "seamount-idle-watch"}, {"value", kIdleWatchScript}},
-      {{"key", "seamount-bucket"}, {"value", plan.bucket}},
-      {{"key", "seamount-lease-key"}, {"value", plan.lease_key}},
-      {{"key", "seamount-lease-seconds"}, {"value", std::to_string(plan.lease.count())}},
-      {{"key", "seamount-idle-seconds"}, {"value", std::to_string(plan.idle.count())}},
+      {{"key", "seamount-job-run"}, {"value", kJobRunScript}},
+      {{"key", kBucketItem}, {"value", plan.bucket}},
+      {{"key", kLeaseKeyItem}, {"value", plan.lease_key}},
+      {{"key", kLeaseItem}, {"value", std::to_string(plan.lease.count())}},
+      {{"key", kIdleItem}, {"value", std::to_string(plan.idle.count())}},
+      {{"key", kJobKeyItem}, {"value", plan.job_key}},
   };
   return {{"items", items}};
 }
@@ -112,6 +121,35 @@ std::string InstanceBody(const MachinePlan& plan, const std::string& zone) {
   return body.dump();
 }
 
+Result<MachinePlan> PlanOfBody(const std::string& body) {
+  const Json json = base::NestsDeeper(body) ? Json() : Json::parse(body, nullptr, false);
+  const auto first = [&](const char* list) -> const Json& {
+    const Json& all = PartOf(json, list);
+    return all.is_array() && !all.empty() ? all.front() : PartOf(Json(), "");
+  };
+  const Json& disk = PartOf(first("disks"), "initializeParams");
+  std::map<std::string, std::string> items;
+  if (const Json& all = PartOf(PartOf(json, "metadata"), "items"); all.is_array()) {
+    for (const Json& item : all) items[gcs::TextOf(item, "key")] = gcs::TextOf(item, "value");
+  }
+  const auto number = [](const std::string& text) { return std::strtoull(text.c_str(), nullptr, 10); };
+  MachinePlan plan{.name = gcs::TextOf(json.is_object() ? json : Json::object(), "name"),
+                   .image = gcs::TextOf(disk, "sourceImage"),
+                   .disk_gib = number(gcs::TextOf(disk, "diskSizeGb")),
+                   .network = gcs::TextOf(first("networkInterfaces"), "network"),
+                   .service_account = gcs::TextOf(first("serviceAccounts"), "email"),
+                   .secure_boot = PartOf(PartOf(json, "shieldedInstanceConfig"), "enableSecureBoot") == Json(true),
+                   .idle = std::chrono::seconds(number(items[kIdleItem])),
+                   .bucket = items[kBucketItem],
+                   .lease_key = items[kLeaseKeyItem],
+                   .lease = std::chrono::seconds(number(items[kLeaseItem])),
+                   .job_key = items[kJobKeyItem]};
+  if (plan.image.empty() || plan.network.empty() || plan.disk_gib == 0 || plan.lease.count() == 0) {
+    return base::DataLoss("the request of machine '" + plan.name + "' in its record is not whole");
+  }
+  return plan;
+}
+
 void ReadZones(const Json& page, Facts& facts) {
   const Json& items = PartOf(page, "items");
   if (!items.is_object()) return;
@@ -139,7 +177,8 @@ void ReadProject(const Json& resource, Facts& facts) {
 
 Instance ReadInstance(const Json& resource) {
   const auto created = base::ParseRfc3339(gcs::TextOf(resource, "creationTimestamp"));
-  return {.name = gcs::TextOf(resource, "name"),
+  return {.id = gcs::TextOf(resource, "id"),
+          .name = gcs::TextOf(resource, "name"),
           .zone = LastPart(gcs::TextOf(resource, "zone")),
           .machine_type = LastPart(gcs::TextOf(resource, "machineType")),
           .status = gcs::TextOf(resource, "status"),

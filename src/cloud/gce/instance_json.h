@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "base/result.h"
 #include "cloud/gce/instance.h"
 #include "cloud/gce/placement.h"
 
@@ -27,11 +28,14 @@ struct MachinePlan {
   std::string bucket;                // where its lease lies
   std::string lease_key;
   std::chrono::seconds lease{0};
+  std::string job_key;  // where it looks for what to run; empty: nowhere
 };
 
 // The body of instances.insert. The machine has no public address; Google deletes it, and its disk with it, when its
 // lifetime is over; it watches its lease and its use itself.
 std::string InstanceBody(const MachinePlan& plan, const std::string& zone);
+// What of a plan such a body says: all but the machine, its provisioning and its lifetime. DataLoss where it is none.
+Result<MachinePlan> PlanOfBody(const std::string& body);
 
 void ReadZones(const nlohmann::json& page, Facts& facts);
 void ReadRegions(const nlohmann::json& page, Facts& facts);

@@ -8,6 +8,7 @@
 #include "base/encoding.h"
 #include "base/text.h"
 #include "cloud/cloud.h"
+#include "cloud/gce/jobs.h"
 
 namespace seamount::cloud::gce {
 namespace {
@@ -18,6 +19,7 @@ constexpr auto kRemembered = std::chrono::minutes(55);
 constexpr auto kArrived = std::chrono::minutes(2);
 constexpr auto kSecondLook = std::chrono::seconds(2);
 constexpr auto kBetweenRounds = std::chrono::seconds(60);
+constexpr auto kShortestRun = std::chrono::seconds(30);  // that Google takes
 
 // A random UUID (RFC 9562, version 4).
 std::string NewRequestId() {
@@ -150,6 +152,31 @@ Result<Intent> Machines::Up(const UpRequest& request, const Said& said, const Ca
   return start.kept->intent;
 }
 
+Result<Intent> Machines::Again(const std::string& name, const std::string& bucket_location, const Said& said,
+                               const CallContext& context) {
+  SEAMOUNT_TRY_ASSIGN(const KeptIntent kept, FindKept(name, context));
+  const Intent& intent = kept.intent;
+  const auto left =
+      std::chrono::duration_cast<std::chrono::seconds>(intent.asked + intent.lifetime - api_->clock().WallNow());
+  if (left < kShortestRun) {
+    return base::PreconditionFailed("the lifetime of machine '" + name + "' is over (`seamount vm up --lifetime`)");
+  }
+  UpRequest request{.name = name};
+  SEAMOUNT_TRY_ASSIGN(request.plan, PlanOfBody(intent.body));
+  SEAMOUNT_TRY_ASSIGN(request.wish.machine, cost::FindMachine(intent.gpus, intent.machine_type));
+  for (const auto way : {cost::Provisioning::kStandard, cost::Provisioning::kSpot, cost::Provisioning::kFlexStart}) {
+    if (cost::NameOf(way) == intent.provisioning) request.wish.provisioning = way;
+  }
+  request.wish.places = intent.places;
+  request.wish.max_usd_per_hour = intent.max_usd_per_hour;
+  request.wish.bucket_location = bucket_location;
+  request.wish.last = intent.zone;
+  // A start that broke off is finished as it was begun.
+  request.plan.lifetime = intent.is_up ? left : intent.lifetime;
+  request.wait = left;
+  return Up(request, said, context);
+}
+
 // What became of the request of an earlier run. Leaves start.is_up false where a new one is to be made.
 Result<void> Machines::Settle(Start& start, const KeptIntent& kept, const CallContext& context) {
   const Intent& intent = kept.intent;
@@ -181,6 +208,7 @@ Result<void> Machines::Try(Start& start, const Candidate& candidate, const CallC
   plan.provisioning = request.wish.provisioning;
   plan.bucket = bucket_;
   plan.lease_key = Records::LeaseKey(request.name);
+  plan.job_key = Jobs::KeyOf(request.name);
   const cost::Machine& machine = request.wish.machine;
   Intent intent{.name = request.name,
                 .project = api_->project(),
@@ -191,6 +219,8 @@ Result<void> Machines::Try(Start& start, const Candidate& candidate, const CallC
                 .gpus = machine.gpu.empty() ? "" : std::string(machine.gpu) + ":" + std::to_string(machine.gpus),
                 .provisioning = std::string(cost::NameOf(request.wish.provisioning)),
                 .usd_per_hour = candidate.usd_per_hour,
+                .places = request.wish.places,
+                .max_usd_per_hour = request.wish.max_usd_per_hour,
                 .asked = api_->clock().WallNow(),
                 .lifetime = request.plan.lifetime};
   start.said("trying " + candidate.zone + ", " + PriceOf(candidate.usd_per_hour));

@@ -53,6 +53,11 @@ class Machines {
   // passed over, where there is no room or quota; InvalidArgument where the price limit leaves nothing. Where an error
   // leaves it open whether there is a machine, its record stays, and the same call finishes it.
   Result<Intent> Up(const UpRequest& request, const Said& said, const CallContext& context);
+  // Up again, after Google took it away: a machine like it for what is left of its lifetime, in another zone where
+  // there is one. Tries for as long as that where there is no room. PreconditionFailed where it is there, or its
+  // lifetime is over.
+  Result<Intent> Again(const std::string& name, const std::string& bucket_location, const Said& said,
+                       const CallContext& context);
   // Gone, with its disk and its record, when it returns. NotFound: there is neither.
   Result<void> Down(const std::string& name, const CallContext& context);
   // Every machine of the project that this product has made, and every record of this bucket.
@@ -60,6 +65,13 @@ class Machines {
   // The lease begins anew. NotFound: there is no such machine.
   Result<MachineRow> Extend(const std::string& name, std::chrono::seconds lease, const CallContext& context);
   Result<Intent> Find(const std::string& name, const CallContext& context) const;
+  // As Google has it now; nothing: it is gone.
+  Result<std::optional<Instance>> Look(const Intent& intent, const CallContext& context) const {
+    return api_->Find(intent.zone, intent.instance(), context);
+  }
+  Result<bool> WasPreempted(const Intent& intent, const std::string& instance_id, const CallContext& context) const {
+    return api_->WasPreempted(intent.zone, instance_id, context);
+  }
   Result<ComputeApi::Output> Console(const std::string& name, uint64_t start, const CallContext& context) const;
 
  private:

@@ -198,6 +198,44 @@ TEST_F(MachinesTest, AMachineThatEndedGivesItsNameBack) {
   EXPECT_NE(google_->inserts[0], google_->inserts[1]) << "another machine, another requestId";
 }
 
+TEST_F(MachinesTest, OneThatWasTakenAwayHasASuccessorLikeItForWhatIsLeftOfItsTime) {
+  UpRequest request = Request();
+  request.wish.provisioning = cost::Provisioning::kSpot;
+  request.wish.max_usd_per_hour = 2;
+  request.plan.image = "projects/p/global/images/family/f";
+  request.plan.network = "global/networks/lab";
+  request.plan.service_account = "a@lab";
+  request.plan.idle = std::chrono::minutes(7);
+  request.plan.disk_gib = 70;
+  request.plan.secure_boot = false;
+  const auto first = Up(request);
+  ASSERT_TRUE(first) << first.error().message();
+  const auto again = [&] { return machines_.Again("train", "US", [](const std::string&) {}, {}); };
+  EXPECT_EQ(again().error().code(), ErrorCode::kPreconditionFailed) << "it is there";
+  google_->machines.clear();
+  clock_.Advance(std::chrono::hours(2));
+  const auto second = again();
+  ASSERT_TRUE(second) << second.error().message();
+  EXPECT_NE(second->zone, first->zone);
+  EXPECT_EQ(second->lifetime, std::chrono::hours(10));
+  EXPECT_EQ(second->max_usd_per_hour, 2);
+  Json before = Json::parse(first->body), after = Json::parse(second->body);
+  EXPECT_EQ(after["scheduling"]["maxRunDuration"]["seconds"], "36000");
+  for (Json* body : {&before, &after}) {
+    (*body)["scheduling"].erase("maxRunDuration");
+    body->erase("machineType");  // these name the zone
+    (*body)["disks"][0]["initializeParams"].erase("diskType");
+  }
+  EXPECT_EQ(before, after);
+  google_->machines.clear();
+  google_->zones = {"us-central1-a"};
+  google_->sold_out.clear();
+  ASSERT_TRUE(again()) << "where there is no other zone, the same one";
+  google_->machines.clear();
+  clock_.Advance(std::chrono::hours(10));
+  EXPECT_EQ(again().error().code(), ErrorCode::kPreconditionFailed) << "its lifetime is over";
+}
+
 TEST_F(MachinesTest, WhatIsRefusedForGoodIsNotTriedElsewhere) {
   google_->refuse_insert = "forbidden";
   EXPECT_EQ(Up(Request()).error().code(), ErrorCode::kPermissionDenied);

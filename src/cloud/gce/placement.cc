@@ -102,7 +102,7 @@ Placement Place(const Wish& wish, const Facts& facts) {
   const auto rank = [&](const Candidate& candidate) {
     constexpr double kDearest = 1e6;  // what is not known comes last
     const double price = candidate.usd_per_hour.value_or(kDearest);
-    return std::tuple(!facts.have_room.contains(candidate.zone),
+    return std::tuple(candidate.zone == wish.last, !facts.have_room.contains(candidate.zone),
                       price + kGibPerHour * candidate.egress_per_gib.value_or(0), candidate.zone);
   };
   std::sort(placement.candidates.begin(), placement.candidates.end(),

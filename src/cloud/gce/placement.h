@@ -23,6 +23,7 @@ struct Wish {
   std::vector<std::string> places;         // regions or zones; empty: all of which a price is known
   std::string bucket_location;             // as the bucket has it; empty: not known
   std::optional<double> max_usd_per_hour;  // nothing dearer is tried, nor what has no known price
+  std::string last;                        // a zone that is tried when there is no other
 };
 
 struct Facts {
@@ -51,8 +52,8 @@ struct Placement {
   std::vector<PassedOver> passed_over;  // by zone: every other zone of the facts that lies in the places wished
 };
 
-// Zones that were named as having room come first; then the cheapest in the first hour, in which ten GiB are read from
-// the bucket; equals by name.
+// The zone that is wished last is last. Of the others, zones that were named as having room come first; then the
+// cheapest in the first hour, in which ten GiB are read from the bucket; equals by name.
 Placement Place(const Wish& wish, const Facts& facts);
 
 // "us-central1-a" → "us-central1".

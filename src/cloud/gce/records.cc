@@ -41,7 +41,9 @@ std::string EncodeIntent(const Intent& intent) {
                {"provisioning", intent.provisioning},
                {"asked", base::FormatRfc3339(intent.asked, 3)},
                {"lifetime_s", intent.lifetime.count()},
+               {"places", intent.places},
                {"is_up", intent.is_up}};
+  if (intent.max_usd_per_hour) json["max_usd_per_hour"] = *intent.max_usd_per_hour;
   if (intent.usd_per_hour) json["usd_per_hour"] = *intent.usd_per_hour;
   return json.dump(1, ' ', false, Json::error_handler_t::replace);
 }
@@ -74,6 +76,13 @@ Result<Intent> DecodeIntent(std::string_view text, const std::string& key) {
   intent.is_up = json.value("is_up", Json()) == Json(true);
   if (const Json price = json.value("usd_per_hour", Json()); price.is_number()) {
     intent.usd_per_hour = price.get<double>();
+  }
+  if (const Json limit = json.value("max_usd_per_hour", Json()); limit.is_number()) {
+    intent.max_usd_per_hour = limit.get<double>();
+  }
+  for (const Json& place : json.value("places", Json::array())) {
+    if (!place.is_string()) return Damaged(key, "field 'places' is no list of texts");
+    intent.places.push_back(place.get<std::string>());
   }
   return intent;
 }

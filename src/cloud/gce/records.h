@@ -25,9 +25,11 @@ struct Intent {
   std::string request_id, body;  // of instances.insert
   std::string machine_type, gpus, provisioning;
   std::optional<double> usd_per_hour;
-  base::SystemTime asked;            // when this request was first sent
-  std::chrono::seconds lifetime{0};  // after which Google ends it
-  bool is_up = false;                // Google has said that it is there
+  std::vector<std::string> places;         // as Wish has them, for another one of its kind
+  std::optional<double> max_usd_per_hour;  // the same
+  base::SystemTime asked;                  // when this request was first sent
+  std::chrono::seconds lifetime{0};        // after which Google ends it
+  bool is_up = false;                      // Google has said that it is there
 
   // The name that Google knows it by.
   std::string instance() const { return InstanceNameOf(name); }

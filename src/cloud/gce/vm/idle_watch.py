@@ -1,5 +1,5 @@
-"""Ends the machine when for a while nobody has used it: no GPU, no CPU, no notebook kernel that computes, nobody who types
-in a shell. Each of these can be missing; a sign of use that cannot be read is none."""
+"""Ends the machine when for a while nobody has used it: no job, no GPU, no CPU, no notebook kernel that computes, nobody
+who types in a shell. Each of these can be missing; a sign of use that cannot be read is none."""
 
 import glob
 import json
@@ -11,6 +11,7 @@ import urllib.request
 from ending import end_machine, metadata
 
 EVERY_SECONDS = float(os.environ.get("SEAMOUNT_WATCH_SECONDS", "60"))
+JOB_RUNS = os.environ.get("SEAMOUNT_RUNS", "/run/seamount/job")  # there while job_run.py has one
 BUSY_GPU_PERCENT = 5
 BUSY_CPUS = 0.5  # of one
 
@@ -60,6 +61,8 @@ class Use:
         now, cpu = time.monotonic(), cpu_seconds()
         passed, used = max(now - self.at, 0.001), cpu - self.cpu
         self.at, self.cpu = now, cpu
+        if os.path.exists(JOB_RUNS):
+            return "a job runs"
         if (tried(gpu_percent) or 0) >= BUSY_GPU_PERCENT:
             return "its GPU computes"
         if used / passed >= BUSY_CPUS:
