@@ -114,8 +114,7 @@ class _Pair:
         self.positions = forecast["position"][...]
         self.lead = forecast["lead"][...]
         if isinstance(truth, Loader):
-            given = truth._arguments
-            truth, place = given["url"], Place(given["key"], given["endpoint"], given["anonymous"])
+            truth, place = truth.spec.url, truth.spec.place
         self._url, self._place = os.fspath(truth or record["data"]), place
         data = group_at(self._url, "r", place)
         self._data = data
