@@ -39,7 +39,10 @@ uint64_t Residents::EncodedEstimate(uint32_t variable) const {
   const uint64_t decoded = dataset_.chunks.grids()[variable].chunk_bytes;
   const double ratio = encoded_ratio_[variable];
   // Until something was seen, and beyond it, as large as decoded: what does not compress is stored about so.
-  return ratio == 0 ? decoded : static_cast<uint64_t>(std::min(1.0, ratio * 1.1) * static_cast<double>(decoded)) + 1;
+  // Not a byte more: the plan leaves room for one chunk, decoded twice, and a chunk that wanted more would wait
+  // forever.
+  if (ratio == 0) return decoded;
+  return std::min(decoded, static_cast<uint64_t>(ratio * 1.1 * static_cast<double>(decoded)) + 1);
 }
 
 uint64_t Residents::DecodedBytes(uint32_t residency) const {
