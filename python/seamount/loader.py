@@ -22,7 +22,6 @@ from .ranks import ranks
 from .selection import Lead, dates_of, durations, natural, ranges_of, split_of, where_of
 from .selection import leads as numbers_of
 from .slots import Groups, Missing, Slot, check_normalize, missing_of, names, resolve, slots_of
-from .spec import Spec
 from .times import Times
 
 if TYPE_CHECKING:
@@ -214,7 +213,6 @@ class Loader:
             )
         self._group_times = [Times(g, sample_dim or g.sample_dim or "time") for g in groups.groups]
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
-        self._spec = Spec(self._arguments, self._named, self.sample_dim, self._slots, groups.groups, self._times, self._physical)
 
     def replace(self, **changes: Any) -> Loader:
         """Another loader with the same arguments but for those given, at its beginning. ``split``, ``select`` and
@@ -323,11 +321,6 @@ class Loader:
     def sample_dim(self) -> str:
         """The dimension samples run along."""
         return self._core.sample_dim
-
-    @property
-    def spec(self) -> Spec:
-        """What the loader was told, with everything said: for what works over the same data, as :func:`seamount.predict`."""
-        return self._spec
 
     @property
     def times(self) -> np.ndarray:

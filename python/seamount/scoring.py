@@ -114,7 +114,8 @@ class _Pair:
         self.positions = forecast["position"][...]
         self.lead = forecast["lead"][...]
         if isinstance(truth, Loader):
-            truth, place = truth.spec.url, truth.spec.place
+            given = truth._arguments
+            truth, place = given["url"], Place(given["key"], given["endpoint"], given["anonymous"])
         self._url, self._place = os.fspath(truth or record["data"]), place
         data = group_at(self._url, "r", place)
         self._data = data

@@ -15,19 +15,6 @@ constexpr int kFirstFetchThreads = 8;
 // One free batch buffer, as PlanMemory reserves it: a training loop drops a batch when it has the next.
 constexpr size_t kSpareBatches = 1;
 
-MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source) {
-  const Footprint footprint = source.FootprintOf(options.batch_size);
-  const BatchSequence batches(source.count(), 0,
-                              {.batch_size = options.batch_size, .rank = options.rank, .world = options.world});
-  return {.memory_bytes = options.memory_bytes,
-          .batch_bytes = source.dataset().layout.bytes(),
-          .largest_chunk_bytes = footprint.largest_chunk_bytes,
-          .all_chunks_bytes = footprint.all_chunks_bytes,
-          .samples = source.count(),
-          .batch_uses = footprint.batch_chunks,
-          .epoch_uses = footprint.batch_chunks * batches.size()};
-}
-
 // Closes the ranks of the samples that stay.
 void LeaveOut(const Dataset& dataset, const std::vector<bool>& skip, Batch& batch) {
   size_t kept = 0;
@@ -59,6 +46,19 @@ int Workers(int threads) {
 }
 
 }  // namespace
+
+MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source) {
+  const Footprint footprint = source.FootprintOf(options.batch_size);
+  const BatchSequence batches(source.count(), 0,
+                              {.batch_size = options.batch_size, .rank = options.rank, .world = options.world});
+  return {.memory_bytes = options.memory_bytes,
+          .batch_bytes = source.dataset().layout.bytes(),
+          .largest_chunk_bytes = footprint.largest_chunk_bytes,
+          .all_chunks_bytes = footprint.all_chunks_bytes,
+          .samples = source.count(),
+          .batch_uses = footprint.batch_chunks,
+          .epoch_uses = footprint.batch_chunks * batches.size()};
+}
 
 Result<std::unique_ptr<Loader>> Loader::Open(std::vector<Group> groups, LoaderOptions options,
                                              const CallContext& context) {

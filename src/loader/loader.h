@@ -58,6 +58,9 @@ struct Batch {
   bool missing = false;  // whether a value is missing in a slot without `fill`
 };
 
+// What a loader with these options plans its memory for.
+MemoryNeeds NeedsOf(const LoaderOptions& options, const SampleSource& source);
+
 // Thread-safe; calls are served one after the other.
 class Loader {
  public:
