@@ -8,9 +8,7 @@
 #include "server/json_text.h"
 
 namespace seamount::server {
-namespace {
 
-// The account of the route: by email or unique id, its project named or "-".
 Result<std::shared_ptr<const AccountRow>> FindAccount(Service& service, const Call& call) {
   for (const auto& account : service.catalog.ListAccounts()) {
     const bool named = account->email == call.route.email || account->unique_id == call.route.email;
@@ -18,6 +16,8 @@ Result<std::shared_ptr<const AccountRow>> FindAccount(Service& service, const Ca
   }
   return base::NotFound("service account " + call.route.email + " does not exist");
 }
+
+namespace {
 
 // A project becomes part of emails, so it has the characters that a host name has.
 Result<void> CheckProject(const std::string& project) {

@@ -129,6 +129,7 @@ Handler HandlerOf(Operation operation) {
     case Operation::kDeleteAccount: return DeleteAccount;
     case Operation::kDisableAccount: return SetAccountDisabled;
     case Operation::kEnableAccount: return SetAccountDisabled;
+    case Operation::kGenerateAccessToken: return GenerateAccessToken;
     case Operation::kInsertKey: return InsertKey;
     case Operation::kListKeys: return ListKeys;
     case Operation::kGetKey: return GetKey;
@@ -164,7 +165,7 @@ Result<ServerResponse> Api::Dispatch(Call& call) {
     }
   }
   if (!info.permission.empty())
-    SEAMOUNT_TRY(Require(call, info.permission, info.on_bucket ? call.bucket.get() : nullptr));
+    SEAMOUNT_TRY(RequireOfRoute(call, info.permission, info.on_bucket ? call.bucket.get() : nullptr));
   SEAMOUNT_TRY(FindBackend(call, info));
   SEAMOUNT_TRY(CheckParameters(call.route, call.target, call.request.headers));
   if (call.route.operation == Operation::kBatch)
@@ -187,6 +188,7 @@ ServerResponse Api::Answer(ServerRequest& request, RequestEntry* entry) {
   if (entry) entry->account = identity->email;
   std::string base_url = service_.public_url.empty() ? host_url : service_.public_url;
   Call call{request, *target, *route, *std::move(identity), std::move(base_url), std::move(host_url), nullptr};
+  call.now = service_.clock.WallNow();
   return AnswerWithFault(service_, request, InfoOf(route->operation).name, [&]() -> ServerResponse {
     auto response = Dispatch(call);
     return response ? *std::move(response) : ErrorToResponse(response.error(), &*route, entry);

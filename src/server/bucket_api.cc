@@ -110,6 +110,11 @@ Result<ServerResponse> DeleteBucket(Service& service, Call& call) {
 }
 
 Result<ServerResponse> GetBucketPolicy(Service&, Call& call) {
+  SEAMOUNT_TRY_ASSIGN(const auto version, UintQuery(call.target, "optionsRequestedPolicyVersion"));
+  // Google hides the conditions then, in names of roles that cannot be set; a refusal says what to do.
+  if (call.bucket->policy.conditional() && version.value_or(1) != kConditionalPolicy)
+    return base::InvalidArgument("the policy of bucket '" + call.bucket->name +
+                                 "' has conditions: ask for it with optionsRequestedPolicyVersion=3");
   return JsonResponse(200, PolicyJson(call.bucket->policy, call.bucket->name));
 }
 

@@ -2,7 +2,12 @@
 #pragma once
 
 #include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
 
+#include "server/access_token.h"
 #include "server/service.h"
 
 namespace seamount::server {
@@ -57,6 +62,8 @@ void EndOldSessions(Service& service);
 bool EndIdlestSession(Service& service);
 
 // account_api.cc
+// The account of the route: by email or unique id, its project named or "-".
+Result<std::shared_ptr<const AccountRow>> FindAccount(Service& service, const Call& call);
 Result<ServerResponse> InsertAccount(Service& service, Call& call);
 Result<ServerResponse> ListAccounts(Service& service, Call& call);
 Result<ServerResponse> GetAccount(Service& service, Call& call);
@@ -67,8 +74,16 @@ Result<ServerResponse> ListKeys(Service& service, Call& call);
 Result<ServerResponse> GetKey(Service& service, Call& call);
 Result<ServerResponse> DeleteKey(Service& service, Call& call);
 
+// token_exchange.cc
+inline constexpr std::string_view kExchangeGrantType = "urn:ietf:params:oauth:grant-type:token-exchange";
+Result<ServerResponse> ExchangeToken(Service& service, const net::RequestTarget& form);
+Result<ServerResponse> GenerateAccessToken(Service& service, Call& call);
+
 // token_api.cc
 Result<ServerResponse> GrantToken(Service& service, Call& call);
+ServerResponse RefuseToken(const std::string& error, const std::string& description);
+// Who such a token is; nullopt where the account is not as it was, or the key that it was made with is gone.
+std::optional<Identity> IdentityOf(Service& service, const TokenClaims& claims);
 // Who sends this request: anonymous without an Authorization header; Unauthenticated for one that is not (or no
 // longer) good.
 Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& host_url);

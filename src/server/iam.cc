@@ -50,6 +50,20 @@ bool Grants(const Role& role, std::string_view permission) {
   });
 }
 
+bool GrantsRole(std::string_view name, std::string_view permission) {
+  const Role* role = FindRole(name);
+  return role != nullptr && Grants(*role, permission);
+}
+
+// Whether `condition` (null: none) lets it be.
+bool Holds(const Condition* condition, const Access& access) {
+  if (condition == nullptr || access.some_object) return true;
+  const std::string bucket = "projects/_/buckets/" + access.bucket;
+  if (access.object.empty())
+    return condition->Holds({bucket, "storage.googleapis.com/Bucket", access.list_prefix, access.now});
+  return condition->Holds({bucket + "/objects/" + access.object, "storage.googleapis.com/Object", "", access.now});
+}
+
 bool IsMember(const Identity& identity, const std::string& member, bool prevents_public) {
   if (prevents_public && IsPublic(member)) return false;
   if (member == "allUsers") return true;
@@ -79,17 +93,39 @@ bool IsReading(std::string_view permission) {
          permission == "storage.buckets.get" || permission == "storage.buckets.list";
 }
 
-bool Authorize(const Identity& identity, std::string_view permission, const Policy* policy) {
-  if (identity.reads_only && !IsReading(permission)) return false;
-  if (identity.is_admin) return true;
-  if (!policy) return false;
-  return std::any_of(policy->bindings.begin(), policy->bindings.end(), [&](const Binding& binding) {
-    const Role* role = FindRole(binding.role);
-    return role && Grants(*role, permission) &&
-           std::any_of(binding.members.begin(), binding.members.end(),
-                       [&](const std::string& member) { return IsMember(identity, member, policy->prevents_public); });
+bool Policy::conditional() const {
+  return std::any_of(bindings.begin(), bindings.end(), [](const Binding& binding) { return binding.condition; });
+}
+
+namespace {
+
+bool Leaves(const Boundary& boundary, std::string_view permission, const Access& access) {
+  return std::any_of(boundary.begin(), boundary.end(), [&](const BoundaryRule& rule) {
+    return access.policy != nullptr && rule.bucket == access.bucket &&
+           std::any_of(rule.roles.begin(), rule.roles.end(),
+                       [&](const std::string& role) { return GrantsRole(role, permission); }) &&
+           Holds(rule.condition.get(), access);
   });
 }
+
+}  // namespace
+
+bool Authorize(const Identity& identity, std::string_view permission, const Access& access) {
+  if (identity.reads_only && !IsReading(permission)) return false;
+  if (identity.boundary && !Leaves(*identity.boundary, permission, access)) return false;
+  if (identity.is_admin) return true;
+  const Policy* policy = access.policy;
+  if (!policy) return false;
+  return std::any_of(policy->bindings.begin(), policy->bindings.end(), [&](const Binding& binding) {
+    const bool member = std::any_of(binding.members.begin(), binding.members.end(), [&](const std::string& name) {
+      return IsMember(identity, name, policy->prevents_public);
+    });
+    return member && GrantsRole(binding.role, permission) &&
+           Holds(binding.condition ? binding.condition->parsed.get() : nullptr, access);
+  });
+}
+
+bool IsRole(std::string_view name) { return FindRole(name) != nullptr; }
 
 Result<void> CheckPolicy(const Policy& policy) {
   std::vector<std::string> names;
@@ -99,6 +135,8 @@ Result<void> CheckPolicy(const Policy& policy) {
       return base::InvalidArgument("role '" + binding.role + "' is not supported" +
                                    base::NameHint(binding.role, names));
     for (const std::string& member : binding.members) {
+      if (IsPublic(member) && binding.condition)
+        return base::InvalidArgument("a binding of '" + member + "' can have no condition");
       if (IsPublic(member) || EmailOfMember(member) || member.starts_with("deleted:serviceAccount:")) continue;
       return base::InvalidArgument("member '" + member +
                                    "' is not supported (expected serviceAccount:<email>, allUsers or "

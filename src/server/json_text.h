@@ -43,6 +43,8 @@ Result<void> CheckLabels(const std::map<std::string, std::string>& labels);
 Result<void> CheckObjectFields(std::string_view json);
 Result<void> CheckComposeFields(std::string_view json);
 
+// The version of a policy that has conditions.
+inline constexpr int kConditionalPolicy = 3;
 std::string PolicyJson(const Policy& policy, const std::string& bucket);
 struct PolicyBody {
   Policy policy;
@@ -66,6 +68,18 @@ Result<AccountBody> ParseAccountBody(std::string_view json);
 // {"error": {"code": 409, "message": …, "status": "ALREADY_EXISTS"}}: how the IAM API reports errors.
 std::string IamErrorJson(int status, const std::string& message);
 
+// The rules of an access boundary, as a token exchange's `options` have them. InvalidArgument, naming the field.
+Result<Boundary> ParseBoundary(std::string_view json);
+// Its text without what a reader does not need, so that it is short and one line.
+Result<std::string> CompactJson(std::string_view json);
+std::string ExchangedTokenJson(const std::string& access_token, int64_t expires_in_s);
+struct ImpersonationBody {
+  std::vector<std::string> scopes;
+  bool delegates = false;  // whether any are named
+  std::string lifetime;    // "3600s"; empty: not said
+};
+Result<ImpersonationBody> ParseImpersonationBody(std::string_view json);
+std::string ImpersonationJson(const std::string& access_token, base::SystemTime expires);
 std::string TokenJson(const std::string& access_token, int64_t expires_in_s);
 // {"error": "invalid_grant", "error_description": …} (RFC 6749 5.2).
 std::string TokenErrorJson(const std::string& error, const std::string& description);

@@ -72,14 +72,15 @@ Result<ServerResponse> ComposeObject(Service&, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const gcs::ComposeRequest compose, gcs::DecodeCompose(body));
   if (compose.sources.empty() || compose.sources.size() > store::kMaxComposeSources)
     return base::InvalidArgument("The number of source components provided must be between 1 and 32.");
-  SEAMOUNT_TRY(Require(call, "storage.objects.get", call.bucket.get()));
+  for (const store::ComposeSource& source : compose.sources)
+    SEAMOUNT_TRY(Require(call, "storage.objects.get", call.bucket.get(), source.key));
   SEAMOUNT_TRY(CheckObjectName(call.route.object));
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   ObjectRow row{.name = call.route.object};
   SEAMOUNT_TRY(ApplyPatch(compose.destination, row, true));
 
   const PutOptions options{.preconditions = preconditions,
-                           .may_overwrite = Has(call, "storage.objects.delete", *call.bucket)};
+                           .may_overwrite = Has(call, "storage.objects.delete", *call.bucket, call.route.object)};
 
   std::vector<SourceObject> sources;
   for (int look = 0; look < kMaxLooks; ++look) {
@@ -120,7 +121,7 @@ Result<std::shared_ptr<const ObjectRow>> CopyContent(Service& service, const Cal
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   SEAMOUNT_TRY_ASSIGN(const auto backend, service.BackendOf(to.bucket));
   const PutOptions options{.preconditions = preconditions,
-                           .may_overwrite = Has(call, "storage.objects.delete", *to.bucket)};
+                           .may_overwrite = Has(call, "storage.objects.delete", *to.bucket, to.object)};
   for (int look = 0; look < kMaxLooks; ++look) {
     SEAMOUNT_TRY_ASSIGN(const SourceObject source, find());
     ObjectRow row = *source.row;
@@ -148,7 +149,7 @@ Result<ServerResponse> CopyObject(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const gcs::ObjectPatch patch, ParseObjectBody(body));
   SEAMOUNT_TRY(CheckObjectName(call.route.to_object));
   const auto to_bucket = service.catalog.FindBucket(call.route.to_bucket);
-  SEAMOUNT_TRY(Require(call, "storage.objects.create", to_bucket.get()));
+  SEAMOUNT_TRY(Require(call, "storage.objects.create", to_bucket.get(), call.route.to_object));
   if (!to_bucket) return base::NotFound("The specified bucket does not exist: " + call.route.to_bucket);
   SEAMOUNT_TRY_ASSIGN(const auto stored,
                       CopyContent(
@@ -163,7 +164,7 @@ Result<ServerResponse> CopyObject(Service& service, Call& call) {
 
 Result<ServerResponse> MoveObject(Service&, Call& call) {
   SEAMOUNT_TRY(CheckObjectName(call.route.to_object));
-  SEAMOUNT_TRY(Require(call, "storage.objects.create", call.bucket.get()));
+  SEAMOUNT_TRY(Require(call, "storage.objects.create", call.bucket.get(), call.route.to_object));
   if (call.route.to_object == call.route.object) return base::InvalidArgument("an object cannot be moved onto itself");
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   for (int look = 0; look < kMaxLooks; ++look) {
@@ -171,11 +172,12 @@ Result<ServerResponse> MoveObject(Service&, Call& call) {
     ObjectRow row = *source.row;
     row.name = call.route.to_object;
     row.metageneration = 1;
-    SEAMOUNT_TRY_ASSIGN(const auto stored,
-                        call.backend->Compose(std::move(row), {source},
-                                              {.preconditions = preconditions,
-                                               .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
-                                               .move = true}));
+    SEAMOUNT_TRY_ASSIGN(
+        const auto stored,
+        call.backend->Compose(std::move(row), {source},
+                              {.preconditions = preconditions,
+                               .may_overwrite = Has(call, "storage.objects.delete", *call.bucket, call.route.to_object),
+                               .move = true}));
     if (stored) return JsonResponse(200, gcs::EncodeObject(ResourceOf(call, *call.bucket, *stored)));
   }
   SEAMOUNT_TRY_ASSIGN(const SourceObject source, FindSource(call));

@@ -136,10 +136,9 @@ Result<std::shared_ptr<const ObjectRow>> PublishBlob(const Call& call, ObjectRow
                                                      const Preconditions& preconditions,
                                                      const std::string& end_upload) {
   if (row.content_type.empty()) row.content_type = kDefaultContentType;
+  const bool may_overwrite = Has(call, "storage.objects.delete", *call.bucket, row.name);
   return call.backend->Put(std::move(row), blob,
-                           {.preconditions = preconditions,
-                            .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
-                            .end_upload = end_upload});
+                           {.preconditions = preconditions, .may_overwrite = may_overwrite, .end_upload = end_upload});
 }
 
 Result<std::shared_ptr<const ObjectRow>> FinishUpload(Service& service, Call& call, ObjectRow row, const BlobInfo& blob,

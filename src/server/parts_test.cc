@@ -144,14 +144,14 @@ TEST(Iam, GrantsOnlyWhatARoleSays) {
   const Identity reader{.email = "r@p"};
   const Policy policy{.bindings = {{"roles/storage.objectViewer", {"serviceAccount:r@p"}},
                                    {"roles/storage.objectCreator", {"allAuthenticatedUsers"}}}};
-  EXPECT_TRUE(Authorize(reader, "storage.objects.get", &policy));
-  EXPECT_TRUE(Authorize({.email = "x@p"}, "storage.objects.create", &policy));
-  EXPECT_FALSE(Authorize({.email = "x@p"}, "storage.objects.get", &policy));
-  EXPECT_FALSE(Authorize({}, "storage.objects.create", &policy));
-  EXPECT_FALSE(Authorize(reader, "storage.objects.delete", &policy));
-  EXPECT_FALSE(Authorize(reader, "storage.buckets.create", nullptr));
-  EXPECT_TRUE(Authorize({.email = "a", .is_admin = true}, "storage.buckets.create", nullptr));
-  EXPECT_FALSE(Authorize({.email = ""}, "storage.objects.get", &policy));
+  EXPECT_TRUE(Authorize(reader, "storage.objects.get", {.policy = &policy}));
+  EXPECT_TRUE(Authorize({.email = "x@p"}, "storage.objects.create", {.policy = &policy}));
+  EXPECT_FALSE(Authorize({.email = "x@p"}, "storage.objects.get", {.policy = &policy}));
+  EXPECT_FALSE(Authorize({}, "storage.objects.create", {.policy = &policy}));
+  EXPECT_FALSE(Authorize(reader, "storage.objects.delete", {.policy = &policy}));
+  EXPECT_FALSE(Authorize(reader, "storage.buckets.create", {}));
+  EXPECT_TRUE(Authorize({.email = "a", .is_admin = true}, "storage.buckets.create", {}));
+  EXPECT_FALSE(Authorize({.email = ""}, "storage.objects.get", {.policy = &policy}));
 }
 
 // A change that fails undoes itself and none of those it shares a commit with.

@@ -257,7 +257,7 @@ Result<ServerResponse> StartUpload(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   UploadRow upload{.id = RandomId(), .bucket = call.bucket->id};
   upload.object.name = patch.name.empty() ? std::string(call.target.Query("name").value_or("")) : patch.name;
-  SEAMOUNT_TRY(CheckObjectName(upload.object.name));
+  SEAMOUNT_TRY(CheckNewObject(call, upload.object.name));
   const net::Headers& headers = call.request.headers;
   if (const auto type = headers.Get("x-upload-content-type"); type && !patch.content_type)
     patch.content_type = std::string(*type);

@@ -1,5 +1,7 @@
 #include "server/route.h"
 
+#include <algorithm>
+#include <iterator>
 #include <optional>
 #include <span>
 #include <utility>
@@ -116,8 +118,14 @@ Result<Route> IamRoute(std::string_view method, Segments rest) {
   if (rest.size() > 3) return rest[3] == "keys" ? KeyRoute(method, route, rest.subspan(4)) : NoSuchPath();
   if (const size_t colon = route.email.find(':'); colon != std::string::npos) {
     const std::string verb = route.email.substr(colon + 1);
-    if (method != "POST" || (verb != "disable" && verb != "enable")) return NoSuchPath();
-    route.operation = verb == "disable" ? Operation::kDisableAccount : Operation::kEnableAccount;
+    static constexpr std::pair<std::string_view, Operation> kVerbs[] = {
+        {"disable", Operation::kDisableAccount},
+        {"enable", Operation::kEnableAccount},
+        {"generateAccessToken", Operation::kGenerateAccessToken}};
+    const auto found =
+        std::find_if(std::begin(kVerbs), std::end(kVerbs), [&](const auto& v) { return v.first == verb; });
+    if (method != "POST" || found == std::end(kVerbs)) return NoSuchPath();
+    route.operation = found->second;
     route.email.resize(colon);
     return route;
   }
@@ -203,6 +211,8 @@ const OperationInfo& InfoOf(Operation operation) {
         {Operation::kDeleteAccount, {"iam.serviceAccounts.delete", "iam.serviceAccounts.delete", false}},
         {Operation::kDisableAccount, {"iam.serviceAccounts.disable", "iam.serviceAccounts.disable", false}},
         {Operation::kEnableAccount, {"iam.serviceAccounts.enable", "iam.serviceAccounts.enable", false}},
+        {Operation::kGenerateAccessToken,
+         {"iam.serviceAccounts.generateAccessToken", "iam.serviceAccounts.getAccessToken", false}},
         {Operation::kInsertKey, {"iam.serviceAccountKeys.create", "iam.serviceAccountKeys.create", false}},
         {Operation::kListKeys, {"iam.serviceAccountKeys.list", "iam.serviceAccountKeys.list", false}},
         {Operation::kGetKey, {"iam.serviceAccountKeys.get", "iam.serviceAccountKeys.get", false}},
@@ -218,7 +228,7 @@ const OperationInfo& InfoOf(Operation operation) {
 Result<Route> MatchRoute(std::string_view method, const net::RequestTarget& target) {
   SEAMOUNT_TRY_ASSIGN(const std::vector<std::string> all, target.Segments());
   Segments rest(all);
-  if (TakePrefix(rest, {"token"})) {
+  if (TakePrefix(rest, {"token"}) || TakePrefix(rest, {"v1", "token"})) {
     if (!rest.empty()) return NoSuchPath();
     if (method != "POST") return NoSuchMethod(method);
     return Route{.operation = Operation::kToken};

@@ -48,6 +48,7 @@ enum class Operation {
   kDeleteAccount,
   kDisableAccount,
   kEnableAccount,
+  kGenerateAccessToken,
   kInsertKey,
   kListKeys,
   kGetKey,

@@ -84,19 +84,51 @@ ServerResponse XmlResponse(std::string_view body) {
   return response;
 }
 
-bool Has(const Call& call, std::string_view permission, const BucketRow& bucket) {
-  return Authorize(call.identity, permission, &bucket.policy);
+namespace {
+
+Access AccessTo(const Call& call, const BucketRow* bucket, const std::string& object) {
+  return {.policy = bucket ? &bucket->policy : nullptr,
+          .bucket = bucket ? bucket->name : "",
+          .object = object,
+          .list_prefix = "",
+          .now = call.now};
 }
 
-Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket) {
-  if (Authorize(call.identity, permission, bucket ? &bucket->policy : nullptr)) return {};
+Result<void> RequireAccess(const Call& call, std::string_view permission, const BucketRow* bucket,
+                           const Access& access) {
+  if (Authorize(call.identity, permission, access)) return {};
   std::string message = " does not have " + std::string(permission) + " access";
   // The same for every bucket, there or not: who is nobody learns nothing about which there are.
   if (call.identity.anonymous()) return base::Unauthenticated("Anonymous caller" + message + " (send credentials)");
   if (call.identity.reads_only && !IsReading(permission))
     return base::PermissionDenied(call.identity.email + message + ": its token has a scope for reading alone");
-  if (bucket) message += " to the bucket '" + bucket->name + "' (or it may not exist)";
+  if (bucket && !access.object.empty()) {
+    message += " to the object '" + bucket->name + "/" + access.object + "' (or it may not exist)";
+  } else if (bucket) {
+    message += " to the bucket '" + bucket->name + "' (or it may not exist)";
+  }
+  if (call.identity.boundary) message += ": its token is narrowed";
   return base::PermissionDenied(call.identity.email + message);
+}
+
+}  // namespace
+
+bool Has(const Call& call, std::string_view permission, const BucketRow& bucket, const std::string& object) {
+  return Authorize(call.identity, permission, AccessTo(call, &bucket, object));
+}
+
+Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket,
+                     const std::string& object) {
+  return RequireAccess(call, permission, bucket, AccessTo(call, bucket, object));
+}
+
+Result<void> RequireOfRoute(const Call& call, std::string_view permission, const BucketRow* bucket) {
+  Access access = AccessTo(call, bucket, call.route.object);
+  const Operation operation = call.route.operation;
+  if (operation == Operation::kListObjects || operation == Operation::kXmlListObjects)
+    access.list_prefix = std::string(call.target.Query("prefix").value_or(""));
+  access.some_object = operation == Operation::kInsertObject || operation == Operation::kResumeUpload;
+  return RequireAccess(call, permission, bucket, access);
 }
 
 Result<std::string> ReadBody(ServerRequest& request, size_t max_bytes) {
@@ -185,5 +217,10 @@ Result<void> CheckText(std::string_view text, const std::string& what) {
 }
 
 Result<void> CheckObjectName(const std::string& name) { return store::CheckKey(name); }
+
+Result<void> CheckNewObject(const Call& call, const std::string& name) {
+  SEAMOUNT_TRY(CheckObjectName(name));
+  return Require(call, "storage.objects.create", call.bucket.get(), name);
+}
 
 }  // namespace seamount::server

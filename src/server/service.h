@@ -87,6 +87,7 @@ struct Call {
   std::string host_url;  // scheme://host that the client says it asked; nobody but the client vouches for it
   std::shared_ptr<const BucketRow> bucket;           // of route.bucket, where the operation has one
   std::shared_ptr<BucketBackend> backend = nullptr;  // of that bucket
+  base::SystemTime now = {};                         // when it came
 };
 
 ServerResponse JsonResponse(int status, std::string_view body);
@@ -96,9 +97,13 @@ ServerResponse XmlResponse(std::string_view body);
 // An error body of the API that the call came by.
 ServerResponse Refusal(const Call& call, int status, std::string_view reason, const std::string& message);
 
-// PermissionDenied or Unauthenticated, naming the permission, unless the caller has it on the bucket (null: none's).
-Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket);
-bool Has(const Call& call, std::string_view permission, const BucketRow& bucket);
+// PermissionDenied or Unauthenticated, naming the permission, unless the caller has it on the bucket (null: none's), or
+// on that object of it.
+Result<void> Require(const Call& call, std::string_view permission, const BucketRow* bucket,
+                     const std::string& object = "");
+// The same of what the route asks for. Where its object is named further within the request, it may be any.
+Result<void> RequireOfRoute(const Call& call, std::string_view permission, const BucketRow* bucket);
+bool Has(const Call& call, std::string_view permission, const BucketRow& bucket, const std::string& object = "");
 
 // The whole body. InvalidArgument when it is larger than a request has reason to be: a policy, or a compose request of
 // the most sources with the longest names, is far smaller. Of somebody unknown at most 64 KiB.
@@ -126,5 +131,7 @@ bool IsLoopback(std::string_view host);
 Result<void> CheckText(std::string_view text, const std::string& what);
 // An object name that may be made.
 Result<void> CheckObjectName(const std::string& name);
+// The same, and that the caller may make an object of that name in the call's bucket.
+Result<void> CheckNewObject(const Call& call, const std::string& name);
 
 }  // namespace seamount::server

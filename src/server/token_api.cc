@@ -14,18 +14,11 @@ namespace seamount::server {
 namespace {
 
 constexpr std::string_view kGrantType = "urn:ietf:params:oauth:grant-type:jwt-bearer";
-constexpr int64_t kLifetimeS = 3600;  // as Google's
 // What Google's own libraries write as the audience, whatever a key's token_uri says. A JWT for it is of no use there:
 // Google does not know our keys.
 constexpr char kGoogleAudience[] = "https://oauth2.googleapis.com/token";
 
 int64_t NowSeconds(Service& service) { return service.catalog.Now() / 1'000'000; }
-
-ServerResponse Refuse(const std::string& error, const std::string& description) {
-  ServerResponse response = JsonResponse(400, TokenErrorJson(error, description));
-  response.headers.Add("Cache-Control", "no-store");
-  return response;
-}
 
 // The address by which the client reached us, as an audience: only where it is this machine's own, as through a tunnel.
 // Any other host is what the client claims, and a JWT that another server was given could be used here by claiming its
@@ -40,22 +33,6 @@ std::vector<std::string> LocalAudience(const std::string& host_url, std::initial
 
 // What a JWT is made for: one to buy a token with is not taken in a token's place, nor the reverse.
 enum class Use { kGrant, kBearer };
-
-// What a JWT's scopes, separated by blanks, allow of storage.
-enum class Scope { kNothing, kReading, kAll };
-Scope ScopeOf(const std::string& scopes) {
-  constexpr std::string_view kStem = "https://www.googleapis.com/auth/";
-  Scope found = Scope::kNothing;
-  for (const std::string& name : base::Split(scopes, ' ')) {
-    std::string_view scope = name;
-    if (!scope.starts_with(kStem)) continue;
-    scope.remove_prefix(kStem.size());
-    if (scope == "devstorage.full_control" || scope == "devstorage.read_write" || scope == "cloud-platform")
-      return Scope::kAll;
-    if (scope == "devstorage.read_only" || scope == "cloud-platform.read-only") found = Scope::kReading;
-  }
-  return found;
-}
 
 // The audiences of which a JWT that `key` signed may name one.
 std::vector<std::string> Audiences(const Service& service, Use use, const KeyRow& key, const std::string& host_url) {
@@ -89,7 +66,7 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, cons
   const std::vector<std::string> audiences = Audiences(service, use, key->second, host_url);
   // Our keys are known to no other server, so a JWT that names no audience is for us. It must have a scope that covers
   // storage (AIP-4111).
-  const Scope scope = ScopeOf(jwt.claims.scope);
+  const Scope scope = ScopeOf(base::Split(jwt.claims.scope, ' '));
   const bool scoped = use == Use::kBearer && jwt.claims.audience.empty() && scope != Scope::kNothing;
   const bool named = std::ranges::find(audiences, jwt.claims.audience) != audiences.end();
   if (!scoped && !named)
@@ -103,24 +80,56 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, cons
 
 }  // namespace
 
+ServerResponse RefuseToken(const std::string& error, const std::string& description) {
+  ServerResponse response = JsonResponse(400, TokenErrorJson(error, description));
+  response.headers.Add("Cache-Control", "no-store");
+  return response;
+}
+
 Result<ServerResponse> GrantToken(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const std::string body, ReadBody(call.request));
   const auto form = net::ParseTarget("/?" + body);
-  if (!form) return Refuse("invalid_request", "the body is not a form");
+  if (!form) return RefuseToken("invalid_request", "the body is not a form");
+  if (form->Query("grant_type") == kExchangeGrantType) return ExchangeToken(service, *form);
   if (form->Query("grant_type") != kGrantType)
-    return Refuse("unsupported_grant_type", "expected " + std::string(kGrantType));
+    return RefuseToken("unsupported_grant_type", "expected " + std::string(kGrantType));
   const auto jwt = auth::ParseJwt(form->Query("assertion").value_or(""));
-  if (!jwt) return Refuse("invalid_grant", jwt.error().message());
+  if (!jwt) return RefuseToken("invalid_grant", jwt.error().message());
   const auto signer = CheckSigner(service, *jwt, Use::kGrant, call.host_url);
-  if (!signer) return Refuse("invalid_grant", signer.error().message());
-  const std::string token = SignToken(service.catalog.token_secret(), {.email = signer->account->email,
-                                                                       .account_id = signer->account->unique_id,
-                                                                       .key_id = signer->key_id,
-                                                                       .expires_s = NowSeconds(service) + kLifetimeS,
-                                                                       .reads_only = signer->reads_only});
-  ServerResponse response = JsonResponse(200, TokenJson(token, kLifetimeS));
+  if (!signer) return RefuseToken("invalid_grant", signer.error().message());
+  const std::string token =
+      SignToken(service.catalog.token_secret(), {.email = signer->account->email,
+                                                 .account_id = signer->account->unique_id,
+                                                 .key_id = signer->key_id,
+                                                 .expires_s = NowSeconds(service) + kTokenLifetimeS,
+                                                 .reads_only = signer->reads_only});
+  ServerResponse response = JsonResponse(200, TokenJson(token, kTokenLifetimeS));
   response.headers.Add("Cache-Control", "no-store");
   return response;
+}
+
+std::optional<Identity> IdentityOf(Service& service, const TokenClaims& claims) {
+  const auto as_it_was = [&](const std::string& email, const std::string& id) -> std::shared_ptr<const AccountRow> {
+    auto account = service.catalog.FindAccount(email);
+    return account && !account->disabled && account->unique_id == id ? account : nullptr;
+  };
+  const bool acting = !claims.actor_email.empty();
+  const auto account = as_it_was(claims.email, claims.account_id);
+  const auto key_owner = acting ? as_it_was(claims.actor_email, claims.actor_id) : account;
+  if (!account || !key_owner || !key_owner->keys.contains(claims.key_id)) return std::nullopt;
+  if (acting && !key_owner->is_admin) return std::nullopt;  // as when it was made
+  Identity identity{.email = account->email,
+                    .is_admin = account->is_admin,
+                    .account = account->unique_id,
+                    .reads_only = claims.reads_only,
+                    .key_id = claims.key_id,
+                    .acting = acting};
+  if (!claims.boundary.empty()) {
+    const auto boundary = ParseBoundary(claims.boundary);
+    if (!boundary) return std::nullopt;
+    identity.boundary = std::make_shared<const Boundary>(*boundary);
+  }
+  return identity;
 }
 
 Result<Identity> Authenticate(Service& service, const ServerRequest& request, const std::string& host_url) {
@@ -134,11 +143,8 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
   const std::string_view token = header->substr(kScheme.size());
   const Error refused = base::Unauthenticated("Invalid Credentials");
   if (const auto claims = VerifyToken(service.catalog.token_secret(), token, NowSeconds(service))) {
-    const auto account = service.catalog.FindAccount(claims->email);
-    if (!account || account->disabled || account->unique_id != claims->account_id ||
-        !account->keys.contains(claims->key_id))
-      return refused;
-    return Identity{account->email, account->is_admin, account->unique_id, claims->reads_only};
+    auto identity = IdentityOf(service, *claims);
+    return identity ? *std::move(identity) : Result<Identity>(refused);
   }
   // A JWT that the key signed for this server itself, without the detour over the token endpoint.
   if (std::count(token.begin(), token.end(), '.') != 2) return refused;
@@ -146,7 +152,11 @@ Result<Identity> Authenticate(Service& service, const ServerRequest& request, co
   if (!jwt) return refused;
   const auto signer = CheckSigner(service, *jwt, Use::kBearer, host_url);
   if (!signer) return refused;
-  return Identity{signer->account->email, signer->account->is_admin, signer->account->unique_id, signer->reads_only};
+  return Identity{.email = signer->account->email,
+                  .is_admin = signer->account->is_admin,
+                  .account = signer->account->unique_id,
+                  .reads_only = signer->reads_only,
+                  .key_id = signer->key_id};
 }
 
 }  // namespace seamount::server

@@ -11,7 +11,7 @@ namespace {
 
 Result<ServerResponse> UploadMedia(Service& service, Call& call) {
   ObjectRow row{.name = std::string(call.target.Query("name").value_or(""))};
-  SEAMOUNT_TRY(CheckObjectName(row.name));
+  SEAMOUNT_TRY(CheckNewObject(call, row.name));
   gcs::ObjectPatch patch;
   if (const auto type = call.request.headers.Get("content-type")) patch.content_type = std::string(*type);
   auto encoding = call.target.Query("contentEncoding");
@@ -52,7 +52,7 @@ Result<ServerResponse> UploadMultipart(Service& service, Call& call) {
     if (const auto type = headers->Get("content-type")) patch.content_type = std::string(*type);
   }
   ObjectRow row{.name = patch.name.empty() ? std::string(call.target.Query("name").value_or("")) : patch.name};
-  SEAMOUNT_TRY(CheckObjectName(row.name));
+  SEAMOUNT_TRY(CheckNewObject(call, row.name));
   SEAMOUNT_TRY(ApplyPatch(patch, row, true));
   const auto read_part = [&](std::span<std::byte> into) { return reader.ReadPart(into); };
   SEAMOUNT_TRY_ASSIGN(const BlobInfo blob, ReadIntoBlob(service, read_part, WantsMd5(call.request.headers)));

@@ -30,7 +30,7 @@ Result<CopySource> ParseCopySource(std::string_view header) {
 Result<ServerResponse> XmlCopyObject(Service& service, Call& call, std::string_view header) {
   SEAMOUNT_TRY_ASSIGN(const CopySource source, ParseCopySource(header));
   const auto bucket = service.catalog.FindBucket(source.bucket);
-  SEAMOUNT_TRY(Require(call, "storage.objects.get", bucket.get()));
+  SEAMOUNT_TRY(Require(call, "storage.objects.get", bucket.get(), source.object));
   if (!bucket) return base::NotFound("The specified bucket does not exist: " + source.bucket);
   if (call.request.headers.Get("x-goog-metadata-directive").value_or("COPY") != "COPY")
     return base::InvalidArgument("x-goog-metadata-directive: only COPY is supported (use the JSON API's rewrite)");

@@ -110,11 +110,13 @@ Result<ServerResponse> XmlFinishUpload(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const auto preconditions, ParsePreconditions(call.target, call.request.headers));
   ObjectRow object = upload.object;
   if (object.content_type.empty()) object.content_type = kDefaultContentType;
-  SEAMOUNT_TRY_ASSIGN(const auto row, StoredBucket(service.catalog, service.blobs, call.bucket)
-                                          .PutParts(std::move(object), *parts,
-                                                    {.preconditions = preconditions,
-                                                     .may_overwrite = Has(call, "storage.objects.delete", *call.bucket),
-                                                     .end_upload = upload.id}));
+  SEAMOUNT_TRY_ASSIGN(
+      const auto row,
+      StoredBucket(service.catalog, service.blobs, call.bucket)
+          .PutParts(std::move(object), *parts,
+                    {.preconditions = preconditions,
+                     .may_overwrite = Has(call, "storage.objects.delete", *call.bucket, call.route.object),
+                     .end_upload = upload.id}));
   if (row) return Finished(call, *row);
   SEAMOUNT_TRY_ASSIGN(const UploadRow now, FindSession(service, call));
   if (now.finished != 0) return AnswerFinished(call, now);
