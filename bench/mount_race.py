@@ -15,8 +15,8 @@ import argparse
 import json
 import os
 import random
-import shutil
 import subprocess
+import tempfile
 import time
 from pathlib import Path
 
@@ -88,11 +88,11 @@ def race(arguments: argparse.Namespace) -> None:
 
 
 def measure(run: harness.Run, name: str, port: int, work: Path, size: int, arguments: argparse.Namespace) -> None:
-    cache, folder = work / "cache", work / "mnt"
+    folder = work / "mnt"
 
     def fresh():
-        shutil.rmtree(cache, ignore_errors=True)
-        cache.mkdir()
+        # Earlier ones stay to the end: ext4 makes files slowly for minutes where a thousand were just deleted.
+        cache = Path(tempfile.mkdtemp(prefix="cache-", dir=work))
         harness.drop_page_cache()
         harness.warm(work / "served")
         return mounts.mounted(mount_commands(port, cache, folder)[name], folder)
