@@ -111,5 +111,101 @@ def test_what_does_not_go_together_is_said(url, tmp_path):  # noqa: F811
             seamount.scores(to, **options)
     other = xarray.open_zarr(tmp_path / "winds.zarr").isel(lat=slice(3)).drop_encoding()
     other.to_zarr(tmp_path / "other.zarr", zarr_format=3)
-    with pytest.raises(ValueError, match="has the field .* and in the data"):
+    with pytest.raises(ValueError, match=r"has the field .6, 10., and in .*other.zarr .3, 10."):
         seamount.scores(to, f"file://{tmp_path}/other.zarr")
+
+
+def copied(tmp_path, name, change):
+    """The data as another store, changed."""
+    data = xarray.open_zarr(tmp_path / "winds.zarr", consolidated=False).load().drop_encoding()
+    change(data).to_zarr(tmp_path / name, zarr_format=3, consolidated=False)
+    return f"file://{tmp_path}/{name}"
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_samples_are_found_by_their_times(url, truth, tmp_path):  # noqa: F811
+    """In data that begin later and have twice as many steps."""
+    group = seamount.predict(model, loader_of(url), tmp_path / "out.zarr", steps=2)
+    expected = seamount.scores(group, url)
+
+    def finer(data):
+        late = data.isel(time=slice(20, None))
+        between = late.assign_coords(time=late.time + np.timedelta64(3, "h"))
+        between[NAMES] = between[NAMES] + 100
+        return xarray.concat([late, between], "time", data_vars="minimal").sortby("time")
+
+    found = seamount.scores(group, copied(tmp_path, "finer.zarr", finer))
+    early = seamount.predict(model, loader_of(url), tmp_path / "late.zarr", steps=2, select=(19, TIMES))
+    wanted = seamount.scores(early, url)
+    assert expected.attrs == {"samples": 57, "left_out": 2} and wanted.attrs["samples"] == 38
+    # From the 20th time on, and between them is 100 more, which would be seen.
+    for name in ("rmse", "bias", "rmse_map"):
+        np.testing.assert_allclose(found[name], wanted[name], rtol=1e-6)
+    assert found.attrs == {"samples": 38, "left_out": 21}
+
+
+@pytest.mark.filterwarnings("ignore")
+def test_what_differs_is_said(url, tmp_path):  # noqa: F811
+    group = seamount.predict(model, loader_of(url), tmp_path / "out.zarr", select=(0, 8))
+    later = np.timedelta64(365, "D")
+    for number, (message, change) in enumerate([
+        ("no time in common: it has 2001-01-01T06.* to .*, and the data 2002-01-01",
+         lambda data: data.assign_coords(time=data.time + later)),
+        ("'u' is in 'm/s', and in .* in 'knots'", lambda data: data.assign(u=data.u.assign_attrs(units="knots"))),
+        ("'lat' is -75.0 to 75.0, 6 of them, and in .* 75.0 to -75.0", lambda data: data.isel(lat=slice(None, None, -1))),
+        ("different calendars", lambda data: data.convert_calendar("noleap")),
+        ("no sample is left|no sample fits", lambda data: data.isel(time=[0, 1])),
+    ]):
+        with pytest.raises(ValueError, match=message):
+            seamount.scores(group, copied(tmp_path, f"{number}.zarr", change))
+
+
+@pytest.mark.filterwarnings("ignore:.*left out")
+def test_several_targets_in_groups_of_their_own(url, truth, tmp_path):  # noqa: F811
+    """One on a finer grid at other steps."""
+    import zarr
+
+    root = zarr.open_group(tmp_path / "winds.zarr")
+    daily = root.create_group("daily")
+    rain = np.random.default_rng(4).normal(size=(TIMES // 4, 2 * LAT, LON)).astype("f4")
+    write(daily, "rain", rain, {"units": "mm"}, chunks=(4, 2 * LAT, LON))
+    daily.create_array("time", data=np.arange(TIMES // 4) * 24.0, dimension_names=["time"],
+                       attributes={"units": "hours since 2001-01-01"})
+    data = seamount.Loader(
+        url, inputs={"x": seamount.Slot(["u"], [0])}, batch_size=4, normalize=False,
+        targets={"wind": seamount.Slot(["u"], ["24h"]), "rain": seamount.Slot(["rain"], ["24h"], group="daily")})
+
+    def both(inputs):
+        return {"wind": inputs["x"], "rain": np.repeat(inputs["x"], 2, axis=3)}
+
+    group = seamount.predict(both, data, tmp_path / "out.zarr")
+    positions = group.open_group("rain")["position"][...]
+    with pytest.raises(ValueError, match="slot is None: expected one of the prediction's, as it has several: 'rain', 'wind'"):
+        seamount.scores(group)
+    for truth_of in (None, data):
+        found = seamount.scores(tmp_path / "out.zarr", truth_of, slot="rain", weights=None)
+        assert found.rmse_map.dims == ("variable", "lead", "lat", "lon") and found.rmse_map.shape == (1, 1, 2 * LAT, LON)
+        verified = [p for p in positions if p % 4 == 0 and p // 4 + 1 < len(rain)]
+        error = np.array([np.repeat(truth["u"][p], 2, axis=0) - rain[p // 4 + 1] for p in verified], "f8")
+        assert found.attrs["samples"] == len(verified) > 10 and found.lead.values.tolist() == [24]
+        np.testing.assert_allclose(found.rmse.item(), np.sqrt((error**2).mean()), rtol=1e-6)
+        np.testing.assert_allclose(found.bias_map[0, 0], error.mean(axis=0), rtol=1e-5, atol=1e-6)
+    # The split is the whole data's, of six-hourly steps.
+    acc = seamount.scores(group, slot="rain", weights=None, climatology="test").acc
+    known = seamount.scores(group, slot="rain", weights=None, climatology={"rain": rain[5:13].mean(axis=0, dtype="f8")}).acc
+    np.testing.assert_allclose(acc, known, rtol=1e-6)
+    wind = seamount.scores(group, slot="wind", weights=None)
+    pairs_ = [(truth["u"][p], truth["u"][p + 4]) for p in positions if p + 4 < TIMES]
+    np.testing.assert_allclose(wind.rmse.item(), np.sqrt(np.mean([(a.astype("f8") - b) ** 2 for a, b in pairs_])), rtol=1e-6)
+
+
+def test_curves_have_room_above():
+    from matplotlib.figure import Figure
+    from seamount.score_picture import _curve
+
+    values = np.array([[1.9, 2.0]])
+    found = xarray.Dataset({"rmse": (("region", "lead"), values)}, {"region": ["all"], "lead": [6, 12]})
+    axis = Figure().subplots()
+    _curve(axis, found, "rmse", "u: RMSE", "m/s")
+    assert axis.get_ylim()[0] == 0 and axis.get_ylim()[1] > 2.1
+    _curve(axis, found * 0, "rmse", "u: RMSE", "m/s")

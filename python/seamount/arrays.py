@@ -282,6 +282,11 @@ class Group:
         self._overview: Overview | None = None
 
     @property
+    def url(self) -> str:
+        """Where it lies."""
+        return self._url
+
+    @property
     def attributes(self) -> dict[str, Any]:
         """The group's own attributes; ``{}`` where it has none."""
         return json.loads(self._core.attributes_json)

@@ -22,6 +22,7 @@ from .ranks import ranks
 from .selection import Lead, dates_of, durations, natural, ranges_of, split_of, where_of
 from .selection import leads as numbers_of
 from .slots import Groups, Missing, Slot, check_normalize, missing_of, names, resolve, slots_of
+from .spec import Spec
 from .times import Times
 
 if TYPE_CHECKING:
@@ -213,6 +214,7 @@ class Loader:
             )
         self._group_times = [Times(g, sample_dim or g.sample_dim or "time") for g in groups.groups]
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
+        self._spec = Spec(self._arguments, self._named, self.sample_dim, self._slots, groups, self._times, self._physical)
 
     def replace(self, **changes: Any) -> Loader:
         """Another loader with the same arguments but for those given, at its beginning. ``split``, ``select`` and
@@ -323,6 +325,11 @@ class Loader:
         return self._core.sample_dim
 
     @property
+    def spec(self) -> Spec:
+        """What the loader was told, with everything said: for what works over the same data, as :func:`seamount.predict`."""
+        return self._spec
+
+    @property
     def times(self) -> np.ndarray:
         """The time of each position along :attr:`sample_dim`; see :attr:`Batch.time`."""
         return self._times.all()
@@ -385,7 +392,7 @@ class Loader:
         chosen = self._slots[number]
         own = self._core.own_steps[number]
         positions = None
-        if own and index is not None:
+        if own and index is not None and self._physical[number].has_anomalies():
             durations_ = chosen.durations if leads is None else durations("leads", leads)
             positions = self._group_times[chosen.group].positions(self._times, index, durations_)
         leads_ = chosen.durations if own else chosen.leads

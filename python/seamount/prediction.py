@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import itertools
 import os
 import warnings
@@ -25,7 +24,6 @@ from .prediction_layout import Layout
 from .prediction_store import PredictionStore
 from .rollout import Rollout, Tensors, inputs_of
 from .selection import natural
-from .slots import Resolved
 
 
 def predict(
@@ -146,41 +144,34 @@ class _Run:
         changes |= {name: value for name, value in (("split", split), ("select", select)) if value is not None}
         if batch_size is not None:
             changes["batch_size"] = batch_size
-        spec = data.replace(**changes)
-        slots = spec._slots
+        data = data.replace(**changes)
+        spec, slots = data.spec, data.spec.slots
         targets, inputs = ([slot for slot in slots if slot.target is kind] for kind in (True, False))
         if not targets:
             raise InvalidArgumentError("the loader has no targets, which say what the model gives: variables and leads")
         if any(slot.missing == "skip" for slot in inputs):
             raise InvalidArgumentError("missing is 'skip', and a prediction has every sample: expected 'keep', 'fill' or 'raise'")
-        self._rollout = Rollout(inputs, targets, steps, lambda slot: _is_static(spec, slot))
-        self._spec = spec
-        self._reader = self._reader_of(spec, targets)
-        expected = {slot.name: tuple(spec.slots[slot.name].values()) for slot in targets}
+        self._rollout = Rollout(inputs, targets, steps, spec.is_static)
+        self._data = data
+        self._leads = {slot.name: spec.leads_of(slot, self._rollout.leads) for slot in targets}
+        # Of the inputs; of all leads that are forecast too, where climatologies are to be added back.
+        anomalies = any(spec.has_anomalies(slot) for slot in targets)
+        self._reader = data.replace(**(spec.with_leads(self._rollout.leads) if anomalies else spec.without_targets()))
+        expected = {slot.name: tuple(data.slots[slot.name].values()) for slot in targets}
         self._patchwise: Patchwise | None = None
-        size, more = int(spec._arguments["batch_size"]), {}
+        size, more = spec.batch_size, {}
         if patches is not None:
-            self._patchwise = Patchwise(patches, blend, slots, spec.slots, self._rollout, size)
+            self._patchwise = Patchwise(patches, blend, slots, data.slots, self._rollout, size)
             expected, size, more = self._patchwise.expected(), self._patchwise.times, {"patches": self._patchwise.record()}
-        self.layout = Layout(spec, self._reader, self._rollout.leads, _members(model, members), size, more)
+        self.layout = Layout(data, self._reader, self._rollout.leads, _members(model, members), size, more)
         self.batches = -(-self.layout.samples // size)
         if self._patchwise is not None:
             self._reader = self._reader.replace(patches=self._patchwise.patches, batch_size=self._patchwise.batch_size)
-        self._models = models_of(model, members, lambda one: Model(one, device, spec._named, expected))
+        self._models = models_of(model, members, lambda one: Model(one, device, spec.named, expected))
         self._calls: list[Callable[[Any], Any]] = list(self._models)
         if members is not None:
             one = self._models[0]
             self._calls = [lambda inputs, member=member: one(inputs, member) for member in range(members)]  # type: ignore[misc]
-
-    def _reader_of(self, spec: Loader, targets: list[Any]) -> Loader:
-        """Without the targets; with all the leads that are forecast, where climatologies are to be added back."""
-        if any(spec._physical[spec._slots.index(slot)].has_anomalies() for slot in targets):
-            return spec.replace(targets=_with_leads(spec, self._rollout.leads))
-        normalize = spec._arguments["normalize"]
-        if isinstance(normalize, Mapping):
-            known = {name for slot in spec._slots if not slot.target for name in slot.variables}
-            normalize = {name: pair for name, pair in normalize.items() if name in known}
-        return spec.replace(targets=(), normalize=normalize)
 
     def write(self, store: PredictionStore, batches: list[int]) -> None:
         """Runs these batches; a batch is written while the next one is computed."""
@@ -224,21 +215,8 @@ class _Run:
 
     def _physical(self, name: str, values: np.ndarray, index: np.ndarray) -> np.ndarray:
         """In the data's units, and in what is written."""
-        back = self._spec.denormalize(values, index, self._rollout.leads, name)
+        back = self._data.denormalize(values, index, self._leads[name], name)
         return back.astype(self.layout.dtypes[name], copy=False)
-
-
-def _is_static(spec: Loader, slot: Resolved) -> bool:
-    group = spec._labels._groups[slot.group]
-    return all(spec.sample_dim not in group.open_array(name, "").dims for name in slot.variables)
-
-
-def _with_leads(spec: Loader, leads: list[int]) -> Any:
-    """The loader's targets at these leads."""
-    targets = spec._arguments["targets"]
-    if not isinstance(targets, Mapping):
-        return leads
-    return {name: dataclasses.replace(slot, leads=leads) for name, slot in targets.items()}
 
 
 def _members(model: Any, members: int | None) -> int | None:

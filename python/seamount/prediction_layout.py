@@ -19,14 +19,15 @@ _PACKING = {
 
 
 class Layout:
-    """Of the prediction that ``spec``'s targets describe, for the samples of ``reader``."""
+    """Of the prediction that the targets of ``data`` describe, for the samples of ``reader``."""
 
     def __init__(
-        self, spec: Loader, reader: Loader, leads: list[int], members: int | None, batch_size: int, more: dict[str, Any]
+        self, data: Loader, reader: Loader, leads: list[int], members: int | None, batch_size: int, more: dict[str, Any]
     ) -> None:
         """``batch_size``: samples that are written together; ``more``: of the record."""
-        self._spec, self._leads, self._members, self._more = spec, leads, members, more
-        self._targets = [slot for slot in spec._slots if slot.target]
+        self._spec, self._leads, self._members, self._more = data.spec, leads, members, more
+        self._fields = data.slots
+        self._targets = [slot for slot in data.spec.slots if slot.target]
         self._order = reader.state_dict()["order"]
         self.samples = reader.samples
         self.batch_size = batch_size
@@ -39,7 +40,7 @@ class Layout:
         """What this prediction is, for a run that would go on with it."""
         return {
             "version": 1,
-            "data": str(self._spec._arguments["url"]),
+            "data": self._spec.url,
             "samples": self._order,
             "variables": [name for slot in self._targets for name in slot.variables],
             "leads": self._leads,
@@ -51,7 +52,8 @@ class Layout:
 
     def notes(self) -> dict[str, Any]:
         """The group's attribute ``seamount``: what scores need to find the truth."""
-        return {"sample_dim": self._spec.sample_dim, "prediction": self.record()}
+        slots = {slot.name: {"variables": slot.variables, "group": self._spec.url_of(slot)} for slot in self._targets}
+        return {"sample_dim": self._spec.sample_dim, "prediction": self.record() | {"slots": slots}}
 
     def parts(self, members: list[dict[str, np.ndarray]], index: np.ndarray) -> dict[str, np.ndarray]:
         """By path, what a batch writes. ``members``: by slot (batch, lead, variable, *field) of each."""
@@ -65,8 +67,8 @@ class Layout:
         return found
 
     def _add(self, slot: Any, prefix: str) -> None:
-        group = self._spec._labels._groups[slot.group]
-        sizes = list(self._spec.slots[slot.name].items())[2:]
+        group = self._spec.group_of(slot)
+        sizes = list(self._fields[slot.name].items())[2:]
         dims = [self._spec.sample_dim, "lead", *(["member"] if self._members else []), *(dim for dim, _ in sizes)]
         if len(set(dims)) != len(dims) or "position" in dims:
             raise InvalidArgumentError(f"{slot.name!r} has the dimensions {dims}, of which two are of one name")
@@ -130,7 +132,7 @@ class Layout:
 
     def _sample_values(self) -> tuple[np.ndarray, dict[str, Any]] | None:
         """Of each position of the data its coordinate, in the data's own units; None where there is none."""
-        group = self._spec._labels._groups[0]
+        group = self._spec.groups[0]
         try:
             array = group.open_array(self._spec.sample_dim, "")
         except NotFoundError:
@@ -147,7 +149,7 @@ class Layout:
     def _lead_values(self) -> tuple[np.ndarray, dict[str, Any]]:
         """In hours or seconds where steps are equally long, else in steps."""
         try:
-            step = self._spec._times.step()
+            step = self._spec.times.step()
         except (NotFoundError, InvalidArgumentError):
             return np.array(self._leads), {"long_name": f"lead, in steps of {self._spec.sample_dim}"}
         size, unit = (3_600_000_000, "hours") if step % 3_600_000_000 == 0 else (1_000_000, "seconds")

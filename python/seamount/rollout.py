@@ -24,6 +24,11 @@ class Rollout:
         self.steps = steps
         leads = targets[0].leads
         for slot in targets:
+            if not slot.whole:
+                raise InvalidArgumentError(
+                    f"{slot.name!r} has leads that are no whole steps of the samples: expected such, as a prediction's leads are "
+                    "counted in these steps. Take the group with the shorter steps as the loader's own"
+                )
             if slot.leads != leads:
                 raise InvalidArgumentError(
                     f"slots {targets[0].name!r} and {slot.name!r} have the leads {leads} and {slot.leads}: expected the same of "

@@ -38,6 +38,9 @@ def draw(scores: xarray.Dataset, path: str | os.PathLike[str]) -> None:
 _TITLES = {"rmse": "RMSE", "bias": "bias", "acc": "anomaly correlation", "crps": "CRPS", "rmse_map": "RMSE", "bias_map": "bias"}
 
 
+_ROOM = 1.08  # above the highest curve
+
+
 def _curve(axis: Any, scores: xarray.Dataset, name: str, title: str, units: str) -> None:
     for region in scores.region.values:
         axis.plot(scores.lead.values, scores[name].sel(region=region).values, marker="o", markersize=3, label=str(region))
@@ -48,7 +51,8 @@ def _curve(axis: Any, scores: xarray.Dataset, name: str, title: str, units: str)
     if name == "bias":
         axis.axhline(0, color="black", linewidth=0.8)
     elif name != "acc":
-        axis.set_ylim(bottom=0)
+        highest = float(np.nanmax(scores[name].values, initial=0))
+        axis.set_ylim(0, _ROOM * highest or None)
 
 
 def _map(figure: Any, axis: Any, field: xarray.DataArray, title: str, units: str) -> None:

@@ -176,6 +176,11 @@ class Groups:
             return self._url
         return group if "://" in group else f"{self._url.rstrip('/')}/{group.strip('/')}"
 
+    @property
+    def urls(self) -> list[str]:
+        """Where each of them lies, as it was given."""
+        return list(self._numbers)
+
     def number(self, group: str | None) -> int:
         return self._numbers[self._url_of(group)]
 
