@@ -21,6 +21,7 @@ ALLOWED = {
     "net": ["exec"],
     "auth": ["net"],
     "store": ["exec"],
+    "versions": ["store"],
     "gcs": ["auth", "store"],
     "web": ["net", "store"],
     "stores": ["gcs", "web"],
@@ -34,7 +35,7 @@ ALLOWED = {
     "prepare": ["source", "zarr", "layout"],
     "cost": ["base"],
     "cloud": ["gcs", "cost"],
-    "cli": ["server", "stores", "fuse", "prepare", "loader", "cloud"],
+    "cli": ["server", "stores", "fuse", "prepare", "loader", "cloud", "versions"],
 }
 # Third-party prefixes as they are written in includes; a header that needs one belongs behind an interface.
 THIRD_PARTY = ("nlohmann/", "boost/", "curl/", "sqlite3", "spdlog/", "fmt/", "yaml-cpp/", "CLI/", "fuse", "hdf5", "H5",

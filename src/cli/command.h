@@ -82,6 +82,7 @@ void AddBenchCommand(CLI::App& app, Chosen& chosen);
 void AddKeysCommand(CLI::App& app, Chosen& chosen);
 void AddDemoCommand(CLI::App& app, Chosen& chosen);
 void AddDoctorCommand(CLI::App& app, Chosen& chosen);
+void AddVersionCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
 void AddCostCommand(CLI::App& app, Chosen& chosen);
 void AddAdviseCommand(CLI::App& app, Chosen& chosen);

@@ -37,6 +37,7 @@ void AddCommands(CLI::App& app, Chosen& chosen) {
   AddDuCommand(app, chosen);
   AddBenchCommand(app, chosen);
   AddKeysCommand(app, chosen);
+  AddVersionCommand(app, chosen);
   AddVmCommand(app, chosen);
   AddCostCommand(app, chosen);
   AddAdviseCommand(app, chosen);

@@ -1,0 +1,457 @@
+// Saving, restoring and removing on a store in memory, with others at work in between.
+#include <gtest/gtest.h>
+#include <sys/stat.h>
+
+#include <atomic>
+#include <filesystem>
+#include <fstream>
+#include <iostream>
+#include <iterator>
+#include <map>
+#include <random>
+#include <thread>
+
+#include "store/decorated_store.h"
+#include "store/memory/memory_store.h"
+#include "versions/diff.h"
+#include "versions/remove.h"
+#include "versions/restore.h"
+#include "versions/save.h"
+
+namespace seamount::versions {
+namespace {
+
+namespace fs = std::filesystem;
+using store::CallKind;
+using store::StoreCall;
+
+// Calls `before` first, whose error is the call's.
+class HookedStore final : public store::DecoratedStore<HookedStore> {
+ public:
+  explicit HookedStore(std::shared_ptr<Store> inner) : DecoratedStore(std::move(inner)) {}
+
+  template <class T, class Call>
+  Result<T> Around(const StoreCall& which, const Call& call) {
+    SEAMOUNT_TRY(before(which));
+    return call();
+  }
+
+  std::function<Result<void>(const StoreCall&)> before = [](const StoreCall&) -> Result<void> { return {}; };
+};
+
+std::string Noise(size_t size, uint64_t seed) {
+  std::mt19937_64 random(seed);
+  std::string text(size, '\0');
+  for (size_t at = 0; at < size; at += 8) {
+    const uint64_t word = random();
+    text.replace(at, std::min<size_t>(8, size - at), reinterpret_cast<const char*>(&word),
+                 std::min<size_t>(8, size - at));
+  }
+  return text;
+}
+
+void Put(const fs::path& path, const std::string& content) {
+  fs::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::binary) << content;
+}
+
+std::string Get(const fs::path& path) {
+  std::ifstream file(path, std::ios::binary);
+  return {std::istreambuf_iterator<char>(file), {}};
+}
+
+// Every file below with its content, links with their target, folders as they are.
+std::map<std::string, std::string> TreeOf(const fs::path& root) {
+  std::map<std::string, std::string> tree;
+  for (const auto& entry : fs::recursive_directory_iterator(root)) {
+    const std::string path = entry.path().lexically_relative(root);
+    if (entry.is_symlink()) {
+      tree[path] = "-> " + fs::read_symlink(entry.path()).string();
+    } else {
+      tree[path] = entry.is_directory() ? "folder" : Get(entry.path());
+    }
+  }
+  return tree;
+}
+
+bool IsChunk(const StoreCall& which, CallKind kind) { return which.kind == kind && which.key.starts_with(kChunks); }
+
+class Versions : public ::testing::Test {
+ protected:
+  void SetUp() override {
+    std::string name = (fs::temp_directory_path() / "versions-XXXXXX").string();
+    ASSERT_NE(::mkdtemp(name.data()), nullptr);
+    folder_ = name;
+    model_ = folder_ / "model";
+  }
+  void TearDown() override { fs::remove_all(folder_); }
+
+  Result<Saved> SaveAs(const std::string& name) { return Save(store_, {.folder = model_, .name = name}, {}); }
+
+  Result<Restored> RestoreTo(const std::string& name, const std::string& to, RestoreOptions options = {}) {
+    SEAMOUNT_TRY_ASSIGN(const auto version, LoadVersion(store_, name, {}));
+    options.folder = folder_ / to;
+    return Restore(store_, version.manifest, options, {});
+  }
+
+  std::vector<std::string> Keys(const std::string& prefix) {
+    std::vector<std::string> keys;
+    const auto page = store::ListAll(store_, {.prefix = prefix}, {});
+    for (const auto& object : page->objects) keys.push_back(object.key);
+    return keys;
+  }
+
+  fs::path folder_, model_;
+  HookedStore store_{store::MakeMemoryStore()};
+};
+
+TEST_F(Versions, AFolderThereAndBack) {
+  Put(model_ / "weights" / "model.safetensors", Noise(30 << 20, 1));
+  Put(model_ / "weights" / "again.safetensors", Noise(30 << 20, 1));
+  Put(model_ / "config.json", "{}");
+  Put(model_ / "empty", "");
+  Put(model_ / "run.sh", "#!/bin/sh");
+  fs::permissions(model_ / "run.sh", fs::perms::owner_exec, fs::perm_options::add);
+  fs::create_directories(model_ / "nothing" / "in it");
+  fs::create_symlink("weights/model.safetensors", model_ / "latest");
+  const auto saved = SaveAs("v1");
+  ASSERT_TRUE(saved) << saved.error().ToString();
+  EXPECT_LT(saved->sent_bytes, uint64_t{31} << 20) << "the same content twice is sent once";
+  EXPECT_EQ(Keys(kSaves).size(), 0U);
+
+  const auto restored = RestoreTo("v1", "back");
+  ASSERT_TRUE(restored) << restored.error().ToString();
+  EXPECT_EQ(TreeOf(folder_ / "back"), TreeOf(model_));
+  struct stat status {};
+  ASSERT_EQ(::stat((folder_ / "back" / "run.sh").c_str(), &status), 0);
+  EXPECT_NE(status.st_mode & S_IXUSR, 0U);
+
+  store_.before = [](const StoreCall& which) -> Result<void> {
+    if (IsChunk(which, CallKind::kRead)) return base::Internal("what is there was fetched");
+    return {};
+  };
+  const auto again = RestoreTo("v1", "back");
+  ASSERT_TRUE(again) << again.error().ToString();
+  EXPECT_EQ(again->kept_files, again->files);
+}
+
+TEST_F(Versions, AChangedLayerIsSentAlone) {
+  std::string weights = Noise(48 << 20, 2);
+  Put(model_ / "w", weights);
+  ASSERT_TRUE(SaveAs("v1"));
+  weights.replace(24 << 20, 1 << 20, Noise(1 << 20, 3));
+  weights.insert(8, "a longer header");
+  Put(model_ / "w", weights);
+  const auto saved = SaveAs("v2");
+  ASSERT_TRUE(saved) << saved.error().ToString();
+  EXPECT_LE(saved->sent_chunks, 5U) << "of " << saved->chunks;
+  EXPECT_GE(saved->chunks, 8U);
+  const auto diff = Diff(LoadVersion(store_, "v1", {})->manifest, LoadVersion(store_, "v2", {})->manifest);
+  ASSERT_EQ(diff.size(), 1U);
+  EXPECT_EQ(diff[0].new_bytes, saved->sent_bytes);
+  ASSERT_TRUE(RestoreTo("v2", "back"));
+  EXPECT_EQ(TreeOf(folder_ / "back"), TreeOf(model_));
+}
+
+TEST_F(Versions, AVersionNeverChanges) {
+  Put(model_ / "w", "one");
+  ASSERT_TRUE(SaveAs("v1"));
+  const auto repeated = SaveAs("v1");
+  ASSERT_TRUE(repeated) << repeated.error().ToString();
+  EXPECT_TRUE(repeated->existed);
+  Put(model_ / "w", "two");
+  const auto other = SaveAs("v1");
+  ASSERT_FALSE(other);
+  EXPECT_EQ(other.error().code(), ErrorCode::kPreconditionFailed);
+  EXPECT_NE(other.error().message().find("choose another name"), std::string::npos);
+}
+
+// Two save different things under one name at one time: the later learns it, and the earlier stands.
+TEST_F(Versions, OfTwoWhoSaveOneNameOneIsRefused) {
+  Put(model_ / "w", "mine");
+  Put(folder_ / "other" / "w", "theirs");
+  bool inside = false;
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    if (inside || which.kind != CallKind::kWrite || which.key != VersionKey("v1")) return {};
+    inside = true;
+    const auto theirs = Save(store_, {.folder = folder_ / "other", .name = "v1"}, {});
+    return theirs ? Result<void>() : theirs.error();
+  };
+  const auto mine = SaveAs("v1");
+  ASSERT_FALSE(mine);
+  EXPECT_EQ(mine.error().code(), ErrorCode::kPreconditionFailed);
+  ASSERT_TRUE(RestoreTo("v1", "back"));
+  EXPECT_EQ(Get(folder_ / "back" / "w"), "theirs");
+}
+
+TEST_F(Versions, ABrokenSaveLeavesNoVersionAndIsGoneOnWith) {
+  Put(model_ / "w", Noise(40 << 20, 4));
+  std::atomic<int> writes = 0;
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    if (IsChunk(which, CallKind::kWrite) && ++writes > 3) return base::Unavailable("the line is cut");
+    return {};
+  };
+  const auto broken = Save(store_, {.folder = model_, .name = "v1", .connections = 2}, {});
+  ASSERT_FALSE(broken);
+  EXPECT_EQ(broken.error().code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(Keys(kVersions).empty());
+  const size_t there = Keys(kChunks).size();
+  EXPECT_EQ(there, 3U);
+  writes = -1000;
+  const auto saved = SaveAs("v1");
+  ASSERT_TRUE(saved) << saved.error().ToString();
+  EXPECT_EQ(saved->sent_chunks, saved->chunks - there);
+}
+
+TEST_F(Versions, ABrokenRestoreShowsNoHalfFileAndIsGoneOnWith) {
+  Put(model_ / "w", Noise(40 << 20, 5));
+  ASSERT_TRUE(SaveAs("v1"));
+  const size_t chunks = Keys(kChunks).size();
+  std::atomic<size_t> reads = 0;
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    if (IsChunk(which, CallKind::kRead) && ++reads > 2) return base::Unavailable("the line is cut");
+    return {};
+  };
+  ASSERT_FALSE(RestoreTo("v1", "back", {.connections = 1}));
+  EXPECT_FALSE(fs::exists(folder_ / "back" / "w"));
+  reads = 0;
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    reads += IsChunk(which, CallKind::kRead) ? 1 : 0;
+    return {};
+  };
+  ASSERT_TRUE(RestoreTo("v1", "back"));
+  EXPECT_EQ(reads, chunks - 2);
+  EXPECT_EQ(TreeOf(folder_ / "back"), TreeOf(model_));
+}
+
+TEST_F(Versions, RestoringReplacesNothingUnasked) {
+  Put(model_ / "a", "new a");
+  Put(model_ / "b", "new b");
+  ASSERT_TRUE(SaveAs("v1"));
+  Put(folder_ / "back" / "b", "old b");
+  Put(folder_ / "back" / "mine", "mine");
+  const auto refused = RestoreTo("v1", "back");
+  ASSERT_FALSE(refused);
+  EXPECT_EQ(refused.error().code(), ErrorCode::kPreconditionFailed);
+  EXPECT_FALSE(fs::exists(folder_ / "back" / "a"));
+  EXPECT_EQ(Get(folder_ / "back" / "b"), "old b");
+  ASSERT_TRUE(RestoreTo("v1", "back", {.overwrite = true}));
+  EXPECT_EQ(Get(folder_ / "back" / "b"), "new b");
+  EXPECT_EQ(Get(folder_ / "back" / "mine"), "mine");
+}
+
+TEST_F(Versions, APartOfAVersion) {
+  Put(model_ / "a" / "x", "x");
+  Put(model_ / "a" / "y", "y");
+  Put(model_ / "ab", "z");
+  ASSERT_TRUE(SaveAs("v1"));
+  ASSERT_TRUE(RestoreTo("v1", "one", {.path = "a/x"}));
+  EXPECT_EQ(TreeOf(folder_ / "one"), (std::map<std::string, std::string>{{"a", "folder"}, {"a/x", "x"}}));
+  ASSERT_TRUE(RestoreTo("v1", "some", {.path = "a/"}));
+  EXPECT_EQ(TreeOf(folder_ / "some").size(), 3U);
+  const auto none = RestoreTo("v1", "none", {.path = "a/z"});
+  ASSERT_FALSE(none);
+  EXPECT_EQ(none.error().code(), ErrorCode::kNotFound);
+}
+
+TEST_F(Versions, DamageIsFoundAndNamed) {
+  Put(model_ / "w", "content");
+  ASSERT_TRUE(SaveAs("v1"));
+  const std::string key = Keys(kChunks).at(0);
+  ASSERT_TRUE(store_.Write(key, store::BytesSource("CONTENT"), {}, {}));
+  const auto damaged = RestoreTo("v1", "back");
+  ASSERT_FALSE(damaged);
+  EXPECT_EQ(damaged.error().code(), ErrorCode::kDataLoss);
+  EXPECT_NE(damaged.error().message().find("file 'w'"), std::string::npos);
+  EXPECT_FALSE(fs::exists(folder_ / "back" / "w"));
+  // A save of the same content mends it.
+  ASSERT_TRUE(SaveAs("v2"));
+  ASSERT_TRUE(RestoreTo("v1", "back"));
+}
+
+TEST_F(Versions, WhatCannotBeHeldIsRefused) {
+  Put(model_ / "w", "content");
+  fs::create_symlink("/etc/passwd", model_ / "out");
+  const auto out = SaveAs("v1");
+  ASSERT_FALSE(out);
+  EXPECT_NE(out.error().message().find("'out' leads to '/etc/passwd'"), std::string::npos);
+  fs::remove(model_ / "out");
+  ASSERT_EQ(::mkfifo((model_ / "pipe").c_str(), 0600), 0);
+  EXPECT_EQ(SaveAs("v1").error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_TRUE(Keys("").empty());
+}
+
+TEST_F(Versions, RemovalKeepsWhatOthersNeed) {
+  Put(model_ / "shared", "shared");
+  Put(model_ / "own", "of v1");
+  ASSERT_TRUE(SaveAs("v1"));
+  Put(model_ / "own", "of version 2");
+  ASSERT_TRUE(SaveAs("v2"));
+  EXPECT_EQ(BytesOfItsOwn(*LoadVersions(store_, {}), "v1"), 5U);
+  ASSERT_TRUE(store_.Write("chunks/notes.txt", store::BytesSource("not ours"), {}, {}));
+  ASSERT_TRUE(RemoveVersion(store_, "v1", {}));
+  EXPECT_EQ(RemoveVersion(store_, "v1", {}).error().code(), ErrorCode::kNotFound);
+
+  const auto early = FreeUnneeded(store_, kSaveTime, {});
+  ASSERT_TRUE(early) << early.error().ToString();
+  EXPECT_EQ(early->chunks, 0U);
+  EXPECT_EQ(early->waiting_bytes, 5U);
+  const auto late = FreeUnneeded(store_, {}, {});
+  ASSERT_TRUE(late) << late.error().ToString();
+  EXPECT_EQ(late->chunks, 1U);
+  EXPECT_EQ(late->bytes, 5U);
+  EXPECT_TRUE(Keys(kRemoved).empty());
+  EXPECT_EQ(Keys("chunks/notes.txt").size(), 1U);
+  ASSERT_TRUE(RestoreTo("v2", "back"));
+  EXPECT_EQ(TreeOf(folder_ / "back"), TreeOf(model_));
+}
+
+TEST_F(Versions, ABrokenRemovalIsRepeated) {
+  Put(model_ / "w", "content");
+  ASSERT_TRUE(SaveAs("v1"));
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    if (which.kind == CallKind::kDelete && which.key == VersionKey("v1")) return base::Unavailable("the line is cut");
+    return {};
+  };
+  ASSERT_FALSE(RemoveVersion(store_, "v1", {}));
+  ASSERT_TRUE(FreeUnneeded(store_, {}, {}));
+  store_.before = [](const StoreCall&) -> Result<void> { return {}; };
+  ASSERT_TRUE(RestoreTo("v1", "back"));
+  ASSERT_TRUE(RemoveVersion(store_, "v1", {}));
+  EXPECT_TRUE(Keys(kVersions).empty());
+}
+
+// The version that a save builds on is removed, and the space freed, just before the save's own manifest is written.
+TEST_F(Versions, ASaveLosesNothingToARemoval) {
+  Put(model_ / "w", "content");
+  ASSERT_TRUE(SaveAs("v1"));
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    if (which.kind != CallKind::kWrite || which.key != VersionKey("v2")) return {};
+    SEAMOUNT_TRY(RemoveVersion(store_, "v1", {}));
+    SEAMOUNT_TRY_ASSIGN(const auto freed, FreeUnneeded(store_, kSaveTime, {}));
+    EXPECT_EQ(freed.waiting_bytes, 7U);
+    return {};
+  };
+  ASSERT_TRUE(SaveAs("v2"));
+  ASSERT_TRUE(RestoreTo("v2", "back"));
+}
+
+// Says of chunks that they are older than they are.
+class AgedStore final : public store::DecoratedStore<AgedStore> {
+ public:
+  explicit AgedStore(std::shared_ptr<Store> inner) : DecoratedStore(std::move(inner)) {}
+  Result<std::optional<store::ObjectInfo>> Stat(const std::string& key, const CallContext& context) override {
+    auto info = inner().Stat(key, context);
+    if (info && *info) (*info)->updated -= 2 * kSaveTime;
+    return info;
+  }
+};
+
+TEST_F(Versions, OldChunksThatNoVersionNeedsAreSentAnew) {
+  const std::shared_ptr<Store> memory = store::MakeMemoryStore();
+  AgedStore aged(memory);
+  Put(model_ / "w", "content");
+  ASSERT_TRUE(Save(aged, {.folder = model_, .name = "v1"}, {}));
+  EXPECT_EQ(Save(aged, {.folder = model_, .name = "v2"}, {})->sent_chunks, 0U) << "v1 needs them";
+  ASSERT_TRUE(RemoveVersion(aged, "v1", {}));
+  ASSERT_TRUE(RemoveVersion(aged, "v2", {}));
+  EXPECT_EQ(Save(aged, {.folder = model_, .name = "v3"}, {})->sent_chunks, 1U) << "a removal may be about to delete it";
+}
+
+TEST_F(Versions, ASaveThatTookTooLongIsNone) {
+  Put(model_ / "w", "content");
+  const auto late = Save(store_, {.folder = model_, .name = "v1", .save_time = {}}, {});
+  ASSERT_FALSE(late);
+  EXPECT_EQ(late.error().code(), ErrorCode::kUnavailable);
+  EXPECT_TRUE(Keys(kVersions).empty());
+}
+
+TEST_F(Versions, WhatATagMeansStays) {
+  Put(model_ / "w", "content");
+  ASSERT_TRUE(SaveAs("v1"));
+  ASSERT_TRUE(SaveAs("v2"));
+  EXPECT_EQ(SetTag(store_, "prod", "v3", {}).error().code(), ErrorCode::kNotFound);
+  EXPECT_EQ(SetTag(store_, "v1", "v2", {}).error().code(), ErrorCode::kInvalidArgument);
+  EXPECT_EQ(*SetTag(store_, "prod", "v1", {}), "");
+  EXPECT_EQ(*SetTag(store_, "prod", "v2", {}), "v1");
+  EXPECT_EQ(LoadVersion(store_, "prod", {})->manifest.name, "v2");
+  EXPECT_EQ(SaveAs("prod").error().code(), ErrorCode::kInvalidArgument);
+  const auto refused = RemoveVersion(store_, "v2", {});
+  ASSERT_FALSE(refused);
+  EXPECT_NE(refused.error().message().find("prod"), std::string::npos);
+  EXPECT_TRUE(*RemoveTag(store_, "prod", {}));
+  EXPECT_TRUE(RemoveVersion(store_, "v2", {}));
+}
+
+// Whichever comes first at each of the calls of the other, a tag never means what is gone.
+TEST_F(Versions, ATagAndARemovalAtOneTime) {
+  for (int stop_at = 0;; ++stop_at) {
+    const std::string name = "v" + std::to_string(stop_at);
+    Put(model_ / "w", "content");
+    store_.before = [](const StoreCall&) -> Result<void> { return {}; };
+    ASSERT_TRUE(SaveAs(name));
+    int calls = 0;
+    bool inside = false, tagged = false;
+    store_.before = [&](const StoreCall&) -> Result<void> {
+      if (inside || calls++ != stop_at) return {};
+      inside = true;
+      tagged = SetTag(store_, "prod", name, {}).has_value();
+      inside = false;
+      return {};
+    };
+    const bool removed = RemoveVersion(store_, name, {}).has_value();
+    EXPECT_FALSE(tagged && removed) << "with the tag at call " << stop_at;
+    store_.before = [](const StoreCall&) -> Result<void> { return {}; };
+    EXPECT_EQ(tagged, LoadVersion(store_, "prod", {}).has_value());
+    ASSERT_TRUE(RemoveTag(store_, "prod", {}));
+    if (stop_at >= calls) break;
+  }
+}
+
+// Many save, remove and free at once, with times so short that all happens: what was acknowledged can be restored.
+TEST_F(Versions, NothingAcknowledgedIsEverLost) {
+  constexpr base::Duration kShort = std::chrono::milliseconds(20);
+  const uint64_t seed = std::random_device()();
+  std::cout << "seed " << seed << "\n";
+  for (int content = 0; content < 4; ++content) {
+    Put(folder_ / ("c" + std::to_string(content)) / "w", "content " + std::to_string(content));
+  }
+  std::atomic<int> saved = 0;
+  const auto save = [&](uint64_t thread) {
+    std::mt19937_64 random(seed + thread);
+    for (int i = 0; i < 40; ++i) {
+      const std::string name = "v" + std::to_string(thread) + "-" + std::to_string(i);
+      const fs::path folder = folder_ / ("c" + std::to_string(random() % 4));
+      const auto done = Save(store_, {.folder = folder, .name = name, .connections = 1, .save_time = kShort}, {});
+      if (!done) continue;  // took too long
+      ++saved;
+      const auto version = LoadVersion(store_, name, {});
+      ASSERT_TRUE(version) << version.error().ToString();
+      for (const File& file : version->manifest.files) {
+        for (const Chunk& chunk : file.chunks) ASSERT_TRUE(*store_.Stat(ChunkKey(chunk.digest), {})) << name;
+      }
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 10));
+      for (const File& file : version->manifest.files) {
+        for (const Chunk& chunk : file.chunks) ASSERT_TRUE(*store_.Stat(ChunkKey(chunk.digest), {})) << name;
+      }
+      ASSERT_TRUE(RemoveVersion(store_, name, {}));
+      std::this_thread::sleep_for(std::chrono::milliseconds(random() % 50));
+    }
+  };
+  std::stop_source end;
+  std::thread freeing([&] {
+    while (!end.stop_requested()) {
+      const auto freed = FreeUnneeded(store_, kShort, {});
+      ASSERT_TRUE(freed) << freed.error().ToString();
+    }
+  });
+  std::vector<std::thread> savers;
+  for (uint64_t thread = 0; thread < 3; ++thread) savers.emplace_back(save, thread);
+  for (std::thread& saver : savers) saver.join();
+  end.request_stop();
+  freeing.join();
+  std::cout << saved << " saved\n";
+}
+
+}  // namespace
+}  // namespace seamount::versions
