@@ -23,6 +23,7 @@ from .prediction import predict
 from .preparing import Prepared, prepare
 from .scoring import scores
 from .slots import Slot
+from .versions import load_model, save_model
 
 __all__ = [
     "Array",
@@ -36,6 +37,7 @@ __all__ = [
     "Slot",
     "attributes",
     "errors",
+    "load_model",
     "ls",
     "open",
     "open_array",
@@ -43,6 +45,7 @@ __all__ = [
     "predict",
     "prepare",
     "read",
+    "save_model",
     "scores",
 ]
 
