@@ -52,7 +52,7 @@ class Array:
 
     @property
     def chunks(self) -> tuple[int, ...]:
-        """The unit of decoding: the inner chunk where sharded."""
+        """The unit of decoding: the inner chunk where sharded; where chunks differ in size, the largest along each dimension."""
         return tuple(self._core.chunks)
 
     @property

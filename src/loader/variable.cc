@@ -57,6 +57,10 @@ Result<Variable> Variable::Open(const Group& group, const std::string& name, con
     return base::InvalidArgument(who + " has type " + std::string(nd::NameOf(metadata.data_type)) +
                                  ": expected a real type");
   }
+  if (variable.array_->rectilinear()) {
+    return base::InvalidArgument(who + " has chunks that differ in size (a rectilinear chunk grid): the Loader takes " +
+                                 "those of one size; seamount prepare or zarr-python make such a copy");
+  }
   const auto& dims = metadata.dimension_names;
   if (dims.size() != metadata.shape.size()) {
     return base::InvalidArgument(who + " has no dimension names, so none is '" + options.sample_dim + "'");

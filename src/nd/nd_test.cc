@@ -7,6 +7,7 @@
 #include "nd/byte_order.h"
 #include "nd/copy.h"
 #include "nd/data_type.h"
+#include "nd/rectilinear_grid.h"
 #include "nd/shuffle.h"
 
 namespace seamount::nd {
@@ -34,6 +35,28 @@ TEST(Box, CellsTouchedAndTheirBoxes) {
   EXPECT_EQ(Intersection(CellBox(Index{2, 0}, Index{4, 10}), box), (Box{{8, 0}, {1, 5}}));
   EXPECT_TRUE(IsEmpty(Intersection(CellBox(Index{3, 0}, Index{4, 10}), box)));
   EXPECT_THAT(GridShape(Index{9, 0}, Index{4, 10}), ElementsAre(3, 0));
+}
+
+TEST(RectilinearGrid, CellsTouchedAndTheirBoxes) {
+  const std::vector<Edges> edges = {{{2, 3}, {1, 1}, {5, 2}}, {}};  // 0 2 4 6 7 12 17
+  const RectilinearGrid grid(edges);
+  EXPECT_THAT(grid.shape(), ElementsAre(6, 0));
+  EXPECT_THAT(grid.end(), ElementsAre(17, 0));
+  EXPECT_THAT(grid.largest(), ElementsAre(5, 1));
+  const RectilinearGrid line(std::vector<Edges>{edges[0]});
+  const uint64_t begins[] = {0, 2, 4, 6, 7, 12, 17};
+  for (uint64_t from = 0; from < 17; ++from) {
+    for (uint64_t to = from + 1; to <= 17; ++to) {
+      const Box cells = line.CellsTouched({{from}, {to - from}});
+      const uint64_t last = cells.origin[0] + cells.shape[0];
+      EXPECT_TRUE(begins[cells.origin[0]] <= from && from < begins[cells.origin[0] + 1]);
+      EXPECT_TRUE(begins[last - 1] < to && to <= begins[last]);
+    }
+  }
+  for (uint64_t cell = 0; cell < 6; ++cell) {
+    EXPECT_EQ(line.CellBox(Index{cell}), (Box{{begins[cell]}, {begins[cell + 1] - begins[cell]}}));
+  }
+  EXPECT_TRUE(IsEmpty(line.CellsTouched({{3}, {0}})));
 }
 
 TEST(Copy, FillsRepeatTheElement) {

@@ -60,10 +60,12 @@ uint64_t Array::State::PlaceInUnit(std::span<const uint64_t> chunk) const {
 }
 
 std::string Array::State::UnitKey(std::span<const uint64_t> unit) const {
+  if (!only_key.empty()) return only_key;
   return JoinPath(path, ChunkKey(unit, metadata.separator, metadata.format == 2 || metadata.v2_chunk_keys));
 }
 
 Result<void> Array::State::CheckChunk(std::span<const uint64_t> chunk) const {
+  SEAMOUNT_TRY(CheckRegular("reading single chunks"));
   bool inside = chunk.size() == grid_shape.size();
   for (size_t d = 0; inside && d < chunk.size(); ++d) inside = chunk[d] < grid_shape[d];
   if (!inside) return base::InvalidArgument("array '" + path + "': no such chunk in its grid");
@@ -136,6 +138,7 @@ Result<std::unique_ptr<Array::State>> Array::MakeState(std::shared_ptr<Store> st
   state->unit_shape = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
   state->unit_grid_shape = nd::GridShape(metadata.shape, state->unit_shape);
   state->unit_chunks = nd::GridShape(state->unit_shape, metadata.chunk_shape);
+  if (!metadata.chunk_edges.empty()) state->rectilinear.emplace(metadata.chunk_edges);
   if (metadata.shard_shape) {
     const ShardingSpec spec{metadata.chunk_shape, metadata.codecs, metadata.shard_index_codecs,
                             metadata.shard_index_at_start};
@@ -174,6 +177,7 @@ Result<std::unique_ptr<Array>> Array::Create(std::shared_ptr<Store> store, std::
 
 const ArrayMetadata& Array::metadata() const { return state_->metadata; }
 const std::string& Array::path() const { return state_->path; }
+bool Array::rectilinear() const { return state_->rectilinear.has_value(); }
 const nd::Index& Array::grid_shape() const { return state_->grid_shape; }
 size_t Array::chunk_bytes() const {
   return state_->variable ? state_->variable->decoded_bytes() : state_->chain->decoded_bytes();
@@ -190,6 +194,7 @@ void Array::Fill(std::span<std::byte> into) const { nd::FillElements(state_->fil
 Result<Bytes> Array::EncodeUnit(std::span<const std::byte> elements) const {
   const State& s = *state_;
   SEAMOUNT_TRY(s.CheckFixedSize());
+  SEAMOUNT_TRY(s.CheckRegular("writing"));
   if (elements.size() != nd::Elements(s.unit_shape) * s.element_bytes) {
     return base::InvalidArgument("array '" + s.path + "': " + std::to_string(elements.size()) +
                                  " bytes are not one chunk or shard");

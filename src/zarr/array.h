@@ -45,6 +45,12 @@ class Array {
 
   const ArrayMetadata& metadata() const;
   const std::string& path() const;
+  // Whether chunks (shards where sharded) differ in size. Such an array is read by ReadRegion and ReadStrings alone:
+  // all that takes or counts single chunks, or writes, is InvalidArgument or means nothing.
+  bool rectilinear() const;
+  // The storage units that a box within the shape touches, as a box of units; and one unit's box in elements.
+  nd::Box UnitsTouched(const nd::Box& box) const;
+  nd::Box UnitBox(std::span<const uint64_t> unit) const;
   // Chunks per dimension (inner chunks where sharded).
   const nd::Index& grid_shape() const;
   size_t chunk_bytes() const;  // of one decoded chunk; edge chunks are stored whole
@@ -123,6 +129,9 @@ class Array {
                              const CallContext& context);
   Result<std::unique_ptr<Array>> AppendElements(size_t axis, std::span<const std::byte> from, exec::ThreadPool* pool,
                                                 const CallContext& context);
+  Result<std::unique_ptr<Array>> OneUnit(const nd::Index& unit) const;
+  Result<void> ReadRectilinear(const nd::Box& box, std::span<std::byte> into, StringArena* arena,
+                               exec::ThreadPool* pool, const CallContext& context) const;
   Result<std::optional<store::ReadResult>> ReadUnit(const nd::Index& unit, const CallContext& context) const;
   Result<void> UpdateUnit(const nd::Index& unit, const nd::Box& box, std::span<const std::byte> from,
                           const CallContext& context);

@@ -114,6 +114,7 @@ Result<void> Array::ReadElements(const nd::Box& box, std::span<std::byte> into, 
                                  exec::ThreadPool* pool, const CallContext& context) {
   const State& s = *state_;
   SEAMOUNT_TRY(CheckBox(s.metadata, box, into.size(), s.path));
+  if (s.rectilinear) return ReadRectilinear(box, into, arena, pool, context);
   const auto units = nd::IndicesOf(nd::CellsTouched(box, s.unit_shape));
   const auto read_chunk = [&](const nd::Index& chunk) -> Result<void> {
     SEAMOUNT_TRY_ASSIGN(const auto encoded, Fetch(chunk, context));
@@ -194,6 +195,7 @@ Result<void> Array::WriteRegion(const nd::Box& box, std::span<const std::byte> f
 
 Result<void> Array::WriteElements(const nd::Box& box, std::span<const std::byte> from, exec::ThreadPool* pool,
                                   const CallContext& context) {
+  SEAMOUNT_TRY(state_->CheckRegular("writing"));
   SEAMOUNT_TRY(CheckBox(state_->metadata, box, from.size(), state_->path));
   const auto units = nd::IndicesOf(nd::CellsTouched(box, state_->unit_shape));
   return exec::ForEach(pool, units.size(), [&](size_t i) { return UpdateUnit(units[i], box, from, context); });

@@ -132,6 +132,7 @@ Result<void> Array::ClearBeyond(const std::vector<size_t>& along, exec::ThreadPo
 }
 
 Result<std::unique_ptr<Array>> Array::WithShape(const nd::Index& shape) const {
+  SEAMOUNT_TRY(state_->CheckRegular("another shape"));
   ArrayMetadata metadata = state_->metadata;
   if (shape.size() != metadata.shape.size()) {
     return base::InvalidArgument("a shape of another rank than the array's " + std::to_string(metadata.shape.size()));

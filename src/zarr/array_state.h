@@ -30,6 +30,8 @@ struct Array::State {
   std::optional<ShardLayout> shard;
   std::optional<ShardCodec> shard_codec;  // where sharded
   std::unique_ptr<ShardIndexCache> indices;
+  std::optional<nd::RectilinearGrid> rectilinear;  // of units; the grids above are then not theirs
+  std::string only_key;                            // of an array that is one unit of such a grid
 
   // The unit that holds a chunk, and the chunk's place in it.
   nd::Index UnitOf(std::span<const uint64_t> chunk) const;
@@ -47,6 +49,8 @@ struct Array::State {
   bool SameElements(std::span<const std::byte> a, std::span<const std::byte> b) const;
   // InvalidArgument where elements are of variable length.
   Result<void> CheckFixedSize() const;
+  // InvalidArgument where chunks or shards differ in size, as `what` cannot have them.
+  Result<void> CheckRegular(const char* what) const;
   // Null: no such shard.
   Result<ShardIndexCache::IndexPtr> ReadIndex(const std::string& key, const CallContext& context) const;
   Result<ShardIndexCache::IndexPtr> IndexOf(std::span<const uint64_t> unit, const CallContext& context) const;

@@ -9,6 +9,7 @@
 
 #include "base/text.h"
 #include "nd/data_type.h"
+#include "zarr/chunk_grid.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
 #include "zarr/codecs/json.h"
@@ -105,6 +106,11 @@ Result<void> CheckArrayMetadata(const ArrayMetadata& metadata) {
   SEAMOUNT_TRY(CheckGrid(metadata));
   if (metadata.shard_shape && metadata.format != 3) return base::InvalidArgument("shards need Zarr v3");
   if (metadata.shard_shape) SEAMOUNT_TRY(CheckShardShape(*metadata.shard_shape, metadata.chunk_shape));
+  if (!metadata.chunk_edges.empty() && metadata.format != 3) {
+    return base::InvalidArgument("chunks that differ in size need Zarr v3");
+  }
+  const ChunkGrid grid{metadata.shard_shape.value_or(metadata.chunk_shape), metadata.chunk_edges};
+  SEAMOUNT_TRY(CheckChunkEdges(grid, metadata.shape, metadata.shard_shape ? &metadata.chunk_shape : nullptr));
   auto attributes = ParseJsonObject(metadata.attributes_json);
   if (!attributes) return attributes.error().Wrap("attributes");
   return {};

@@ -10,6 +10,7 @@
 #include "base/bytes.h"
 #include "base/result.h"
 #include "nd/data_type.h"
+#include "nd/rectilinear_grid.h"
 #include "zarr/codecs/codec_spec.h"
 #include "zarr/element_type.h"
 
@@ -22,6 +23,9 @@ struct ArrayMetadata {
   std::vector<uint64_t> shape;
   std::vector<uint64_t> chunk_shape;                 // the unit of decoding: the inner chunk where sharded
   std::optional<std::vector<uint64_t>> shard_shape;  // v3 only; a multiple of chunk_shape
+  // v3 only: per dimension, where chunks (shards where sharded) differ in size; their shape above is then the largest
+  // of each dimension. Empty: a regular grid.
+  std::vector<nd::Edges> chunk_edges;
   // Of the chunk, array→bytes→bytes; empty: plain bytes. sharding_indexed is among them only where shards lie within
   // shards, or other codecs surround it: then the outer shard is the chunk here, which is read whole.
   std::vector<CodecSpec> codecs;

@@ -6,6 +6,7 @@
 #include <utility>
 
 #include "nd/data_type.h"
+#include "zarr/chunk_grid.h"
 #include "zarr/codecs/codec_chain.h"
 #include "zarr/codecs/codec_config.h"
 #include "zarr/codecs/json.h"
@@ -28,15 +29,7 @@ Result<void> ParseCodecMember(const Json& json, ArrayMetadata& metadata) {
   return {};
 }
 
-Result<void> ParseChunks(const Json& json, ArrayMetadata& metadata) {
-  SEAMOUNT_TRY_ASSIGN(const Json* grid, Member(json, "chunk_grid"));
-  SEAMOUNT_TRY_ASSIGN(const CodecSpec grid_spec, ParseNamed(*grid, "chunk_grid"));
-  if (grid_spec.name != "regular") {
-    return base::InvalidArgument("chunk_grid \"" + grid_spec.name + "\" is not supported (\"regular\" is)");
-  }
-  SEAMOUNT_TRY_ASSIGN(const Json grid_configuration, ParseJsonObject(grid_spec.configuration_json));
-  SEAMOUNT_TRY_ASSIGN(metadata.chunk_shape, SizesMember(grid_configuration, "chunk_shape"));
-
+Result<void> ParseChunkKeys(const Json& json, ArrayMetadata& metadata) {
   SEAMOUNT_TRY_ASSIGN(const Json* keys, Member(json, "chunk_key_encoding"));
   SEAMOUNT_TRY_ASSIGN(const CodecSpec keys_spec, ParseNamed(*keys, "chunk_key_encoding"));
   if (keys_spec.name != "default" && keys_spec.name != "v2") {
@@ -132,7 +125,10 @@ Result<ArrayMetadata> ParseArrayMetadataV3(std::string_view zarr_json) {
   SEAMOUNT_TRY_ASSIGN(const Json* type, Member(json, "data_type"));
   SEAMOUNT_TRY_ASSIGN(const ElementType element, ElementFromV3(*type));
   SetElementType(element, metadata);
-  SEAMOUNT_TRY(ParseChunks(json, metadata));
+  SEAMOUNT_TRY_ASSIGN(ChunkGrid grid, ParseChunkGrid(json, metadata.shape));
+  metadata.chunk_shape = std::move(grid.unit_shape);
+  metadata.chunk_edges = std::move(grid.edges);
+  SEAMOUNT_TRY(ParseChunkKeys(json, metadata));
   SEAMOUNT_TRY(ParseCodecMember(json, metadata));
   SEAMOUNT_TRY_ASSIGN(const Json* fill, Member(json, "fill_value"));
   SEAMOUNT_TRY_ASSIGN(metadata.fill_value, ParseFillValue(element, *fill));
@@ -148,9 +144,7 @@ std::string SerializeArrayMetadataV3(const ArrayMetadata& metadata) {
   json["node_type"] = "array";
   json["shape"] = metadata.shape;
   json["data_type"] = ElementToV3(ElementTypeOf(metadata));
-  Json grid = Json::object();
-  grid["chunk_shape"] = metadata.shard_shape ? *metadata.shard_shape : metadata.chunk_shape;
-  json["chunk_grid"] = NamedJson("regular", std::move(grid));
+  json["chunk_grid"] = ChunkGridJson({metadata.shard_shape.value_or(metadata.chunk_shape), metadata.chunk_edges});
   json["chunk_key_encoding"] =
       NamedJson(metadata.v2_chunk_keys ? "v2" : "default", Json{{"separator", std::string(1, metadata.separator)}});
   json["fill_value"] = FormatFillValue(ElementTypeOf(metadata), metadata.fill_value, 3);

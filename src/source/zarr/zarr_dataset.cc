@@ -244,9 +244,18 @@ class ZarrDataset final : public Dataset {
     hash.Add(NameOf(zarr::ElementTypeOf(m)))
         .Add({reinterpret_cast<const char*>(m.fill_value.span().data()), m.fill_value.size()});
     for (const zarr::CodecSpec& codec : m.codecs) hash.Add(codec.name).Add(codec.configuration_json);
-    for (const uint64_t extent : m.chunk_shape) hash.Add(std::to_string(extent) + ",");
-    for (const nd::Index& unit : nd::IndicesOf(nd::CellsTouched(box, (*array)->unit_shape()))) {
+    const auto add_sizes = [&](const nd::Index& sizes) {
+      for (const uint64_t size : sizes) hash.Add(std::to_string(size) + ",");
+    };
+    const bool regular = !(*array)->rectilinear();
+    if (regular || m.shard_shape) add_sizes(m.chunk_shape);
+    for (const nd::Index& unit : nd::IndicesOf((*array)->UnitsTouched(box))) {
       const std::string key = (*array)->UnitKey(unit);
+      if (!regular) {
+        const nd::Box extent = (*array)->UnitBox(unit);
+        add_sizes(extent.origin);
+        add_sizes(extent.shape);
+      }
       hash.Add(key).Add(std::to_string(content_.Of(key)));
     }
     return std::to_string(hash.value());
