@@ -26,6 +26,7 @@ const std::vector<CodecSpec> kChains[] = {
     {{"bytes", "{}"}, {"numcodecs.astype", R"({"encode_dtype":">f8","decode_dtype":"|u1"})"}},
     {{"transpose", R"({"order":[1,0]})"}, {"numcodecs.fletcher32", "{}"}, {"numcodecs.jenkins_lookup3", "{}"}},
     {{"blosc", R"({"cname":"snappy"})"}},
+    {{"packbits", R"({"first_bit":3,"last_bit":20,"padding_encoding":"last_byte"})"}},
 };
 
 }  // namespace

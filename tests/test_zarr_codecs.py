@@ -155,7 +155,8 @@ def test_format_3_against_zarr_python(tmp_path, dtype, filters, compressors, end
 
 
 def v3_array(folder: Path, dtype: str, codecs: list, chunk: bytes, size: int) -> None:
-    document = {"zarr_format": 3, "node_type": "array", "shape": [size], "data_type": dtype, "fill_value": 0,
+    document = {"zarr_format": 3, "node_type": "array", "shape": [size], "data_type": dtype,
+                "fill_value": [0, 0] if dtype == "complex64" else 0,
                 "chunk_grid": {"name": "regular", "configuration": {"chunk_shape": [size]}},
                 "chunk_key_encoding": {"name": "default"}, "codecs": codecs, "attributes": {}}
     (folder / "a/c").mkdir(parents=True)
@@ -179,6 +180,72 @@ def test_scale_offset_and_cast_value(tmp_path):
     codecs[1]["configuration"]["out_of_range"] = "error"
     v3_array(tmp_path / "strict", "float32", codecs, stored.tobytes(), 4)
     assert "out of the range" in probe_fails("write", tmp_path / "x", "a", tmp_path / "strict/a/zarr.json", tmp_path / "in")
+
+
+NAMES = [("bz2", "numcodecs.bz2", {"level": 1}), ("zlib", "numcodecs.zlib", {}), ("lzma", "numcodecs.lzma", {"preset": 1}),
+         ("lz4", "https://codec.zarrs.dev/bytes_to_bytes/lz4", {}), ("fletcher32", "https://codec.zarrs.dev/bytes_to_bytes/fletcher32", {}),
+         ("adler32", "numcodecs.adler32", {}), ("jenkins_lookup3", "numcodecs.jenkins_lookup3", {"initval": 5}), ("shuffle", "numcodecs.shuffle", {"elementsize": 4}),
+         ("zstd", "numcodecs.zstd", {"level": 1}), ("gzip", "numcodecs.gzip", {}), ("crc32", "numcodecs.crc32", {})]
+
+
+@pytest.mark.parametrize(("codec", "other", "configuration"), NAMES, ids=[name for name, _, _ in NAMES])
+def test_format_3_with_and_without_the_prefix(tmp_path, codec, other, configuration):
+    values = values_of("<f4")
+    chunk = numcodecs.get_codec({"id": codec, **configuration}).encode(values)
+    for folder, name in (("one", codec), ("other", other)):
+        v3_array(tmp_path / folder, "float32", ["bytes", {"name": name, "configuration": configuration}], bytes(chunk), values.size)
+        probe("read", tmp_path / folder, "a", tmp_path / "out")
+        np.testing.assert_array_equal(np.fromfile(tmp_path / "out", "<f4"), values)
+
+
+@pytest.mark.parametrize(("codec", "astype"), [("delta", "<i4"), ("astype", None), ("bitround", None)])
+def test_filters_of_format_3_without_the_prefix(tmp_path, codec, astype):
+    values = np.arange(50, dtype="<i4") ** 2 if codec == "delta" else values_of("<f4")
+    configuration = {"delta": {"dtype": "<i4", "astype": astype}, "astype": {"encode_dtype": "<f8", "decode_dtype": "<f4"},
+                     "bitround": {"keepbits": 9}}[codec]
+    chunk = numcodecs.get_codec({"id": codec, **configuration}).encode(values.copy())
+    v3_array(tmp_path, values.dtype.name, [{"name": codec, "configuration": configuration}, "bytes"], np.asarray(chunk).tobytes(), values.size)
+    probe("read", tmp_path, "a", tmp_path / "out")
+    expected = numcodecs.get_codec({"id": codec, **configuration}).decode(chunk)
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "out", values.dtype), np.asarray(expected).view(values.dtype))
+
+
+def bits_of(values: np.ndarray, first: int, last: int, padding: str) -> bytes:
+    """packbits as zarr-extensions defines it, one bit at a time."""
+    parts = values.view(values.real.dtype)  # complex numbers are two
+    width = 8 * parts.itemsize
+    bits = np.unpackbits(parts.view("u1").reshape(-1, parts.itemsize), axis=1, bitorder="little").reshape(-1, width)
+    packed = np.packbits(bits[:, first : last + 1].ravel(), bitorder="little").tobytes()
+    unused = bytes([8 * len(packed) - len(parts) * (last - first + 1)])
+    return unused + packed if padding == "first_byte" else packed + unused if padding == "last_byte" else packed
+
+
+@pytest.mark.parametrize("padding", ["none", "first_byte", "last_byte"])
+@pytest.mark.parametrize(("dtype", "first", "last"), [("bool", 0, 0), ("int16", 0, 11), ("int16", 3, 9), ("uint32", 5, 5), ("int64", 1, 62),
+                                                      ("uint64", 0, 63), ("float32", 12, 31), ("complex64", 0, 31), ("int8", 0, 4)])
+def test_packbits_of_format_3(tmp_path, dtype, first, last, padding):
+    count = 77
+    if dtype == "bool":
+        values = RNG.random(count) < 0.5
+    elif dtype == "complex64":
+        values = (RNG.normal(size=count) + 1j * RNG.normal(size=count)).astype(dtype)
+    else:
+        # Only bits that survive; signed ones fill up from last_bit.
+        size = np.dtype(dtype).itemsize
+        kept = RNG.integers(0, 2 ** (last - first + 1), count, dtype="u8").astype(object)
+        if dtype.startswith("int"):
+            kept = [k - 2 ** (last - first + 1) if k >> (last - first) else k for k in kept]
+        values = np.array([(int(k) << first) % 2 ** (8 * size) for k in kept], f"u{size}").view(dtype)
+    configuration = {"padding_encoding": padding} | ({} if dtype == "bool" else {"first_bit": first, "last_bit": last})
+    chunk = bits_of(values, first, last, padding)
+    v3_array(tmp_path / "theirs", dtype, [{"name": "packbits", "configuration": configuration}], chunk, count)
+    probe("read", tmp_path / "theirs", "a", tmp_path / "out")
+    np.testing.assert_array_equal(np.fromfile(tmp_path / "out", values.view("u1").dtype), values.view("u1"), err_msg=f"SEAMOUNT_SEED={SEED}")
+    values.tofile(tmp_path / "in")
+    probe("write", tmp_path / "ours", "a", tmp_path / "theirs/a/zarr.json", tmp_path / "in")
+    assert (tmp_path / "ours/a/c/0").read_bytes() == chunk
+    (tmp_path / "theirs/a/c/0").write_bytes(chunk[:-1])
+    assert "packed bits" in probe_fails("read", tmp_path / "theirs", "a", tmp_path / "out")
 
 
 @pytest.mark.parametrize(("codec", "word"), [({"id": "pickle", "protocol": 4}, "unpickling"), ({"id": "zfpy", "mode": 4}, "zfpy"),

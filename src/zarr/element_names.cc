@@ -168,7 +168,7 @@ Result<ScalarType> TimeFromV3(const std::string& name, const Json& configuration
 Result<ScalarType> ScalarFromV3(const std::string& name, const Json& configuration) {
   if (name == kBFloat16) return ScalarType{.kind = ElementKind::kBFloat16, .size = 2};
   if (name == kDatetimeName || name == kTimedeltaName) return TimeFromV3(name, configuration);
-  if (name == kStringName) return VariableElement(ElementKind::kString);
+  if (name == kStringName || name == "variable_length_utf8") return VariableElement(ElementKind::kString);
   if (name == kByteStringName || name == "bytes") return VariableElement(ElementKind::kByteString);
   if (name.starts_with('r') && name.find_first_not_of("0123456789", 1) == std::string::npos) {
     const auto bits = NumberFrom(std::string_view(name).substr(1), 8 * kMaxElementBytes);
@@ -186,6 +186,8 @@ Result<ScalarType> ScalarFromV3(const std::string& name, const Json& configurati
   }
   std::vector<std::string> names = {kBFloat16,  kDatetimeName, kTimedeltaName, kTextName,
                                     kBytesName, kRawName,      kStringName,    kByteStringName};
+  if (name == "complex_float32") return ElementType(nd::DataType::kComplex64);
+  if (name == "complex_float64") return ElementType(nd::DataType::kComplex128);
   for (const NumberRow& row : kNumbers) {
     if (name == nd::NameOf(row.type)) return ElementType(row.type);
     names.emplace_back(nd::NameOf(row.type));

@@ -9,11 +9,6 @@
 #include "zarr/codecs/json.h"
 
 namespace seamount::zarr {
-namespace {
-
-const std::string kNumcodecs = "numcodecs.";
-
-}  // namespace
 
 Result<bool> ParseBytesConfiguration(const std::string& json) {
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(json));
@@ -109,9 +104,7 @@ CodecSpec TransposeSpec(const std::vector<size_t>& order) {
 }
 
 Result<CodecSpec> CanonicalCodec(CodecSpec spec, const ElementType& type) {
-  for (const char* both : {"blosc", "zstd", "gzip"}) {
-    if (spec.name == kNumcodecs + both) spec.name = both;
-  }
+  if (const CodecRow* row = FindCodecByAnyName(spec.name)) spec.name = row->name;
   if (spec.name != "blosc") return spec;
   SEAMOUNT_TRY_ASSIGN(const Json configuration, ParseJsonObject(spec.configuration_json));
   auto options = ParseBloscOptions(configuration, type.variable() ? 1 : type.size);

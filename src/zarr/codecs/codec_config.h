@@ -35,7 +35,7 @@ Result<std::vector<CodecSpec>> ParseCodecs(const Json& object, const char* membe
 CodecSpec BytesSpec(const ElementType& type, bool big_endian);
 CodecSpec TransposeSpec(const std::vector<size_t>& order);
 
-// Between v2's {"id": …, …} and v3's form; v3 in turn calls numcodecs' others "numcodecs.<id>".
+// Between v2's {"id": …, …} and v3's form, where numcodecs' others are "numcodecs.<id>".
 Result<CodecSpec> CodecFromV2(const std::string& json, const ElementType& type);
 Result<std::string> CodecToV2(const CodecSpec& spec);
 // The canonical spec of one that was read: names and spellings that mean the same become the same.

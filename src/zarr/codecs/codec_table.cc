@@ -5,9 +5,10 @@
 namespace seamount::zarr {
 
 // One file each, except for small relatives.
-CodecMaker MakeAdler32, MakeAsType, MakeBase64, MakeBitRound, MakeBlosc, MakeBytes, MakeBzip2, MakeCastValue, MakeCrc32,
-    MakeCrc32c, MakeDelta, MakeFixedScaleOffset, MakeFletcher32, MakeGzip, MakeJenkins, MakeLz4, MakeLzma, MakePackBits,
-    MakeQuantize, MakeScaleOffset, MakeShards, MakeShuffle, MakeTranspose, MakeVariable, MakeZlib, MakeZstd;
+CodecMaker MakeAdler32, MakeAsType, MakeBase64, MakeBitFields, MakeBitRound, MakeBlosc, MakeBytes, MakeBzip2,
+    MakeCastValue, MakeCrc32, MakeCrc32c, MakeDelta, MakeFixedScaleOffset, MakeFletcher32, MakeGzip, MakeJenkins,
+    MakeLz4, MakeLzma, MakePackBits, MakeQuantize, MakeScaleOffset, MakeShards, MakeShuffle, MakeTranspose,
+    MakeVariable, MakeZlib, MakeZstd;
 
 namespace {
 
@@ -23,6 +24,7 @@ constexpr CodecRow kCodecs[] = {
     {"numcodecs.packbits", "packbits", CodecKind::kFilter, MakePackBits},
     {"numcodecs.quantize", "quantize", CodecKind::kFilter, MakeQuantize},
     {"bytes", "", CodecKind::kArrayToBytes, MakeBytes},
+    {"packbits", "", CodecKind::kArrayToBytes, MakeBitFields},
     {"sharding_indexed", "", CodecKind::kArrayToBytes, MakeShards},
     {"vlen-bytes", "vlen-bytes", CodecKind::kArrayToBytes, MakeVariable},
     {"vlen-utf8", "vlen-utf8", CodecKind::kArrayToBytes, MakeVariable},
@@ -50,6 +52,15 @@ const CodecRow* FindCodec(std::string_view name) {
     if (row.name == name) return &row;
   }
   return nullptr;
+}
+
+const CodecRow* FindCodecByAnyName(std::string_view name) {
+  constexpr std::string_view kPrefix = "numcodecs.";
+  if (const CodecRow* row = FindCodec(name)) return row;
+  if (name.starts_with("https://codec.zarrs.dev/")) name = name.substr(name.rfind('/') + 1);
+  if (name.starts_with(kPrefix)) name.remove_prefix(kPrefix.size());
+  if (const CodecRow* row = FindCodec(name)) return row;
+  return FindCodec(std::string(kPrefix) + std::string(name));
 }
 
 const CodecRow* FindCodecOfV2(std::string_view id) {

@@ -23,6 +23,9 @@ struct CodecRow {
 
 // Null where unknown.
 const CodecRow* FindCodec(std::string_view name);
+// Format 3 as others write it: numcodecs' codecs with and without their prefix, the rest also with it, and the
+// addresses that zarrs once had for names.
+const CodecRow* FindCodecByAnyName(std::string_view name);
 const CodecRow* FindCodecOfV2(std::string_view id);
 // InvalidArgument that names the codec and says what there is, and for some why not.
 Error UnsupportedCodec(std::string_view name);
