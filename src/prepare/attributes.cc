@@ -82,6 +82,8 @@ std::string TextIn(const std::string& object, const std::string& member) {
 std::string WithRemarks(const std::string& attributes, const ArrayRemarks& remarks) {
   Json own = {{"every_object", true}};  // zarr/whole_group.h
   if (remarks.mean && remarks.std) own["normalize"] = {{"mean", *remarks.mean}, {"std", *remarks.std}};
+  // Every reader subtracts and divides; where these are no moments, it is said.
+  if (remarks.quantiles) own["normalize"]["quantiles"] = {remarks.quantiles->first, remarks.quantiles->second};
   if (!remarks.climatology.empty()) {
     own["anomaly"] = {{"climatology", remarks.climatology}, {"kind", remarks.climatology_kind}, {"over", remarks.over}};
   }

@@ -5,6 +5,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/result.h"
@@ -31,7 +32,8 @@ std::string TextIn(const std::string& object, const std::string& member);
 struct ArrayRemarks {
   std::optional<double> mean;
   std::optional<double> std;
-  std::string climatology;  // the name of the array; empty: none was subtracted
+  std::optional<std::pair<double, double>> quantiles;  // what mean and std are made of, if not of moments
+  std::string climatology;                             // the name of the array; empty: none was subtracted
   std::string climatology_kind;
   std::string over;
   std::optional<Pack> pack;

@@ -10,6 +10,7 @@
 #include "prepare/climatology.h"
 #include "prepare/node.h"
 #include "prepare/slabs.h"
+#include "prepare/source_text.h"
 #include "prepare/statistics.h"
 
 namespace seamount::prepare {
@@ -116,6 +117,13 @@ double ReadBytes(const Plan& plan, const SourceFacts& facts) {
   return all > 0 ? touched * std::min(1.0, stored / all) : 0;
 }
 
+std::string DescribeScaling(const DataArray& array) {
+  if (!array.quantiles) return "mean and std";
+  const auto [low, high] = *array.quantiles;
+  if (low == 0 && high == 1) return "minimum and maximum, which become 0 and 1,";
+  return "the quantiles " + NumberText(low) + " and " + NumberText(high) + ", which become 0 and 1,";
+}
+
 std::string DescribeWork(const Plan& plan, const SourceFacts& facts, int threads) {
   const double read = ReadBytes(plan, facts);
   double seconds = read / kReadPerSecond;
@@ -153,7 +161,9 @@ std::string DescribePlan(const Plan& plan, const SourceFacts& facts, int threads
     if (array.anomaly) {
       out += "  anomaly from '" + ClimatologyName(array) + "', taken over '" + plan.anomaly_over.name + "'\n";
     }
-    if (array.standardize) out += "  mean and std over '" + plan.standardize_over.name + "' as attributes\n";
+    if (array.standardize) {
+      out += "  " + DescribeScaling(array) + " over '" + plan.standardize_over.name + "' as attributes\n";
+    }
   }
   for (const SmallArray& small : plan.coordinates) {
     out += small.name + ": " + std::string(nd::NameOf(small.metadata.data_type)) + ", " +

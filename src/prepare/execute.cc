@@ -107,6 +107,7 @@ Result<void> Run::CreateArrays(Output& output, const CallContext& context) {
     if (statistics_[a].moments) {
       remarks.mean = statistics_[a].moments->mean;
       remarks.std = statistics_[a].moments->std;
+      remarks.quantiles = array.quantiles;
     }
     if (array.anomaly) {
       remarks.climatology = ClimatologyName(array);

@@ -106,6 +106,9 @@ std::string Fingerprints::OfStatistics(size_t array) const {
   std::string text = "statistics " + planned.climatology_fingerprint + "\n";
   if (planned.standardize) {
     text += StatisticsText(array, plan_.standardize_over);
+    if (planned.quantiles) {
+      text += "quantiles " + NumberText(planned.quantiles->first) + " " + NumberText(planned.quantiles->second) + "\n";
+    }
     for (const nd::Box& box : BoxesOf(planned, plan_.standardize_over)) {
       if (planned.anomaly) text += AnomalyStep(plan_, planned, nullptr).Fingerprint(box);
     }

@@ -9,6 +9,7 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <utility>
 #include <vector>
 
 #include "nd/box.h"
@@ -31,6 +32,7 @@ struct DataArray {
   bool auxiliary = false;                      // came along since others name it: neither anomaly nor standardized
   bool anomaly = false;
   bool standardize = false;
+  std::optional<std::pair<double, double>> quantiles;  // that standardizing brings to 0 and 1; none: mean and std
   nd::Index source_chunk;  // in dimensions of the output; where not chunked, what makes one read worth its call
   nd::Index task_shape;
   std::string fingerprint;              // of its encoding

@@ -152,6 +152,12 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   }
   array.anomaly = recipe_.anomaly && array.time && !array.auxiliary;
   array.standardize = recipe_.standardize && !array.auxiliary && !Names(recipe_.standardize->except, array.name);
+  if (array.standardize) {
+    array.quantiles = recipe_.standardize->how;
+    for (const auto& [name, how] : recipe_.standardize->how_of) {
+      if (name.name == array.name) array.quantiles = how;
+    }
+  }
   array.as_stored = array.as_stored && !array.anomaly;
   if (array.standardize && !nd::IsFloat(metadata.data_type) && !array.pack) {
     return At(line, "'" + array.name +
@@ -206,10 +212,16 @@ Result<void> Planner::CheckStandardize() const {
   if (!recipe_.standardize) return {};
   std::vector<std::string> names;
   for (const DataArray& array : plan_.arrays) names.push_back(array.name);
-  for (const NamedLine& except : recipe_.standardize->except) {
-    if (std::find(names.begin(), names.end(), except.name) != names.end()) continue;
-    return At(except.line,
-              "'except' names '" + except.name + "', which is not written" + base::NameHint(except.name, names));
+  const auto written = [&](const NamedLine& named, const std::string& key) -> Result<void> {
+    if (std::find(names.begin(), names.end(), named.name) != names.end()) return {};
+    return At(named.line,
+              "'" + key + "' names '" + named.name + "', which is not written" + base::NameHint(named.name, names));
+  };
+  for (const NamedLine& except : recipe_.standardize->except) SEAMOUNT_TRY(written(except, "except"));
+  for (const auto& [name, how] : recipe_.standardize->how_of) {
+    SEAMOUNT_TRY(written(name, "how"));
+    if (!Names(recipe_.standardize->except, name.name)) continue;
+    return At(name.line, "'how' names '" + name.name + "', which 'except' leaves as it is");
   }
   return {};
 }

@@ -185,6 +185,21 @@ Result<Split> ReadSplit(const RecipeReader& in, const std::string& name, const Y
   return out;
 }
 
+// "std", "min-max" or two quantiles.
+Result<Quantiles> ReadScaling(const RecipeReader& in, const YAML::Node& node) {
+  if (node.IsScalar() && node.Scalar() == "std") return Quantiles();
+  if (node.IsScalar() && node.Scalar() == "min-max") return Quantiles({0, 1});
+  if (!node.IsSequence() || node.size() != 2) {
+    return in.Bad(node, "'how' must be std, min-max or two quantiles, as [0.05, 0.95]");
+  }
+  SEAMOUNT_TRY_ASSIGN(const double low, in.Number(node[0], "how"));
+  SEAMOUNT_TRY_ASSIGN(const double high, in.Number(node[1], "how"));
+  if (low < 0 || high > 1 || !(low < high)) {
+    return in.Bad(node, "quantiles are shares between 0 and 1, the lower one first");
+  }
+  return Quantiles({low, high});
+}
+
 Result<Standardize> ReadStandardize(const RecipeReader& in, const YAML::Node& node) {
   Standardize out;
   out.line = LineOf(node);
@@ -193,6 +208,20 @@ Result<Standardize> ReadStandardize(const RecipeReader& in, const YAML::Node& no
                         [&](const YAML::Node& n) -> Result<void> {
                           SEAMOUNT_TRY_ASSIGN(out.over, in.Text(n, "over"));
                           return {};
+                        }},
+                       {"how",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          if (!n.IsMap()) {
+                            SEAMOUNT_TRY_ASSIGN(out.how, ReadScaling(in, n));
+                            return {};
+                          }
+                          return in.EachKey(n, "'how'",
+                                            [&](const std::string& name, const YAML::Node& at,
+                                                const YAML::Node& value) -> Result<void> {
+                                              SEAMOUNT_TRY_ASSIGN(const Quantiles how, ReadScaling(in, value));
+                                              out.how_of.push_back({{name, LineOf(at)}, how});
+                                              return {};
+                                            });
                         }},
                        {"except", [&](const YAML::Node& n) -> Result<void> {
                           SEAMOUNT_TRY_ASSIGN(out.except, in.Names(n, "except"));

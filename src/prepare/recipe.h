@@ -84,9 +84,15 @@ struct Anomaly {
   int line = 0;
 };
 
+// What becomes 0 and 1: two quantiles, of which [0, 1] are minimum and maximum. None: mean and standard deviation are
+// what the values are brought to.
+using Quantiles = std::optional<std::pair<double, double>>;
+
 struct Standardize {
   std::string over;
   std::vector<NamedLine> except;  // output variables that are left as they are
+  Quantiles how;
+  std::vector<std::pair<NamedLine, Quantiles>> how_of;  // of single output variables
   int line = 0;
 };
 

@@ -10,6 +10,7 @@
 #include "nd/data_type.h"
 #include "prepare/kept_sums.h"
 #include "prepare/parallel.h"
+#include "prepare/quantiles.h"
 #include "prepare/slabs.h"
 #include "prepare/sums.h"
 
@@ -351,24 +352,16 @@ void Accumulator::Fit(const nd::Box& tile, const Sums& sums, Climatology& out, T
   }
 }
 
-// What to do about a variable that has no mean or spread.
-std::string LeaveOut(const std::string& name) { return ": 'standardize: {except: [" + name + "]}' leaves it as it is"; }
-
 Result<Moments> ToMoments(const Totals& totals, const std::string& name, const std::string& over) {
-  if (totals.count == 0) {
-    return base::InvalidArgument("'" + name + "' has nothing but missing values in the split '" + over + "'" +
-                                 LeaveOut(name));
-  }
+  if (totals.count == 0) return NoMoments(name, "has nothing but missing values", over);
   Moments out;
   if (!std::isfinite(totals.sum) || !std::isfinite(totals.squares)) {
-    return base::InvalidArgument("'" + name + "' holds infinite values in the split '" + over + "'" + LeaveOut(name));
+    return NoMoments(name, "holds infinite values", over);
   }
   out.mean = totals.sum / totals.count;
   const double variance = totals.squares / totals.count - out.mean * out.mean;
   const double rounding = 1e-12 * std::max(totals.squares, totals.raw_squares) / totals.count;
-  if (!(variance > rounding)) {
-    return base::InvalidArgument("'" + name + "' does not vary in the split '" + over + "'" + LeaveOut(name));
-  }
+  if (!(variance > rounding)) return NoMoments(name, "does not vary", over);
   out.std = std::sqrt(variance);
   return out;
 }
@@ -391,9 +384,13 @@ Result<ArrayStatistics> TakeStatistics(const StatisticsInputs& in, size_t array,
     Accumulator accumulator(in, array, pass, nullptr);
     out.climatology.emplace();
     SEAMOUNT_TRY_ASSIGN(const Totals totals, accumulator.Run(&*out.climatology, context));
-    if (planned.standardize && SameSteps(plan)) {
+    if (planned.standardize && !planned.quantiles && SameSteps(plan)) {
       SEAMOUNT_TRY_ASSIGN(out.moments, ToMoments(totals, planned.name, plan.standardize_over.name));
     }
+  }
+  if (planned.standardize && planned.quantiles) {
+    const Climatology* subtract = out.climatology ? &*out.climatology : nullptr;
+    SEAMOUNT_TRY_ASSIGN(out.moments, TakeQuantiles(in, array, subtract, context));
   }
   if (planned.standardize && !out.moments) {
     // A variable without time has all its values in every split.
@@ -413,12 +410,13 @@ void ForgetSums(const StatisticsInputs& in, size_t array) {
 uint64_t StatisticsBytes(const Plan& plan, size_t array) {
   const DataArray& planned = plan.arrays[array];
   const uint64_t all = Elements(planned.metadata.shape) * nd::SizeOf(planned.metadata.data_type);
-  if (!planned.time) return planned.standardize ? all : 0;
+  const uint64_t readings = QuantileReadings(planned);
+  if (!planned.time) return planned.standardize ? all * readings : 0;
   const uint64_t step = all / std::max<uint64_t>(1, planned.metadata.shape[*planned.time]);
   uint64_t bytes = 0;
   if (planned.anomaly) bytes += step * plan.anomaly_over.steps();
-  if (planned.standardize && !(planned.anomaly && SameSteps(plan))) {
-    bytes += step * plan.standardize_over.steps();
+  if (planned.standardize && !(planned.anomaly && !planned.quantiles && SameSteps(plan))) {
+    bytes += step * plan.standardize_over.steps() * readings;
   }
   return bytes;
 }

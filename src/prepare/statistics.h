@@ -9,38 +9,16 @@
 // deviation of the anomalies over the same split needs no second pass.
 #pragma once
 
-#include <chrono>
 #include <optional>
-#include <string>
-#include <vector>
 
-#include "exec/byte_budget.h"
-#include "exec/progress.h"
-#include "exec/thread_pool.h"
-#include "prepare/plan.h"
+#include "prepare/moments.h"
 #include "prepare/region_reader.h"
 
 namespace seamount::prepare {
 
-struct Moments {
-  double mean = 0;
-  double std = 1;
-};
-
 struct ArrayStatistics {
   std::optional<Climatology> climatology;
   std::optional<Moments> moments;
-};
-
-struct StatisticsInputs {
-  const Plan& plan;
-  const SourceFacts& facts;
-  const source::Dataset& dataset;
-  exec::ThreadPool& pool;
-  exec::ByteBudget& budget;
-  exec::Progress& progress;  // counts decoded bytes
-  std::string spill_directory;
-  std::chrono::nanoseconds keep_after = std::chrono::seconds(1);  // what took longer is kept meanwhile (kept_sums.h)
 };
 
 // What the plan asks for of one array; nothing is read when it asks for nothing. InvalidArgument where there is nothing
