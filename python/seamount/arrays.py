@@ -10,8 +10,8 @@ from typing import Any, Literal
 import numpy as np
 
 from . import _core, indexing
-from .connection import Key, Place
-from .errors import InvalidArgumentError, SeamountError
+from .connection import Key, Place, path_of
+from .errors import InvalidArgumentError, KeyNotFoundError, NotFoundError, SeamountError
 from .overview import Overview, groups_in, overview_of, text_of
 from .overview_html import array_html, html_of
 from .selection import natural, range_of
@@ -322,6 +322,7 @@ class Group:
 
     def open_group(self, name: str) -> Group:
         """A group within: a name, or a path."""
+        _check_name("name", name)
         return group_at(f"{self._url.rstrip('/')}/{name.strip('/')}", self._mode, self._place)
 
     @property
@@ -338,12 +339,16 @@ class Group:
 
     def open_array(self, variable: str, *, missing_chunks: MissingChunks | None = None) -> Array:
         """One array; see :func:`seamount.open_array`."""
+        _check_name("variable", variable)
         # Files hardly make a thread wait, and each holds a chunk or a shard.
         threads = 2 * (os.cpu_count() or 1) if self._url.startswith("file:") else 16
         return Array(self._core, variable, missing_chunks or "", self._mode, min(threads, 16))
 
     def __getitem__(self, variable: str) -> Array:
-        return self.open_array(variable)
+        try:
+            return self.open_array(variable)
+        except NotFoundError as error:
+            raise KeyNotFoundError(str(error)) from None
 
     def __iter__(self) -> Any:
         return iter(self.variables())
@@ -362,6 +367,11 @@ class Group:
 
     def _repr_html_(self) -> str:
         return html_of(self, self._url)
+
+
+def _check_name(what: str, given: Any) -> None:
+    if not isinstance(given, str):
+        raise InvalidArgumentError(f"{what} is {given!r}: expected a name")
 
 
 def open_group(
@@ -386,7 +396,7 @@ def open_group(
         >>> group.variables(), group.splits
         (['lat', 'lon', 'time', 'uwnd', 'vwnd'], {'train': (0, 108), 'test': (108, 132)})
     """
-    return group_at(os.fspath(url), mode, Place(key, endpoint, anonymous))
+    return group_at(path_of("url", url), mode, Place(key, endpoint, anonymous))
 
 
 def group_at(url: str, mode: Mode, place: Place) -> Group:
@@ -476,4 +486,4 @@ def attributes(
         'm/s'
     """
     group = open_group(url, endpoint=endpoint, key=key, anonymous=anonymous)
-    return group.attributes if variable is None else group[variable].attributes
+    return group.attributes if variable is None else group.open_array(variable).attributes

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import SeamountError
+from .errors import KeyNotFoundError, SeamountError
 
 Tensors = np.ndarray | dict[str, np.ndarray]
 
@@ -63,7 +63,8 @@ class Batch:
         for name, tensor in (*_named("inputs", self.inputs), *_named("targets", self.targets)):
             if name == slot:
                 return tensor
-        raise KeyError(f"the batch has no slot {slot!r}")
+        names = ", ".join(repr(name) for name, _ in (*_named("inputs", self.inputs), *_named("targets", self.targets)))
+        raise KeyNotFoundError(f"the batch has no slot {slot!r}: it has {names}")
 
     def __iter__(self) -> Iterator[Tensors | None]:
         yield self.inputs

@@ -30,9 +30,19 @@ class Place:
         return open_store(url, **vars(self))
 
 
+def path_of(name: str, given: Any, expected: str = "gs://bucket/prefix, file:///directory or a folder") -> str:
+    """A place as text. Its value is not repeated where it is of another type: it may be a key."""
+    text = os.fspath(given) if isinstance(given, (str, os.PathLike)) else None
+    if not isinstance(text, str):
+        raise InvalidArgumentError(f"{name} is a {type(given).__name__}: expected {expected}")
+    if not text:
+        raise InvalidArgumentError(f"{name} is empty: expected {expected}")
+    return text
+
+
 def url_of(place: str | os.PathLike[str]) -> str:
     """The URL of a place: a folder's is ``file:///…``, ``seamount://`` is fsspec's name for ``gs://``."""
-    text = os.fspath(place)
+    text = path_of("url", place)
     if text.startswith("seamount://"):
         return "gs://" + text.removeprefix("seamount://")
     return text if "://" in text else f"file://{os.path.abspath(text)}"
@@ -48,6 +58,8 @@ def open_store(
     cache_size: int | str = "4GiB",
 ) -> _core.Store:
     """Opens the place at ``url``, or a folder; nothing is asked of a server yet."""
+    if endpoint is not None and not isinstance(endpoint, str):
+        raise InvalidArgumentError(f"endpoint is a {type(endpoint).__name__}: expected a server's address, as 'http://127.0.0.1:9000'")
     text = _key_text(key)
     return _core.open_store(
         url_of(url),
@@ -55,7 +67,7 @@ def open_store(
         key="" if key is None or text else os.fspath(key),  # type: ignore[arg-type]
         key_text=text,
         anonymous=anonymous,
-        cache_dir="" if cache_dir is None else os.fspath(cache_dir),
+        cache_dir="" if cache_dir is None else path_of("cache_dir", cache_dir, "a folder"),
         cache_size=str(cache_size),
     )
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -49,7 +49,7 @@ class Encoding:
 
     def names(self) -> list[str]:
         """The encodings, checked: InvalidArgumentError names one that there is not."""
-        if isinstance(self.encodings, str) or not self.encodings:
+        if isinstance(self.encodings, str) or not isinstance(self.encodings, Iterable) or not self.encodings:
             raise InvalidArgumentError(f"encodings is {self.encodings!r}: expected a list of names, as ['sin_hour', 'cos_hour']")
         for name in self.encodings:
             if name not in ENCODINGS:

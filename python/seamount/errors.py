@@ -1,6 +1,9 @@
 """What the engine raises: one class for each error code, each also the built-in exception that people expect.
 
-So ``except FileNotFoundError`` works without importing anything, and ``except seamount.SeamountError`` catches all.
+So ``except FileNotFoundError`` works without importing anything, and ``except seamount.SeamountError`` catches all. Beside
+them are TypeError for what Python itself refuses (an argument that there is not, pickling what holds threads), IndexError
+and whatever NumPy raises where an array is indexed or assigned to as NumPy's, ImportError for a library that is not
+installed, and what a user's own function raises.
 """
 
 from __future__ import annotations
@@ -12,6 +15,10 @@ class SeamountError(Exception):
 
 class NotFoundError(SeamountError, FileNotFoundError):
     """What was named does not exist: a bucket, an object, a variable."""
+
+
+class KeyNotFoundError(NotFoundError, KeyError):
+    """The same, asked for in brackets: ``group["u"]``, ``batch["x"]``."""
 
 
 class PreconditionFailedError(SeamountError, RuntimeError):

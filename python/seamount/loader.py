@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _core
 from .batch import Batch
-from .connection import Key, Place
+from .connection import Key, Place, path_of
 from .encodings import Encoding, encoders_of
 from .errors import InvalidArgumentError
 from .html import table
@@ -158,7 +158,7 @@ class Loader:
         given = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
         slots = [(name, target, slot) for name, target, slot in given if isinstance(slot, Slot)]
         self._order = {target: [name for name, kind, _ in given if kind is target] for target in (False, True)}
-        self._name = f"{os.fspath(url)!r} {[name for name, _, _ in given] if variables is None else list(variables)}"
+        self._name = f"{path_of('url', url)!r} {[name for name, _, _ in given] if variables is None else list(variables)}"
         self._warned = missing is not None
         if shuffle is not None and not isinstance(shuffle, str):
             raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
@@ -167,6 +167,8 @@ class Loader:
                 f"select is {select!r}, split is {split!r} and times is {times!r}: expected one of them; months, hours and "
                 "where go with each"
             )
+        if sample_dim is not None and not isinstance(sample_dim, str):
+            raise InvalidArgumentError(f"sample_dim is {sample_dim!r}: expected the name of a dimension")
         self.rank, self.world = ranks(rank, world)
         options = {
             "sample_dim": sample_dim or "",
@@ -359,6 +361,8 @@ class Loader:
 
         ImportError where xarray is not installed.
         """
+        if not isinstance(batch, Batch):
+            raise InvalidArgumentError(f"batch is a {type(batch).__name__}: expected one of this loader's")
         tensors = {slot.name: batch[slot.name] for slot in self._tensor_slots}
         if denormalize:
             for slot in self._slots:

@@ -6,7 +6,7 @@ import os
 
 from .arrays import Array, Group, MissingChunks, Mode, open_group
 from .connection import Key, Place, url_of
-from .errors import InvalidArgumentError
+from .errors import InvalidArgumentError, NotFoundError
 from .overview import document_of
 
 
@@ -25,7 +25,8 @@ def open(
     field. ``group["u"]`` is an array, ``group.open_group("fine")`` a group within. Arrays are read, and with ``mode="r+"``
     written, as NumPy's.
 
-    Raises: as :func:`seamount.open_group` and :func:`seamount.open_array`.
+    Raises: as :func:`seamount.open_group` and :func:`seamount.open_array`; NotFoundError (FileNotFoundError) where no group and
+    no array lies.
 
     Example:
         >>> group = seamount.open("gs://lab/winds.zarr")
@@ -33,9 +34,15 @@ def open(
     """
     place = url_of(url)
     store = Place(key, endpoint, anonymous).open(place)
-    array = document_of(store, "").get("node_type") == "array" or store.stat(".zarray") is not None
-    if not array:
-        return open_group(place, mode=mode, endpoint=endpoint, key=key, anonymous=anonymous)
+    document = document_of(store, "")
+    if document.get("node_type") != "array" and store.stat(".zarray") is None:
+        group = open_group(place, mode=mode, endpoint=endpoint, key=key, anonymous=anonymous)
+        if not document and store.stat(".zgroup") is None and not group.variables() and not group.groups():
+            objects, folders, _ = store.list("", "/", max_results=1)
+            names = [*(found["key"] for found in objects), *folders]
+            there = f"{names[0]!r} lies there, but" if names else "it is empty, and has"
+            raise NotFoundError(f"nothing to open at {place}: {there} no Zarr group and no array")
+        return group
     parent, _, name = place.rstrip("/").rpartition("/")
     if parent.endswith("/") or not name:
         raise InvalidArgumentError(f"{place} is an array at a store's root: expected one with a folder around it")

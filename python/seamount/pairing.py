@@ -25,7 +25,7 @@ class Record:
         note = forecast.attributes.get("seamount")
         record = note.get("prediction") if isinstance(note, dict) else None
         if not isinstance(note, dict) or not isinstance(record, dict):
-            raise InvalidArgumentError(f"{forecast!r} holds no prediction of seamount.predict at its root")
+            raise InvalidArgumentError(f"{forecast.url} holds no prediction of seamount.predict at its root")
         self.data, self.sample_dim = str(record["data"]), str(note["sample_dim"])
         self.leads = [int(lead) for lead in record["leads"]]
         self.members = record["members"] is not None
@@ -59,7 +59,7 @@ class Pair:
         self.variables = [str(name) for name in variables or record.variables]
         for name, where in [(name, where) for name in self.variables for where in (self._forecast, self._data)]:
             if name not in where:
-                raise InvalidArgumentError(f"{where!r} has no variable {name!r}: variables= names those to compare")
+                raise InvalidArgumentError(f"{where.url} has no variable {name!r}: variables= names those to compare")
         self._describe()
         self._compare()
         self._positions = self._find()

@@ -14,8 +14,8 @@ import numpy as np
 
 from .arrays import Group, group_at
 from .blending import Blend, blend_of
-from .connection import Key, Place, url_of
-from .errors import InvalidArgumentError, PreconditionFailedError
+from .connection import Key, Place, path_of, url_of
+from .errors import InvalidArgumentError, PermissionDeniedError, PreconditionFailedError
 from .loader import Loader, Range
 from .models import Model, models_of
 from .patches import Patches
@@ -98,6 +98,8 @@ def predict(
     """
     run = _Run(model, data, split, select, natural("steps", steps), members, device, batch_size, patches, blend_of(blend))
     place = Place(key, endpoint, anonymous)
+    if attributes is not None and not isinstance(attributes, Mapping):
+        raise InvalidArgumentError(f"attributes is {attributes!r}: expected a dict")
     given = dict(attributes or {})
     if "seamount" in given:
         raise InvalidArgumentError("attributes has 'seamount', which is written by predict itself: expected another name")
@@ -106,8 +108,8 @@ def predict(
     if natural("rank", rank) >= natural("world", world):
         raise InvalidArgumentError(f"rank is {rank} and world is {world}: expected 0 <= rank < world")
     record = run.layout.record() | {"attributes": given}
-    if (url := url_of(to)).startswith("file://"):
-        os.makedirs(url.removeprefix("file://"), exist_ok=True)
+    if (url := url_of(path_of("to", to))).startswith("file://"):
+        _make_folder(url.removeprefix("file://"))
     store = PredictionStore(place.open(url), url, record, run.batches)
     mine = range(run.batches * rank // world, run.batches * (rank + 1) // world)
     done = store.begin(overwrite)
@@ -217,6 +219,15 @@ class _Run:
         """In the data's units, and in what is written."""
         back = self._data.denormalize(values, index, self._leads[name], name)
         return back.astype(self.layout.dtypes[name], copy=False)
+
+
+def _make_folder(path: str) -> None:
+    try:
+        os.makedirs(path, exist_ok=True)
+    except PermissionError as error:
+        raise PermissionDeniedError(f"making the folder {path!r}: {error.strerror}") from None
+    except (FileExistsError, NotADirectoryError):
+        raise PreconditionFailedError(f"{path!r} is a file, or lies below one: expected a folder, or a place for one") from None
 
 
 def _members(model: Any, members: int | None) -> int | None:

@@ -22,7 +22,7 @@ from pathlib import Path
 from typing import IO, Any
 
 from . import errors, html
-from .connection import Key, _endpoint_of, _key_text
+from .connection import Key, _endpoint_of, _key_text, path_of
 from .program import program
 from .recipe_text import recipe_text
 
@@ -107,17 +107,17 @@ def prepare(
     A bar is drawn where tqdm is installed. Ctrl-C ends the run with its record written; the same call continues it.
     What the command notes is a ``UserWarning``, and stands in the result.
     """
-    url = os.fspath(to)
+    url = path_of("to", to)
     arguments = ["prepare", "", "--to", url, "--json", "--progress-json", f"--memory={memory}", f"--threads={threads}"]
     arguments += [flag for flag, wanted in (("--overwrite", overwrite), ("--anonymous", anonymous)) if wanted]
-    arguments += [f"--spill={os.fspath(spill)}"] if spill is not None else []
+    arguments += ["--spill=" + path_of("spill", spill, "a folder")] if spill is not None else []
     with contextlib.ExitStack() as held:
         text = None
         arguments[1] = "-"
         if isinstance(recipe, Mapping):
             text = recipe_text(_with_sources_on_disk(recipe, spill, held))
         else:
-            arguments[1] = os.path.abspath(os.fspath(recipe))
+            arguments[1] = os.path.abspath(path_of("recipe", recipe, "a file, or a dict"))
         arguments += _credentials(key, endpoint, held)
         report, notes = _run(arguments, text, progress, held)
     for note in notes:

@@ -10,7 +10,7 @@ import numpy as np
 
 from .areas import Ranges, latitude_of, mask_of, weights_of
 from .arrays import Group, group_at
-from .connection import Key, Place
+from .connection import Key, Place, path_of
 from .loader import Loader
 from .pairing import Pair
 from .sums import Sums
@@ -72,7 +72,7 @@ def scores(
     import xarray
 
     place = Place(key, endpoint, anonymous)
-    forecast = prediction if isinstance(prediction, Group) else group_at(os.fspath(prediction), "r", place)
+    forecast = prediction if isinstance(prediction, Group) else group_at(path_of("prediction", prediction), "r", place)
     pair = Pair(forecast, truth, slot, variables, climatology, batch_size, place)
     named = {"all": np.ones(pair.shape, bool)}
     for name, given in (regions or {}).items():

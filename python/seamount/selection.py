@@ -26,8 +26,8 @@ def integer(name: str, value: Any) -> int:
 
 def natural(name: str, value: Any) -> int:
     number = integer(name, value)
-    if number < 0:
-        raise InvalidArgumentError(f"{name} is {number}: expected 0 or more")
+    if not 0 <= number < 2**64:
+        raise InvalidArgumentError(f"{name} is {number}: expected " + ("0 or more" if number < 0 else "less than 2^64"))
     return number
 
 

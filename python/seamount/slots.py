@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
@@ -112,11 +112,15 @@ class Resolved:
 def names(name: str, given: Any) -> list[str]:
     if isinstance(given, str):
         raise InvalidArgumentError(f"{name} is {given!r}: expected a list of names, as [{given!r}]")
+    if not isinstance(given, Iterable):
+        raise InvalidArgumentError(f"{name} is {given!r}: expected a list of names")
     return [str(variable) for variable in given]
 
 
 def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool, Any]]:
     """(name, whether it is a target, slot) of each; ``variables`` with lists of leads are the usual two."""
+    if not hasattr(targets, "__len__"):
+        raise InvalidArgumentError(f"targets is {targets!r}: expected a list of leads, as [1], or slots")
     if not isinstance(inputs, Mapping):
         if isinstance(targets, Mapping):
             raise InvalidArgumentError("targets are slots and inputs are leads: expected slots for both, {'x': Slot(…)}")
@@ -140,6 +144,13 @@ def slots_of(variables: Any, inputs: Any, targets: Any) -> list[tuple[str, bool,
     return found
 
 
+def _number(name: str, given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise InvalidArgumentError(f"{name} is {given!r}: expected a number") from None
+
+
 def missing_of(missing: Any, fill: Any) -> tuple[Missing, float | None]:
     """What becomes of missing values, and the number that they get, with masks beside."""
     words = get_args(Missing)
@@ -151,7 +162,7 @@ def missing_of(missing: Any, fill: Any) -> tuple[Missing, float | None]:
         missing = "keep" if fill is None else "fill"
     if missing == "mask":
         return missing, math.nan
-    return missing, (float(fill) if fill is not None else 0.0) if missing == "fill" else None
+    return missing, (_number("fill", fill) if fill is not None else 0.0) if missing == "fill" else None
 
 
 class Groups:
@@ -174,6 +185,8 @@ class Groups:
     def _url_of(self, group: str | None) -> str:
         if group is None:
             return self._url
+        if not isinstance(group, str):
+            raise InvalidArgumentError(f"group of a slot is {group!r}: expected a path within the loader's url, or another url")
         return group if "://" in group else f"{self._url.rstrip('/')}/{group.strip('/')}"
 
     @property

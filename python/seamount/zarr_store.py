@@ -19,7 +19,7 @@ from zarr.abc.store import ByteRequest, OffsetByteRequest, RangeByteRequest, Sto
 from zarr.core.buffer import default_buffer_prototype
 
 from . import _core
-from .connection import Key, Place
+from .connection import Key, Place, path_of
 from .errors import PreconditionFailedError
 
 if TYPE_CHECKING:
@@ -73,7 +73,7 @@ class ZarrStore(Store):
         cache_size: int | str = "4GiB",
     ) -> None:
         super().__init__(read_only=read_only)
-        self._url = os.fspath(url).rstrip("/")
+        self._url = path_of("url", url).rstrip("/")
         self._place = Place(key, endpoint, anonymous, cache_dir, cache_size)
         self._core: _core.Store | None = None
 
