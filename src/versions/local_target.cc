@@ -26,6 +26,23 @@ Result<void> MakeFolderOf(const std::string& path) {
   return {};
 }
 
+// Folders of the version are no links here: what is written below one would land elsewhere.
+Result<void> CheckFoldersAbove(const std::string& root, const std::string& path) {
+  for (size_t slash = path.find('/'); slash != std::string::npos; slash = path.find('/', slash + 1)) {
+    const std::string above = root + "/" + path.substr(0, slash);
+    struct stat status {};
+    if (::lstat(above.c_str(), &status) != 0) {
+      if (errno == ENOENT) return {};
+      return base::OsError(errno, "looking at", above);
+    }
+    if (!S_ISDIR(status.st_mode))
+      return base::InvalidArgument("'" + above +
+                                   "' is no folder, and the version has one there: choose another folder to "
+                                   "restore to, or move it away");
+  }
+  return {};
+}
+
 Result<bool> HasChunk(const store::FileSource& source, const Chunk& chunk, uint64_t offset) {
   Buffer data(chunk.size);
   SEAMOUNT_TRY(source.ReadAt(offset, data.span()));
@@ -39,16 +56,15 @@ Result<void> Sync(const std::string& folder) {
 }
 
 // Files are as any program makes them: what the umask leaves.
-mode_t ModeOf(const Fd& fd, bool executable) {
-  struct stat status {};
-  (void)::fstat(fd.get(), &status);
-  const mode_t readable = status.st_mode & 0444;
-  return (status.st_mode & 0666) | (executable ? readable >> 2 : 0);
+mode_t ModeOf(mode_t mode, bool executable) {
+  const mode_t readable = mode & 0444;
+  return (mode & 0666) | (executable ? readable >> 2 : 0);
 }
 
 }  // namespace
 
 Result<Found> LookForFile(const std::string& root, const File& file, const CallContext& context) {
+  SEAMOUNT_TRY(CheckFoldersAbove(root, file.path));
   const std::string path = root + "/" + file.path;
   struct stat status {};
   if (::lstat(path.c_str(), &status) != 0) {
@@ -58,7 +74,6 @@ Result<Found> LookForFile(const std::string& root, const File& file, const CallC
   if (S_ISDIR(status.st_mode))
     return base::InvalidArgument("'" + path + "' is a folder, and the version has a file there");
   if (!S_ISREG(status.st_mode) || static_cast<uint64_t>(status.st_size) != file.size) return Found::kOther;
-  if (((status.st_mode & S_IXUSR) != 0) != file.executable) return Found::kOther;
   const Fd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
   if (!fd) return base::OsError(errno, "reading", path);
   const store::FileSource source(fd.get(), 0, file.size);
@@ -69,10 +84,14 @@ Result<Found> LookForFile(const std::string& root, const File& file, const CallC
     if (!same) return Found::kOther;
     offset += chunk.size;
   }
+  const bool executable = (status.st_mode & S_IXUSR) != 0;
+  if (executable != file.executable && ::fchmod(fd.get(), ModeOf(status.st_mode, file.executable)) != 0)
+    return base::OsError(errno, "setting the mode of", path);
   return Found::kSame;
 }
 
 Result<Found> LookForLink(const std::string& root, const Link& link) {
+  SEAMOUNT_TRY(CheckFoldersAbove(root, link.path));
   const fs::path path = root + "/" + link.path;
   std::error_code error;
   const fs::file_status status = fs::symlink_status(path, error);
@@ -161,7 +180,9 @@ Result<void> NewFile::Done() {
 
 Result<void> NewFile::Finish() {
   SEAMOUNT_TRY_ASSIGN(const int fd, Open());
-  if (::fchmod(fd, ModeOf(fd_, file_.executable)) != 0) return base::OsError(errno, "setting the mode of", path_);
+  struct stat status {};
+  if (::fstat(fd, &status) != 0 || ::fchmod(fd, ModeOf(status.st_mode, file_.executable)) != 0)
+    return base::OsError(errno, "setting the mode of", path_);
   if (::fsync(fd) != 0) return base::OsError(errno, "writing", path_);
   SEAMOUNT_TRY(MakeFolderOf(path_));
   if (::rename(temporary_.c_str(), path_.c_str()) != 0) return base::OsError(errno, "naming", path_);

@@ -13,7 +13,8 @@
 
 namespace seamount::versions {
 
-// What is at the place of a file or link.
+// What is at the place of a file or link. InvalidArgument where a file or a link is in the place of a folder, or a
+// folder in theirs. A file with the same content becomes executable, or ceases to be.
 enum class Found { kNothing, kSame, kOther };
 Result<Found> LookForFile(const std::string& root, const File& file, const CallContext& context);
 Result<Found> LookForLink(const std::string& root, const Link& link);

@@ -100,16 +100,17 @@ class Sender {
     return begun_.insert(digest).second;
   }
 
+  // What is damaged at the server is sent anew.
+  static bool IsWhole(const store::ObjectInfo& object, const Bytes& data) {
+    return object.size_bytes == data.size() && (!object.crc32c || *object.crc32c == base::Crc32c(data.span()));
+  }
+
   Result<void> Ensure(const Digest& digest, const Bytes& data) {
     if (!Begin(digest)) return {};
     ++chunks_;
     const std::string key = ChunkKey(digest);
     SEAMOUNT_TRY_ASSIGN(const auto there, store_.Stat(key, context_));
-    const uint32_t crc = base::Crc32c(data.span());
-    if (there && there->size_bytes == data.size() && there->crc32c.value_or(crc) == crc &&
-        lasting_.Has(digest, *there)) {
-      return {};
-    }
+    if (there && lasting_.Has(digest, *there) && IsWhole(*there, data)) return {};
     // Over what may be there: its new generation is one that no removal has looked at.
     const auto written = store_.Write(key, store::BytesSource(data), {}, context_);
     if (!written) return written.error().Wrap("sending a chunk");

@@ -240,6 +240,40 @@ TEST_F(Versions, RestoringReplacesNothingUnasked) {
   EXPECT_EQ(Get(folder_ / "back" / "mine"), "mine");
 }
 
+// A link of an earlier version must not lead what is restored to another place.
+TEST_F(Versions, NothingIsWrittenThroughALink) {
+  Put(model_ / "a" / "w", "content");
+  ASSERT_TRUE(SaveAs("v1"));
+  fs::create_directories(folder_ / "elsewhere");
+  fs::create_directories(folder_ / "back");
+  fs::create_directory_symlink(folder_ / "elsewhere", folder_ / "back" / "a");
+  for (const bool overwrite : {false, true}) {
+    const auto refused = RestoreTo("v1", "back", {.overwrite = overwrite});
+    ASSERT_FALSE(refused);
+    EXPECT_NE(refused.error().message().find("back/a' is no folder"), std::string::npos) << refused.error().message();
+  }
+  EXPECT_TRUE(fs::is_empty(folder_ / "elsewhere"));
+}
+
+TEST_F(Versions, ModesAreSetWithoutFetching) {
+  Put(model_ / "run.sh", "#!/bin/sh");
+  fs::permissions(model_ / "run.sh", fs::perms::owner_exec, fs::perm_options::add);
+  ASSERT_TRUE(SaveAs("v1"));
+  Put(folder_ / "back" / "run.sh", "#!/bin/sh");
+  const auto restored = RestoreTo("v1", "back");
+  ASSERT_TRUE(restored) << restored.error().ToString();
+  EXPECT_EQ(restored->kept_files, 1U);
+  EXPECT_NE(fs::status(folder_ / "back" / "run.sh").permissions() & fs::perms::owner_exec, fs::perms::none);
+}
+
+TEST_F(Versions, AFolderMayEndWithASlash) {
+  Put(model_ / "a" / "w", "content");
+  ASSERT_TRUE(Save(store_, {.folder = model_.string() + "/", .name = "v1"}, {}));
+  ASSERT_NE(LoadVersion(store_, "v1", {})->manifest.FindFile("a/w"), nullptr);
+  ASSERT_TRUE(RestoreTo("v1", "back/"));
+  EXPECT_EQ(TreeOf(folder_ / "back"), TreeOf(model_));
+}
+
 TEST_F(Versions, APartOfAVersion) {
   Put(model_ / "a" / "x", "x");
   Put(model_ / "a" / "y", "y");
