@@ -254,8 +254,9 @@ Result<int> Gc(const VersionFlags& flags) {
   if (flags.json) {
     Print({{"freed_chunks", freed.chunks}, {"freed_bytes", freed.bytes}, {"waiting_bytes", freed.waiting_bytes}});
   } else {
-    std::printf("%s freed; %s more are needed by no version, and not freed until 14 days after they were\n",
-                base::FormatBytes(freed.bytes).c_str(), base::FormatBytes(freed.waiting_bytes).c_str());
+    std::printf("%s freed; %s more are needed by no version, and not freed until %lld days after they were\n",
+                base::FormatBytes(freed.bytes).c_str(), base::FormatBytes(freed.waiting_bytes).c_str(),
+                static_cast<long long>(kFreedAfter / std::chrono::hours(24)));
   }
   return kExitOk;
 }

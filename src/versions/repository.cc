@@ -71,7 +71,7 @@ Result<std::optional<StoredVersion>> FindVersion(Store& store, const std::string
   SEAMOUNT_TRY_ASSIGN(const auto read, store.Read(VersionKey(name), {}, context));
   if (!read) return std::optional<StoredVersion>();
   auto manifest = ParseManifest(read->data.view());
-  if (!manifest) return manifest.error().Wrap("version '" + name + "'");
+  if (!manifest) return manifest.error().Wrap("version '" + name + "', object '" + VersionKey(name) + "'");
   if (manifest->name != name)
     return base::DataLoss("version '" + name + "': its manifest is that of '" + manifest->name + "'");
   return std::optional(StoredVersion{*std::move(manifest), read->info});

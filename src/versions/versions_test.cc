@@ -240,6 +240,38 @@ TEST_F(Versions, RestoringReplacesNothingUnasked) {
   EXPECT_EQ(Get(folder_ / "back" / "mine"), "mine");
 }
 
+// As the ranks of a training do that load one model on one machine.
+TEST_F(Versions, TwoWhoRestoreToOneFolderFollowOneAnother) {
+  Put(model_ / "w", Noise(20 << 20, 6));
+  ASSERT_TRUE(SaveAs("v1"));
+  std::atomic<size_t> reads = 0;
+  store_.before = [&](const StoreCall& which) -> Result<void> {
+    reads += IsChunk(which, CallKind::kRead) ? 1 : 0;
+    return {};
+  };
+  const auto restore = [&] {
+    const auto restored = RestoreTo("v1", "back");
+    EXPECT_TRUE(restored) << restored.error().ToString();
+  };
+  std::vector<std::thread> ranks;
+  for (int rank = 0; rank < 3; ++rank) ranks.emplace_back(restore);
+  for (std::thread& rank : ranks) rank.join();
+  EXPECT_EQ(reads, Keys(kChunks).size());
+  EXPECT_EQ(TreeOf(folder_ / "back"), TreeOf(model_));
+}
+
+// Nothing is freed while it is not known what a version needs.
+TEST_F(Versions, AManifestThatCannotBeReadIsNamedAndStopsFreeing) {
+  Put(model_ / "w", "content");
+  ASSERT_TRUE(SaveAs("v1"));
+  ASSERT_TRUE(store_.Write(VersionKey("v1"), store::BytesSource("{"), {}, {}));
+  const auto freed = FreeUnneeded(store_, {}, {});
+  ASSERT_FALSE(freed);
+  EXPECT_EQ(freed.error().code(), ErrorCode::kDataLoss);
+  EXPECT_NE(freed.error().message().find("object 'versions/v1.json'"), std::string::npos);
+  EXPECT_EQ(Keys(kChunks).size(), 1U);
+}
+
 // A link of an earlier version must not lead what is restored to another place.
 TEST_F(Versions, NothingIsWrittenThroughALink) {
   Put(model_ / "a" / "w", "content");
