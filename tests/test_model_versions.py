@@ -84,6 +84,20 @@ def test_what_is_wrong_is_said(home):
         seamount.load_model(home)
     with pytest.raises(InvalidArgumentError, match="tensor 'w' is of type"):
         seamount.save_model({"w": np.array(["text"])}, f"{home}@v2")
+    wrong = [
+        ("url is a int: expected a place and a version", lambda: seamount.load_model(3)),
+        ("url is a dict", lambda: seamount.save_model({}, {"private_key": "S3CRET"})),
+        ("file is a list", lambda: seamount.load_model(f"{home}@v1", file=["w"])),
+        ("cache is a int: expected a folder", lambda: seamount.load_model(f"{home}@v1", cache=3)),
+        ("model is empty: expected a folder", lambda: seamount.save_model("", f"{home}@v2")),
+        ("nowhere' is no folder", lambda: seamount.save_model("nowhere", f"{home}@v2")),
+        ("a tensor is called 3", lambda: seamount.save_model({3: np.ones(1)}, f"{home}@v2")),
+        ("message is a int", lambda: seamount.save_model({"w": np.ones(1)}, f"{home}@v2", message=3)),
+    ]
+    for message, call in wrong:
+        with pytest.raises(InvalidArgumentError, match=message) as caught:
+            call()
+        assert "S3CRET" not in str(caught.value)
     with pytest.raises(InvalidArgumentError, match="the model is a int"):
         seamount.save_model(3, f"{home}@v2")
 

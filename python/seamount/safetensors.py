@@ -86,6 +86,8 @@ def write(path: str | os.PathLike[str], tensors: Mapping[str, Any]) -> None:
     header: dict[str, Any] = {}
     arrays, end = [], 0
     for name, tensor in tensors.items():
+        if not isinstance(name, str) or name == "__metadata__":
+            raise InvalidArgumentError(f"a tensor is called {name!r}: expected a name, and not '__metadata__'")
         where = f"tensor {name!r}"
         try:
             array = np.asarray(tensor)

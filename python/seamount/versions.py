@@ -16,10 +16,13 @@ from typing import Any
 import numpy as np
 
 from . import safetensors
-from .connection import Key, url_of
+from .connection import Key, path_of, url_of
 from .errors import InternalError, InvalidArgumentError
 from .preparing import _ERRORS, _credentials, _end, _progress_drawn
 from .program import program
+
+
+_EXPECTED = "a place and a version behind an @, as gs://lab/models/forecast@v2"
 
 
 def load_model(
@@ -40,6 +43,9 @@ def load_model(
     be larger than memory. For PyTorch: ``{name: torch.tensor(array) for name, array in tensors.items()}``.
     """
     place, name = _split(url)
+    if file is not None and not isinstance(file, str):
+        raise InvalidArgumentError(f"file is a {type(file).__name__}: expected the name of one in the version")
+    home = _cache() if cache is None else Path(path_of("cache", cache, "a folder"))
     with contextlib.ExitStack() as held:
         flags = _flags(key, endpoint, anonymous, held)
         version = _run(["version", "show", place, name, *flags], held)
@@ -47,7 +53,6 @@ def load_model(
         wanted = [path for path in paths if path.endswith(".safetensors")] if file is None else [file]
         if not wanted:
             raise InvalidArgumentError(f"{place}@{name} has no safetensors file, it has {', '.join(paths[:20]) or 'none'}")
-        home = Path(cache) if cache is not None else _cache()
         folder = home / hashlib.sha256(place.encode()).hexdigest()[:16] / version["name"]
         for path in wanted:
             restore = ["version", "restore", place, version["name"], str(folder), f"--path={path}", "--overwrite"]
@@ -72,17 +77,20 @@ def save_model(
     was saved and sent, as ``seamount version save --json`` does.
     """
     place, name = _split(url)
+    if not isinstance(message, str):
+        raise InvalidArgumentError(f"message is a {type(message).__name__}: expected a text")
     with contextlib.ExitStack() as held:
-        folder = model if isinstance(model, (str, os.PathLike)) else _written(model, held)
+        folder = path_of("model", model, "a folder") if isinstance(model, (str, os.PathLike)) else _written(model, held)
         flags = _flags(key, endpoint, anonymous, held)
-        save = ["version", "save", os.fspath(folder), place, name, *([f"--message={message}"] if message else [])]
+        save = ["version", "save", os.path.abspath(folder), place, name, *([f"--message={message}"] if message else [])]
         return _run([*save, *flags], held, progress)
 
 
 def _split(url: str | os.PathLike[str]) -> tuple[str, str]:
-    place, at, name = os.fspath(url).rpartition("@")
+    text = path_of("url", url, _EXPECTED)
+    place, at, name = text.rpartition("@")
     if not at or not place or not name or "/" in name:
-        raise InvalidArgumentError(f"{os.fspath(url)!r} names no version: expected it behind an @, as gs://lab/models/forecast@v2")
+        raise InvalidArgumentError(f"{text!r} names no version: expected {_EXPECTED}")
     return url_of(place).rstrip("/"), name
 
 
