@@ -248,7 +248,7 @@ def test_packbits_of_format_3(tmp_path, dtype, first, last, padding):
     assert "packed bits" in probe_fails("read", tmp_path / "theirs", "a", tmp_path / "out")
 
 
-@pytest.mark.parametrize(("codec", "word"), [({"id": "pickle", "protocol": 4}, "unpickling"), ({"id": "zfpy", "mode": 4}, "zfpy"),
+@pytest.mark.parametrize(("codec", "word"), [({"id": "pickle", "protocol": 4}, "unpickling"), ({"id": "categorize"}, "categorize"),
                                              ({"id": "pcodec", "level": 8}, "pcodec"), ({"id": "json2"}, "json2")])
 def test_what_is_not_supported_is_named(tmp_path, codec, word):
     v2_array(tmp_path, "<f4", 4, [], codec)

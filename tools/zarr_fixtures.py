@@ -5,7 +5,7 @@ pip download --no-deps --no-binary numcodecs numcodecs==0.16.5
 tools/zarr_fixtures.py numcodecs-0.16.5.tar.gz
 
 A chunk counts as read where the numbers (texts, times) are those that numcodecs itself decodes it to; where the numcodecs
-beside this lacks the codec, those that it was encoded from. What is refused is listed with the reason.
+beside this lacks the codec, those that it was encoded from (zfpy loses some: install it for its oracle). What is refused is listed with the reason.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@
 #include <cstdarg>
 #include <mutex>
 
-#include "source/shared_library.h"
+#include "base/shared_library.h"
 
 namespace seamount::prepare {
 namespace {
@@ -24,7 +24,7 @@ constexpr int kUtf8 = 2;  // UT_UTF8
 
 const Udunits* Loaded() {
   static const Udunits* const loaded = []() -> const Udunits* {
-    auto library = source::SharedLibrary::Load({"libudunits2.so.0"}, "");
+    auto library = base::SharedLibrary::Load({"libudunits2.so.0"}, "");
     if (!library) return nullptr;
     static Udunits units;
     using Handler = int (*)(const char*, va_list);

@@ -3,7 +3,7 @@
 #include <string>
 #include <vector>
 
-#include "source/shared_library.h"
+#include "base/shared_library.h"
 
 namespace seamount::source::geotiff {
 namespace {
@@ -24,7 +24,7 @@ std::vector<std::string> NewestFirst() {
 }
 
 Result<Library> Load() {
-  SEAMOUNT_TRY_ASSIGN(SharedLibrary loaded, SharedLibrary::Load(NewestFirst(), kHowToGet));
+  SEAMOUNT_TRY_ASSIGN(base::SharedLibrary loaded, base::SharedLibrary::Load(NewestFirst(), kHowToGet));
   Library library;
   loaded.Find(library.register_geotiff, "GDALRegister_GTiff");
   loaded.Find(library.set_option, "CPLSetConfigOption");

@@ -2,7 +2,7 @@
 
 #include <string>
 
-#include "source/shared_library.h"
+#include "base/shared_library.h"
 
 namespace seamount::source::grib {
 namespace {
@@ -12,7 +12,8 @@ constexpr const char* kHowToGet =
     "conda-forge eccodes)";
 
 Result<Library> Load() {
-  SEAMOUNT_TRY_ASSIGN(SharedLibrary loaded, SharedLibrary::Load({"libeccodes.so.0", "libeccodes.so"}, kHowToGet));
+  SEAMOUNT_TRY_ASSIGN(base::SharedLibrary loaded,
+                      base::SharedLibrary::Load({"libeccodes.so.0", "libeccodes.so"}, kHowToGet));
   Library library;
   loaded.Find(library.from_message, "codes_handle_new_from_message_copy");
   loaded.Find(library.from_multi_message, "codes_grib_handle_new_from_multi_message");

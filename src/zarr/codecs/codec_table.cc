@@ -8,7 +8,7 @@ namespace seamount::zarr {
 CodecMaker MakeAdler32, MakeAsType, MakeBase64, MakeBitFields, MakeBitRound, MakeBlosc, MakeBytes, MakeBzip2,
     MakeCastValue, MakeCrc32, MakeCrc32c, MakeDelta, MakeFixedScaleOffset, MakeFletcher32, MakeGzip, MakeJenkins,
     MakeLz4, MakeLzma, MakePackBits, MakeQuantize, MakeScaleOffset, MakeShards, MakeShuffle, MakeTranspose,
-    MakeVariable, MakeZlib, MakeZstd;
+    MakeVariable, MakeZfpy, MakeZlib, MakeZstd;
 
 namespace {
 
@@ -23,6 +23,7 @@ constexpr CodecRow kCodecs[] = {
     {"numcodecs.fixedscaleoffset", "fixedscaleoffset", CodecKind::kFilter, MakeFixedScaleOffset},
     {"numcodecs.packbits", "packbits", CodecKind::kFilter, MakePackBits},
     {"numcodecs.quantize", "quantize", CodecKind::kFilter, MakeQuantize},
+    {"numcodecs.zfpy", "zfpy", CodecKind::kFilter, MakeZfpy},
     {"bytes", "", CodecKind::kArrayToBytes, MakeBytes},
     {"packbits", "", CodecKind::kArrayToBytes, MakeBitFields},
     {"sharding_indexed", "", CodecKind::kArrayToBytes, MakeShards},

@@ -1,14 +1,14 @@
-#include "source/shared_library.h"
+#include "base/shared_library.h"
 
 #include <dlfcn.h>
 
-namespace seamount::source {
+namespace seamount::base {
 
 Result<SharedLibrary> SharedLibrary::Load(const std::vector<std::string>& names, const std::string& how_to_get) {
   for (const std::string& name : names) {
     if (void* handle = ::dlopen(name.c_str(), RTLD_NOW | RTLD_LOCAL); handle != nullptr) return SharedLibrary(handle);
   }
-  return base::InvalidArgument(how_to_get + " (" + ::dlerror() + ")");
+  return InvalidArgument(how_to_get + " (" + ::dlerror() + ")");
 }
 
 void* SharedLibrary::Symbol(const char* name) {
@@ -17,4 +17,4 @@ void* SharedLibrary::Symbol(const char* name) {
   return symbol;
 }
 
-}  // namespace seamount::source
+}  // namespace seamount::base

@@ -7,7 +7,7 @@
 
 #include "base/result.h"
 
-namespace seamount::source {
+namespace seamount::base {
 
 // For one thread at a time. What was loaded stays, also when this goes.
 class SharedLibrary {
@@ -31,4 +31,4 @@ class SharedLibrary {
   const char* missing_ = nullptr;
 };
 
-}  // namespace seamount::source
+}  // namespace seamount::base
