@@ -84,6 +84,29 @@ def test_in_a_notebook(place):
     assert re.search(r"u at time 0: -?[\d.]+ to [\d.]+ m/s", shown)
 
 
+def test_as_xarray(place, tmp_path):
+    group = seamount.open(place)
+    found, wanted = group.to_xarray(), xarray.open_zarr(place, consolidated=False)
+    xarray.testing.assert_identical(found.load(), wanted.load())
+    xarray.testing.assert_identical(group.to_xarray(split="test").load(), wanted.isel(time=slice(15, 20)))
+    raw = group.open_group("fine").to_xarray(decode_times=False)
+    assert raw.time.dtype == "i8"
+    np.testing.assert_array_equal(raw.u, wanted.u)
+    with pytest.raises(ValueError, match="no such split: it has .*'train'"):
+        group.to_xarray(split="never")
+    assert set(group._ipython_key_completions_()) == set(group)
+    assert "2001-01-01 to 2001-01-20" in group._repr_html_()
+
+
+def test_several_stretches_as_xarray(tmp_path):
+    data = xarray.Dataset({"u": (("time",), np.arange(20.0))}, {"time": ("time", np.arange(20), {"units": "hours since 2001-01-01"})},
+                          {"seamount": {"sample_dim": "time", "split_ranges": {"odd": [[1, 4], [10, 12]]}}})
+    data.to_zarr(tmp_path / "s.zarr", zarr_format=2)
+    group = seamount.open(tmp_path / "s.zarr")
+    assert group.to_xarray(split="odd").u.values.tolist() == [1, 2, 3, 10, 11]
+    assert "2001-01-01 to 2001-01-01 19:00" in group._repr_html_()
+
+
 def test_the_picture_of_chunks(tmp_path):
     group = zarr.create_group(tmp_path / "a.zarr")
     for name, shape, chunks in [("one", (10,), (3,)), ("deep", (4, 6, 8), (1, 2, 3)), ("many", (1000, 1000), (1, 1)),

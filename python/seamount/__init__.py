@@ -12,12 +12,12 @@ from importlib.metadata import PackageNotFoundError as _PackageNotFoundError
 from importlib.metadata import version as _version
 
 from . import errors
-from .arrays import Array, Group, attributes, ls, open_array, open_group, read
+from .arrays import Array, Group, open_group
 from .batch import Batch
 from .encodings import Encoding
 from .errors import SeamountError
 from .loader import Loader
-from .opening import open
+from .opening import attributes, ls, open, open_array, read
 from .patches import Patches
 from .prediction import predict
 from .preparing import Prepared, prepare

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 import numpy as np
 
@@ -14,8 +14,11 @@ from .connection import Key, Place, path_of
 from .errors import InvalidArgumentError, KeyNotFoundError, NotFoundError, SeamountError
 from .overview import Overview, groups_in, overview_of, text_of
 from .overview_html import array_html, html_of
-from .selection import natural, range_of
+from .selection import natural, range_of, split_of
 from .times import Times
+
+if TYPE_CHECKING:
+    import xarray
 
 MissingChunks = Literal["error", "fill"]
 Mode = Literal["r", "r+"]
@@ -337,6 +340,17 @@ class Group:
             self._overview = overview_of(self)
         return self._overview
 
+    def to_xarray(self, split: str | None = None, **options: Any) -> xarray.Dataset:
+        """As ``xarray.open_dataset(url, engine="seamount")``, whose ``options`` it takes: values are read when they are needed.
+        With ``split`` the part of it. ImportError where xarray or zarr-python is not installed.
+
+        Example:
+            >>> seamount.open("gs://lab/winds.zarr").to_xarray(split="test").uwnd.sel(lat=45, method="nearest")
+        """
+        from .xarray_engine import dataset_of
+
+        return dataset_of(self._url, self._place, options, split_of(self._core, split) if split else None, self._core.sample_dim)
+
     def open_array(self, variable: str, *, missing_chunks: MissingChunks | None = None) -> Array:
         """One array; see :func:`seamount.open_array`."""
         _check_name("variable", variable)
@@ -352,6 +366,9 @@ class Group:
 
     def __iter__(self) -> Any:
         return iter(self.variables())
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.variables()
 
     def __contains__(self, variable: object) -> bool:
         return variable in self.variables()
@@ -402,88 +419,3 @@ def open_group(
 def group_at(url: str, mode: Mode, place: Place) -> Group:
     """:func:`open_group`, of a place that is known already."""
     return Group(_core.open_group(place.open(url)), url, mode, place)
-
-
-def ls(
-    url: str | os.PathLike[str],
-    *,
-    endpoint: str | None = None,
-    key: Key | None = None,
-    anonymous: bool = False,
-) -> list[str]:
-    """The names of the arrays in the group at ``url``: ``open_group(url).variables()``."""
-    return open_group(url, endpoint=endpoint, key=key, anonymous=anonymous).variables()
-
-
-def open_array(
-    url: str | os.PathLike[str],
-    variable: str,
-    *,
-    mode: Mode = "r",
-    missing_chunks: MissingChunks | None = None,
-    endpoint: str | None = None,
-    key: Key | None = None,
-    anonymous: bool = False,
-) -> Array:
-    """Opens one array of the Zarr group at ``url`` (``gs://bucket/prefix``, ``file:///directory`` or a folder).
-
-    Only metadata are read. With ``mode="r+"`` it can be written to, too. ``missing_chunks``, ``endpoint``, ``key`` and ``anonymous`` are as for
-    :class:`seamount.Loader`.
-
-    Raises:
-        NotFoundError (FileNotFoundError): there is no such bucket or variable; the message has the nearest name.
-        PreconditionFailedError (RuntimeError): the group is half-written.
-        InvalidArgumentError (ValueError): the array has a data type or a codec that is not supported; it is named.
-        PermissionDeniedError, UnauthenticatedError (PermissionError): the bucket may not be read with this key.
-        UnavailableError (ConnectionError): the server was away for longer than retrying lasts.
-
-    Example:
-        >>> wind = seamount.open_array("gs://lab/winds.zarr", "uwnd")
-        >>> wind.dims, wind.shape
-        (('time', 'lat', 'lon'), (132, 73, 144))
-        >>> january = wind[0]  # (73, 144), in the units of wind.attributes["units"]
-    """
-    group = open_group(url, mode=mode, endpoint=endpoint, key=key, anonymous=anonymous)
-    return group.open_array(variable, missing_chunks=missing_chunks)
-
-
-def read(
-    url: str | os.PathLike[str],
-    variable: str,
-    select: tuple[int, int] | Mapping[str, tuple[int, int]] | None = None,
-    raw: bool = False,
-    *,
-    missing_chunks: MissingChunks | None = None,
-    endpoint: str | None = None,
-    key: Key | None = None,
-    anonymous: bool = False,
-) -> np.ndarray:
-    """The values of one array: ``open_array(url, variable).read(select, raw)``, which says what comes and what is raised.
-
-    Data that are replaced meanwhile are noticed: PreconditionFailedError.
-
-    Example:
-        >>> latitude = seamount.read("gs://lab/winds.zarr", "lat")
-    """
-    group = open_group(url, endpoint=endpoint, key=key, anonymous=anonymous)
-    values = group.open_array(variable, missing_chunks=missing_chunks).read(select, raw)
-    group._core.check_same()
-    return values
-
-
-def attributes(
-    url: str | os.PathLike[str],
-    variable: str | None = None,
-    *,
-    endpoint: str | None = None,
-    key: Key | None = None,
-    anonymous: bool = False,
-) -> dict[str, Any]:
-    """The attributes of a variable, or of the group itself; ``{}`` for a group that has none.
-
-    Example:
-        >>> seamount.attributes("gs://lab/winds.zarr", "uwnd")["units"]
-        'm/s'
-    """
-    group = open_group(url, endpoint=endpoint, key=key, anonymous=anonymous)
-    return group.attributes if variable is None else group.open_array(variable).attributes

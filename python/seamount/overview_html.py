@@ -22,6 +22,7 @@ def html_of(group: Group, url: str) -> str:
     """The group's ``_repr_html_``; every text is escaped."""
     overview = group.overview()
     facts = [("dimensions", ", ".join(f"{dim} {size}" for dim, size in overview.dims.items()))]
+    facts += [("times", _times(group))]
     facts += [(f"split {name}", f"{where} of {group.sample_dim}") for name, where in splits_of(group)]
     facts += [("groups", ", ".join(group.groups()))]
     facts += [(f"not readable: {name}", why) for name, why in overview.unreadable.items()]
@@ -35,6 +36,23 @@ def html_of(group: Group, url: str) -> str:
                             f"<table>{lines}</table></details>")  # fmt: skip
     return (f"<div><b>seamount.Group</b> {html.escape(repr(url))}<table>{rows}</table>{''.join(sections)}"
             f"{_preview(overview.variables, overview.coordinates)}</div>")  # fmt: skip
+
+
+def _times(group: Group) -> str:
+    """The first and the last."""
+    dim = group.sample_dim or "time"
+    if dim not in group.overview().coordinates:
+        return ""
+    try:
+        times = group.times(dim)
+    except SeamountError:
+        return ""  # it tells no times
+    return f"{_shown(times[0])} to {_shown(times[-1])}" if len(times) else ""
+
+
+def _shown(time: np.datetime64 | str) -> str:
+    """Without a time of day that is nothing, or seconds."""
+    return str(time).partition(".")[0].removesuffix("T00:00:00").removesuffix(":00").replace("T", " ")
 
 
 def array_html(array: Array) -> str:

@@ -21,6 +21,7 @@ from xarray.core import indexing
 from . import _core
 from .connection import Key, Place, url_of
 from .errors import InvalidArgumentError
+from .overview import document_of
 from .zarr_store import ZarrStore
 
 
@@ -113,6 +114,20 @@ class _Store(XarrayStore):
         plain = variable._data.array
         array = _Array(self.seamount_group, name, plain, tuple(plain.get_array().chunks))
         return xarray.Variable(variable.dims, indexing.LazilyIndexedArray(array), variable.attrs, variable.encoding)
+
+
+def dataset_of(
+    url: str, place: Place, options: dict[str, Any], ranges: list[tuple[int, int]] | None, dim: str
+) -> xarray.Dataset:
+    """A group as a dataset; ``ranges`` along ``dim`` of it."""
+    store = place.open(url_of(url))
+    consolidated = "consolidated_metadata" in document_of(store, "") or store.stat(".zmetadata") is not None
+    options = {"consolidated": consolidated} | options  # xarray would warn where they are not
+    dataset = xarray.open_dataset(url, engine=SeamountBackend, **(vars(place) | options))
+    if ranges is None:
+        return dataset
+    one = slice(*ranges[0]) if len(ranges) == 1 else np.concatenate([np.arange(start, stop) for start, stop in ranges])
+    return dataset.isel({dim: one})
 
 
 class SeamountBackend(BackendEntrypoint):
