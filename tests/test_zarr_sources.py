@@ -67,6 +67,26 @@ def test_a_changed_chunk_is_a_changed_source(prepare, tmp_path):
     assert (prepare(recipe, "--overwrite").t2m[35] == 7).all()
 
 
+def test_chunks_that_differ_in_size(prepare, tmp_path):
+    archive = era()
+    encoding = {"t2m": {"chunks": (10, 6, 8), "compressors": None, "filters": None}}
+    archive.to_zarr(tmp_path / "in.zarr", zarr_format=3, consolidated=False, encoding=encoding)
+    chunks, document = tmp_path / "in.zarr/t2m/c", tmp_path / "in.zarr/t2m/zarr.json"
+    second = chunks / "1/0/0"
+    second.write_bytes(second.read_bytes() + (chunks / "2/0/0").read_bytes())
+    (chunks / "3/0/0").rename(chunks / "2/0/0")
+    metadata = json.loads(document.read_text())
+    metadata["chunk_grid"] = {"name": "rectilinear", "configuration": {"kind": "inline", "chunk_shapes": [[10, 20, 10], 6, [[8, 1]]]}}
+    document.write_text(json.dumps(metadata))
+    recipe = {"source": "in.zarr", "variables": ["t2m"], "chunks": {"time": 7}}
+    np.testing.assert_array_equal(prepare(recipe).t2m, archive.t2m)
+    (chunks / "2/0/0").write_bytes(np.full((10, 6, 8), 7, "f4").tobytes())
+    assert "overwrite" in prepare(recipe, fails=4)
+    changed = prepare(recipe, "--overwrite").t2m
+    np.testing.assert_array_equal(changed[:30], archive.t2m[:30])
+    assert (changed[30:] == 7).all()
+
+
 @pytest.mark.parametrize("format", [2, 3])
 def test_the_fill_of_format_2_is_missing(prepare, tmp_path, format):
     group = zarr.open_group(tmp_path / "in.zarr", mode="w", zarr_format=format)
