@@ -90,7 +90,9 @@ Result<void> ReadChunks(const std::string& root, File& file, const std::function
     const uint64_t more = std::min<uint64_t>(kSegment, file.size - at);
     Buffer segment(rest.size() + more);
     if (!rest.empty()) std::memcpy(segment.data(), rest.data(), rest.size());
-    if (!source.ReadAt(at, segment.span().subspan(rest.size()))) return Changed(path);
+    const auto read = source.ReadAt(at, segment.span().subspan(rest.size()));
+    if (!read && read.error().code() == ErrorCode::kDataLoss) return Changed(path);  // it has become shorter
+    if (!read) return read.error().Wrap("'" + path + "'");
     at += more;
     rest = std::move(segment);
     while (rest.size() >= kMaxChunk || (at == file.size && !rest.empty())) {

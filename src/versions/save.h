@@ -27,7 +27,8 @@ struct Saved {
 
 // When it returns the version is durable; before, nobody sees it. Killed, nothing is lost: the next save of the folder
 // sends only what is not there yet. PreconditionFailed where the name is that of a version with another content, or a
-// file changes meanwhile; Unavailable when it took longer than save_time. Holds 256 MiB of chunks at most.
+// file changes meanwhile; Unavailable when it took longer than save_time. Holds 256 MiB of chunks,
+// and what is read meanwhile.
 Result<Saved> Save(Store& store, const SaveOptions& options, const CallContext& context);
 
 }  // namespace seamount::versions

@@ -14,6 +14,7 @@
 #include "store/decorated_store.h"
 #include "store/memory/memory_store.h"
 #include "versions/diff.h"
+#include "versions/folder.h"
 #include "versions/remove.h"
 #include "versions/restore.h"
 #include "versions/save.h"
@@ -238,6 +239,26 @@ TEST_F(Versions, RestoringReplacesNothingUnasked) {
   ASSERT_TRUE(RestoreTo("v1", "back", {.overwrite = true}));
   EXPECT_EQ(Get(folder_ / "back" / "b"), "new b");
   EXPECT_EQ(Get(folder_ / "back" / "mine"), "mine");
+}
+
+// Whoever saves while a training writes to the file gets no mixture.
+TEST_F(Versions, AFileThatChangesMeanwhileIsRefused) {
+  for (const bool shorter : {false, true}) {
+    Put(model_ / "w", Noise(40 << 20, 7));
+    File file{.path = "w"};
+    const auto change = [&](const Bytes&) -> Result<void> {
+      if (shorter) {
+        fs::resize_file(model_ / "w", 1);
+      } else {
+        std::ofstream(model_ / "w", std::ios::binary | std::ios::app) << "more";
+      }
+      return {};
+    };
+    const auto read = ReadChunks(model_, file, change, {});
+    ASSERT_FALSE(read);
+    EXPECT_EQ(read.error().code(), ErrorCode::kPreconditionFailed) << read.error().ToString();
+    EXPECT_NE(read.error().message().find("changed while it was read"), std::string::npos);
+  }
 }
 
 // As the ranks of a training do that load one model on one machine.
