@@ -124,6 +124,9 @@ def test_a_run_that_goes_on_and_ranks_give_the_same_bits(url, tmp_path):  # noqa
     for name in NAMES:
         assert again[name][...].tobytes() == by_ranks[name][...].tobytes() == whole[name][...].tobytes()
     assert whole["u"].chunks == (1, 1, LAT, LON)
+    # What is known of samples is one object, however many batches there were.
+    assert whole["time"].chunks == whole["position"].chunks == (7,)
+    assert by_ranks["time"][...].tolist() == again["time"][...].tolist() == [6.0 * p for p in range(9, 16)]
     for message, options in [("its patches is", {"patches": TILES, "blend": "cosine"}), ("its .* is", {})]:
         with pytest.raises(RuntimeError, match=f"another prediction .{message}"):
             seamount.predict(model, data, to, select=(8, 16), **options)

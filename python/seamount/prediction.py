@@ -180,20 +180,20 @@ class _Run:
         pending: Future[None] | None = None
         with ThreadPoolExecutor(1, "seamount-predict") as pool:
             for run in _consecutive(batches):
-                for number, parts in zip(run, self._parts_from(run.start)):
+                for number, (index, parts) in zip(run, self._parts_from(run.start)):
                     if pending is not None:
                         pending.result()
-                    pending = pool.submit(store.write, number, number * self.layout.batch_size, parts)
+                    pending = pool.submit(store.write, number, number * self.layout.batch_size, index, parts)
                     del parts
             if pending is not None:
                 pending.result()
 
-    def _parts_from(self, number: int) -> Iterator[dict[str, np.ndarray]]:
-        """What is written of each batch from this one on."""
+    def _parts_from(self, number: int) -> Iterator[tuple[np.ndarray, dict[str, np.ndarray]]]:
+        """The samples' index, and what is written of each batch from this one on."""
         for index, members in self._fields_from(number):
             given = [{name: self._physical(name, values, index) for name, values in each.items()} for each in members]
             del members
-            yield self.layout.parts(given, index)
+            yield index.copy(), self.layout.parts(given)
             del given
 
     def _fields_from(self, number: int) -> Iterator[tuple[np.ndarray, list[Tensors]]]:

@@ -39,7 +39,7 @@ class Layout:
     def record(self) -> dict[str, Any]:
         """What this prediction is, for a run that would go on with it."""
         return {
-            "version": 1,
+            "version": 2,
             "data": self._spec.url,
             "samples": self._order,
             "variables": [name for slot in self._targets for name in slot.variables],
@@ -55,10 +55,9 @@ class Layout:
         slots = {slot.name: {"variables": slot.variables, "group": self._spec.url_of(slot)} for slot in self._targets}
         return {"sample_dim": self._spec.sample_dim, "prediction": self.record() | {"slots": slots}}
 
-    def parts(self, members: list[dict[str, np.ndarray]], index: np.ndarray) -> dict[str, np.ndarray]:
+    def parts(self, members: list[dict[str, np.ndarray]]) -> dict[str, np.ndarray]:
         """By path, what a batch writes. ``members``: by slot (batch, lead, variable, *field) of each."""
-        found = {output.path: index if output.path.split("/")[-1] == "position" else self._times[index]
-                 for output in self.outputs if output.values is None and output.dims == [self._spec.sample_dim]}  # fmt: skip
+        found = {}
         for slot in self._targets:
             prefix = f"{slot.name}/" if len(self._targets) > 1 else ""
             for v, name in enumerate(slot.variables):
@@ -124,11 +123,13 @@ class Layout:
         """The samples' numbers, and what the data say of them."""
         dim = self._spec.sample_dim
         attributes = {"long_name": f"position along {dim} of the data"}
-        one = [self.batch_size]
-        self.outputs.append(Output(prefix + "position", np.dtype("i8"), [dim], [self.samples], one, one, attributes))
+        size = [self.samples]
+        position = Output(prefix + "position", np.dtype("i8"), [dim], size, size, size, attributes, of=lambda index: index)
+        self.outputs.append(position)
         if (found := self._sample_values()) is not None:
-            self._times, kept = found
-            self.outputs.append(Output(prefix + dim, self._times.dtype, [dim], [self.samples], one, one, kept))
+            values, kept = found
+            times = Output(prefix + dim, values.dtype, [dim], size, size, size, kept, of=lambda index: values[index])
+            self.outputs.append(times)
 
     def _sample_values(self) -> tuple[np.ndarray, dict[str, Any]] | None:
         """Of each position of the data its coordinate, in the data's own units; None where there is none."""

@@ -1,7 +1,7 @@
 """How a prediction lies in a store: arrays whose objects are one batch each, a record of what it is, and a mark for each
-batch that is there.
+batch that is there, which holds its samples' positions.
 
-The group's own document is written last, as `seamount prepare` does: what has one is whole. Several ranks may write, each
+What is known of samples is written last, each as one object, and then the group's own document, as `seamount prepare` does: what has one is whole. Several ranks may write, each
 its own batches; all of them write the same documents.
 """
 
@@ -9,6 +9,8 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -20,12 +22,14 @@ from .zarr_documents import array_document, encoded, group_document
 
 RECORD = ".seamount-predict.json"
 _MARKS = ".seamount-predict/"
+_READERS = 16  # of marks, each of which waits for the network
 _ABSENT = ""  # a generation: "write only where nothing is"
 
 
 @dataclass
 class Output:
-    """One array: its path below the group, and how it is laid out. ``values``: of one that is written at once."""
+    """One array: its path below the group, and how it is laid out. ``values``: of one that is written at once; ``of``: of one
+    that follows from the samples' positions, when all are known."""
 
     path: str
     dtype: np.dtype[Any]
@@ -35,6 +39,7 @@ class Output:
     chunk: list[int]
     attributes: dict[str, Any] = field(default_factory=dict)
     values: np.ndarray | None = None
+    of: Callable[[np.ndarray], np.ndarray] | None = None
 
     def document(self) -> dict[str, Any]:
         attributes = self.attributes | {"seamount": {"every_object": True}}
@@ -86,12 +91,12 @@ class PredictionStore:
             if output.values is not None:
                 array.write([0] * len(output.shape), output.shape, _bytes_of(output.values, output.dtype))
 
-    def write(self, batch: int, start: int, parts: dict[str, np.ndarray]) -> None:
-        """A batch's part of each array, from ``start`` on, then its mark."""
+    def write(self, batch: int, start: int, index: np.ndarray, parts: dict[str, np.ndarray]) -> None:
+        """A batch's part of each array, from ``start`` on, then its mark; ``index``: its samples' positions."""
         for path, values in parts.items():
             array = self._arrays[path]
             array.write([start] + [0] * (values.ndim - 1), list(values.shape), _bytes_of(values, np.dtype(array.dtype)))
-        self._store.write(f"{_MARKS}{batch}", b"{}", content_type="application/json")
+        self._store.write(f"{_MARKS}{batch}", encoded({"positions": index.tolist()}), content_type="application/json")
 
     def finish(self, outputs: list[Output], attributes: dict[str, Any]) -> bool:
         """Writes the group's documents once every batch is there; whether it is."""
@@ -99,6 +104,13 @@ class PredictionStore:
             return True
         if len(self.done()) < self._batches:
             return self.finished()  # by another rank, whose marks are gone
+        index = self._positions()
+        if index is None:
+            return self.finished()
+        for output in outputs:
+            if output.of is not None:
+                values = output.of(index)
+                self._arrays[output.path].write([0], output.shape, _bytes_of(values, output.dtype))
         documents = {output.path: output.document() for output in outputs}
         folders = sorted({os.path.dirname(path) for path in documents} - {""})
         for folder in folders:
@@ -110,6 +122,13 @@ class PredictionStore:
         for key in self._keys(_MARKS):
             self._store.delete(key)
         return True
+
+    def _positions(self) -> np.ndarray | None:
+        """Of all samples; None where another rank has taken the marks away."""
+        with ThreadPoolExecutor(_READERS, "seamount-predict") as pool:
+            marks = list(pool.map(lambda batch: self._read(f"{_MARKS}{batch}"), range(self._batches)))
+        there = [json.loads(mark)["positions"] for mark in marks if mark is not None]
+        return np.concatenate([np.array(part, "i8") for part in there]) if len(there) == len(marks) else None
 
     def finished(self) -> bool:
         """Whether it is whole."""
