@@ -100,7 +100,7 @@ def test_what_is_left_out_is_said(seamount_binary, tmp_path):
     done = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert "note: the coordinate 'station' is left out" in done.stderr
-    assert "'t': 12.5 % of the values are missing; 1 step holds nothing else, the first is 2000-01-03T00:00:00" in done.stderr
+    assert "'t': 12.5 % of the values are missing; 1 step holds nothing else: 2000-01-03T00:00:00" in done.stderr
     assert "left out" in subprocess.run([*command, "--plan"], cwd=tmp_path, capture_output=True, text=True).stdout
     attributes = json.loads((tmp_path / "out.zarr/zarr.json").read_text())["attributes"]["seamount"]
     assert attributes["segments"] == [[0, 8]] and len(attributes["id"]) == 32

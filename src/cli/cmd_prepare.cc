@@ -10,13 +10,13 @@
 #include <thread>
 
 #include "base/text.h"
-#include "cf/calendar.h"
 #include "cli/command.h"
 #include "exec/progress.h"
 #include "prepare/changes.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
 #include "prepare/make_variables.h"
+#include "prepare/missing_report.h"
 #include "prepare/output.h"
 #include "prepare/planner.h"
 #include "prepare/recipe.h"
@@ -39,41 +39,10 @@ struct PrepareFlags {
   bool progress_json = false;
 };
 
-std::string Percent(uint64_t part, uint64_t whole) {
-  char text[32];
-  std::snprintf(text, sizeof text, "%.3g %%", 100.0 * static_cast<double>(part) / static_cast<double>(whole));
-  return text;
-}
-
-// "2001-02-01T00:00:00": a date means more to people than the number of a step.
-std::string DateOf(const prepare::Plan& plan, uint64_t step) {
-  return cf::FormatMoment(plan.selection.time->calendar, plan.selection.time->moments[step]);
-}
-
-nlohmann::ordered_json MissingJson(const prepare::Report& report, const prepare::Plan& plan) {
-  nlohmann::ordered_json out = nlohmann::ordered_json::object();
-  for (const prepare::MissingShare& share : report.missing) {
-    out[share.name] = {{"values", share.values}, {"missing", share.missing}, {"empty_steps", share.empty_steps}};
-    if (share.first_empty) out[share.name]["first_empty"] = DateOf(plan, *share.first_empty);
-  }
-  return out;
-}
-
-// What this run wrote of each variable, where values are missing.
-void PrintMissing(const prepare::Report& report, const prepare::Plan& plan) {
-  for (const prepare::MissingShare& share : report.missing) {
-    if (share.missing == 0) continue;
-    std::string text = "'" + share.name + "': " + Percent(share.missing, share.values) + " of the values are missing";
-    if (share.first_empty) {
-      text += "; " + std::to_string(share.empty_steps) + (share.empty_steps == 1 ? " step holds" : " steps hold") +
-              " nothing else, the first is " + DateOf(plan, *share.first_empty);
-    }
-    std::fprintf(stderr, "note: %s\n", text.c_str());
-  }
-}
-
 void PrintReport(const prepare::Report& report, const prepare::Plan& plan, const PrepareFlags& flags) {
-  PrintMissing(report, plan);
+  for (const std::string& note : prepare::MissingNotes(plan, report.missing)) {
+    std::fprintf(stderr, "note: %s\n", note.c_str());
+  }
   if (flags.json) {
     const nlohmann::ordered_json out = {
         {"up_to_date", report.up_to_date},
@@ -84,7 +53,7 @@ void PrintReport(const prepare::Report& report, const prepare::Plan& plan, const
         {"written_bytes", report.written_bytes},
         {"equal_bytes", report.equal_bytes},
         {"spilled_bytes", report.spilled_bytes},
-        {"missing", MissingJson(report, plan)},
+        {"missing", nlohmann::ordered_json::parse(prepare::MissingJson(plan, report.missing, true))},
         {"statistics_kept", report.statistics_kept},
         {"peak_memory_bytes", report.peak_memory_bytes},
         {"seconds", report.seconds}};

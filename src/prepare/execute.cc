@@ -12,6 +12,7 @@
 #include "prepare/climatology.h"
 #include "prepare/equal_stays.h"
 #include "prepare/kept_statistics.h"
+#include "prepare/missing_report.h"
 #include "prepare/output.h"
 #include "prepare/region_writer.h"
 #include "prepare/statistics.h"
@@ -42,6 +43,7 @@ class Run {
  private:
   Result<void> KeepStatistics(const Output& output, const CallContext& context);
   StatisticsInputs Inputs(exec::Progress& progress);
+  std::vector<MissingShare> Missing(Output& output) const;
   Result<void> TakeOthers(exec::Progress& progress, const CallContext& context);
   Result<void> CreateArrays(Output& output, const CallContext& context);
   Result<void> CreateSmall(const std::string& name, const zarr::ArrayMetadata& metadata,
@@ -78,6 +80,11 @@ Result<void> Run::KeepStatistics(const Output& output, const CallContext& contex
 
 StatisticsInputs Run::Inputs(exec::Progress& progress) {
   return {plan_, facts_, dataset_, pool_, budget_, progress, options_.spill_directory, options_.keep_sums_after};
+}
+
+std::vector<MissingShare> Run::Missing(Output& output) const {
+  const std::optional<MissingByTask> missing = output.Missing();
+  return missing ? MissingOf(plan_, *missing) : std::vector<MissingShare>();
 }
 
 Result<void> Run::TakeOthers(exec::Progress& progress, const CallContext& context) {
@@ -170,6 +177,7 @@ Result<Report> Run::Go(const CallContext& context) {
   report.changes = output->changes();
   if (output->complete()) {
     report.up_to_date = true;
+    report.missing = Missing(*output);
     report.regions_kept = report.regions;
     return report;
   }
@@ -196,10 +204,11 @@ Result<Report> Run::Go(const CallContext& context) {
     report.written_bytes = writer.written_bytes();
     report.equal_bytes = writer.equal_bytes();
     report.spilled_bytes = writer.spilled_bytes();
-    report.missing = writer.missing();
+    report.missing = Missing(*output);
     for (const source::FileIdentity& file : facts_.files) SEAMOUNT_TRY(source::CheckUnchanged(file));
     SEAMOUNT_TRY(dataset_.CheckUnchanged());
-    return output->Finish({plan_.format, plan_.group_attributes_json}, pool_, context);
+    const std::string attributes = WithMissing(plan_.group_attributes_json, plan_, report.missing);
+    return output->Finish({plan_.format, attributes}, pool_, context);
   };
   if (auto written = write(); !written) {
     const Error& error = written.error();

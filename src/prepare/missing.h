@@ -1,42 +1,72 @@
-// How much of what was written is missing, and which steps hold nothing else.
+// How much of what was written is missing, and where: when, and at which levels.
 #pragma once
 
 #include <cstdint>
-#include <mutex>
-#include <optional>
+#include <map>
 #include <span>
 #include <string>
 #include <vector>
 
 #include "prepare/plan.h"
+#include "prepare/region_missing.h"
 
 namespace seamount::prepare {
 
-// Of one array, as far as this run has written it.
-struct MissingShare {
-  std::string name;
+// Of a region's elements, in the array's type.
+RegionMissing MissingIn(const DataArray& array, const nd::Box& region, std::span<const std::byte> elements);
+// Of its values, NaN where missing.
+RegionMissing MissingIn(const DataArray& array, const nd::Box& region, std::span<const double> values);
+
+// Steps or levels that were written together, with what is missing in them.
+struct MissingPart {
+  Stretch places;
   uint64_t values = 0;
   uint64_t missing = 0;
-  uint64_t empty_steps = 0;  // of those written as a whole
-  std::optional<uint64_t> first_empty;
 };
 
-// Thread-safe.
-class MissingCount {
+// Of one array, whichever run has written it.
+struct MissingShare {
+  size_t array = 0;  // in Plan::arrays
+  uint64_t values = 0;
+  uint64_t missing = 0;
+  std::vector<Stretch> empty_steps;  // that hold nothing else
+  std::vector<Stretch> empty_levels;
+  std::vector<MissingPart> by_time;  // in order; empty where there is no time
+  std::vector<MissingPart> by_level;
+};
+
+// Adds up regions that lie on a grid.
+class MissingSum {
  public:
-  explicit MissingCount(const DataArray& array);
-  // The elements of a region, in the array's type. Each region at most once.
-  void Add(const nd::Box& region, std::span<const std::byte> elements);
-  MissingShare Share() const;
+  explicit MissingSum(const Plan& plan);
+  // Of arrays that came along nothing is kept.
+  void Add(size_t array, const nd::Box& region, const RegionMissing& missing);
+  std::vector<MissingShare> Shares() const;
 
  private:
-  struct StepCount {
+  // What the regions hold that begin at one place of a dimension.
+  struct Group {
     uint64_t values = 0;
     uint64_t missing = 0;
+    uint64_t regions = 0;
+    std::vector<uint64_t> empty;  // by place: how many regions hold nothing else there
   };
-  const DataArray& array_;
-  mutable std::mutex mutex_;
-  std::vector<StepCount> steps_;  // one where there is no time
+  using Groups = std::map<uint64_t, Group>;
+  struct OfArray {
+    uint64_t values = 0;
+    uint64_t missing = 0;
+    Groups times;
+    Groups levels;
+  };
+  static void AddTo(Groups& groups, const nd::Box& region, size_t dimension, uint64_t missing,
+                    const std::vector<Stretch>& empty);
+  static void Finish(const Groups& groups, std::vector<MissingPart>& parts, std::vector<Stretch>& empty);
+
+  const Plan& plan_;
+  std::map<size_t, OfArray> arrays_;
 };
+
+// Of all arrays but those that came along, by what the record has of their tasks.
+std::vector<MissingShare> MissingOf(const Plan& plan, const MissingByTask& missing);
 
 }  // namespace seamount::prepare

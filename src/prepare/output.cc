@@ -104,6 +104,8 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
     out->complete_ = before.complete && !out->group_keys_.empty();
     out->record_.replaced = std::move(before.replaced);
     out->done_before_ = std::move(before.done);
+    out->record_.missing = std::move(before.missing);
+    out->record_.counted = before.counted || out->done_before_.empty();
     return out;
   }
   if (!overwrite) {
@@ -119,7 +121,11 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
     if (!Contains(out->record_.replaced, array)) out->record_.replaced.push_back(std::move(array));
   }
   for (const Task& task : plan.tasks) {
-    if (before.done.contains(task.fingerprint)) out->done_before_.insert(task.fingerprint);
+    if (!before.done.contains(task.fingerprint)) continue;
+    out->done_before_.insert(task.fingerprint);
+    out->record_.counted = before.counted;
+    const auto missing = before.missing.find(task.fingerprint);
+    if (missing != before.missing.end()) out->record_.missing.insert(*missing);
   }
   for (const DataArray& planned : plan.arrays) {
     const std::string& statistics = planned.statistics_fingerprint;
@@ -158,10 +164,17 @@ Result<void> Output::Begin(const CallContext& context) {
   return {};
 }
 
-Result<void> Output::MarkDone(const std::string& fingerprint, const CallContext& context) {
+std::optional<MissingByTask> Output::Missing() {
+  std::scoped_lock lock(mutex_);
+  return record_.counted ? std::optional(record_.missing) : std::nullopt;
+}
+
+Result<void> Output::MarkDone(const std::string& fingerprint, const CallContext& context,
+                              const RegionMissing& missing) {
   {
     std::scoped_lock lock(mutex_);
     record_.done.insert(fingerprint);
+    if (missing.missing > 0) record_.missing[fingerprint] = missing;
     if (Clock::now() < next_write_) return {};
     next_write_ = Clock::time_point::max();  // this thread writes, the others go on
   }

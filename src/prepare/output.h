@@ -42,7 +42,9 @@ class Output {
   // Takes the old group out of sight and writes the first record.
   Result<void> Begin(const CallContext& context);
   // Thread-safe. The region is recorded with the next write of the record, about a second later.
-  Result<void> MarkDone(const std::string& fingerprint, const CallContext& context);
+  Result<void> MarkDone(const std::string& fingerprint, const CallContext& context, const RegionMissing& missing = {});
+  // Of all that is done, by this run or before; none where an earlier version did not note it.
+  std::optional<MissingByTask> Missing();
   // Writes the record now, as far as things have come.
   Result<void> Save(const CallContext& context);
   // Deletes what plans before wrote and this one does not have, writes the group's document, then the final record.

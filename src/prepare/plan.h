@@ -29,7 +29,8 @@ struct DataArray {
   bool as_stored = false;                      // elements pass through untouched
   std::optional<Pack> pack;                    // written as int16
   std::optional<size_t> time;                  // which output dimension is time
-  bool auxiliary = false;                      // came along since others name it: neither anomaly nor standardized
+  std::optional<size_t> level;  // the first that is neither time nor of a map: what is missing is said by it
+  bool auxiliary = false;       // came along since others name it: neither anomaly nor standardized
   bool anomaly = false;
   bool standardize = false;
   std::optional<std::pair<double, double>> quantiles;  // that standardizing brings to 0 and 1; none: mean and std

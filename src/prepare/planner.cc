@@ -120,6 +120,11 @@ nd::Index SourceChunk(const source::Variable& variable, const std::vector<size_t
   return chunk;
 }
 
+bool OnMap(const Coordinate* coordinate) {
+  if (coordinate == nullptr) return true;  // y and x of a projection, most often
+  return coordinate->axis == cf::Axis::kLatitude || coordinate->axis == cf::Axis::kLongitude;
+}
+
 }  // namespace
 
 Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string& codec, const std::string& attributes,
@@ -144,7 +149,10 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   for (size_t d = 0; d < first.dimensions.size(); ++d) {
     const PlannedDimension& dimension = plan_.selection.Find(first.dimensions[d]);
     if (dimension.dropped) continue;
-    if (plan_.selection.time && dimension.name == plan_.selection.time->dimension) array.time = kept.size();
+    const Coordinate* coordinate = facts_.FindCoordinate(dimension.name);
+    const bool time = plan_.selection.time && dimension.name == plan_.selection.time->dimension;
+    if (time) array.time = kept.size();
+    if (!time && !array.level && !OnMap(coordinate)) array.level = kept.size();
     kept.push_back(d);
     request.dimensions.push_back(dimension.name);
     metadata.dimension_names.push_back(OutputName(dimension.name));

@@ -84,6 +84,42 @@ bool ReadArrays(const Json& json, std::vector<OwnedArray>& out) {
   return true;
 }
 
+Json StretchesJson(const std::vector<Stretch>& stretches) {
+  Json out = Json::array();
+  for (const Stretch& stretch : stretches) {
+    out.push_back(stretch.start);
+    out.push_back(stretch.stop);
+  }
+  return out;
+}
+
+bool ReadStretches(const Json& json, std::vector<Stretch>& out) {
+  std::vector<uint64_t> ends;
+  if (!ReadSizes(json, ends) || ends.size() % 2 != 0) return false;
+  for (size_t i = 0; i < ends.size(); i += 2) out.push_back({ends[i], ends[i + 1]});
+  return true;
+}
+
+// {fingerprint: [how many, [start, stop, …] of steps, of levels]}
+Json MissingJson(const MissingByTask& missing) {
+  Json out = Json::object();
+  for (const auto& [task, here] : missing) {
+    out[task] = {here.missing, StretchesJson(here.steps), StretchesJson(here.levels)};
+  }
+  return out;
+}
+
+bool ReadMissing(const Json& json, MissingByTask& out) {
+  if (!json.is_object()) return false;
+  for (const auto& [task, item] : json.items()) {
+    if (!item.is_array() || item.size() != 3 || !item[0].is_number_unsigned()) return false;
+    RegionMissing& here = out[task];
+    here.missing = item[0].get<uint64_t>();
+    if (!ReadStretches(item[1], here.steps) || !ReadStretches(item[2], here.levels)) return false;
+  }
+  return true;
+}
+
 }  // namespace
 
 uint64_t OwnedArray::Objects() const {
@@ -119,12 +155,13 @@ OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata)
 }
 
 std::string RecordJson(const Record& record) {
-  const Json json = {{"seamount_prepare", kVersion},
-                     {"plan", record.plan},
-                     {"complete", record.complete},
-                     {"arrays", ArraysJson(record.arrays)},
-                     {"replaced", ArraysJson(record.replaced)},
-                     {"done", record.done}};
+  Json json = {{"seamount_prepare", kVersion},
+               {"plan", record.plan},
+               {"complete", record.complete},
+               {"arrays", ArraysJson(record.arrays)},
+               {"replaced", ArraysJson(record.replaced)},
+               {"done", record.done}};
+  if (record.counted) json["missing"] = MissingJson(record.missing);
   return json.dump(0, ' ', false, Json::error_handler_t::replace);
 }
 
@@ -148,6 +185,8 @@ Result<Record> ParseRecord(std::string_view text) {
     if (!item.is_string()) return fail();
     record.done.insert(item.get<std::string>());
   }
+  record.counted = json.contains("missing");
+  if (record.counted && !ReadMissing(json["missing"], record.missing)) return fail();
   return record;
 }
 

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "base/result.h"
+#include "prepare/region_missing.h"
 #include "zarr/metadata.h"
 #include "zarr/whole_group.h"
 
@@ -42,6 +43,8 @@ struct Record {
   std::vector<OwnedArray> arrays;    // of this plan
   std::vector<OwnedArray> replaced;  // of plans before, whose objects may lie there until the run is complete
   std::set<std::string> done;        // fingerprints of tasks, and of statistics that lie in the output
+  MissingByTask missing;             // of tasks that are done
+  bool counted = true;               // whether that is known of all of them: earlier versions did not note it
 };
 std::string RecordJson(const Record& record);
 // DataLoss for what is no record, InvalidArgument for one of another version. Any bytes are safe input.

@@ -12,21 +12,31 @@ using ::testing::HasSubstr;
 TEST(Record, RoundTripsAndRefusesOthers) {
   const OwnedArray u{"u", 3, '/', {4, 2}, {5, 6}, {{10, 6}}};
   const OwnedArray old{"old", 2, '.', {}};
-  const auto record = ParseRecord(RecordJson({"plan", true, {u}, {old}, {"a", "b"}}));
+  const auto record = ParseRecord(RecordJson({"plan", true, {u}, {old}, {"a", "b"}, {{"a", {7, {{1, 3}}, {}}}}}));
   ASSERT_TRUE(record) << record.error().ToString();
   EXPECT_EQ(record->plan, "plan");
   EXPECT_TRUE(record->complete);
   EXPECT_THAT(record->arrays, ElementsAre(u));
   EXPECT_THAT(record->replaced, ElementsAre(old));
   EXPECT_THAT(record->done, ElementsAre("a", "b"));
-  for (const char* text :
-       {"", "{}", "[]", R"({"seamount_prepare":2,"plan":1,"complete":true,"arrays":[],"replaced":[],"done":[]})",
-        R"({"seamount_prepare":2,"plan":"p","complete":true,"arrays":[{"name":""}],"replaced":[],"done":[]})",
-        R"({"seamount_prepare":2,"plan":"p","complete":true,"replaced":[],"done":[]})"}) {
+  EXPECT_TRUE(record->counted);
+  EXPECT_EQ(record->missing, (MissingByTask{{"a", {7, {{1, 3}}, {}}}}));
+  for (
+      const char* text :
+      {"", "{}", "[]", R"({"seamount_prepare":2,"plan":1,"complete":true,"arrays":[],"replaced":[],"done":[]})",
+       R"({"seamount_prepare":2,"plan":"p","complete":true,"arrays":[{"name":""}],"replaced":[],"done":[]})",
+       R"({"seamount_prepare":2,"plan":"p","complete":true,"replaced":[],"done":[]})",
+       R"({"seamount_prepare":2,"plan":"p","complete":true,"arrays":[],"replaced":[],"done":[],"missing":[]})",
+       R"({"seamount_prepare":2,"plan":"p","complete":true,"arrays":[],"replaced":[],"done":[],"missing":{"a":[1,[2],[]]}})"}) {
     const auto parsed = ParseRecord(text);
     ASSERT_FALSE(parsed) << text;
     EXPECT_EQ(parsed.error().code(), ErrorCode::kDataLoss) << text;
   }
+  const auto uncounted =
+      ParseRecord(R"({"seamount_prepare":2,"plan":"p","complete":true,"arrays":[],"replaced":[],"done":["a"]})");
+  ASSERT_TRUE(uncounted);
+  EXPECT_FALSE(uncounted->counted);
+  EXPECT_THAT(RecordJson(*uncounted), ::testing::Not(HasSubstr("missing")));
   const auto older = ParseRecord(R"({"seamount_prepare":1,"plan":"p","complete":true,"replacing":false,"done":[]})");
   ASSERT_FALSE(older);
   EXPECT_THAT(older.error().message(), HasSubstr("another version"));

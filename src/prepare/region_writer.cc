@@ -47,13 +47,11 @@ Result<void> RegionWriter::WriteArray(const std::vector<size_t>& tasks, const Ca
   const uint64_t waiting = std::min(Left() / 8, kWaitingUnits * UnitBytes(array));
   const exec::ByteLease waiting_lease = in_.budget.TryAcquire(waiting);
   uploads_ = std::make_unique<Uploads>(in_.store, std::max<uint64_t>(1, waiting), context);
-  missing_ = std::make_unique<MissingCount>(planned);
   kept_in_.clear();
   const bool spills = WantsSpill(in_.plan, in_.facts, tasks);
   const auto made = spills ? WriteThroughSpill(tasks, context) : WriteDirectly(tasks, context);
   auto sent = uploads_->Finish();
   uploads_.reset();
-  if (!planned.auxiliary) missing_shares_.push_back(missing_->Share());
   if (spills && made && sent) return in_.output.Save(context);  // before the spill file may go
   auto ended = made ? sent : made;
   if (ended || kept_in_.empty()) return ended;
@@ -150,8 +148,10 @@ Result<void> RegionWriter::WriteUnits(const Task& task, Worker& worker, const Ca
   const Index& unit_shape = array.unit_shape();
   const size_t element = nd::SizeOf(array.metadata().data_type);
   const std::span<const std::byte> region = std::span(worker.region).first(task.bytes);
-  missing_->Add(task.region, region);
-  const auto batch = uploads_->Start([this, &task, context] { return in_.output.MarkDone(task.fingerprint, context); });
+  const auto batch =
+      uploads_->Start([this, &task, context, missing = MissingIn(in_.plan.arrays[task.array], task.region, region)] {
+        return in_.output.MarkDone(task.fingerprint, context, missing);
+      });
   const size_t rank = unit_shape.size();
   Index unit(rank);
   Index first(rank);

@@ -52,7 +52,6 @@ class RegionWriter {
   Result<void> Write(const std::vector<size_t>& tasks, const CallContext& context);
   uint64_t written_bytes() const { return written_bytes_; }
   uint64_t equal_bytes() const { return equal_bytes_; }  // that lay there already
-  const std::vector<MissingShare>& missing() const { return missing_shares_; }
   uint64_t spilled_bytes() const { return spilled_bytes_; }
 
  private:
@@ -106,10 +105,8 @@ class RegionWriter {
   std::atomic<uint64_t> written_bytes_ = 0;
   std::atomic<uint64_t> equal_bytes_ = 0;
   std::atomic<uint64_t> spilled_bytes_ = 0;
-  std::vector<MissingShare> missing_shares_;
   // Of the array that is being written:
   std::unique_ptr<Uploads> uploads_;
-  std::unique_ptr<MissingCount> missing_;
   OwnedArray owned_;
   std::vector<Stored> stored_;  // by object of its grid; empty: nothing lies there
   std::string kept_in_;         // where its spill file stays when this ends early; empty: nowhere
