@@ -11,7 +11,9 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "exec/byte_budget.h"
 #include "exec/progress.h"
+#include "exec/thread_pool.h"
 #include "prepare/changes.h"
 #include "prepare/describe.h"
 #include "prepare/execute.h"
@@ -21,6 +23,8 @@
 #include "prepare/planner.h"
 #include "prepare/recipe.h"
 #include "prepare/recipe_files.h"
+#include "prepare/survey.h"
+#include "prepare/warnings.h"
 
 namespace seamount::cli {
 namespace {
@@ -34,6 +38,7 @@ struct PrepareFlags {
   int threads = 0;
   bool overwrite = false;
   bool plan = false;
+  bool check = false;
   bool schema = false;
   bool json = false;
   bool progress_json = false;
@@ -121,6 +126,33 @@ std::string AsUrl(const std::string& to) {
   return "file://" + std::filesystem::absolute(to).lexically_normal().string();
 }
 
+// Says what is legal and hardly meant, and what is missing where. Reads everything, and writes nothing.
+Result<int> Check(const prepare::Recipe& recipe, const prepare::Plan& plan, const prepare::SourceFacts& facts,
+                  const source::Dataset& dataset, const prepare::ExecuteOptions& options, bool json) {
+  std::vector<std::string> warnings = prepare::PlanWarnings(recipe, plan);
+  prepare::Survey survey;
+  {
+    exec::ThreadPool pool(options.threads);
+    exec::ByteBudget budget(options.memory_bytes);
+    exec::Progress progress("checking", plan.output_bytes, true);
+    SEAMOUNT_TRY_ASSIGN(survey, prepare::TakeSurvey(plan, facts, dataset, pool, budget, progress, Interruptible()));
+  }
+  for (std::string& warning : prepare::ValueWarnings(recipe, plan, survey)) warnings.push_back(std::move(warning));
+  if (json) {
+    const nlohmann::ordered_json out = {
+        {"warnings", warnings},
+        {"missing", nlohmann::ordered_json::parse(prepare::MissingJson(plan, survey.missing, true))},
+        {"notes", plan.notes}};
+    std::printf("%s\n", out.dump(2, ' ', false, nlohmann::ordered_json::error_handler_t::replace).c_str());
+    return kExitOk;
+  }
+  for (const std::string& note : plan.notes) std::printf("note: %s\n", note.c_str());
+  for (const std::string& note : prepare::MissingNotes(plan, survey.missing)) std::printf("note: %s\n", note.c_str());
+  for (const std::string& warning : warnings) std::printf("warning: %s\n", warning.c_str());
+  if (warnings.empty()) std::printf("there is nothing to warn of\n");
+  return kExitOk;
+}
+
 Result<int> RunPrepare(PrepareFlags flags) {
   flags.to = AsUrl(flags.to);
   if (flags.schema) {
@@ -128,7 +160,7 @@ Result<int> RunPrepare(PrepareFlags flags) {
     return kExitOk;
   }
   if (flags.recipe.empty()) return base::InvalidArgument("no recipe is named: seamount prepare RECIPE --to URL");
-  if (flags.to.empty() && !flags.plan)
+  if (flags.to.empty() && !flags.plan && !flags.check)
     return base::InvalidArgument("--to says where to, for example gs://bucket/x.zarr");
   TuneAllocator();
   if (flags.progress_json) exec::Progress::UseJsonLines();
@@ -162,13 +194,14 @@ Result<int> RunPrepare(PrepareFlags flags) {
     std::fputs(told.c_str(), stdout);
     return kExitOk;
   }
+  options.memory_bytes = MemoryToWorkWith(memory);
+  if (sources.far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);
+  if (flags.check) return Check(recipe, plan, facts, made.of(dataset), options, flags.json);
   for (const std::string& note : plan.notes) std::fprintf(stderr, "note: %s\n", note.c_str());
   if (record && !flags.json && before.plan != plan.fingerprint && flags.overwrite) {
     std::fprintf(stderr, "note: %s: %s\n", flags.to.c_str(), prepare::ChangesText(changes).c_str());
   }
   SEAMOUNT_TRY_ASSIGN(const auto store, OpenOutput(flags));
-  options.memory_bytes = MemoryToWorkWith(memory);
-  if (sources.far) options.memory_bytes -= std::min(kept_bytes, options.memory_bytes / 2);
   auto report = prepare::Execute(plan, facts, made.of(dataset), store, options, Interruptible());
   if (!report) return report.error().Wrap("preparing " + flags.to);
   PrintReport(*report, plan, flags);
@@ -196,6 +229,8 @@ void AddPrepareCommand(CLI::App& app, Chosen& chosen) {
   command.add_flag("--overwrite", flags->overwrite, "Replace what another recipe made there");
   command.add_flag("--plan,--dry-run", flags->plan,
                    "Only say what would be read and written, in which chunks and why, and about how long it takes");
+  command.add_flag("--check", flags->check,
+                   "Read everything and write nothing: warn of what is hardly meant, and say what is missing where");
   command.add_flag("--schema", flags->schema, "Print the JSON Schema of recipes, for editors");
   command.add_flag("--progress-json", flags->progress_json,
                    "Say the progress as lines of JSON on stderr, for programs");
