@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/text.h"
+#include "prepare/polygons.h"
 #include "source/concat.h"
 #include "source/remote.h"
 #include "source/united.h"
@@ -62,6 +63,39 @@ Result<std::vector<std::string>> Resolve(const std::vector<std::string>& sources
   return files;
 }
 
+Result<std::string> ReadText(const std::string& path, size_t most) {
+  std::ifstream in(path, std::ios::binary);
+  if (!in) {
+    const std::string message = std::string("reading it: ") + std::strerror(errno);
+    return errno == EACCES ? base::PermissionDenied(message) : base::NotFound(message);
+  }
+  std::string text;
+  std::vector<char> part(1 << 16);
+  while (text.size() <= most && (in.read(part.data(), static_cast<std::streamsize>(part.size())), in.gcount() > 0)) {
+    text.append(part.data(), static_cast<size_t>(in.gcount()));
+  }
+  if (in.bad() || std::filesystem::is_directory(path)) return base::InvalidArgument("it is no readable file");
+  return text;
+}
+
+// What the files hold that steps name, in the place of their names.
+Result<void> ReadAreas(const Recipe& recipe, const std::string& directory, std::vector<StepSpec>& steps) {
+  for (StepSpec& step : steps) {
+    const auto found = step.values.find("geojson");
+    if (found == step.values.end()) continue;
+    const std::string& name = found->second.text;
+    const auto place = [&](const Error& error) {
+      return Error(error.code(), recipe.name + " line " + std::to_string(step.line) + ": the step '" + step.name +
+                                     "': the file '" + name + "': " + error.message());
+    };
+    const auto text = ReadText((std::filesystem::path(directory) / name).string(), kMaxGeoJsonBytes);
+    if (!text) return place(text.error());
+    if (const auto polygons = ParseGeoJson(*text); !polygons) return place(polygons.error());
+    found->second.text = *text;
+  }
+  return {};
+}
+
 }  // namespace
 
 Result<Recipe> ReadRecipe(const std::string& path) {
@@ -77,7 +111,11 @@ Result<Recipe> ReadRecipe(const std::string& path) {
     return base::InvalidArgument("reading the recipe " + path + ": not a readable file");
   }
   text.resize(static_cast<size_t>(in.gcount()));
-  return ParseRecipe(text, given ? "recipe" : path);
+  SEAMOUNT_TRY_ASSIGN(Recipe recipe, ParseRecipe(text, given ? "recipe" : path));
+  const std::string directory = given ? "" : std::filesystem::path(path).parent_path().string();
+  SEAMOUNT_TRY(ReadAreas(recipe, directory, recipe.steps));
+  for (Requested& variable : recipe.variables) SEAMOUNT_TRY(ReadAreas(recipe, directory, variable.steps));
+  return recipe;
 }
 
 namespace {

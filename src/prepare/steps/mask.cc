@@ -1,8 +1,10 @@
-// Values only where another variable, or a box of coordinates, allows them; elsewhere they are missing.
+// Values only where another variable, a box of coordinates or an area of the map allows them; elsewhere they are
+// missing.
 #include <algorithm>
 #include <cmath>
 #include <limits>
 
+#include "prepare/polygons.h"
 #include "prepare/selection.h"
 #include "prepare/source_text.h"
 #include "prepare/steps.h"
@@ -103,13 +105,79 @@ StepResult ByBox(const StepSpec& spec, const Grid& input, const StepScope& scope
   return std::optional(MadeStep{std::make_unique<BoxStep>(std::move(inside)), input});
 }
 
+class AreaStep final : public PointStep {
+ public:
+  // Which places are kept, rows of longitudes; where in the grid latitude and longitude are.
+  AreaStep(std::vector<bool> kept, size_t lat, size_t lon, uint64_t width)
+      : kept_(std::move(kept)), lat_(lat), lon_(lon), width_(width) {}
+
+  Result<void> Change(const nd::Box& region, std::span<const double> values, std::span<double> into) const override {
+    nd::Index at = region.origin;
+    for (size_t i = 0; i < into.size(); ++i) {
+      into[i] = kept_[at[lat_] * width_ + at[lon_]] ? values[i] : kMissing;
+      for (size_t d = at.size(); d-- > 0;) {
+        if (++at[d] < region.origin[d] + region.shape[d]) break;
+        at[d] = region.origin[d];
+      }
+    }
+    return {};
+  }
+
+  // A change of an outline rewrites only where other places lie inside.
+  std::string Fingerprint(const nd::Box& region) const override {
+    std::string text = "mask area ";
+    for (uint64_t y = 0; y < region.shape[lat_]; ++y) {
+      for (uint64_t x = 0; x < region.shape[lon_]; ++x) {
+        text += kept_[(region.origin[lat_] + y) * width_ + region.origin[lon_] + x] ? "1" : "0";
+      }
+    }
+    return text + "\n";
+  }
+
+ private:
+  const std::vector<bool> kept_;
+  const size_t lat_;
+  const size_t lon_;
+  const uint64_t width_;
+};
+
+StepResult ByArea(const StepSpec& spec, const Grid& input, const StepScope& scope) {
+  std::optional<size_t> lat;
+  std::optional<size_t> lon;
+  for (size_t d = 0; d < input.axes.size(); ++d) {
+    if (input.axes[d]->kind == cf::Axis::kLatitude) lat = d;
+    if (input.axes[d]->kind == cf::Axis::kLongitude) lon = d;
+  }
+  if (!lat || !lon) {
+    if (scope.for_all) return std::optional<MadeStep>();
+    return base::InvalidArgument(
+        "an area needs latitude and longitude along dimensions: 'regrid' first, or mask 'by' a variable");
+  }
+  // ReadRecipe has put there what the file holds.
+  SEAMOUNT_TRY_ASSIGN(const std::vector<Polygon> polygons, ParseGeoJson(spec.Text("geojson", "")));
+  std::vector<bool> kept = Inside(polygons, input.axes[*lat]->values, input.axes[*lon]->values);
+  if (spec.Text("keep", "inside") == "outside") kept.flip();
+  if (std::find(kept.begin(), kept.end(), true) == kept.end()) {
+    return base::InvalidArgument("no place of the grid lies " + spec.Text("keep", "inside") +
+                                 " of the areas: points are [longitude, latitude]");
+  }
+  const uint64_t width = input.axes[*lon]->values.size();
+  return std::optional(MadeStep{std::make_unique<AreaStep>(std::move(kept), *lat, *lon, width), input});
+}
+
 }  // namespace
 
 StepResult MakeMask(const StepSpec& spec, const Grid& input, const StepScope& scope) {
   const bool limited = spec.Has("above") || spec.Has("below");
-  if (spec.Has("by") == spec.Has("box") || (limited && spec.Has("box"))) {
-    return base::InvalidArgument("it needs either 'by', a variable (with 'above' or 'below'), or a 'box'");
+  const bool area = spec.Has("geojson");
+  int kinds = 0;
+  for (const char* kind : {"by", "box", "geojson"}) kinds += spec.Has(kind) ? 1 : 0;
+  if (kinds != 1 || (limited && !spec.Has("by")) || (spec.Has("keep") && !area)) {
+    return base::InvalidArgument(
+        "it needs either 'by', a variable (with 'above' or 'below'), or a 'box', or 'geojson', a file of areas "
+        "(with 'keep')");
   }
+  if (area) return ByArea(spec, input, scope);
   if (spec.Has("box")) return ByBox(spec, input, scope);
   SEAMOUNT_TRY_ASSIGN(const NodePtr mask, scope.find(spec.Text("by", "")));
   std::vector<size_t> dimensions;
