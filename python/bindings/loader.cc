@@ -96,7 +96,8 @@ loader::LoaderOptions OptionsOf(const nb::dict& given) {
       .threads = Get<int>(given, "threads"),
       .memory_bytes = ValueOrRaise(base::ParseBytes(Get<std::string>(given, "memory"))),
       .rank = Get<uint64_t>(given, "rank"),
-      .world = Get<uint64_t>(given, "world")};
+      .world = Get<uint64_t>(given, "world"),
+      .shown_as = Get<std::string>(given, "shown_as")};
   if (const auto where = Get<std::optional<std::vector<std::pair<uint64_t, uint64_t>>>>(given, "where")) {
     options.where.emplace();
     for (const auto& [begin, end] : *where) options.where->push_back({begin, end});
@@ -242,18 +243,9 @@ nb::tuple StateOf(const Loader& loader) {
 nb::dict StatsOf(const Loader& loader) {
   const loader::Stats stats = WithoutGil([&] { return loader.stats(); });
   nb::dict counts;
-  counts["batches"] = stats.batches;
-  counts["samples"] = stats.samples;
-  counts["bytes_fetched"] = stats.bytes_fetched;
-  counts["requests"] = stats.requests;
-  counts["chunks_fetched"] = stats.chunks_fetched;
-  counts["chunks_absent"] = stats.chunks_absent;
-  counts["chunks_decoded"] = stats.chunks_decoded;
-  counts["bytes_decoded"] = stats.bytes_decoded;
-  counts["cache_hits"] = stats.chunk_hits;
-  counts["fetch_threads"] = stats.fetch_threads;
-  counts["memory_peak"] = stats.memory_peak;
-  counts["wait_seconds"] = stats.wait_seconds;
+  loader::ForEachStat(stats, [&](const char* name, const auto& value) { counts[name] = value; });
+  const std::string bottleneck(loader::BottleneckOf(stats));
+  counts["bottleneck"] = bottleneck.empty() ? nb::none() : nb::object(nb::cast(bottleneck));
   return counts;
 }
 

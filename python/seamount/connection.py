@@ -48,6 +48,12 @@ def url_of(place: str | os.PathLike[str]) -> str:
     return text if "://" in text else f"file://{os.path.abspath(text)}"
 
 
+def without_secrets(url: str) -> str:
+    """To be shown: without a password, and without a query, which may be a signature."""
+    parts = urllib.parse.urlsplit(url)
+    return urllib.parse.urlunsplit((parts.scheme, parts.netloc.rpartition("@")[2], parts.path, "", ""))
+
+
 def open_store(
     url: str | os.PathLike[str],
     *,

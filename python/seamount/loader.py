@@ -11,7 +11,7 @@ import numpy as np
 
 from . import _core
 from .batch import Batch
-from .connection import Key, Place, path_of
+from .connection import Key, Place, path_of, without_secrets
 from .encodings import Encoding, encoders_of
 from .errors import InvalidArgumentError
 from .html import table
@@ -158,7 +158,8 @@ class Loader:
         given = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
         slots = [(name, target, slot) for name, target, slot in given if isinstance(slot, Slot)]
         self._order = {target: [name for name, kind, _ in given if kind is target] for target in (False, True)}
-        self._name = f"{path_of('url', url)!r} {[name for name, _, _ in given] if variables is None else list(variables)}"
+        parts = [name for name, _, _ in given] if variables is None else list(variables)
+        self._name = f"{path_of('url', url)!r} {parts}"
         self._warned = missing is not None
         if shuffle is not None and not isinstance(shuffle, str):
             raise InvalidArgumentError(f"shuffle is {shuffle!r}: expected 'global', 'block' or None")
@@ -184,6 +185,7 @@ class Loader:
             "memory": str(memory),
             "rank": self.rank,
             "world": self.world,
+            "shown_as": f"{without_secrets(os.fspath(url))} {parts}",
         }
         access = Place(key, endpoint, anonymous, cache_dir, cache_size)
         groups = Groups(url, slots, lambda place, early: _core.open_group(access.open(place), early))
@@ -476,12 +478,19 @@ class Loader:
         seed, epoch, position = (natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position"))
         self._core.resume(seed, epoch, position, str(state.get("order")))
 
-    def stats(self) -> dict[str, int | float]:
-        """Counts since the loader was made.
+    def stats(self) -> dict[str, Any]:
+        """Counts since the loader was made, and where the time went.
 
         ``batches`` and ``samples`` handed out; ``requests`` and ``bytes_fetched`` for chunks as stored;
         ``chunks_fetched``, of which ``chunks_absent`` were not stored; ``chunks_decoded`` and ``bytes_decoded``;
         ``cache_hits``: uses of chunks that were decoded already; ``fetch_threads`` and ``memory_peak`` (bytes of the
-        budget) at most; ``wait_seconds`` that iterating waited for data.
+        budget) at most.
+
+        ``wait_seconds``: that iterating waited for a batch. It is the sum of ``wait_network_seconds``, while nothing of that
+        batch was there to be worked on, ``wait_decode_seconds``, while something of it was being decoded or copied or
+        stood in line for that, and ``wait_plan_seconds``, while the order of an epoch was being made. ``trainer_seconds``:
+        from each batch to the call for the next one of its epoch. ``bottleneck`` names the largest of these four:
+        ``"network"``, ``"decode"``, ``"plan"`` or ``"trainer"``; None before anything was iterated over. ``seamount top``
+        in a terminal shows the same of running loaders, second by second.
         """
         return self._core.stats()

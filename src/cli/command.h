@@ -87,5 +87,6 @@ void AddVmCommand(CLI::App& app, Chosen& chosen);
 void AddCostCommand(CLI::App& app, Chosen& chosen);
 void AddAdviseCommand(CLI::App& app, Chosen& chosen);
 void AddCompletionCommand(CLI::App& app, Chosen& chosen);
+void AddTopCommand(CLI::App& app, Chosen& chosen);
 
 }  // namespace seamount::cli

@@ -35,6 +35,7 @@ void AddCommands(CLI::App& app, Chosen& chosen) {
   AddCatCommand(app, chosen);
   AddRmCommand(app, chosen);
   AddDuCommand(app, chosen);
+  AddTopCommand(app, chosen);
   AddBenchCommand(app, chosen);
   AddKeysCommand(app, chosen);
   AddVersionCommand(app, chosen);

@@ -41,6 +41,10 @@ void LeaveOut(const Dataset& dataset, const std::vector<bool>& skip, Batch& batc
   batch.patch.resize(kept * dims);
 }
 
+double SecondsBetween(base::SteadyTime from, base::SteadyTime to) {
+  return std::chrono::duration<double>(to - from).count();
+}
+
 int Workers(int threads) {
   return threads > 0 ? threads : std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
@@ -81,6 +85,7 @@ Loader::Loader(LoaderOptions options, std::vector<Group> groups, OpenedSource op
       plan_lease_(budget_.TryAcquire(memory_.plan_bytes)),
       chunk_pool_(memory_.chunk_bytes),
       batch_pool_(BatchPool::Make(source_->dataset().layout.bytes(), kSpareBatches)),
+      live_(options_.shown_as.empty() ? std::nullopt : LiveFile::Make(RunFolder())),
       fetch_threads_(kFirstFetchThreads),
       planner_(std::make_unique<Planner>(PlannerOptions{
           .source = source_, .batches = BatchesOf(), .retain = memory_.retain, .stretch_uses = memory_.stretch_uses})) {
@@ -93,6 +98,7 @@ Loader::~Loader() {
   } else {
     (void)pipeline_.release();  // NOLINT(bugprone-unused-return-value)
     (void)planner_.release();   // NOLINT(bugprone-unused-return-value)
+    if (live_) live_->Forget();
   }
 }
 
@@ -121,7 +127,10 @@ Result<bool> Loader::StartPipeline(base::SteadyTime deadline) {
     for (const auto& [number, chunk] : held_) held.push_back(number);
     planner_->Begin(Here(), std::move(held), nullptr);
   }
-  if (!planner_->Wait(deadline)) return false;
+  const auto start = std::chrono::steady_clock::now();
+  const bool planned = planner_->Wait(deadline);
+  plan_seconds_ += SecondsBetween(start, std::chrono::steady_clock::now());
+  if (!planned) return false;
   SEAMOUNT_TRY_ASSIGN(auto stretch, planner_->Take());
   const PlanStart next = After(stretch);
   // The next stretch is planned while this one runs; where it is the same epoch's, with the same order.
@@ -171,14 +180,18 @@ Result<bool> Loader::Wait(std::chrono::milliseconds timeout, std::optional<uint6
   const auto deadline = std::chrono::steady_clock::now() + timeout;
   const std::scoped_lock lock(mutex_);
   if (epoch && *epoch != state_.epoch) return true;
-  SEAMOUNT_TRY_ASSIGN(const bool ready, Ready(deadline));
-  return ready && pipeline_->Wait(deadline);
+  CountTrainer();
+  SEAMOUNT_TRY_ASSIGN(const bool planned, Ready(deadline));
+  const bool ready = planned && pipeline_->Wait(deadline);
+  if (!ready) Show(true);
+  return ready;
 }
 
 Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
   SEAMOUNT_TRY(CheckProcess());
   const std::scoped_lock lock(mutex_);
   if (epoch && *epoch != state_.epoch) return std::optional<Batch>();
+  CountTrainer();
   SEAMOUNT_TRY(Ready(base::SteadyTime::max()));
   const uint32_t head = pipeline_->head();
   if (head >= pipeline_->batches()) {
@@ -207,6 +220,8 @@ Result<std::optional<Batch>> Loader::Next(std::optional<uint64_t> epoch) {
   }
   if (!filled->skip.empty()) LeaveOut(dataset, filled->skip, batch);
   state_.position = range.step_end;
+  handed_out_ = std::chrono::steady_clock::now();
+  Show(false);
   return std::optional<Batch>(std::move(batch));
 }
 
@@ -222,6 +237,7 @@ Result<void> Loader::SeekLocked(const LoaderState& state, OrderVersion version) 
                                  std::to_string(source_->count()) + " samples");
   }
   StopPipeline();
+  handed_out_.reset();
   state_ = state;
   version_ = version;
   return {};
@@ -261,7 +277,36 @@ const std::vector<std::string>& Loader::field_dims(size_t slot) const {
 
 Stats Loader::stats() const {
   const std::scoped_lock lock(mutex_);
-  return pipeline_ ? pipeline_->stats() : stats_;
+  return StatsLocked();
+}
+
+Stats Loader::StatsLocked() const {
+  Stats stats = pipeline_ ? pipeline_->stats() : stats_;
+  stats.wait_plan_seconds = plan_seconds_;
+  stats.wait_seconds += plan_seconds_;
+  stats.trainer_seconds = trainer_seconds_;
+  return stats;
+}
+
+// Somebody asks for a batch: until now the trainer was at work.
+void Loader::CountTrainer() {
+  if (!handed_out_) return;
+  trainer_seconds_ += SecondsBetween(*handed_out_, std::chrono::steady_clock::now());
+  handed_out_.reset();
+}
+
+void Loader::Show(bool waiting) {
+  const auto now = std::chrono::steady_clock::now();
+  if (!live_ || !live_->Due(now)) return;
+  live_->Show({.name = options_.shown_as,
+               .rank = options_.rank,
+               .world = options_.world,
+               .epoch = state_.epoch,
+               .position = state_.position,
+               .samples = source_->count(),
+               .memory_bytes = options_.memory_bytes,
+               .waiting = waiting},
+              StatsLocked(), now);
 }
 
 }  // namespace seamount::loader

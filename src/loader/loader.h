@@ -23,6 +23,7 @@
 #include "base/result.h"
 #include "exec/byte_budget.h"
 #include "loader/group.h"
+#include "loader/live.h"
 #include "loader/open_source.h"
 #include "loader/options.h"
 #include "loader/order.h"
@@ -111,6 +112,9 @@ class Loader {
   // Both: false when a plan takes longer than until the deadline. Ready: the pipeline has a batch, or the epoch's end.
   Result<bool> Ready(base::SteadyTime deadline);
   Result<bool> StartPipeline(base::SteadyTime deadline);
+  Stats StatsLocked() const;
+  void CountTrainer();
+  void Show(bool waiting);
   void StopPipeline();
   void EndStretch();
   Result<void> SeekLocked(const LoaderState& state, OrderVersion version);
@@ -131,8 +135,12 @@ class Loader {
   ChunkPool chunk_pool_;
   std::shared_ptr<BatchPool> batch_pool_;
   HeldChunks held_;
+  std::optional<LiveFile> live_;
   int fetch_threads_;
-  Stats stats_;  // as of the last pipeline's end
+  Stats stats_;  // as of the last pipeline's end, but for the next two
+  double plan_seconds_ = 0;
+  double trainer_seconds_ = 0;
+  std::optional<base::SteadyTime> handed_out_;  // the batch that the trainer has
   std::unique_ptr<Planner> planner_;
   std::unique_ptr<Pipeline> pipeline_;
 };

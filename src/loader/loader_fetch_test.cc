@@ -254,6 +254,32 @@ TEST_F(LoaderTest, GoesOnAfterAFailureThatPasses) {
   EXPECT_EQ(indices, expected.indices);
 }
 
+TEST_F(LoaderTest, SaysWhatTheTimeWentTo) {
+  const auto watched = std::make_shared<WatchedStore>(store_);
+  std::promise<void> gate;
+  const std::shared_future<void> opened = gate.get_future().share();
+  const auto loader = OpenOrFail(watched, Options());
+  watched->before_read = [&](const std::string&) -> Result<void> {
+    opened.wait();
+    return {};
+  };
+  // While no chunk comes it is the network that is waited for, and nothing else.
+  while (loader->stats().wait_network_seconds == 0) ASSERT_FALSE(*loader->Wait(std::chrono::milliseconds(1)));
+  EXPECT_EQ(loader->stats().wait_decode_seconds, 0);
+  EXPECT_EQ(loader->stats().trainer_seconds, 0);
+  gate.set_value();
+  // From memory, chunks come as fast as they are decoded.
+  for (int epoch = 0; epoch == 0 || loader->stats().wait_decode_seconds == 0; ++epoch) (void)ReadEpoch(*loader);
+  const Stats stats = loader->stats();
+  EXPECT_GT(stats.trainer_seconds, 0);
+  EXPECT_NEAR(stats.wait_seconds, stats.wait_network_seconds + stats.wait_decode_seconds + stats.wait_plan_seconds,
+              1e-6);
+  // What lies between two epochs is not the trainer's.
+  const double before = loader->stats().trainer_seconds;
+  ASSERT_TRUE(loader->Wait(std::chrono::seconds(60)));
+  EXPECT_EQ(loader->stats().trainer_seconds, before);
+}
+
 TEST_F(LoaderTest, EndsInTheMiddleOfFetches) {
   const auto watched = std::make_shared<WatchedStore>(store_);
   const auto loader = OpenOrFail(watched, Options());

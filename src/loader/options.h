@@ -58,6 +58,7 @@ struct LoaderOptions {
   uint64_t memory_bytes = uint64_t{256} << 20;  // batches, chunks, fetches and plans together
   uint64_t rank = 0;
   uint64_t world = 1;
+  std::string shown_as = {};  // to this user's `seamount top` (live.h), without secrets; empty: not shown
 };
 
 // The slots that are asked for, the usual two written out.

@@ -78,21 +78,31 @@ bool Pipeline::HeadSettled() const {
   return assembly_.done() || HeadReady() || (failure_ && failure_->batch <= assembly_.head());
 }
 
+bool Pipeline::HeadIsWorkedOn() const {
+  if (assembly_.done()) return false;
+  const uint32_t end = schedule_.first_use[assembly_.head() + 1];
+  return (!at_work_.empty() && *at_work_.begin() < end) || (!tasks_.empty() && tasks_.top().use < end);
+}
+
+void Pipeline::TellClock() {
+  if (wait_clock_.running()) wait_clock_.Change(HeadIsWorkedOn(), std::chrono::steady_clock::now());
+}
+
 bool Pipeline::Wait(base::SteadyTime deadline) {
   Lock lock(mutex_);
   if (HeadSettled()) return true;
-  const auto start = std::chrono::steady_clock::now();
+  wait_clock_.Start(HeadIsWorkedOn(), std::chrono::steady_clock::now());
   const bool settled = head_wake_.wait_until(lock, deadline, [&] { return HeadSettled(); });
-  stats_.wait_seconds += SecondsSince(start);
+  wait_clock_.Stop(std::chrono::steady_clock::now());
   return settled;
 }
 
 Result<Filled> Pipeline::Take() {
   Lock lock(mutex_);
-  const auto start = std::chrono::steady_clock::now();
   if (!HeadSettled()) {
+    wait_clock_.Start(HeadIsWorkedOn(), std::chrono::steady_clock::now());
     head_wake_.wait(lock, [&] { return HeadSettled(); });
-    stats_.wait_seconds += SecondsSince(start);
+    wait_clock_.Stop(std::chrono::steady_clock::now());
   }
   if (!HeadReady()) return failure_->error;
   const BatchRange range = stretch_.RangeOf(assembly_.head());
@@ -182,6 +192,7 @@ void Pipeline::Fetch(const FetchPolicy::Issue& issue, Lock& lock) {
     }
     arrivals_.Came(issue[i]);
   }
+  TellClock();
 }
 
 void Pipeline::UseRoom() {
@@ -189,6 +200,7 @@ void Pipeline::UseRoom() {
     tasks_.push({schedule_.cache.residencies[residency].first_use, true});
     work_wake_.notify_one();
   }
+  TellClock();
   fetch_wake_.notify_one();
 }
 
@@ -219,6 +231,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   const auto place = dataset_.chunks.PlaceOf(schedule_.ChunkOf(residency));
   const Variable& variable = dataset_.variables[place.variable];
   std::optional<Bytes> encoded = residents_.TakeEncoded(residency);
+  std::optional<AtWork> at_work(std::in_place, *this, planned.first_use);
   lock.unlock();
   Buffer decoded = resources_.chunk_pool->Take(variable.array().chunk_bytes());
   Result<void> done;
@@ -237,6 +250,7 @@ void Pipeline::Decode(uint32_t residency, Lock& lock) {
   stats_.bytes_decoded += decoded.size();
   stats_.chunk_hits += planned.uses - 1;
   residents_.PutDecoded(residency, std::move(decoded));
+  at_work.reset();
   UseRoom();
   // All batches that are open get their copy now, while the chunk is in the processor's cache. Later ones find it.
   std::vector<uint32_t> uses;
@@ -251,6 +265,7 @@ void Pipeline::Copy(uint32_t use, Lock& lock) {
   const std::byte* decoded = residents_.Decoded(residency);
   MissingRows& rows = residents_.missing(residency);
   const Assembly::Job job = assembly_.JobOf(use);
+  const AtWork at_work(*this, use);
   lock.unlock();
   const Assembly::Found found = assembly_.Copy(job, decoded, rows);
   lock.lock();

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <queue>
+#include <set>
 #include <stop_token>
 #include <thread>
 #include <vector>
@@ -29,6 +30,7 @@
 #include "loader/planner.h"
 #include "loader/residents.h"
 #include "loader/stats.h"
+#include "loader/wait_clock.h"
 
 namespace seamount::loader {
 
@@ -80,10 +82,27 @@ class Pipeline {
     Error error;
   };
   using Lock = std::unique_lock<std::mutex>;
+  // While it lives a worker is at that use. Made and destroyed with the mutex held.
+  class AtWork {
+   public:
+    AtWork(Pipeline& pipeline, uint32_t use) : pipeline_(pipeline), place_(pipeline.at_work_.insert(use)) {}
+    ~AtWork() {
+      pipeline_.at_work_.erase(place_);
+      pipeline_.TellClock();
+    }
+    AtWork(const AtWork&) = delete;
+    AtWork& operator=(const AtWork&) = delete;
+
+   private:
+    Pipeline& pipeline_;
+    const std::multiset<uint32_t>::iterator place_;
+  };
 
   void OpenBatches();  // as many as may be filled at once; mutex held, as in all below with a Lock
   bool HeadReady() const;
   bool HeadSettled() const;
+  bool HeadIsWorkedOn() const;  // or stands in line for a worker
+  void TellClock();
   void SpawnFetcher();
   void GrowFetchers();
   void FetchLoop();
@@ -108,6 +127,7 @@ class Pipeline {
   std::condition_variable fetch_wake_;
   std::stop_source stop_;
   Stats stats_;
+  WaitClock wait_clock_{stats_};
   uint64_t fetched_ = 0;         // chunks; those held from before are the first
   uint64_t looked_ = 0;          // of these, those known to be of the data that were opened
   uint32_t look_begun_for_ = 0;  // batches that had all their chunks when the last look began
@@ -118,6 +138,7 @@ class Pipeline {
   Arrivals arrivals_;
   FetchPolicy policy_;
   std::priority_queue<Task> tasks_;
+  std::multiset<uint32_t> at_work_;  // uses that workers are at
   std::optional<Failure> failure_;
   int idle_fetchers_ = 0;
   int idle_workers_ = 0;
