@@ -240,6 +240,42 @@ nb::tuple StateOf(const Loader& loader) {
   return nb::make_tuple(state.seed, state.epoch, state.position);
 }
 
+// GCC 12 takes std::stop_source's passing itself on, as a tag, for a use of what is not made yet.
+#pragma GCC diagnostic push
+#pragma GCC diagnostic ignored "-Wmaybe-uninitialized"
+Loader::Explanation Explain(const Loader& loader) {
+  return ValueOrRaise(Interruptibly([&](const CallContext& context) { return loader.Explain(context); }));
+}
+#pragma GCC diagnostic pop
+
+nb::dict ExplanationOf(const Loader& loader) {
+  const Loader::Explanation told = Explain(loader);
+  nb::list epochs;
+  for (const loader::PlannedReads& reads : told.epochs) {
+    nb::dict epoch;
+    epoch["chunks"] = reads.chunks;
+    epoch["fetches"] = reads.fetches;
+    epoch["requests"] = reads.requests;
+    epoch["batches"] = reads.batches;
+    epochs.append(epoch);
+  }
+  nb::dict memory;
+  memory["batches"] = told.memory.batch_bytes;
+  memory["plan"] = told.memory.plan_bytes;
+  memory["chunks"] = told.memory.retain.bytes;
+  memory["ahead"] = told.memory.chunk_bytes - told.memory.retain.bytes;
+  nb::dict all;
+  all["epochs"] = epochs;
+  all["memory"] = memory;
+  all["chunk_bytes"] = told.chunk_bytes;
+  all["encoded_ratio"] = told.measured.encoded_ratio;
+  all["latency"] = told.measured.latency_seconds;
+  all["connection_bandwidth"] = told.measured.connection_bytes_per_second;
+  all["decode_bandwidth"] = told.measured.decode_bytes_per_second;
+  all["threads"] = told.threads;
+  return all;
+}
+
 nb::dict StatsOf(const Loader& loader) {
   const loader::Stats stats = WithoutGil([&] { return loader.stats(); });
   nb::dict counts;
@@ -259,6 +295,7 @@ void AddLoader(nb::module_& module) {
       .def("resume", &Resume, nb::arg("seed"), nb::arg("epoch"), nb::arg("position"), nb::arg("order"))
       .def("state", &StateOf)
       .def("stats", &StatsOf)
+      .def("explain", &ExplanationOf)
       .def_prop_ro("order_id", [](const Loader& loader) { return WithoutGil([&] { return loader.order_id(); }); })
       .def_prop_ro("samples", &Loader::samples)
       .def_prop_ro("sample_dim", &Loader::sample_dim)

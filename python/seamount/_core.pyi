@@ -57,6 +57,8 @@ class Loader:
     def state(self) -> tuple[int, int, int]:
         """(seed, epoch, position)"""
     def stats(self) -> dict[str, Any]: ...
+    def explain(self) -> dict[str, Any]:
+        """What explanation.py makes an Explanation of: lists have a number for each variable."""
 
 class Array:
     path: str

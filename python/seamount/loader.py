@@ -14,6 +14,7 @@ from .batch import Batch
 from .connection import Key, Place, path_of, without_secrets
 from .encodings import Encoding, encoders_of
 from .errors import InvalidArgumentError
+from .explanation import Explanation, explain
 from .html import table
 from .labels import Labels, sample_coords
 from .patches import Crops, Patches, patch_options
@@ -21,8 +22,9 @@ from .physical import Physical
 from .ranks import ranks
 from .selection import Lead, dates_of, durations, natural, ranges_of, split_of, where_of
 from .selection import leads as numbers_of
-from .slots import Groups, Missing, Slot, check_normalize, missing_of, names, resolve, slots_of
+from .slots import Groups, Missing, Slot, check_normalize, missing_of, names, resolve, slot_number, slots_of
 from .spec import Spec
+from .tensors import Tensors, layouts_of
 from .times import Times
 
 if TYPE_CHECKING:
@@ -87,6 +89,11 @@ class Loader:
             leads may lie in others.
         where: any other rule: a function of the times along ``sample_dim`` (datetime64, as :attr:`times`) or what it gives,
             one bool for each position.
+        layout: the order of a tensor's dimensions, by letters or names: ``"b(tv)yx"`` is (batch, lead × variable, y, x), as
+            convolutions want it. ``b``, ``t`` and ``v`` are batch, lead and variable, ``y``, ``x`` and ``z`` latitudes,
+            longitudes and levels by their usual names; others begin a name, or are one (``"batch (lead variable) lat lon"``).
+            Parentheses make one dimension of several; what has size 1 may be left out. It is a view: nothing is copied, and
+            what would need a copy is refused. None: (batch, lead, variable, *field).
         patches: samples are parts of the field: a :class:`seamount.Patches`. Only chunks that they touch are fetched;
             :attr:`Batch.patch` says where each lies.
         across_gaps: let windows reach over the gaps of the data.
@@ -145,6 +152,7 @@ class Loader:
         hours: int | Sequence[int] | None = None,
         where: Callable[[np.ndarray], np.ndarray] | np.ndarray | None = None,
         patches: Patches | None = None,
+        layout: str | None = None,
         across_gaps: bool = False,
         rank: int | None = None,
         world: int | None = None,
@@ -157,7 +165,7 @@ class Loader:
         self._arguments = {name: value for name, value in locals().items() if name != "self"}
         given = slots_of(variables if variables is None else names("variables", variables), inputs, targets)
         slots = [(name, target, slot) for name, target, slot in given if isinstance(slot, Slot)]
-        self._order = {target: [name for name, kind, _ in given if kind is target] for target in (False, True)}
+        order = {target: [name for name, kind, _ in given if kind is target] for target in (False, True)}
         parts = [name for name, _, _ in given] if variables is None else list(variables)
         self._name = f"{path_of('url', url)!r} {parts}"
         self._warned = missing is not None
@@ -191,8 +199,8 @@ class Loader:
         groups = Groups(url, slots, lambda place, early: _core.open_group(access.open(place), early))
         group = groups.groups[0]
         self._times = Times(group, sample_dim or group.sample_dim or "time")
-        self._slots = [resolve(*slot, groups, self._times.step, normalize, missing_of(missing, fill)) for slot in slots]
-        self._named = variables is None
+        common = normalize, missing_of(missing, fill), layout
+        self._slots = [resolve(*slot, groups, self._times.step, *common) for slot in slots]
         check_normalize(normalize, self._slots)
         options["slots"] = [slot.options() for slot in self._slots]
         if split is not None:
@@ -206,9 +214,11 @@ class Loader:
         fields = self._core.fields
         self._crops = [Crops(self._core.patches, *pair) for pair in zip(fields, [s.patch_scale for s in self._slots])]
         encodings = [each for each in given if isinstance(each[2], Encoding)]
-        self._encoders, self._tensor_slots, self._tensor_fields, crops = encoders_of(
+        encoders, self._tensor_slots, self._tensor_fields, crops = encoders_of(
             encodings, self._slots, fields, self._crops, groups.groups, self._times
         )
+        layouts = layouts_of(self._tensor_slots, self._tensor_fields)
+        self._tensors = Tensors(self._slots, encoders, layouts, order if variables is None else None)
         self._labels = Labels(self._tensor_slots, groups.groups, self._tensor_fields, crops)
         if self._core.unmatched:
             warnings.warn(
@@ -218,7 +228,7 @@ class Loader:
             )
         self._group_times = [Times(g, sample_dim or g.sample_dim or "time") for g in groups.groups]
         self._physical = [Physical(groups.groups[slot.group], slot.variables, slot.normalize) for slot in self._slots]
-        self._spec = Spec(self._arguments, self._named, self.sample_dim, self._slots, groups, self._times, self._physical)
+        self._spec = Spec(self._arguments, variables is None, self.sample_dim, self._slots, groups, self._times, self._physical)
 
     def replace(self, **changes: Any) -> Loader:
         """Another loader with the same arguments but for those given, at its beginning. ``split``, ``select`` and
@@ -244,29 +254,10 @@ class Loader:
                     stacklevel=2,
                 )
             # The parts go before the batch is handed out, so that dropping the batch drops its memory.
-            batch = Batch(**self._tensors(parts.pop("slots"), parts), **parts, _times=self._times)
+            batch = Batch(**self._tensors.parts(parts.pop("slots"), parts), **parts, _times=self._times)
             del parts
             yield batch
             del batch
-
-    def _tensors(self, arrays: list[tuple[np.ndarray, np.ndarray | None]], samples: dict[str, Any]) -> dict[str, Any]:
-        """Those parts of a Batch that are the slots."""
-        arrays = [(slot.seen(data), missing) for slot, (data, missing) in zip(self._slots, arrays)]
-        if not self._named:
-            both = zip(("inputs", "targets"), [*arrays, (None, None)])
-            return {name + part: array for name, pair in both for part, array in zip(("", "_missing"), pair)}
-        parts: dict[str, Any] = {"inputs": {}, "targets": {}, "inputs_missing": {}, "targets_missing": {}}
-        for slot, (data, missing) in zip(self._slots, arrays):
-            kind = "targets" if slot.target else "inputs"
-            parts[kind][slot.name] = data
-            if missing is not None:
-                parts[kind + "_missing"][slot.name] = missing
-        for name, target, encoder in self._encoders:
-            parts["targets" if target else "inputs"][name] = encoder.compute(samples["index"], samples.get("patch"))
-        if self._encoders:
-            for kind, target in (("inputs", False), ("targets", True)):
-                parts[kind] = {name: parts[kind][name] for name in self._order[target]}
-        return {name: tensors or (None if name != "inputs" else {}) for name, tensors in parts.items()}
 
     def __getitem__(self, index: Any) -> Any:
         raise TypeError(
@@ -365,13 +356,15 @@ class Loader:
         """
         if not isinstance(batch, Batch):
             raise InvalidArgumentError(f"batch is a {type(batch).__name__}: expected one of this loader's")
-        tensors = {slot.name: batch[slot.name] for slot in self._tensor_slots}
+        tensors = {slot.name: self._tensors.plain(slot.name, batch[slot.name]) for slot in self._tensor_slots}
         if denormalize:
             for slot in self._slots:
-                tensors[slot.name] = self.denormalize(tensors[slot.name], batch.index, slot=slot.name, patch=batch.patch)
+                physical = self.denormalize(batch[slot.name], batch.index, slot=slot.name, patch=batch.patch)
+                tensors[slot.name] = self._tensors.plain(slot.name, physical)
         masks: dict[str, np.ndarray] = {}
         for kind, given in (("inputs", batch.inputs_missing), ("targets", batch.targets_missing)):
             masks |= given if isinstance(given, dict) else {} if given is None else {kind: given}
+        masks = {name: self._tensors.plain(name, mask) for name, mask in masks.items()}
         return self._labels.dataset(tensors, masks, sample_coords(batch.index, self._times), batch.patch)
 
     def denormalize(
@@ -394,7 +387,7 @@ class Loader:
         Example:
             >>> wind = loader.denormalize(model(batch.inputs), batch.index)  # m/s
         """
-        number = self._slot_number(slot)
+        number = slot_number(self._slots, slot)
         chosen = self._slots[number]
         own = self._core.own_steps[number]
         positions = None
@@ -409,15 +402,12 @@ class Loader:
             if np.shape(patch) != (len(index), len(self._core.patches)):
                 raise InvalidArgumentError(f"patch is {patch!r}: expected batch.patch, as these samples are patches")
             crops = [self._crops[number].index(place) for place in np.asarray(patch)]
-        return self._physical[number].undo(values, tuple(self._core.fields[number][1]), index, leads_, crops, positions)
-
-    def _slot_number(self, name: str | None) -> int:
-        for kind in (True, False):
-            numbers = [i for i, slot in enumerate(self._slots) if (slot.name == name if name else slot.target is kind)]
-            if len(numbers) == 1:
-                return numbers[0]
-        names_ = ", ".join(repr(slot.name) for slot in self._slots)
-        raise InvalidArgumentError(f"slot is {name!r}: expected one of {names_}")
+        shape = tuple(self._core.fields[number][1])
+        layout = self._tensors.layouts.get(chosen.name)
+        plain = None if layout is None else layout.undo(np.asarray(values), len(leads_))
+        if layout is None or plain is None:
+            return self._physical[number].undo(values, shape, index, leads_, crops, positions)
+        return layout.apply(self._physical[number].undo(plain, shape, index, leads_, crops, positions))
 
     @property
     def epoch(self) -> int:
@@ -478,6 +468,20 @@ class Loader:
         seed, epoch, position = (natural(f"the loader state's {name}", state.get(name)) for name in ("seed", "epoch", "position"))
         self._core.resume(seed, epoch, position, str(state.get("order")))
 
+    def explain(self, latency: float | None = None, bandwidth: float | str | None = None) -> Explanation:
+        """What an epoch takes, before it is read: bytes, requests, how often each chunk is fetched, how memory is divided,
+        and how many samples a second the way and the processor allow. In a notebook it is drawn. It comes from the plans of the
+        epoch in which the loader stands and of the next one, and from three chunks of each variable, which are read for it.
+
+        Args:
+            latency: seconds that a request takes; None: as measured.
+            bandwidth: bytes a second of all connections, as 1e8 or ``"100MiB"``; None: of one as measured, times their number.
+
+        Example:
+            >>> loader.explain(latency=0.05, bandwidth="100MiB").samples_per_second
+        """
+        return explain(self._core.explain(), self.samples // self.world, latency, bandwidth)
+
     def stats(self) -> dict[str, Any]:
         """Counts since the loader was made, and where the time went.
 
@@ -486,11 +490,10 @@ class Loader:
         ``cache_hits``: uses of chunks that were decoded already; ``fetch_threads`` and ``memory_peak`` (bytes of the
         budget) at most.
 
-        ``wait_seconds``: that iterating waited for a batch. It is the sum of ``wait_network_seconds``, while nothing of that
-        batch was there to be worked on, ``wait_decode_seconds``, while something of it was being decoded or copied or
-        stood in line for that, and ``wait_plan_seconds``, while the order of an epoch was being made. ``trainer_seconds``:
-        from each batch to the call for the next one of its epoch. ``bottleneck`` names the largest of these four:
-        ``"network"``, ``"decode"``, ``"plan"`` or ``"trainer"``; None before anything was iterated over. ``seamount top``
-        in a terminal shows the same of running loaders, second by second.
+        ``wait_seconds``, that a batch was waited for, is the sum of ``wait_network_seconds``, while nothing of it was there to
+        be worked on, ``wait_decode_seconds``, while something of it was decoded or copied or stood in line, and
+        ``wait_plan_seconds``, while an epoch was being planned. ``trainer_seconds``: from each batch to the call for the
+        next one of its epoch. ``bottleneck`` names the largest of these four: ``"network"``, ``"decode"``, ``"plan"`` or
+        ``"trainer"``; None before any batch. ``seamount top`` shows it live.
         """
         return self._core.stats()

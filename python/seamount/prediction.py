@@ -151,6 +151,11 @@ class _Run:
         targets, inputs = ([slot for slot in slots if slot.target is kind] for kind in (True, False))
         if not targets:
             raise InvalidArgumentError("the loader has no targets, which say what the model gives: variables and leads")
+        if laid_out := [slot.name for slot in slots if slot.layout is not None]:
+            raise InvalidArgumentError(
+                f"{laid_out[0]!r} has a layout, and a prediction goes by (batch, lead, variable, *field): give the loader without, "
+                "as loader.replace(layout=None), and a model that turns its inputs and outputs itself"
+            )
         if any(slot.missing == "skip" for slot in inputs):
             raise InvalidArgumentError("missing is 'skip', and a prediction has every sample: expected 'keep', 'fill' or 'raise'")
         self._rollout = Rollout(inputs, targets, steps, spec.is_static)

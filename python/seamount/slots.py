@@ -10,6 +10,7 @@ from typing import Any, Literal, get_args
 
 from .encodings import Encoding
 from .errors import InvalidArgumentError
+from .layout import Layout
 from .selection import Lead, durations, leads, natural, normalization
 
 
@@ -43,7 +44,7 @@ class Slot:
             are stored, of the same type or a narrower one; they are not normalised.
         patch: False: the whole field beside the loader's patches. A number: the field's grid is so many times as fine as
             the one that patches are positions of, and so is the patch.
-        normalize, missing, fill: as the loader's, for this slot; None: the loader's.
+        normalize, missing, fill, layout: as the loader's, for this slot; None: the loader's.
 
     Example:
         >>> Slot(["u", "v", "t"], leads=["-6h", "0h"])
@@ -59,6 +60,7 @@ class Slot:
     missing: Missing | None = None
     fill: float | None = None
     patch: bool | int = True
+    layout: str | None = None
 
 
 @dataclass(frozen=True)
@@ -80,6 +82,7 @@ class Resolved:
     missing: Missing
     fill: float | None
     patch_scale: int
+    layout: Layout | None = None
 
     @property
     def float64(self) -> bool:
@@ -217,8 +220,10 @@ def resolve(
     step: Callable[[], int],
     normalize: bool | Mapping[str, tuple[float, float]],
     missing: tuple[Missing, float | None],
+    layout: str | None = None,
 ) -> Resolved:
-    """``step``: microseconds between positions; ``normalize`` and ``missing``: what holds where the slot says nothing."""
+    """``step``: microseconds between positions; ``normalize``, ``missing``, ``layout``: what holds where the slot says
+    nothing."""
     if slot.dtype not in get_args(Dtype):
         raise InvalidArgumentError(
             f"dtype of {name!r} is {slot.dtype!r}: expected 'float32' or 'float64', 'float16', 'bfloat16' or an integer's name"
@@ -235,6 +240,7 @@ def resolve(
             given = {variable: pair for variable, pair in given.items() if variable in chosen}
     if slot.missing is not None or slot.fill is not None:
         missing = missing_of(slot.missing, slot.fill)
+    text = layout if slot.layout is None else slot.layout
     steps, whole = _leads(name, slot.leads, step, groups.number(slot.group))
     return Resolved(
         name=name,
@@ -249,6 +255,7 @@ def resolve(
         missing=missing[0],
         fill=missing[1],
         patch_scale=natural(f"patch of {name!r}", int(slot.patch) if isinstance(slot.patch, bool) else slot.patch),
+        layout=None if text is None else Layout(text, name),
     )
 
 
@@ -258,3 +265,12 @@ def check_normalize(normalize: Any, slots: list[Resolved]) -> None:
     for name in normalize if isinstance(normalize, Mapping) else ():
         if name not in known:
             raise InvalidArgumentError(f"normalize names {name!r}, which is not among the variables {sorted(known)}")
+
+
+def slot_number(slots: list[Resolved], name: str | None) -> int:
+    """Of the slot with that name; of the only target, or else the only input, where none is said."""
+    for kind in (True, False):
+        numbers = [i for i, slot in enumerate(slots) if (slot.name == name if name else slot.target is kind)]
+        if len(numbers) == 1:
+            return numbers[0]
+    raise InvalidArgumentError(f"slot is {name!r}: expected one of {', '.join(repr(slot.name) for slot in slots)}")

@@ -87,8 +87,10 @@ Loader::Loader(LoaderOptions options, std::vector<Group> groups, OpenedSource op
       batch_pool_(BatchPool::Make(source_->dataset().layout.bytes(), kSpareBatches)),
       live_(options_.shown_as.empty() ? std::nullopt : LiveFile::Make(RunFolder())),
       fetch_threads_(kFirstFetchThreads),
-      planner_(std::make_unique<Planner>(PlannerOptions{
-          .source = source_, .batches = BatchesOf(), .retain = memory_.retain, .stretch_uses = memory_.stretch_uses})) {
+      planner_(std::make_unique<Planner>(Planning())) {}
+
+PlannerOptions Loader::Planning() const {
+  return {.source = source_, .batches = BatchesOf(), .retain = memory_.retain, .stretch_uses = memory_.stretch_uses};
 }
 
 Loader::~Loader() {
@@ -278,6 +280,21 @@ const std::vector<std::string>& Loader::field_dims(size_t slot) const {
 Stats Loader::stats() const {
   const std::scoped_lock lock(mutex_);
   return StatsLocked();
+}
+
+Result<Loader::Explanation> Loader::Explain(const CallContext& context) const {
+  SEAMOUNT_TRY(CheckProcess());
+  std::unique_lock lock(mutex_);
+  PlanStart start = Here();
+  const PlannerOptions planning = Planning();
+  lock.unlock();
+  start.position = 0;
+  Explanation explanation{.memory = memory_, .threads = Workers(options_.threads)};
+  for (const ChunkGrid& grid : source_->dataset().chunks.grids()) explanation.chunk_bytes.push_back(grid.chunk_bytes);
+  SEAMOUNT_TRY_ASSIGN(explanation.epochs, PlanReads(planning, start, context));
+  SEAMOUNT_TRY_ASSIGN(explanation.measured,
+                      MeasureReads(source_->dataset(), explanation.epochs.front().first, groups_.front(), context));
+  return explanation;
 }
 
 Stats Loader::StatsLocked() const {

@@ -22,6 +22,7 @@
 #include "base/clock.h"
 #include "base/result.h"
 #include "exec/byte_budget.h"
+#include "loader/explain.h"
 #include "loader/group.h"
 #include "loader/live.h"
 #include "loader/open_source.h"
@@ -103,12 +104,24 @@ class Loader {
   const Patches& patches() const { return source_->dataset().patches; }
   Stats stats() const;
 
+  // What the epoch takes that it stands in, read from its beginning with nothing in memory, and the one after it.
+  // Reads a few chunks, and takes no part of the memory that is for loading.
+  struct Explanation {
+    std::array<PlannedReads, 2> epochs;
+    MeasuredReads measured;
+    MemoryPlan memory;
+    int threads = 1;                    // that decode
+    std::vector<uint64_t> chunk_bytes;  // of each variable, decoded
+  };
+  Result<Explanation> Explain(const CallContext& context) const;
+
  private:
   Loader(LoaderOptions options, std::vector<Group> groups, OpenedSource opened, MemoryPlan memory);
   Result<void> CheckProcess() const;
   Result<void> CheckSame(const CallContext& context) const;
   BatchOptions BatchesOf() const;
   PlanStart Here() const;
+  PlannerOptions Planning() const;
   // Both: false when a plan takes longer than until the deadline. Ready: the pipeline has a batch, or the epoch's end.
   Result<bool> Ready(base::SteadyTime deadline);
   Result<bool> StartPipeline(base::SteadyTime deadline);
