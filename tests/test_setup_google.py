@@ -27,14 +27,21 @@ class Setup:
                                      "refresh_token": "1//login", "token_uri": f"{google.url}/token"}))  # fmt: skip
         login.chmod(0o600)
 
-    def run(self, *command: str) -> subprocess.CompletedProcess:
+    def run(self, *command: str, **environment: str) -> subprocess.CompletedProcess:
         return subprocess.run([self.binary, *command], cwd=self.home, capture_output=True, text=True, timeout=100,
                               env={"HOME": str(self.home), "PATH": os.environ["PATH"],
-                                   "SEAMOUNT_GOOGLE_AT": self.google.url})  # fmt: skip
+                                   "SEAMOUNT_GOOGLE_AT": self.google.url, **environment})  # fmt: skip
 
     def setup(self, *more: str) -> subprocess.CompletedProcess:
         return self.run("setup", "gs://winds-data", "--project", "lab", "--endpoint", self.google.url, "--key", "key.json",
                         *more)  # fmt: skip
+
+    def check(self, name: str, *flags: str, **environment: str) -> dict:
+        """What doctor found on that."""
+        told = self.run("doctor", "gs://winds-data", "--endpoint", self.google.url, "--key", "key.json", "--json", *flags,
+                        **environment)  # fmt: skip
+        (check,) = [check for check in json.loads(told.stdout) if check["check"] == name]
+        return check
 
     def key(self) -> dict:
         assert (self.home / "key.json").stat().st_mode & 0o777 == 0o600
@@ -162,3 +169,53 @@ def test_doctor_tells_that_the_clock_is_wrong(me):
     told = json.loads(me.run("doctor", "--endpoint", me.google.url, "--key", "key.json", "--json").stdout)
     (check,) = [check for check in told if check["check"] == "clock"]
     assert check["finding"] == "fail" and "timedatectl" in check["advice"]
+
+
+def test_doctor_tells_what_a_key_may_beyond_its_purpose(me):
+    assert me.setup().returncode == 0
+    assert me.check("rights there")["finding"] == "ok"
+    reading = me.check("rights there", "--read-only")
+    assert reading["finding"] == "warn" and "does not need: create, overwrite and delete" in reading["detail"]
+    assert "seamount setup gs://winds-data --role reader" in reading["advice"]
+    me.google.iam.grant(WRITER, "buckets/winds-data", "storage.buckets.setIamPolicy")
+    administrator = me.check("rights there")
+    assert administrator["finding"] == "warn" and "does not need: administer" in administrator["detail"]
+    assert "--role writer" in administrator["advice"] and "seamount keys rm" in administrator["advice"]
+
+
+def test_doctor_tells_what_a_key_may_in_the_whole_project(me):
+    assert me.setup().returncode == 0
+    assert me.check("project")["finding"] == "ok"
+    me.google.iam.grant(WRITER, "projects/lab", "compute.instances.create", "storage.buckets.delete")
+    found = me.check("project")
+    assert found["finding"] == "warn" and "start machines, delete buckets" in found["detail"]
+    assert "gcloud projects remove-iam-policy-binding lab" in found["advice"] and WRITER in found["advice"]
+    me.google.projects.is_off = True
+    untold = me.check("project")
+    assert untold["finding"] == "ok" and "are not told" in untold["detail"] and "disabled" in untold["detail"]
+
+
+@pytest.mark.parametrize(("location", "finding", "words"), [
+    ("us-central1", "ok", "reading costs no traffic"),
+    ("europe-west4", "warn", "--region europe-west4"),
+    ("EU", "warn", "--location us-central1"),
+])  # fmt: skip
+def test_doctor_tells_that_a_machine_lies_far_from_the_bucket(me, location, finding, words):
+    assert me.setup("--location", location).returncode == 0
+    me.google.iam.grant(WRITER, "buckets/winds-data", "storage.buckets.get")
+    me.google.metadata.machine = ("us-central1-a", "seamount-train")
+    host = me.google.url.removeprefix("http://")
+    found = me.check("place", GCE_METADATA_HOST=host)
+    assert found["finding"] == finding and "this machine is in us-central1" in found["detail"]
+    assert words in found["detail"] + found["advice"]
+
+
+def test_a_key_file_of_another_project_is_named(me):
+    elsewhere = me.google.iam.make_key("sm-winds-data@elsewhere.iam.gserviceaccount.com", "elsewhere")
+    me.google.iam.accounts.remove("sm-winds-data@elsewhere.iam.gserviceaccount.com")
+    (me.home / "key.json").write_text(json.dumps(elsewhere))
+    (me.home / "key.json").chmod(0o600)
+    refused = me.setup()
+    assert refused.returncode != 0 and "does not exist" in refused.stderr
+    assert "'key.json' is there already" in refused.stderr and "in project 'elsewhere'" in refused.stderr
+    assert json.loads((me.home / "key.json").read_text()) == elsewhere

@@ -202,7 +202,7 @@ void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_writ
     if (key.finding == Finding::kFailure) return;
   }
   const std::string endpoint = stores::EndpointOf(ConfigFromFlags(flags));
-  const auto http = net::MakeCurlHttpClient();
+  const auto http = std::shared_ptr<net::HttpClient>(net::MakeCurlHttpClient());
   CallContext soon = context;
   soon.deadline = std::min(context.deadline, std::chrono::steady_clock::now() + kAnswerWithin);
   const auto answered = http->Send({.url = endpoint + "/"}, soon);
@@ -216,7 +216,9 @@ void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_writ
   if (!flags.key.empty()) CheckKeyTimes(flags.key, *http, hear, soon);
   const Check credentials = CheckCredentials(flags, endpoint, *http, context);
   hear(credentials);
-  if (!url.empty() && credentials.finding != Finding::kFailure) CheckBucket(flags, url, may_write, hear, context);
+  if (url.empty() || credentials.finding == Finding::kFailure) return;
+  CheckBucket(flags, url, may_write, hear, context);
+  CheckExcess(flags, url, may_write, http, hear, context);
 }
 
 }  // namespace seamount::cli

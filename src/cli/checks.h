@@ -2,9 +2,11 @@
 #pragma once
 
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "cli/command.h"
+#include "net/http_client.h"
 
 namespace seamount::cli {
 
@@ -26,5 +28,10 @@ void CheckMachine(const std::string& cache_dir, const Hear& hear);
 // write an object of a few bytes, overwrite it, and delete it. What cannot work after a failure is not tried.
 void CheckStorage(const StoreFlags& flags, const std::string& url, bool may_write, const Hear& hear,
                   const CallContext& context);
+
+// What the account of a key may do beyond reading (and writing, if it may) that bucket, and, at Google, whether this
+// machine lies near the bucket. What its server does not tell is left out.
+void CheckExcess(const StoreFlags& flags, const std::string& url, bool may_write, std::shared_ptr<net::HttpClient> http,
+                 const Hear& hear, const CallContext& context);
 
 }  // namespace seamount::cli

@@ -85,7 +85,7 @@ Result<std::string> AdminClient::LocationOf(const std::string& bucket, const Cal
 }
 
 Result<bool> AdminClient::GrantBucketRole(const std::string& bucket, const std::string& email, const std::string& role,
-                                          const CallContext& context) {
+                                          bool may_be_new, const CallContext& context) {
   const std::string what = "granting " + role + " on bucket '" + bucket + "' to " + email;
   const std::string path = "/storage/v1/b/" + base::PercentEncode(bucket) + "/iam";
   const base::SteadyTime give_up = clock_.Now() + kPropagation;
@@ -101,7 +101,8 @@ Result<bool> AdminClient::GrantBucketRole(const std::string& bucket, const std::
     if (written.status == 200) return true;
     const bool may_pass = written.status == 400 || written.status == 409 || written.status == 412;
     // Only Google needs time to know an account; a server of ours refuses for good.
-    const bool refused = written.status == 400 && written.body.view().find("does not exist") == std::string_view::npos;
+    const bool unknown = written.body.view().find("does not exist") != std::string_view::npos;
+    const bool refused = written.status == 400 && !(unknown && may_be_new);
     if (!may_pass || refused || clock_.Now() >= give_up) return storage_->ErrorOf(written, what);
     if (!clock_.SleepFor(kPause, context.stop)) return base::Cancelled(what + ": stop was requested");
   }

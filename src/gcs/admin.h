@@ -51,8 +51,9 @@ class AdminClient {
   Result<void> DeleteAccount(const std::string& email, const CallContext& context);
 
   // Adds `email` to the members of `role` on the bucket, under the policy's etag. False: it was among them.
+  // `may_be_new`: a server that has not heard of the account is asked again for a minute.
   Result<bool> GrantBucketRole(const std::string& bucket, const std::string& email, const std::string& role,
-                               const CallContext& context);
+                               bool may_be_new, const CallContext& context);
 
   // The roles that the bucket's policy gives to `email` without a condition.
   Result<std::vector<std::string>> RolesOn(const std::string& bucket, const std::string& email,

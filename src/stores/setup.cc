@@ -38,6 +38,17 @@ Result<std::string> AccountOfPresentKey(const std::string& key_file, const std::
   return account->email;
 }
 
+// The key file of an earlier run names an account that is not known (any more), or not here.
+Error OfAnotherProject(const Error& error, const std::string& key_file, const std::string& email) {
+  constexpr std::string_view kEnd = ".iam.gserviceaccount.com";
+  std::string project = email.substr(email.find('@') + 1);
+  if (project.ends_with(kEnd)) project.resize(project.size() - kEnd.size());
+  return error.Wrap("the key file '" + key_file + "' is there already, of account " + email + " in project '" +
+                    project +
+                    "' (name another file with --key for a new account and key; if the account was deleted, remove "
+                    "the file)");
+}
+
 // Refuses an account that can do more in the bucket than the role asked for: its key would, too.
 Result<void> CheckOtherRoles(gcs::AdminClient& admin, const std::string& bucket, const std::string& email,
                              const gcs::Role& role, const CallContext& context) {
@@ -120,7 +131,10 @@ Result<SetupReport> SetUpBucket(const SetupOptions& options, std::shared_ptr<net
   }
   SEAMOUNT_TRY(CheckOtherRoles(*admin, options.bucket, report.email, report.role, context));
   const std::string& role = report.role.name;
-  SEAMOUNT_TRY_ASSIGN(report.role_granted, admin->GrantBucketRole(options.bucket, report.email, role, context));
+  auto granted = admin->GrantBucketRole(options.bucket, report.email, role, /*may_be_new=*/!present, context);
+  if (!granted && present) return OfAnotherProject(granted.error(), options.key_file, report.email);
+  if (!granted) return granted.error();
+  report.role_granted = *granted;
   said(role + " on this bucket only" + (report.role_granted ? ": granted" : ": granted already"));
 
   if (present) {

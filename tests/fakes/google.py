@@ -16,7 +16,7 @@ from email.utils import formatdate
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from urllib.parse import parse_qs, urlsplit
 
-from . import accounts, compute, discovery, metadata, storage
+from . import accounts, compute, discovery, metadata, projects, storage
 from .clock import Clock
 from .discovery import Refused
 from .iam import Iam
@@ -50,6 +50,7 @@ class FakeGoogle:
         self.compute = compute.Compute(self.clock, self.iam)
         self.storage = storage.Storage(self.clock, self.iam)
         self.accounts = accounts.Accounts(self.iam)
+        self.projects = projects.Projects(self.iam)
         self.metadata = metadata.Metadata(self.compute, self.iam)
         self.subject_token = ""  # what another identity provider answers
         self.requests: list[Request] = []
@@ -95,7 +96,7 @@ class FakeGoogle:
             return 200, {}, json.dumps(self.iam.act_as(member, call.parameters["name"].rpartition("/")[2], body)).encode()
         if request.path == "/v1/userinfo":
             return 200, {}, json.dumps({"sub": "1", "email": str(member)} if "@" in member else {"sub": "1"}).encode()
-        for service in (self.accounts, self.compute, self.storage):
+        for service in (self.projects, self.accounts, self.compute, self.storage):
             answer = service.serve(member, request)
             if answer is not None:
                 return answer
