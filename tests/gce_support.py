@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import subprocess
@@ -36,8 +37,8 @@ class Lab:
             "CLOUDSDK_API_ENDPOINT_OVERRIDES_COMPUTE": f"{google.url}/compute/v1",
             "GOOGLE_APPLICATION_CREDENTIALS": str(self.key)}  # fmt: skip
 
-    def start(self, *arguments: str) -> subprocess.Popen:
-        return subprocess.Popen([self.binary, "vm", *arguments], env=self.environment, text=True,
+    def start(self, *arguments: str, group: str = "vm") -> subprocess.Popen:
+        return subprocess.Popen([self.binary, group, *arguments], env=self.environment, text=True,
                                 stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
 
     def run(self, *arguments: str) -> subprocess.CompletedProcess:
@@ -98,3 +99,13 @@ def wait_for(happened, process_ok=lambda: True) -> None:
     while not happened():  # for as long as a test may take
         assert process_ok()
         time.sleep(0.02)
+
+
+def idle_watch_module(monkeypatch):
+    """The program as it is in the repository, as a module."""
+    folder = Path(__file__).resolve().parent.parent / "src/cloud/gce/vm"
+    monkeypatch.syspath_prepend(str(folder))
+    spec = importlib.util.spec_from_file_location("idle_watch", folder / "idle_watch.py")
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module

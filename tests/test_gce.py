@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
 import os
 import re
@@ -15,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from fakes.google import Closed, FakeGoogle
-from gce_support import ACCOUNT, L4, Lab, wait_for
+from gce_support import ACCOUNT, L4, Lab, idle_watch_module, wait_for
 
 @pytest.fixture
 def lab(seamount_binary, tmp_path):
@@ -301,13 +300,7 @@ def test_a_machine_without_any_watcher_ends_with_its_lifetime(lab):
 
 @pytest.fixture
 def idle_watch(monkeypatch):
-    """The program as it is in the repository, as a module."""
-    folder = Path(__file__).resolve().parent.parent / "src/cloud/gce/vm"
-    monkeypatch.syspath_prepend(str(folder))
-    spec = importlib.util.spec_from_file_location("idle_watch", folder / "idle_watch.py")
-    module = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(module)
-    return module
+    return idle_watch_module(monkeypatch)
 
 
 def test_a_machine_that_nobody_uses_ends(idle_watch):

@@ -23,7 +23,7 @@ namespace {
 using Json = nlohmann::json;
 
 struct Account {
-  std::string key, email;
+  std::string email;
   std::string project;  // empty: not known
 };
 
@@ -149,7 +149,7 @@ void CheckExcess(const StoreFlags& flags, const std::string& url, bool may_write
   if (!admin) return;
   // A person's login may what the person may; only of a key more than its purpose is too much.
   if (const auto owner = auth::AccountOfCredential(flags.key); !flags.key.empty() && owner) {
-    Account account{.key = flags.key, .email = owner->email};
+    Account account{.email = owner->email, .project = ""};
     if (const auto key = auth::LoadServiceAccountKey(flags.key)) account.project = key->project_id;
     CheckExcessOnBucket(**admin, account, parsed->bucket, may_write, hear, context);
     if (gcs::IsGoogle(endpoint) && owner->has_key && !account.project.empty()) {

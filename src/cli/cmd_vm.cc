@@ -1,8 +1,4 @@
 // seamount vm: throw-away machines, on this host or at Google.
-#include <arpa/inet.h>
-#include <sys/socket.h>
-#include <unistd.h>
-
 #include <CLI/CLI.hpp>
 #include <cstdio>
 #include <cstdlib>
@@ -11,6 +7,8 @@
 
 #include "base/text.h"
 #include "cli/command.h"
+#include "cli/json_rows.h"
+#include "cli/listens.h"
 #include "cli/vm_google.h"
 #include "cloud/local/local_cloud.h"
 
@@ -57,19 +55,6 @@ cloud::Share ParseShare(const std::string& text) {
   const size_t colon = text.rfind(":/");
   if (colon == std::string::npos || colon == 0) return {.from = text, .to = std::filesystem::absolute(text)};
   return {.from = text.substr(0, colon), .to = text.substr(colon + 1)};
-}
-
-// Whether somebody takes connections at ADDRESS:PORT of this host.
-bool Listens(const std::string& server) {
-  const size_t colon = server.rfind(':');
-  sockaddr_in address = {};
-  address.sin_family = AF_INET;
-  address.sin_port = htons(static_cast<uint16_t>(std::strtoul(server.substr(colon + 1).c_str(), nullptr, 10)));
-  if (inet_pton(AF_INET, server.substr(0, colon).c_str(), &address.sin_addr) != 1) return false;
-  const int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  const bool connected = fd >= 0 && connect(fd, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
-  if (fd >= 0) close(fd);
-  return connected;
 }
 
 struct UpOptions {
@@ -208,12 +193,7 @@ void AddEnd(CLI::App& vm, Chosen& chosen, const char* name, const char* summary,
 Result<int> List(bool as_json) {
   SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
   SEAMOUNT_TRY_ASSIGN(const auto machines, cloud->List({}));
-  if (as_json) {
-    auto all = nlohmann::json::array();
-    for (const MachineInfo& machine : machines) all.push_back(ToJson(machine));
-    std::puts(all.dump().c_str());
-    return kExitOk;
-  }
+  if (as_json) return PrintJsonRows(machines, ToJson);
   if (machines.empty()) {
     std::puts("No machines (`seamount vm up NAME` starts one)");
     return kExitOk;

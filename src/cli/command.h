@@ -84,6 +84,7 @@ void AddDemoCommand(CLI::App& app, Chosen& chosen);
 void AddDoctorCommand(CLI::App& app, Chosen& chosen);
 void AddVersionCommand(CLI::App& app, Chosen& chosen);
 void AddVmCommand(CLI::App& app, Chosen& chosen);
+void AddNotebookCommand(CLI::App& app, Chosen& chosen);
 void AddCostCommand(CLI::App& app, Chosen& chosen);
 void AddAdviseCommand(CLI::App& app, Chosen& chosen);
 void AddCompletionCommand(CLI::App& app, Chosen& chosen);

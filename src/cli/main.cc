@@ -40,6 +40,7 @@ void AddCommands(CLI::App& app, Chosen& chosen) {
   AddKeysCommand(app, chosen);
   AddVersionCommand(app, chosen);
   AddVmCommand(app, chosen);
+  AddNotebookCommand(app, chosen);
   AddCostCommand(app, chosen);
   AddAdviseCommand(app, chosen);
   AddDoctorCommand(app, chosen);

@@ -7,7 +7,9 @@
 #include <nlohmann/json.hpp>
 
 #include "base/text.h"
+#include "cli/json_rows.h"
 #include "cloud/gce/machines.h"
+#include "cloud/gce/notebook.h"
 #include "gcs/roles.h"
 #include "stores/setup.h"
 
@@ -100,10 +102,7 @@ Result<cloud::gce::UpRequest> RequestOf(const Google& google, const GoogleUpFlag
   return request;
 }
 
-std::string SshCommand(const cloud::gce::Intent& intent) {
-  return "gcloud compute ssh " + intent.instance() + " --project " + intent.project + " --zone " + intent.zone +
-         " --tunnel-through-iap";
-}
+std::string SshCommand(const cloud::gce::Intent& intent) { return base::Join(cloud::gce::SshArguments(intent), " "); }
 
 }  // namespace
 
@@ -175,12 +174,7 @@ Result<int> GoogleList(const GoogleFlags& flags, bool orphans, bool json) {
   SEAMOUNT_TRY_ASSIGN(const Google google, OpenGoogle(flags));
   SEAMOUNT_TRY_ASSIGN(auto rows, google.machines->List(Interruptible()));
   if (orphans) std::erase_if(rows, [](const MachineRow& row) { return !row.is_orphan; });
-  if (json) {
-    auto all = nlohmann::json::array();
-    for (const MachineRow& row : rows) all.push_back(ToJson(row));
-    std::puts(all.dump().c_str());
-    return kExitOk;
-  }
+  if (json) return PrintJsonRows(rows, ToJson);
   if (rows.empty()) {
     std::puts(orphans ? "No machine that nobody looks after" : "No machines (`seamount vm up NAME` starts one)");
     return kExitOk;

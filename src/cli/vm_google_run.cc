@@ -86,7 +86,7 @@ Result<KeptJob> Submit(const Google& google, const GoogleRunFlags& flags, const 
   return kept;
 }
 
-// A job whose machine Google took away, on its way to the end.
+// Shows a job until it has ended, and sees to it that there is a machine that runs it.
 class Following {
  public:
   Following(const Google& google, std::string name, KeptJob kept, std::chrono::seconds lease)
