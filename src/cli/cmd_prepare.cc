@@ -184,7 +184,7 @@ Result<int> RunPrepare(PrepareFlags flags) {
   const prepare::SourceFacts& facts = made.facts;
   SEAMOUNT_TRY_ASSIGN(const auto record, RecordThere(flags));
   const prepare::Record before = record.value_or(prepare::Record{});
-  SEAMOUNT_TRY_ASSIGN(prepare::Plan plan, prepare::MakePlan(recipe, facts, before.arrays));
+  SEAMOUNT_TRY_ASSIGN(prepare::Plan plan, prepare::MakePlan(recipe, facts, before));
   const prepare::Changes changes = prepare::ChangesOf(plan, prepare::LyingThere(before), before.done);
   plan.notes.insert(plan.notes.begin(), made.notes.begin(), made.notes.end());
   if (flags.plan) {

@@ -36,6 +36,12 @@ TEST(Layout, SmallFieldsInOrderLieTogether) {
   EXPECT_THAT(ranked[0].costs.reread, testing::DoubleNear(1, 0.01));
 }
 
+// A chunk of many steps would be fetched for one of them.
+TEST(Layout, LeadsFarApartAreFetchedByThemselves) {
+  const auto ranked = RankOf(Winds({20'000, 180, 360}), {.inputs = {-480, 0}, .targets = {480}});
+  EXPECT_LE(ranked[0].chunk[0], 2);
+}
+
 TEST(Layout, PatchesCutTheField) {
   const loader::PatchOptions patches{.dims = {{"lat", 64, 64}, {"lon", 64, 64}}, .random = 1};
   const auto ranked = RankOf(Winds({2000, 721, 1440}), {.patches = patches});

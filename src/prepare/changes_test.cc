@@ -123,7 +123,7 @@ TEST(Changes, OtherValuesOfTheSameSizeAreSent) {
 }
 
 TEST(Changes, GrowingBeyondManyObjectsKeepsTheLayout) {
-  LayoutRequest request{.dimensions = {"time", "y"}, .shape = {20'000, 1024}, .sample_dimension = 0};
+  LayoutRequest request{.dimensions = {"time", "y"}, .shape = {20'000, 1 << 18}, .sample_dimension = 0};
   request.minibatch = Minibatch{.inputs = {0}, .targets = {}};
   const Layout fresh = SolveLayout(request);
   request.shape[0] = 9'000;

@@ -1,39 +1,29 @@
 #include "prepare/layout.h"
 
 #include <algorithm>
+#include <cstdio>
 
 #include "base/text.h"
+#include "layout/candidates.h"
+#include "nd/data_type.h"
 
 namespace seamount::prepare {
 namespace {
 
+using layout::kLargestChunkBytes;
+using layout::SplitLarge;
 using nd::Elements;
 using nd::Index;
 
-constexpr uint64_t kGoodChunkBytes = 1 << 20;       // 30 ms of a 35 MB/s stream: smaller chunks arrive no sooner
+constexpr size_t kMostArrays = 4;                  // beyond, so many with their share of the memory tell as much
+const layout::Terms kTerms{.most_uses = 1 << 15};  // a part of a long epoch, as it is for one choice among few
+constexpr uint64_t kMostMemory = uint64_t{1} << 40;
 constexpr uint64_t kPlainChunkBytes = 4 << 20;      // without a minibatch in mind: few requests, still cheap to decode
-constexpr uint64_t kLargestChunkBytes = 32 << 20;   // several in flight per thread must fit in a free notebook's memory
 constexpr uint64_t kSmallestKeptBytes = 128 << 10;  // source chunks below this are not worth keeping
-constexpr uint64_t kManyChunks = 10'000;            // objects: from here listing and copying them becomes a burden
-constexpr uint64_t kShardChunks = 64;
-constexpr uint64_t kLargestShardBytes = 64 << 20;  // a shard is encoded in memory, one per thread
-constexpr uint64_t kTaskBytes = 64 << 20;          // growing tasks stops here: one per thread must fit in 1 GiB easily
-constexpr uint64_t kSpilledTaskBytes = 16 << 20;   // where that does not cover a source chunk, growing is of little use
+constexpr uint64_t kTaskBytes = 64 << 20;           // growing tasks stops here: one per thread must fit in 1 GiB easily
+constexpr uint64_t kSpilledTaskBytes = 16 << 20;  // where that does not cover a source chunk, growing is of little use
 
 uint64_t CeilDivide(uint64_t a, uint64_t b) { return (a + b - 1) / b; }
-
-// Halves the longest other dimension until a chunk is decodable in one piece.
-void SplitLarge(Index& chunk, size_t element_bytes, std::optional<size_t> keep) {
-  while (Elements(chunk) * element_bytes > kLargestChunkBytes) {
-    size_t longest = chunk.size();
-    for (size_t d = 0; d < chunk.size(); ++d) {
-      if (keep && d == *keep) continue;
-      if (chunk[d] > 1 && (longest == chunk.size() || chunk[d] > chunk[longest])) longest = d;
-    }
-    if (longest == chunk.size()) return;
-    chunk[longest] = CeilDivide(chunk[longest], 2);
-  }
-}
 
 bool Named(const std::vector<Extent>& extents) { return !extents.empty(); }
 
@@ -44,27 +34,6 @@ Index Explicit(const LayoutRequest& request, const std::vector<Extent>& extents,
       if (extent.dimension == request.dimensions[d]) out[d] = extent.size;
     }
   }
-  return out;
-}
-
-Layout FromMinibatch(const LayoutRequest& request) {
-  const size_t sample = *request.sample_dimension;
-  const Minibatch& batch = *request.minibatch;
-  Layout out;
-  out.chunk = request.shape;
-  out.chunk[sample] = 1;
-  SplitLarge(out.chunk, request.element_bytes, sample);
-  const uint64_t field = std::max<uint64_t>(1, Elements(out.chunk) * request.element_bytes);
-  // Of leads far apart each is fetched by itself.
-  const uint64_t window = batch.LongestRun();
-  const uint64_t most = batch.shuffle ? window : std::max(window, batch.batch);
-  out.chunk[sample] = std::clamp<uint64_t>(kGoodChunkBytes / field, 1, std::min(most, request.shape[sample]));
-  out.reason = std::to_string(out.chunk[sample]) + " steps of " + base::FormatBytes(field) + " to a chunk: " +
-               (field >= kGoodChunkBytes ? "one step fills a request of 1 MiB"
-                : out.chunk[sample] == most
-                    ? (batch.shuffle ? "no more than one shuffled window of " : "as many as a batch reads in order, ") +
-                          std::to_string(most) + " steps"
-                    : "a request of 1 MiB costs little more than its round trip");
   return out;
 }
 
@@ -91,6 +60,77 @@ Layout FromSource(const LayoutRequest& request) {
   return out;
 }
 
+std::vector<std::string> NamesOf(const LayoutRequest& request) {
+  std::vector<std::string> names;
+  for (size_t i = 0; i < std::clamp<size_t>(request.arrays, 1, kMostArrays); ++i) names.push_back(std::to_string(i));
+  return names;
+}
+
+// What is read together, as the model takes it: arrays that are all like this one. What their numbers are does not
+// matter, but how long they are.
+layout::Data DataOf(const LayoutRequest& request) {
+  zarr::ArrayMetadata metadata{.shape = request.shape, .dimension_names = request.dimensions};
+  metadata.data_type = request.element_bytes == 1   ? nd::DataType::kInt8
+                       : request.element_bytes == 2 ? nd::DataType::kInt16
+                       : request.element_bytes == 4 ? nd::DataType::kFloat32
+                                                    : nd::DataType::kFloat64;
+  metadata.fill_value = Bytes::Copy(std::vector<std::byte>(nd::SizeOf(metadata.data_type)));
+  layout::Data data;
+  for (const std::string& name : NamesOf(request)) data.arrays.push_back({name, metadata});
+  return data;
+}
+
+loader::LoaderOptions OptionsOf(const LayoutRequest& request) {
+  const Minibatch& batch = *request.minibatch;
+  loader::LoaderOptions options{.variables = NamesOf(request),
+                                .inputs = batch.inputs,
+                                .targets = batch.targets,
+                                .sample_dim = request.dimensions[*request.sample_dimension],
+                                .batch_size = batch.batch,
+                                .shuffle = batch.shuffle};
+  if (request.arrays > kMostArrays) options.memory_bytes = options.memory_bytes / request.arrays * kMostArrays;
+  for (const Extent& patch : batch.patches) {
+    const auto named = std::find(request.dimensions.begin(), request.dimensions.end(), patch.dimension);
+    const auto d = static_cast<size_t>(named - request.dimensions.begin());
+    if (named == request.dimensions.end() || d == *request.sample_dimension) continue;
+    const uint64_t size = std::min(patch.size, request.shape[d]);
+    options.patches.dims.push_back({patch.dimension, size, size});
+    options.patches.random = 1;
+  }
+  return options;
+}
+
+Layout FromMinibatch(const LayoutRequest& request) {
+  Layout out;
+  const layout::Data data = DataOf(request);
+  loader::LoaderOptions options = OptionsOf(request);
+  const auto candidates = layout::Candidates(data, options, options.sample_dim, request.may_shard);
+  auto ranked = layout::Rank(data, options, options.sample_dim, candidates, kTerms);
+  // Batches that a loader's usual memory does not hold need more of it.
+  while (!ranked && options.memory_bytes < kMostMemory) {
+    options.memory_bytes *= 2;
+    ranked = layout::Rank(data, options, options.sample_dim, candidates, kTerms);
+  }
+  if (!ranked) {  // such as more steps to a sample than there are, which the planner tells
+    out = FromSource(request);
+    out.reason = "no sample of the minibatch fits; " + out.reason;
+    return out;
+  }
+  const layout::Ranked& best = ranked->front();
+  out.chunk = best.chunk;
+  char text[200];
+  std::snprintf(
+      text, sizeof text,
+      "%llu steps of %s to a chunk: of %zu shapes the best for the minibatch, with %.3g requests and %s a sample, "
+      "each chunk read %.3g times an epoch",
+      static_cast<unsigned long long>(best.chunk[*request.sample_dimension]),
+      base::FormatBytes(best.chunk_bytes / best.chunk[*request.sample_dimension]).c_str(), ranked->size(),
+      best.costs.requests_per_sample(), base::FormatBytes(static_cast<uint64_t>(best.costs.bytes_per_sample())).c_str(),
+      best.costs.reread);
+  out.reason = text;
+  return out;
+}
+
 }  // namespace
 
 Layout SolveLayout(const LayoutRequest& request) {
@@ -111,6 +151,9 @@ Layout SolveLayout(const LayoutRequest& request) {
     out.chunk = Explicit(request, request.chunks, request.shape);
     for (size_t d = 0; d < out.chunk.size(); ++d) out.chunk[d] = std::min(out.chunk[d], request.shape[d]);
     out.reason = "as the recipe says";
+  } else if (request.minibatch && request.sample_dimension && request.before && request.before->same_minibatch) {
+    out.chunk = request.before->chunk;
+    out.reason = "as it lies there, for the same minibatch";
   } else {
     out = request.minibatch && request.sample_dimension ? FromMinibatch(request) : FromSource(request);
   }
@@ -133,10 +176,9 @@ Layout SolveLayout(const LayoutRequest& request) {
   for (size_t d = 0; d < out.chunk.size(); ++d) count *= CeilDivide(request.shape[d], out.chunk[d]);
   const uint64_t chunk_bytes = Elements(out.chunk) * request.element_bytes;
   const bool split = Named(request.chunks) || Named(request.shards);
-  if (request.may_shard && !split && count > kManyChunks && chunk_bytes * 2 <= kLargestShardBytes) {
+  if (request.may_shard && !split) {
     const size_t along = request.sample_dimension.value_or(0);
-    const uint64_t chunks =
-        std::min({kShardChunks, kLargestShardBytes / chunk_bytes, CeilDivide(request.shape[along], out.chunk[along])});
+    const uint64_t chunks = layout::ShardChunks(count, chunk_bytes, CeilDivide(request.shape[along], out.chunk[along]));
     if (chunks > 1) {
       out.shard = out.chunk;
       (*out.shard)[along] *= chunks;

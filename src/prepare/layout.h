@@ -1,8 +1,7 @@
 // The shape of chunks and shards, from how the data will be read. Pure.
 //
-// The model: a request costs a round trip (30 ms) and then 50 MB/s, so that below about 1.5 MB the bytes are nearly
-// free; a chunk is therefore made of as many samples as bring it to a megabyte, but under a global shuffle of no more
-// than one window, since the rest would be fetched and thrown away. Fields too large to decode in one piece are split.
+// Where the recipe has a minibatch, the model of layout/ says which shape feeds it fastest; docs/LAYOUT.md tells how.
+// Without one, chunks are the source's, or of about 4 MiB. Fields too large to decode in one piece are split.
 #pragma once
 
 #include <cstdint>
@@ -26,11 +25,13 @@ struct LayoutRequest {
   std::vector<Extent> chunks;  // asked for by the recipe
   std::vector<Extent> shards;
   bool may_shard = true;  // Zarr 3
-  // How the array lies there already. Where its chunks are those wanted now, it keeps its shards, or goes on without:
-  // growing beyond what is many objects must not rewrite what is there.
+  size_t arrays = 1;      // that are read together, and share a loader's memory
+  // How the array lies there already. For the same minibatch it keeps its chunks, and where the chunks are those wanted
+  // now its shards, or goes on without: what grows must not be rewritten since another shape is a little faster now.
   struct Before {
     nd::Index chunk;
     std::optional<nd::Index> shard;
+    bool same_minibatch = false;
   };
   std::optional<Before> before;
 };

@@ -79,6 +79,7 @@ Result<std::unique_ptr<Output>> Output::Open(std::shared_ptr<Store> store, const
                                              const CallContext& context) {
   auto out = std::unique_ptr<Output>(new Output(store));
   out->record_.plan = plan.fingerprint;
+  out->record_.minibatch = plan.minibatch;
   out->record_.arrays = ArraysOf(plan);
   SEAMOUNT_TRY_ASSIGN(const auto stored, store->Read(kRecordKey, {}, context));
   if (!stored) {

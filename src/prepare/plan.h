@@ -73,6 +73,7 @@ struct Plan {
   SplitRange anomaly_over;
   SplitRange standardize_over;
   int format = 3;
+  std::string minibatch;  // that the layout is for, as text; "none"
   std::string group_attributes_json;
   std::vector<std::string> notes;  // what a person should know: what is left out, what was chosen
   std::string fingerprint;         // of the whole

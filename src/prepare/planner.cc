@@ -183,12 +183,14 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   request.chunks = recipe_.chunks;
   request.shards = recipe_.shards;
   request.may_shard = recipe_.format == 3;
-  for (const OwnedArray& before : before_) {
-    if (before.name == array.name && before.format == recipe_.format && !before.chunk.empty()) {
-      request.before = {before.chunk, before.shard};
-    }
+  request.arrays = std::max<size_t>(1, recipe_.variables.size());
+  for (const OwnedArray& before : before_.arrays) {
+    if (before.name != array.name || before.format != recipe_.format) continue;
+    if (before.chunk.empty() || before.chunk.size() != request.shape.size()) continue;
+    const bool same = before_.minibatch.empty() || before_.minibatch == plan_.minibatch;
+    request.before = {before.chunk, before.shard, same};
   }
-  Layout layout = SolveLayout(request);
+  const Layout& layout = LayoutOf(request);
   metadata.chunk_shape = layout.chunk;
   metadata.shard_shape = layout.shard;
   array.reason = layout.reason;
@@ -201,6 +203,25 @@ Result<void> Planner::Add(DataArray array, nd::DataType type, const std::string&
   array.task_shape = TaskShape(metadata.shape, unit, array.source_chunk, request.element_bytes);
   plan_.arrays.push_back(std::move(array));
   return {};
+}
+
+// Solved once for all variables that are alike.
+const Layout& Planner::LayoutOf(const LayoutRequest& request) {
+  std::string key;
+  const auto add = [&](const nd::Index& numbers) {
+    key += "|";
+    for (const uint64_t number : numbers) key += std::to_string(number) + " ";
+  };
+  for (const std::string& name : request.dimensions) key += std::to_string(name.size()) + ":" + name;
+  add({request.element_bytes, request.sample_dimension.value_or(SIZE_MAX)});
+  add(request.shape);
+  add(request.source_chunk);
+  if (request.before) {
+    add(request.before->chunk);
+    add(request.before->shard.value_or(nd::Index{}));
+  }
+  const auto known = layouts_.find(key);
+  return known != layouts_.end() ? known->second : layouts_.emplace(key, SolveLayout(request)).first->second;
 }
 
 // In format 3 every chunk ends in its CRC32C; "zstd:3+crc32c" says so.
@@ -234,10 +255,22 @@ Result<void> Planner::CheckStandardize() const {
   return {};
 }
 
+Result<void> Planner::CheckPatches() const {
+  SEAMOUNT_TRY(CheckExtents(recipe_.minibatch->patches, "patches"));
+  for (const Extent& patch : recipe_.minibatch->patches) {
+    const uint64_t length = plan_.selection.Find(patch.dimension).size;
+    if (patch.size <= length) continue;
+    return At(patch.line, "'patches' of " + std::to_string(patch.size) + " along '" + patch.dimension +
+                              "', which has " + std::to_string(length) + " positions");
+  }
+  return {};
+}
+
 Result<void> Planner::CheckMinibatch() {
   const bool sampled = std::any_of(plan_.arrays.begin(), plan_.arrays.end(),
                                    [](const DataArray& array) { return array.time && !array.auxiliary; });
   if (!recipe_.minibatch || !plan_.selection.time || !sampled) return {};
+  SEAMOUNT_TRY(CheckPatches());
   const uint64_t span = recipe_.minibatch->Span();
   const std::vector<Stretch>& segments = plan_.selection.time->segments;
   uint64_t longest = 0;
@@ -311,6 +344,7 @@ Result<Plan> Planner::Run() {
     return At(recipe_.shards[0].line, "'shards' need 'format: 3'");
   }
   plan_.format = recipe_.format;
+  plan_.minibatch = recipe_.minibatch ? recipe_.minibatch->Text() : "none";
   for (const Requested& named : recipe_.variables) SEAMOUNT_TRY(AddVariable(named));
   if (plan_.arrays.empty()) return At(1, "'variables' names nothing but coordinates");
   SEAMOUNT_TRY(CheckStandardize());
@@ -337,7 +371,7 @@ Result<Plan> Planner::Run() {
   return std::move(plan_);
 }
 
-Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before) {
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const Record& before) {
   return Planner(recipe, facts, before).Run();
 }
 

@@ -5,6 +5,7 @@
 // data.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <set>
 #include <string>
@@ -16,14 +17,15 @@
 #include "nd/box.h"
 #include "nd/data_type.h"
 #include "prepare/facts.h"
+#include "prepare/layout.h"
 #include "prepare/plan.h"
 #include "prepare/recipe.h"
 #include "prepare/record.h"
 
 namespace seamount::prepare {
 
-// `before`: the arrays that lie in the output already, whose layout is kept where the recipe leaves it open.
-Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before = {});
+// `before`: what lies in the output already, whose layout is kept where the recipe leaves it open.
+Result<Plan> MakePlan(const Recipe& recipe, const SourceFacts& facts, const Record& before = {});
 
 // What follows is for the planner's own files.
 
@@ -33,7 +35,7 @@ Bytes FillValue(nd::DataType type);
 // A plan in the making.
 class Planner {
  public:
-  Planner(const Recipe& recipe, const SourceFacts& facts, const std::vector<OwnedArray>& before)
+  Planner(const Recipe& recipe, const SourceFacts& facts, const Record& before)
       : recipe_(recipe), facts_(facts), before_(before) {}
   Result<Plan> Run();
 
@@ -50,8 +52,10 @@ class Planner {
   Result<void> CheckCoordinate(const Requested& named) const;
   Result<void> Add(DataArray array, nd::DataType type, const std::string& codec, const std::string& attributes,
                    int line);
+  const Layout& LayoutOf(const LayoutRequest& request);
   Result<std::vector<zarr::CodecSpec>> Codecs(nd::DataType type, std::string_view name) const;
   Result<void> CheckStandardize() const;
+  Result<void> CheckPatches() const;
   // A sample of the minibatch fits into the data, between its gaps.
   Result<void> CheckMinibatch();
   Result<void> PlanBasis();
@@ -77,7 +81,8 @@ class Planner {
 
   const Recipe& recipe_;
   const SourceFacts& facts_;
-  const std::vector<OwnedArray>& before_;
+  const Record& before_;
+  std::map<std::string, Layout> layouts_;  // that were solved, by what was asked
   Plan plan_;
 };
 

@@ -181,10 +181,22 @@ TEST(Plan, UnitsAreWhatTheStepsMakeOfTheSources) {
 
 TEST(Layout, ChunksFollowTheMinibatch) {
   LayoutRequest request{.dimensions = {"time", "lat", "lon"}, .shape = {132, 73, 144}, .sample_dimension = 0};
-  request.minibatch = Minibatch{{-11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0}, {1}, 16, true};
-  EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(13, 73, 144)) << "no more than a window";
-  request.shape = {1000, 721, 1440};
-  EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(1, 721, 1440)) << "a field fills a request";
+  request.minibatch = Minibatch{{-11, -10, -9, -8, -7, -6, -5, -4, -3, -2, -1, 0}, {1}, 16};
+  request.shape = {5000, 721, 1440};
+  const Layout large = SolveLayout(request);
+  EXPECT_THAT(large.chunk, ElementsAre(1, 721, 1440)) << large.reason;
+  request.before = {{4, 721, 1440}, {}, true};
+  EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(4, 721, 1440)) << "the same minibatch keeps what lies there";
+  request.before->same_minibatch = false;
+  EXPECT_EQ(SolveLayout(request).chunk, large.chunk);
+  request.before.reset();
+  request.minibatch->patches = {{"lat", 64, 1}, {"lon", 64, 1}};
+  const Layout patches = SolveLayout(request);
+  EXPECT_LE(patches.chunk[1], 128) << patches.reason;
+  EXPECT_LE(patches.chunk[2], 128) << patches.reason;
+  request.minibatch->patches.clear();
+  request.shape = {10, 721, 1440};
+  EXPECT_THAT(SolveLayout(request).reason, HasSubstr("no sample of the minibatch fits"));
   request.shape = {1000, 7210, 14400};
   const Layout split = SolveLayout(request);
   EXPECT_LE(nd::Elements(split.chunk) * 4, 32 << 20);

@@ -104,6 +104,7 @@ Result<std::vector<BoxRange>> ReadBox(const RecipeReader& in, const YAML::Node& 
 
 Result<std::vector<Extent>> ReadExtents(const RecipeReader& in, const YAML::Node& node, const std::string& what) {
   std::vector<Extent> out;
+  if (what == "chunks" && node.IsScalar() && node.Scalar() == "auto") return out;  // as if it were left out
   SEAMOUNT_TRY(
       in.EachKey(node, "'" + what + "'",
                  [&](const std::string& dimension, const YAML::Node&, const YAML::Node& value) -> Result<void> {
@@ -232,6 +233,18 @@ Result<Standardize> ReadStandardize(const RecipeReader& in, const YAML::Node& no
   return out;
 }
 
+// As the Loader names it; true stands for any order.
+Result<loader::Shuffle> ReadShuffle(const RecipeReader& in, const YAML::Node& node) {
+  if (node.IsScalar() && !IsQuoted(node) && IsTruth(node.Scalar())) {
+    bool shuffled = true;
+    YAML::convert<bool>::decode(node, shuffled);
+    return shuffled ? loader::Shuffle::kGlobal : loader::Shuffle::kNone;
+  }
+  const auto shuffle = node.IsScalar() ? loader::ShuffleFromName(node.Scalar()) : base::InvalidArgument("");
+  if (!shuffle) return in.Bad(node, "'shuffle' must be true, false, global, block or none");
+  return shuffle;
+}
+
 Result<Minibatch> ReadMinibatch(const RecipeReader& in, const YAML::Node& node) {
   Minibatch out;
   out.line = LineOf(node);
@@ -249,11 +262,13 @@ Result<Minibatch> ReadMinibatch(const RecipeReader& in, const YAML::Node& node) 
                           SEAMOUNT_TRY_ASSIGN(out.batch, in.Count(n, "batch", 1));
                           return {};
                         }},
-                       {"shuffle", [&](const YAML::Node& n) -> Result<void> {
-                          if (!n.IsScalar() || IsQuoted(n) || !IsTruth(n.Scalar())) {
-                            return in.Bad(n, "'shuffle' must be true or false");
-                          }
-                          YAML::convert<bool>::decode(n, out.shuffle);
+                       {"shuffle",
+                        [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(out.shuffle, ReadShuffle(in, n));
+                          return {};
+                        }},
+                       {"patches", [&](const YAML::Node& n) -> Result<void> {
+                          SEAMOUNT_TRY_ASSIGN(out.patches, ReadExtents(in, n, "patches"));
                           return {};
                         }}}));
   return out;
@@ -425,6 +440,16 @@ uint64_t Minibatch::LongestRun() const {
     longest = std::max(longest, run);
   }
   return longest;
+}
+
+std::string Minibatch::Text() const {
+  std::string text = "inputs";
+  for (const int64_t lead : inputs) text += " " + std::to_string(lead);
+  text += " targets";
+  for (const int64_t lead : targets) text += " " + std::to_string(lead);
+  text += " batch " + std::to_string(batch) + " shuffle " + std::string(loader::NameOf(shuffle));
+  for (const Extent& patch : patches) text += " patches " + patch.dimension + " " + std::to_string(patch.size);
+  return text;
 }
 
 std::string_view RecipeSchema() { return kRecipeSchema; }

@@ -15,6 +15,7 @@
 
 #include "base/result.h"
 #include "cf/packing.h"
+#include "loader/order.h"
 #include "prepare/step_spec.h"
 
 namespace seamount::prepare {
@@ -96,22 +97,24 @@ struct Standardize {
   int line = 0;
 };
 
+struct Extent {
+  std::string dimension;
+  uint64_t size = 0;
+  int line = 0;
+};
+
 // How the data will be read, from which the chunk shape follows: the steps of one sample, as offsets from it.
 struct Minibatch {
   std::vector<int64_t> inputs = {0};
   std::vector<int64_t> targets = {1};
   uint64_t batch = 1;
-  bool shuffle = true;
+  loader::Shuffle shuffle = loader::Shuffle::kGlobal;
+  std::vector<Extent> patches;  // sizes by dimension, at random places; empty: the whole field
   int line = 0;
 
   uint64_t Span() const;        // steps from the first to the last
   uint64_t LongestRun() const;  // most of them that follow one another
-};
-
-struct Extent {
-  std::string dimension;
-  uint64_t size = 0;
-  int line = 0;
+  std::string Text() const;     // the same for the same minibatch
 };
 
 // One of several sources, each with a name and a time step of its own.

@@ -157,6 +157,7 @@ OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata)
 std::string RecordJson(const Record& record) {
   Json json = {{"seamount_prepare", kVersion},
                {"plan", record.plan},
+               {"minibatch", record.minibatch},
                {"complete", record.complete},
                {"arrays", ArraysJson(record.arrays)},
                {"replaced", ArraysJson(record.replaced)},
@@ -176,8 +177,11 @@ Result<Record> ParseRecord(std::string_view text) {
   const Json complete = json.value("complete", Json());
   const Json done = json.value("done", Json());
   if (!plan.is_string() || !complete.is_boolean() || !done.is_array()) return fail();
+  const Json minibatch = json.value("minibatch", Json(""));
+  if (!minibatch.is_string()) return fail();
   Record record;
   record.plan = plan.get<std::string>();
+  record.minibatch = minibatch.get<std::string>();
   record.complete = complete.get<bool>();
   if (!ReadArrays(json.value("arrays", Json()), record.arrays)) return fail();
   if (!ReadArrays(json.value("replaced", Json()), record.replaced)) return fail();

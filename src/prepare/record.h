@@ -38,7 +38,8 @@ struct OwnedArray {
 OwnedArray OwnedOf(const std::string& name, const zarr::ArrayMetadata& metadata);
 
 struct Record {
-  std::string plan;  // fingerprint
+  std::string plan;       // fingerprint
+  std::string minibatch;  // as Plan::minibatch; empty: of a version that did not note it
   bool complete = false;
   std::vector<OwnedArray> arrays;    // of this plan
   std::vector<OwnedArray> replaced;  // of plans before, whose objects may lie there until the run is complete

@@ -12,9 +12,11 @@ using ::testing::HasSubstr;
 TEST(Record, RoundTripsAndRefusesOthers) {
   const OwnedArray u{"u", 3, '/', {4, 2}, {5, 6}, {{10, 6}}};
   const OwnedArray old{"old", 2, '.', {}};
-  const auto record = ParseRecord(RecordJson({"plan", true, {u}, {old}, {"a", "b"}, {{"a", {7, {{1, 3}}, {}}}}}));
+  const auto record =
+      ParseRecord(RecordJson({"plan", "inputs 0", true, {u}, {old}, {"a", "b"}, {{"a", {7, {{1, 3}}, {}}}}}));
   ASSERT_TRUE(record) << record.error().ToString();
   EXPECT_EQ(record->plan, "plan");
+  EXPECT_EQ(record->minibatch, "inputs 0");
   EXPECT_TRUE(record->complete);
   EXPECT_THAT(record->arrays, ElementsAre(u));
   EXPECT_THAT(record->replaced, ElementsAre(old));

@@ -181,7 +181,7 @@ void Warner::OfChunks() {
       Warn(given, "'chunks': one of '" + array.name + "' holds " + base::FormatBytes(chunk) +
                       ", all of which is decoded and held for any value of it: make them smaller");
     }
-    if (!recipe_.minibatch || !recipe_.minibatch->shuffle || !array.time) continue;
+    if (!recipe_.minibatch || recipe_.minibatch->shuffle != loader::Shuffle::kGlobal || !array.time) continue;
     const uint64_t steps = std::min(m.chunk_shape[*array.time], m.shape[*array.time]);
     const uint64_t run = recipe_.minibatch->LongestRun();
     if (recipe_.chunks.empty() || steps <= kWideChunk * run) continue;
