@@ -73,6 +73,7 @@ void AddSetupCommand(CLI::App& app, Chosen& chosen);
 void AddMountCommand(CLI::App& app, Chosen& chosen);
 void AddUmountCommand(CLI::App& app, Chosen& chosen);
 void AddPrepareCommand(CLI::App& app, Chosen& chosen);
+void AddPlanCommand(CLI::App& app, Chosen& chosen);
 void AddLsCommand(CLI::App& app, Chosen& chosen);
 void AddCpCommand(CLI::App& app, Chosen& chosen);
 void AddCatCommand(CLI::App& app, Chosen& chosen);

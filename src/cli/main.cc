@@ -30,6 +30,7 @@ void AddCommands(CLI::App& app, Chosen& chosen) {
   AddMountCommand(app, chosen);
   AddUmountCommand(app, chosen);
   AddPrepareCommand(app, chosen);
+  AddPlanCommand(app, chosen);
   AddLsCommand(app, chosen);
   AddCpCommand(app, chosen);
   AddCatCommand(app, chosen);
