@@ -209,3 +209,9 @@ def test_what_makes_no_sense_is_refused(lab):
     assert lab.ok("run", "train", "--detach", "--", "true") == ""
     job = json.loads(lab.google.storage.buckets["lab-bucket"][".seamount/jobs/train.json"].content)
     assert job["machine"] == lab.machine()["id"] and job["argv"] == ["true"]
+
+
+@pytest.mark.parametrize("flag", ["--folder=.", "--restart-on-preemption", "--attach", "--detach"])
+def test_what_is_of_google_is_refused_for_a_machine_on_this_host(seamount_binary, flag):
+    done = subprocess.run([seamount_binary, "vm", "run", "train", flag, "--", "true"], capture_output=True, text=True, timeout=60)
+    assert done.returncode == 2 and f"{flag.split('=')[0]} is of machines at Google" in done.stderr

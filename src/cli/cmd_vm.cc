@@ -149,6 +149,9 @@ Result<int> RunIn(const RunCommandOptions& options) {
   if (options.google.chosen()) {
     return GoogleRun(options.google, options.google_run, options.name, run.argv, run.environment);
   }
+  if (const std::string flag = options.google_run.Chosen(); !flag.empty()) {
+    return base::InvalidArgument(flag + " is of machines at Google: add --cloud gce, or leave it out");
+  }
   if (run.argv.empty()) return base::InvalidArgument("expected a command, after --");
   SEAMOUNT_TRY_ASSIGN(const auto cloud, cloud::local::OpenLocalCloud());
   return cloud->Run(options.name, run, {});  // without a stop token: signals are the command's

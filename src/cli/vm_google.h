@@ -29,6 +29,9 @@ struct GoogleRunFlags {
   std::string folder;
   bool restart = false, attach = false, detach = false;
   uint64_t lease_s = 2 * 3600;
+
+  // The first that was given of those that say what to do; empty: none.
+  std::string Chosen() const;
 };
 void AddGoogleRunFlags(CLI::App& command, GoogleRunFlags& flags);
 // The exit code is the command's.

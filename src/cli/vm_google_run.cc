@@ -179,6 +179,13 @@ Result<KeptJob> FindJob(const Google& google, const std::string& name, const Cal
 
 }  // namespace
 
+std::string GoogleRunFlags::Chosen() const {
+  if (!folder.empty()) return "--folder";
+  if (restart) return "--restart-on-preemption";
+  if (attach) return "--attach";
+  return detach ? "--detach" : "";
+}
+
 void AddGoogleRunFlags(CLI::App& command, GoogleRunFlags& flags) {
   command.add_option("--folder", flags.folder, "gce: is copied to the machine; the command runs in it")
       ->type_name("DIR");
