@@ -176,7 +176,7 @@ Layout SolveLayout(const LayoutRequest& request) {
   for (size_t d = 0; d < out.chunk.size(); ++d) count *= CeilDivide(request.shape[d], out.chunk[d]);
   const uint64_t chunk_bytes = Elements(out.chunk) * request.element_bytes;
   const bool split = Named(request.chunks) || Named(request.shards);
-  if (request.may_shard && !split) {
+  if (request.may_shard && !split && !out.chunk.empty()) {
     const size_t along = request.sample_dimension.value_or(0);
     const uint64_t chunks = layout::ShardChunks(count, chunk_bytes, CeilDivide(request.shape[along], out.chunk[along]));
     if (chunks > 1) {

@@ -211,6 +211,12 @@ TEST(Layout, ChunksFollowTheMinibatch) {
   EXPECT_THAT(SolveLayout(request).chunk, ElementsAre(1, 180, 360));
 }
 
+TEST(Layout, ASingleNumberIsOneChunk) {
+  const Layout layout = SolveLayout({});  // such as a grid mapping's variable
+  EXPECT_TRUE(layout.chunk.empty());
+  EXPECT_FALSE(layout.shard);
+}
+
 TEST(Layout, TasksCoverSourceChunksWithinALimit) {
   EXPECT_THAT(TaskShape({100, 80, 80}, {1, 80, 80}, {10, 80, 80}, 4), ElementsAre(10, 80, 80));
   EXPECT_THAT(TaskShape({100, 80, 80}, {10, 80, 80}, {1, 80, 80}, 4), ElementsAre(10, 80, 80));

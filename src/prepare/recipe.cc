@@ -240,7 +240,7 @@ Result<loader::Shuffle> ReadShuffle(const RecipeReader& in, const YAML::Node& no
     YAML::convert<bool>::decode(node, shuffled);
     return shuffled ? loader::Shuffle::kGlobal : loader::Shuffle::kNone;
   }
-  const auto shuffle = node.IsScalar() ? loader::ShuffleFromName(node.Scalar()) : base::InvalidArgument("");
+  auto shuffle = node.IsScalar() ? loader::ShuffleFromName(node.Scalar()) : base::InvalidArgument("");
   if (!shuffle) return in.Bad(node, "'shuffle' must be true, false, global, block or none");
   return shuffle;
 }
