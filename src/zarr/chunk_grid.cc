@@ -88,9 +88,10 @@ Result<ChunkGrid> ParseChunkGrid(const Json& json, const nd::Index& shape) {
     return base::InvalidArgument("chunk_grid \"" + spec.name.substr(0, 64) +
                                  "\" is not supported (\"regular\", \"rectilinear\" and \"rectangular\" are)");
   }
-  SEAMOUNT_TRY_ASSIGN(const std::string kind, StringMember(configuration, "kind"));
-  if (kind != "inline") {
-    return base::InvalidArgument("chunk_grid \"rectilinear\" of kind \"" + kind.substr(0, 64) +
+  const auto kind = StringMember(configuration, "kind");
+  if (!kind) return kind.error().Wrap("chunk_grid \"rectilinear\"");
+  if (*kind != "inline") {
+    return base::InvalidArgument("chunk_grid \"rectilinear\" of kind \"" + kind->substr(0, 64) +
                                  "\" is not supported (\"inline\" is)");
   }
   return ParseRectilinear(configuration, "chunk_shapes", shape);
