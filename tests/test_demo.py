@@ -111,8 +111,9 @@ def test_interrupted_it_leaves_nothing(seamount_binary, tmp_path, point):
 
 
 def processes_of_group(group: int) -> list[str]:
-    listed = subprocess.run(["ps", "-o", "args=", "-g", str(group)], capture_output=True, text=True)
-    return listed.stdout.splitlines()
+    """Those that run. One that has ended is there until the system's first process has taken note of it."""
+    listed = subprocess.run(["ps", "-o", "stat=,args=", "-g", str(group)], capture_output=True, text=True)
+    return [line for line in listed.stdout.splitlines() if not line.startswith("Z")]
 
 
 def test_what_a_killed_demo_left_is_cleared_by_the_next(seamount_binary, tmp_path):
