@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import threading
 import types
@@ -133,9 +134,9 @@ def test_a_keys_content_never_stands_on_the_command_line(tmp_path, seamount_bina
         key = json.loads(server.admin_key.read_text())
         seen: list[list[str]] = []
         recipe = {"source": "in.nc", "variables": ["t"]}
-        popen = seamount.preparing.subprocess.Popen
+        popen = subprocess.Popen
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(seamount.preparing.subprocess, "Popen", lambda command, **rest: seen.append(command) or popen(command, **rest))
+            patch.setattr(subprocess, "Popen", lambda command, **rest: seen.append(command) or popen(command, **rest))
             with pytest.raises(seamount.errors.NotFoundError, match="nowhere"):  # it was let in, by the key
                 seamount.prepare(recipe, to="gs://nowhere/out.zarr", key=key)
         assert seen and not any(key["private_key"][40:80] in word for word in seen[0])

@@ -11,35 +11,18 @@ import json
 import os
 import re
 import shutil
-import signal
-import subprocess
 import sys
 import tempfile
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 from . import errors, html
-from .connection import Key, _endpoint_of, _key_text, path_of
-from .program import program
+from .connection import Key, path_of
+from .program import ERROR_OF_CODE, credential_flags, run_program
 from .recipe_text import recipe_text
-
-# docs/exit-codes.md: one for each class.
-_ERRORS: dict[int, type[errors.SeamountError]] = {
-    1: errors.InternalError,
-    2: errors.InvalidArgumentError,
-    3: errors.NotFoundError,
-    4: errors.PreconditionFailedError,
-    5: errors.PermissionDeniedError,
-    6: errors.UnauthenticatedError,
-    7: errors.UnavailableError,
-    8: errors.ResourceExhaustedError,
-    9: errors.DataLossError,
-    130: errors.CancelledError,
-}
-
 
 @dataclass(frozen=True)
 class Prepared:
@@ -118,7 +101,7 @@ def prepare(
             text = recipe_text(_with_sources_on_disk(recipe, spill, held))
         else:
             arguments[1] = os.path.abspath(path_of("recipe", recipe, "a file, or a dict"))
-        arguments += _credentials(key, endpoint, held)
+        arguments += credential_flags(key, endpoint, held)
         report, notes = _run(arguments, text, progress, held)
     for note in notes:
         warnings.warn(note, stacklevel=2)
@@ -162,94 +145,22 @@ def _with_sources_on_disk(
     return {**recipe, "source": on_disk(recipe["source"])}
 
 
-def _credentials(key: Key | None, endpoint: str | None, held: contextlib.ExitStack) -> list[str]:
-    """Flags; a key's content goes by way of memory that only the two processes share, never by the command line."""
-    text = _key_text(key)
-    endpoint = endpoint or _endpoint_of(text)
-    flags = [f"--endpoint={endpoint}"] if endpoint else []
-    if text:
-        descriptor = os.memfd_create("seamount-key")
-        held.callback(os.close, descriptor)
-        os.fchmod(descriptor, 0o600)  # what a key file must have
-        os.write(descriptor, text.encode())
-        return [*flags, f"--key=/dev/fd/{descriptor}"]
-    return flags if key is None else [*flags, f"--key={os.fspath(key)}"]  # type: ignore[arg-type]
-
-
 def _run(
     arguments: list[str], recipe: str | None, progress: bool, held: contextlib.ExitStack
 ) -> tuple[dict[str, Any], list[str]]:
     """The program's report, and its notes."""
-    output = held.enter_context(tempfile.TemporaryFile())
-    given = held.enter_context(tempfile.TemporaryFile())
-    given.write((recipe or "").encode())
-    given.seek(0)
-    keys = [int(flag.rpartition("/")[2]) for flag in arguments if flag.startswith("--key=/dev/fd/")]
-    # In a session of its own: a terminal's Ctrl-C comes here, and is passed on once. Twice would end it at once.
-    process = subprocess.Popen(
-        [program(), *arguments],
-        stdin=given,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        pass_fds=keys,
-        start_new_session=True,
-    )
-    held.callback(_end, process)
-    assert process.stderr is not None
-    said = list(_progress_drawn(process.stderr, progress))
-    code = process.wait()
+    code, said, told = run_program(arguments, held, progress=progress, given=recipe or "")
     notes = [line.removeprefix("note: ") for line in said if line.startswith("note: ")]
     if code != 0:
         rest = [line for line in said if not line.startswith("note: ")]
         raise _error(code, rest[-1] if rest else "", recipe)
-    output.seek(0)
-    report = json.loads(output.read())
+    report = json.loads(told)
     # A program that is newer than this file may say more.
     return {name: report[name] for name in Prepared.__dataclass_fields__ if name in report}, notes
 
 
-def _end(process: subprocess.Popen[str]) -> None:
-    """Whatever happened here, no process is left behind."""
-    assert process.stderr is not None
-    if process.poll() is None:
-        process.send_signal(signal.SIGINT)
-        try:
-            process.stderr.read()
-            process.wait()
-        except KeyboardInterrupt:  # a second one: the record of the last second is lost, and no data
-            process.kill()
-            process.wait()
-            raise
-    process.stderr.close()
-
-
-def _progress_drawn(lines: IO[str], wanted: bool) -> Iterator[str]:
-    """Lines other than those of progress, which are drawn."""
-    tqdm = None
-    if wanted:
-        with contextlib.suppress(ImportError):
-            from tqdm.auto import tqdm  # type: ignore[import-not-found, import-untyped, no-redef]
-    bar = None
-    try:
-        for line in lines:
-            if not line.startswith('{"progress"'):
-                yield line.rstrip("\n")
-                continue
-            if tqdm is None:
-                continue
-            state = json.loads(line)
-            if bar is None:
-                bar = tqdm(total=state["total"], desc=state["progress"], unit="B", unit_scale=True)
-            bar.update(state["done"] - bar.n)
-    finally:
-        if bar is not None:
-            bar.close()
-
-
 def _error(code: int, message: str, recipe: str | None) -> errors.SeamountError:
-    if code not in _ERRORS:
+    if code not in ERROR_OF_CODE:
         return errors.InternalError(f"the program was ended by signal {-code}" if code < 0 else message)
     message = re.sub(r"^seamount prepare: ", "", message)
     message = re.sub(r"--(overwrite|anonymous)\b", r"\1=True", message)
@@ -257,4 +168,4 @@ def _error(code: int, message: str, recipe: str | None) -> errors.SeamountError:
     if recipe is not None:  # the lines of a dict are nobody's: what stands there says where
         lines = recipe.splitlines()
         message = re.sub(r"^recipe line (\d+)", lambda m: f"the recipe, at {lines[int(m[1]) - 1].strip()}", message)
-    return _ERRORS[code](message)
+    return ERROR_OF_CODE[code](message)

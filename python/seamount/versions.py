@@ -7,7 +7,6 @@ import hashlib
 import json
 import os
 import re
-import subprocess
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
@@ -18,8 +17,7 @@ import numpy as np
 from . import safetensors
 from .connection import Key, path_of, url_of
 from .errors import InternalError, InvalidArgumentError
-from .preparing import _ERRORS, _credentials, _end, _progress_drawn
-from .program import program
+from .program import ERROR_OF_CODE, credential_flags, run_program
 
 
 _EXPECTED = "a place and a version behind an @, as gs://lab/models/forecast@v2"
@@ -120,31 +118,15 @@ def _written(model: Any, held: contextlib.ExitStack) -> str:
 
 
 def _flags(key: Key | None, endpoint: str | None, anonymous: bool, held: contextlib.ExitStack) -> list[str]:
-    return [*_credentials(key, endpoint, held), *(["--anonymous"] if anonymous else [])]
+    return [*credential_flags(key, endpoint, held), *(["--anonymous"] if anonymous else [])]
 
 
 def _run(arguments: list[str], held: contextlib.ExitStack, progress: bool | None = None) -> dict[str, Any]:
-    """What the program reports. In a session of its own, so that a Ctrl-C is passed on once."""
-    output = held.enter_context(tempfile.TemporaryFile())
-    keys = [int(flag.rpartition("/")[2]) for flag in arguments if flag.startswith("--key=/dev/fd/")]
+    """What the program reports."""
     more = ["--json"] if progress is None else ["--json", "--progress-json"]
-    process = subprocess.Popen(
-        [program(), *arguments, *more],
-        stdin=subprocess.DEVNULL,
-        stdout=output,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        pass_fds=keys,
-        start_new_session=True,
-    )
-    held.callback(_end, process)
-    assert process.stderr is not None
-    said = list(_progress_drawn(process.stderr, bool(progress)))
-    code = process.wait()
+    code, said, told = run_program([*arguments, *more], held, progress=bool(progress))
     if code != 0:
         message = re.sub(r"^seamount version \w+: ", "", said[-1] if said else f"the program ended with {code}")
-        raise _ERRORS.get(code, InternalError)(message)
-    output.seek(0)
-    report: dict[str, Any] = json.loads(output.read())
+        raise ERROR_OF_CODE.get(code, InternalError)(message)
+    report: dict[str, Any] = json.loads(told)
     return report
