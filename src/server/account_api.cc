@@ -75,9 +75,7 @@ Result<ServerResponse> InsertKey(Service& service, Call& call) {
   SEAMOUNT_TRY_ASSIGN(const NewKey key, CreateKey(service.catalog, *account, call.base_url + "/token",
                                                   service.EndpointsBeside(call.base_url)));
   const std::string data = base::Base64Encode(base::AsBytes(key.file.Reveal()));
-  ServerResponse response = JsonResponse(200, KeyJson(*account, key.row, &data));
-  response.headers.Add("Cache-Control", "no-store");
-  return response;
+  return NotKept(JsonResponse(200, KeyJson(*account, key.row, &data)));
 }
 
 Result<ServerResponse> ListKeys(Service& service, Call& call) {

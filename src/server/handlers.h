@@ -81,6 +81,8 @@ Result<ServerResponse> GenerateAccessToken(Service& service, Call& call);
 
 // token_api.cc
 Result<ServerResponse> GrantToken(Service& service, Call& call);
+int64_t NowSeconds(Service& service);             // since 1970, as tokens have it
+ServerResponse NotKept(ServerResponse response);  // by caches on its way
 ServerResponse RefuseToken(const std::string& error, const std::string& description);
 // Who such a token is; nullopt where the account is not as it was, or the key that it was made with is gone.
 std::optional<Identity> IdentityOf(Service& service, const TokenClaims& claims);

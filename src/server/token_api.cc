@@ -18,8 +18,6 @@ constexpr std::string_view kGrantType = "urn:ietf:params:oauth:grant-type:jwt-be
 // Google does not know our keys.
 constexpr char kGoogleAudience[] = "https://oauth2.googleapis.com/token";
 
-int64_t NowSeconds(Service& service) { return service.catalog.Now() / 1'000'000; }
-
 // The address by which the client reached us, as an audience: only where it is this machine's own, as through a tunnel.
 // Any other host is what the client claims, and a JWT that another server was given could be used here by claiming its
 // name.
@@ -80,10 +78,15 @@ Result<Signer> CheckSigner(Service& service, const auth::Jwt& jwt, Use use, cons
 
 }  // namespace
 
-ServerResponse RefuseToken(const std::string& error, const std::string& description) {
-  ServerResponse response = JsonResponse(400, TokenErrorJson(error, description));
+int64_t NowSeconds(Service& service) { return service.catalog.Now() / 1'000'000; }
+
+ServerResponse NotKept(ServerResponse response) {
   response.headers.Add("Cache-Control", "no-store");
   return response;
+}
+
+ServerResponse RefuseToken(const std::string& error, const std::string& description) {
+  return NotKept(JsonResponse(400, TokenErrorJson(error, description)));
 }
 
 Result<ServerResponse> GrantToken(Service& service, Call& call) {
@@ -103,9 +106,7 @@ Result<ServerResponse> GrantToken(Service& service, Call& call) {
                                                  .key_id = signer->key_id,
                                                  .expires_s = NowSeconds(service) + kTokenLifetimeS,
                                                  .reads_only = signer->reads_only});
-  ServerResponse response = JsonResponse(200, TokenJson(token, kTokenLifetimeS));
-  response.headers.Add("Cache-Control", "no-store");
-  return response;
+  return NotKept(JsonResponse(200, TokenJson(token, kTokenLifetimeS)));
 }
 
 std::optional<Identity> IdentityOf(Service& service, const TokenClaims& claims) {

@@ -17,13 +17,6 @@ constexpr std::string_view kAccessToken = "urn:ietf:params:oauth:token-type:acce
 // It goes along in each request's Authorization header.
 constexpr size_t kMaxBoundaryBytes = 4 << 10;
 
-int64_t NowSeconds(Service& service) { return service.catalog.Now() / 1'000'000; }
-
-ServerResponse NotKept(ServerResponse response) {
-  response.headers.Add("Cache-Control", "no-store");
-  return response;
-}
-
 // "3600s" as seconds, at most an hour; an hour where nothing is said.
 Result<int64_t> LifetimeOf(const std::string& text) {
   if (text.empty()) return kTokenLifetimeS;
